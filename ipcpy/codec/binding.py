@@ -1,0 +1,281 @@
+"""One struct message: its ID, its format and its type, bound together. Knows the whole message's bytes.
+
+``bind`` makes three functions per message once, so that packing and unpacking decide nothing per message: they try,
+and only a failure looks at the values one by one to say which of them is wrong.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ipcpy.codec.layout import Field, Layout
+from ipcpy.codec.shape import SCALARS, Shape
+from ipcpy.codec.stream import HEADER_SIZE, START, Buffer, checksum, fold
+from ipcpy.errors import CodecError
+
+Make = Callable[[tuple[Any, ...]], Any]
+
+__all__ = ["Binding", "bind"]
+
+_HEADER: Final = struct.Struct("<BBHH")
+_BOOLS: Final = (False, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A message that can be packed and unpacked.
+
+    Attributes:
+        id: its ID.
+        name: its name in errors and in the schema.
+        layout: its bytes.
+        shape: its type.
+        header: the first 6 bytes of each such message: start bytes, ID and size.
+        pack: makes a message of an iterable of values.
+        encode: makes a message of an instance of the type.
+        decode: makes an instance of a whole message that begins with ``header``.
+        unpack: makes an instance of a payload.
+    """
+
+    id: int
+    name: str
+    layout: Layout
+    shape: Shape
+    header: bytes
+    pack: Callable[[Iterable[Any]], bytes]
+    encode: Callable[[Any], bytes]
+    decode: Callable[[Buffer], Any]
+    unpack: Callable[[Buffer], Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes of a whole message."""
+        return HEADER_SIZE + self.layout.size
+
+    def values(self, data: Any) -> Iterable[Any]:
+        """Return the values of whatever may stand for a message: an instance, an iterable of values, a mapping.
+
+        Raises:
+            CodecError: data is none of these.
+        """
+        shape = self.shape
+        if isinstance(data, shape.type):
+            return (shape.spread or tuple)(data)
+        if isinstance(data, Mapping):
+            return self._by_name(data)
+        if shape.kind in SCALARS and (isinstance(data, (str, bytes, bytearray)) or not hasattr(data, "__iter__")):
+            return (data,)
+        if not isinstance(data, (str, Set)):
+            try:
+                return tuple(data)
+            except TypeError:
+                pass
+        wanted = f"{shape.type.__name__} or its {self.layout.count} values in a list or tuple"
+        raise CodecError(f"message {self.id}: expected {wanted}, got {_show(data)}")
+
+    def _by_name(self, data: Mapping[Any, Any]) -> tuple[Any, ...]:
+        fields = self.shape.fields
+        missing = [name for name in fields if name not in data]
+        unknown = [name for name in data if name not in fields]
+        if missing or unknown:
+            raise CodecError(
+                f"message {self.id} ({self.name}) has the fields {', '.join(fields) or 'none'}; "
+                f"missing: {missing!r:.200}, unknown: {unknown!r:.200}"
+            )
+        return tuple(data[name] for name in fields)
+
+
+def bind(id: int, name: str, layout: Layout, shape: Shape) -> Binding:
+    """Bind a message together; the shape fits the layout."""
+    label = f"message {id} ({name})"
+    header = _HEADER.pack(*START, id, HEADER_SIZE + layout.size)
+    pack = _packer(label, header, layout, shape)
+    make = _maker(label, layout, shape)
+    decode, unpack = _decoder(label, header, layout, make), _unpacker(label, layout, make)
+    return Binding(id, name, layout, shape, header, pack, _encoder(pack, shape), decode, unpack)
+
+
+def _packer(label: str, header: bytes, layout: Layout, shape: Shape) -> Callable[[Iterable[Any]], bytes]:
+    pack = struct.Struct(layout.format).pack
+    headers = tuple(header + bytes((check,)) for check in range(256))
+    xor = fold if layout.size <= 64 else checksum
+    struct_error = (struct.error, TypeError, ValueError, OverflowError)
+
+    def pack_values(values: Iterable[Any]) -> bytes:
+        try:
+            payload = pack(*values)
+        except struct_error as error:
+            raise _fault(label, layout, shape, values, error) from None
+        return headers[xor(payload)] + payload
+
+    converters = _converters(layout, shape)
+    if not converters:
+        return pack_values
+
+    def pack_converted(values: Iterable[Any]) -> bytes:
+        converted = list(values)
+        for n, convert in converters:
+            if n < len(converted):
+                try:
+                    converted[n] = convert(converted[n])
+                except struct_error as error:
+                    raise CodecError(f"{label}, {_place(shape, layout, n)}: {error}") from None
+        return pack_values(converted)
+
+    return pack_converted
+
+
+def _encoder(pack: Callable[[Iterable[Any]], bytes], shape: Shape) -> Callable[[Any], bytes]:
+    spread = shape.spread
+    if spread is None:
+        return pack
+    return lambda instance: pack(spread(instance))
+
+
+def _maker(label: str, layout: Layout, shape: Shape) -> Make:
+    make = shape.make
+    if not shape.texts:
+        return make
+    texts = sorted(shape.texts)
+
+    def make_with_text(values: tuple[Any, ...]) -> Any:
+        converted = list(values)
+        for n in texts:
+            try:
+                converted[n] = str(values[n].partition(b"\0")[0], "utf-8")
+            except UnicodeDecodeError as error:
+                raise CodecError(f"{label}, {_place(shape, layout, n)}: {error}") from None
+        return make(tuple(converted))
+
+    return make_with_text
+
+
+def _decoder(label: str, header: bytes, layout: Layout, make: Make) -> Callable[[Buffer], Any]:
+    # "<7x9f" takes the values out of the whole message, and fails if it is not as long as its header says
+    unpack = struct.Struct(f"{layout.order}{HEADER_SIZE}x{layout.format[1:]}").unpack
+    size = HEADER_SIZE + layout.size
+    # the check byte cancels the payload out, so the XOR of a right message is that of its 6 header bytes
+    right = checksum(header)
+    xor = fold if size <= 64 else checksum
+
+    def decode(body: Buffer) -> Any:
+        try:
+            values = unpack(body)
+        except struct.error:
+            raise CodecError(f"{label} takes {size} bytes, got {len(body)}") from None
+        if xor(body) != right:
+            raise CodecError(f"{label}: bad checksum")
+        try:
+            return make(values)
+        except CodecError:
+            raise
+        except Exception as error:  # a type may refuse its values, in whatever way its author chose
+            raise CodecError(f"{label}: its type does not take {_show(values)}: {error!r:.200}") from error
+
+    return decode
+
+
+def _unpacker(label: str, layout: Layout, make: Make) -> Callable[[Buffer], Any]:
+    unpack = struct.Struct(layout.format).unpack
+
+    def unpack_payload(payload: Buffer) -> Any:
+        try:
+            values = unpack(payload)
+        except (struct.error, TypeError):
+            what = f"{len(payload)} bytes" if isinstance(payload, (bytes, bytearray, memoryview)) else _show(payload)
+            raise CodecError(f"{label} has a payload of {layout.size} bytes, got {what}") from None
+        try:
+            return make(values)
+        except CodecError:
+            raise
+        except Exception as error:
+            raise CodecError(f"{label}: its type does not take {_show(values)}: {error!r:.200}") from error
+
+    return unpack_payload
+
+
+def _converters(layout: Layout, shape: Shape) -> list[tuple[int, Callable[[Any], Any]]]:
+    """Return what struct would change without a word: strings it cuts off, anything it takes for a bool."""
+    if not any(run.code[-1] in "sp?" for run in layout.runs):
+        return []
+    found: list[tuple[int, Callable[[Any], Any]]] = []
+    for n, field in enumerate(layout.fields()):
+        if field.code == "?":
+            found.append((n, _to_bool))
+        elif field.code[-1] in "sp":
+            room = int(field.code[:-1])
+            room = room if field.code[-1] == "s" else max(0, min(room - 1, 255))  # p: its first byte is the length
+            found.append((n, _to_text(room) if n in shape.texts else _to_bytes(room)))
+    return found
+
+
+def _to_bool(value: Any) -> Any:
+    if value not in _BOOLS:
+        raise TypeError(f"expected bool, got {_show(value)}")
+    return value
+
+
+def _to_bytes(room: int) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        if not isinstance(value, (bytes, bytearray)):
+            hint = "; annotate the field as str to send text" if isinstance(value, str) else ""
+            raise TypeError(f"expected bytes, got {_show(value)}{hint}")
+        if len(value) > room:
+            raise ValueError(f"expected at most {room} bytes, got {len(value)}")
+        return value
+
+    return convert
+
+
+def _to_text(room: int) -> Callable[[Any], bytes]:
+    def convert(value: Any) -> bytes:
+        if not isinstance(value, str):
+            raise TypeError(f"expected str, got {_show(value)}")
+        raw = value.encode()
+        if len(raw) > room:
+            raise ValueError(f"expected at most {room} bytes of UTF-8, got {len(raw)}: {_show(value)}")
+        if b"\0" in raw:
+            raise ValueError(f"text ends at its first NUL, and one is in {_show(value)}")
+        return raw
+
+    return convert
+
+
+def _fault(label: str, layout: Layout, shape: Shape, values: Any, error: Exception) -> CodecError:
+    """Say which value could not be packed."""
+    try:
+        given = tuple(values)
+    except TypeError:
+        return CodecError(f"{label}: expected {layout.count} values in a list or tuple, got {_show(values)}")
+    if len(given) != layout.count:
+        names = f" ({', '.join(shape.fields):.200})" if shape.fields else ""
+        return CodecError(f"{label} takes {layout.count} values{names}, got {len(given)}")
+    for n, (field, value) in enumerate(zip(layout.fields(), given, strict=True)):
+        try:
+            struct.pack(layout.order + field.code, value)
+        except Exception:
+            return CodecError(f"{label}, {_place(shape, layout, n)}: {_expected(field, value)}")
+    return CodecError(f"{label}: {error}")
+
+
+def _expected(field: Field, value: Any) -> str:
+    type = field.type.removeprefix("big-endian ")
+    if "int" in type and hasattr(value, "__index__"):
+        bits = int(type.lstrip("uint"))
+        low, high = (0, 2**bits - 1) if type[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        return f"expected {type} ({low} to {high}), got {_show(value)}"
+    if "float" in type and hasattr(value, "__float__"):
+        return f"{_show(value)} is out of the range of {type}"
+    return f"expected {type}, got {_show(value)}"
+
+
+def _place(shape: Shape, layout: Layout, n: int) -> str:
+    return f"field {shape.fields[n]}" if shape.fields else f"value {n + 1} of {layout.count}"
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '...'}"

@@ -1,0 +1,66 @@
+"""What a codec is, and which one reads a publisher's messages. Knows the names of ipcpy's codecs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from ipcpy.codec.library import MsgLibrary
+from ipcpy.codec.msgpack import MsgPack
+from ipcpy.codec.raw import Raw
+from ipcpy.codec.stream import Buffer
+from ipcpy.errors import SchemaError
+
+__all__ = ["Body", "Codec", "codec_for"]
+
+Body = Buffer | list[Buffer]
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """Turns what is published into bytes, and back. Anything with these four members is one.
+
+    A codec may also have ``adapt(schema) -> Codec``, which makes the one that reads a publisher with that schema, and
+    raises SchemaError where the two do not fit.
+    """
+
+    @property
+    def name(self) -> str:
+        """The codec's name, which travels with discovery; ``struct``, ``msgpack`` and ``raw`` are ipcpy's."""
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """What JSON can hold about the messages, which travels with discovery; empty where there is nothing."""
+
+    def encode(self, data: Any) -> Body:
+        """Make a body; a list is parts that are laid end to end.
+
+        Raises:
+            CodecError: data cannot be encoded.
+        """
+
+    def decode(self, body: Buffer) -> Any:
+        """Make the data of a body, which may come from anyone.
+
+        Raises:
+            CodecError: the bytes are not a right body.
+        """
+
+
+def codec_for(name: object, schema: object) -> MsgLibrary | MsgPack | Raw:
+    """Make the codec with which a subscriber reads a publisher when it was given none itself.
+
+    Args:
+        name: the publisher's codec, as discovery has it.
+        schema: its schema; only ``struct`` needs one.
+
+    Raises:
+        SchemaError: a codec that ipcpy does not have, or a schema that is wrong or too large.
+    """
+    if name == "msgpack":
+        return MsgPack()
+    if name == "raw":
+        return Raw()
+    if name == "struct":
+        return MsgLibrary.from_schema(schema)
+    raise SchemaError(f"codec {name!r:.60} is not one of ipcpy's; a subscriber needs it as its own codec")

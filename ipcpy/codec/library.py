@@ -1,0 +1,255 @@
+"""The struct codec: messages with an ID, packed with ``struct``. Knows which types its IDs have; does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from itertools import islice
+from operator import index
+from typing import Any
+
+from ipcpy.codec.binding import Binding, bind
+from ipcpy.codec.layout import parse_format
+from ipcpy.codec.schema import MessageSpec, describe, differences, parse_schema
+from ipcpy.codec.shape import check_name, field_names, shape_of
+from ipcpy.codec.stream import HEADER_SIZE, START, Buffer
+from ipcpy.errors import ArgumentError, CodecError, SchemaError
+
+__all__ = ["MsgLibrary"]
+
+
+class MsgLibrary:
+    """Messages that a publisher and its subscribers agree on: for each ID a struct format and a Python type.
+
+    Formats are little-endian without padding unless they say ``>``. Types: see ``ipcpy.codec.shape``.
+
+    Args:
+        messages: ``{id: (format, type)}``, or pairs ``(id, (format, type))``. IDs are 0 to 65,535.
+
+    Raises:
+        ArgumentError: an ID that is no int, out of range, or there twice.
+        SchemaError: a bad format, or a type that does not fit it.
+
+    >>> from collections import namedtuple
+    >>> messages = MsgLibrary({22: ("i", int), 23: ("3i", namedtuple("Msg", "a b c"))})
+    >>> messages.pack(22, [5]).hex(" ")
+    'ff ff 16 00 0b 00 05 05 00 00 00'
+    >>> messages.decode(messages.encode(5))
+    5
+    >>> messages.unpack(23, bytes(12))
+    Msg(a=0, b=0, c=0)
+    """
+
+    name = "struct"
+
+    def __init__(self, messages: Mapping[int, tuple[str, Any]] | Iterable[tuple[int, tuple[str, Any]]]) -> None:
+        self._specs: dict[int, MessageSpec] = {}
+        self._bindings: dict[int, Binding] = {}  # those of from_schema and adapt are bound when first used
+        self._ids: dict[type, list[int]] = {}
+        self._encoders: dict[type, Callable[[Any], bytes]] = {}  # of the types with one ID
+        self._decoders: dict[Buffer, Callable[[Buffer], Any]] = {}  # by the first 6 bytes: start bytes, ID, size
+        for id, entry in _pairs(messages):
+            self._add(_bind(id, entry))
+        self._schema = describe(self._specs.values())
+
+    @classmethod
+    def from_schema(cls, schema: object) -> MsgLibrary:
+        """Make a library of what a publisher says about its messages; types with fields become named tuples.
+
+        Raises:
+            SchemaError: not a schema, or a larger one than allowed.
+        """
+        return cls({}).adapt(schema)
+
+    def adapt(self, schema: object) -> MsgLibrary:
+        """Make the library that reads a publisher's messages: with our types where we have the ID, else named tuples.
+
+        Raises:
+            SchemaError: an ID has another layout there; ``differences`` has a sentence for each field.
+        """
+        specs = parse_schema(schema)
+        shared = [spec for spec in specs if spec.id in self._specs]
+        found = tuple(text for spec in shared for text in differences(self._specs[spec.id], spec))
+        if found:
+            raise SchemaError("; ".join(found), found)
+        return self._extended(spec for spec in specs if spec.id not in self._specs)
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The messages in a form that JSON can hold; it travels with discovery."""
+        return self._schema
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """The size in bytes of each whole message, by ID."""
+        return {id: HEADER_SIZE + spec.layout.size for id, spec in self._specs.items()}
+
+    def get_size(self, id: int) -> int:
+        """Return the size in bytes of a whole message: its header of 7 and its payload.
+
+        Raises:
+            ArgumentError: unknown ID.
+        """
+        return self._binding(id).size
+
+    def pack(self, id: int, values: Any) -> bytes:
+        """Make a message.
+
+        Args:
+            id: its ID.
+            values: the values in a list, tuple or other iterable, a mapping from field names to values, or an instance
+                of the ID's type (for int, float, bool, str and bytes the bare value).
+
+        Raises:
+            ArgumentError: unknown ID.
+            CodecError: too many or few values, or one of a wrong type or out of range; the text names it.
+        """
+        binding = self._bindings.get(id) or self._binding(id)
+        kind = type(values)
+        if kind is list or kind is tuple:
+            return binding.pack(values)
+        if kind is binding.shape.type:
+            return binding.encode(values)
+        return binding.pack(binding.values(values))
+
+    def unpack(self, id: int, payload: Buffer) -> Any:
+        """Make an instance of the ID's type of a payload, such as ``get_msg`` returns it.
+
+        Raises:
+            CodecError: unknown ID, a payload of another length, text that is not UTF-8, or values the type refuses.
+        """
+        try:
+            return self._binding(id).unpack(payload)
+        except ArgumentError as error:
+            raise CodecError(str(error)) from None
+
+    def encode(self, data: Any, id: int | None = None) -> bytes:
+        """Make a message, with the ID of the type of data.
+
+        An instance of a subclass counts as its base in the library, unless it has other fields.
+
+        Args:
+            data: an instance of one of the types, or with ``id`` anything that ``pack`` takes.
+            id: the ID, where several have the type.
+
+        Raises:
+            ArgumentError: unknown ID, or several IDs have the type.
+            CodecError: no ID has the type; or as ``pack``.
+        """
+        if id is None:
+            try:
+                encode = self._encoders[type(data)]
+            except KeyError:
+                encode = self._find_encoder(data)
+            return encode(data)
+        return self.pack(id, data)
+
+    def decode(self, body: Buffer) -> Any:
+        """Make an instance of a whole message, checking its start bytes, ID, size and check byte.
+
+        Raises:
+            CodecError: not one whole, right message of a known ID.
+        """
+        try:
+            decode = self._decoders[body[:6]]
+        except (KeyError, TypeError, ValueError):
+            return self._decode_other(body)
+        return decode(body)
+
+    def __repr__(self) -> str:
+        messages = (f"{spec.id}: ({spec.layout.format!r}, {spec.name})" for spec in self._specs.values())
+        return f"MsgLibrary({{{', '.join(messages)}}})"
+
+    def _add(self, binding: Binding) -> None:
+        if binding.id in self._bindings:
+            raise ArgumentError(f"message {binding.id} is there twice")
+        self._specs.setdefault(binding.id, MessageSpec.of(binding))
+        self._bindings[binding.id] = binding
+        self._decoders[binding.header] = binding.decode
+        ids = self._ids.setdefault(binding.shape.type, [])
+        ids.append(binding.id)
+        if len(ids) == 1:
+            self._encoders[binding.shape.type] = binding.encode
+        else:
+            self._encoders.pop(binding.shape.type, None)
+
+    def _extended(self, specs: Iterable[MessageSpec]) -> MsgLibrary:
+        library = MsgLibrary({})
+        library._specs = self._specs | {spec.id: spec for spec in specs}
+        for binding in self._bindings.values():
+            library._add(binding)
+        library._schema = describe(library._specs.values())
+        return library
+
+    def _binding(self, id: int) -> Binding:
+        """Return the message with an ID, bound if it is not yet.
+
+        Raises:
+            ArgumentError: unknown ID.
+        """
+        binding = self._bindings.get(id)
+        if binding is None:
+            spec = self._specs.get(id)
+            if spec is None:
+                raise ArgumentError(f"unknown message ID {id!r:.60}; this library has {_listed(self._specs)}")
+            with suppress(ArgumentError):  # another thread bound it first
+                self._add(spec.bind())
+            binding = self._bindings[id]
+        return binding
+
+    def _find_encoder(self, data: Any) -> Callable[[Any], bytes]:
+        """Find the message of a type that has several IDs (an error), or whose base is in the library."""
+        for base in type(data).__mro__:
+            ids = self._ids.get(base, ())
+            if len(ids) > 1:
+                raise ArgumentError(f"{base.__name__} is the type of the messages {_listed(ids)}: say which by id=")
+            for id in ids:
+                binding = self._bindings[id]
+                if field_names(type(data)) == binding.shape.fields:
+                    return binding.encode
+        types = ", ".join(sorted(type_.__name__ for type_ in self._ids)) or "none"
+        raise CodecError(f"no message has the type {type(data).__name__}; the types here: {types:.200} (or give id=)")
+
+    def _decode_other(self, body: Buffer) -> Any:
+        """Decode a message that is bound late or that no dictionary key can be cut from, or say what is wrong."""
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            raise CodecError(f"expected the bytes of a message, got {type(body).__name__}")
+        raw = bytes(body)
+        if len(raw) < HEADER_SIZE or not raw.startswith(START):
+            raise CodecError(f"not a struct message: {len(raw)} bytes that begin with {raw[:2].hex(' ') or 'nothing'}")
+        id = int.from_bytes(raw[2:4], "little")
+        if id not in self._specs:
+            raise CodecError(f"unknown message ID {id}; this library has {_listed(self._specs)}")
+        binding = self._binding(id)
+        if raw[:6] != binding.header:
+            size = int.from_bytes(raw[4:6], "little")
+            raise CodecError(f"message {id} ({binding.name}) takes {binding.size} bytes, its header says {size}")
+        return binding.decode(raw)
+
+
+def _pairs(messages: Any) -> Iterable[Any]:
+    if isinstance(messages, Mapping):
+        return messages.items()
+    try:
+        return [(id, entry) for id, entry in messages]
+    except (TypeError, ValueError):
+        raise ArgumentError(f"expected {{id: (format, type)}}, got {messages!r:.80}") from None
+
+
+def _bind(id: Any, entry: Any) -> Binding:
+    if isinstance(id, bool) or not hasattr(id, "__index__") or not 0 <= index(id) <= 0xFFFF:
+        raise ArgumentError(f"the ID of a message is an int from 0 to 65535, got {id!r:.60}")
+    if not isinstance(entry, (tuple, list)) or len(entry) != 2:
+        raise SchemaError(f"message {id}: expected (format, type), got {entry!r:.80}")
+    try:
+        layout = parse_format(entry[0])
+        shape = shape_of(entry[1], layout)
+        name = check_name(shape.type.__name__)
+    except SchemaError as error:
+        raise SchemaError(f"message {id}: {error}") from None
+    return bind(index(id), name, layout, shape)
+
+
+def _listed(ids: Iterable[int]) -> str:
+    text = ", ".join(str(id) for id in islice(ids, 21))
+    return f"{text[: text.rindex(',')]}, ..." if text.count(",") == 20 else text or "none"

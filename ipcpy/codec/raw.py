@@ -1,0 +1,49 @@
+"""The codec that leaves bytes as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ipcpy.codec.stream import Buffer
+from ipcpy.errors import CodecError
+
+__all__ = ["Raw"]
+
+
+class Raw:
+    """Carries bytes, unchanged and uncopied.
+
+    >>> Raw().decode(Raw().encode(b"anything"))
+    b'anything'
+    """
+
+    name = "raw"
+    schema: Mapping[str, Any] = {}
+
+    def encode(self, data: Any) -> Buffer:
+        """Return the data, as bytes or a view of their bytes.
+
+        Args:
+            data: bytes, bytearray, memoryview, array.array, a numpy array or anything else with a contiguous buffer.
+
+        Raises:
+            CodecError: data has no buffer, one that is not contiguous, or one of Python objects.
+        """
+        if type(data) is bytes:
+            return data
+        try:
+            view = memoryview(data)
+            if "O" in re.sub(":[^:]*:", "", view.format):  # T{i:name:O:other:}, without the names
+                raise TypeError("its items are Python objects, whose bytes are addresses")
+            return view.cast("B") if view.nbytes else b""  # with a zero in its shape it could not be cast
+        except (TypeError, ValueError, BufferError) as error:
+            raise CodecError(
+                f"expected bytes, bytearray, memoryview or an array whose bytes are contiguous, "
+                f"got {type(data).__name__}: {error}"
+            ) from None
+
+    def decode(self, body: Buffer) -> Buffer:
+        """Return the body: bytes, or for large messages the bytearray or memoryview that was received."""
+        return body

@@ -1,0 +1,1 @@
+"""Sockets, interfaces and processes: all that asks the operating system for something."""
