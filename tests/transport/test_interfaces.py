@@ -1,0 +1,183 @@
+"""transport.interfaces against this host and against namespaces of its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from ipcpy.transport import interfaces
+from ipcpy.transport.interfaces import LOOPBACK, Interface, InterfaceWatch, list_interfaces
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
+
+
+def _in_namespace(program: str) -> str:
+    """Run a program in a network namespace of its own, with lo up; return what it prints."""
+    if sys.platform != "linux" or not shutil.which("unshare") or not shutil.which("ip"):
+        pytest.skip("needs Linux with unshare and iproute2")
+    prelude = "import subprocess\ndef ip(a): subprocess.run(['ip', *a.split()], check=True)\nip('link set lo up')\n"
+    flags = "-n" if os.geteuid() == 0 else "-Urn"
+    command = ["unshare", flags, sys.executable, "-c", prelude + textwrap.dedent(program)]
+    probe = subprocess.run(["unshare", flags, "true"], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        pytest.skip(f"no network namespaces here: {probe.stderr.strip()}")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_loopback_is_always_there_and_usable() -> None:
+    for only in ((), ("nonsense0",), ("192.0.2.1",)):
+        loopbacks = [each for each in list_interfaces(only) if each.loopback]
+        assert len(loopbacks) == 1
+        assert loopbacks[0].multicast
+    assert all(not each.loopback or each.name in ("lo", "lo0") or sys.platform == "win32" for each in list_interfaces())
+
+
+def test_listing_is_fast() -> None:
+    list_interfaces()
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        list_interfaces()
+        times.append(time.perf_counter() - start)
+    assert sorted(times)[10] < (0.001 if sys.platform == "linux" else 0.05)
+
+
+def test_selection_by_name_and_by_address() -> None:
+    two = Interface("eth0", 2, ("10.0.0.1", "10.0.1.1"), ("10.0.0.1/24", "10.0.1.1/16"), 1500, True, False, True)
+    other = Interface("eth1", 3, ("10.2.0.1",), ("10.2.0.1/24",), 1500, True, False, True)
+    have = (LOOPBACK, two, other)
+    assert tuple(interfaces._selected(have, frozenset())) == have
+    assert tuple(interfaces._selected(have, frozenset({"eth0"}))) == (LOOPBACK, two)
+    part = tuple(interfaces._selected(have, frozenset({"10.0.1.1", "wlan7"})))[1]
+    assert (part.name, part.addresses, part.networks) == ("eth0", ("10.0.1.1",), ("10.0.1.1/16",))
+
+
+@linux
+def test_fields_in_a_namespace() -> None:
+    printed = _in_namespace("""
+        ip('link add eth0 mtu 1400 type veth peer name far')
+        ip('addr add 10.77.0.1/24 dev eth0'); ip('addr add 10.78.0.1/16 dev eth0')
+        from ipcpy.transport.interfaces import list_interfaces
+        def show(): print([(i.name, i.networks, i.mtu, i.up, i.loopback, i.multicast) for i in list_interfaces()])
+        show()
+        ip('link set eth0 up'); ip('link set far up')
+        show()
+        ip('link del eth0')
+        show()
+    """)
+    lo = "('lo', ('127.0.0.1/8',), 65536, True, True, True)"
+    eth = "('eth0', ('10.77.0.1/24', '10.78.0.1/16'), 1400, {}, False, True)"
+    down, up, gone = printed.splitlines()
+    assert down == f"[{lo}, {eth.format(False)}]"
+    assert up == f"[{lo}, {eth.format(True)}]"
+    assert gone == f"[{lo}]"
+
+
+@linux
+def test_many_interfaces() -> None:
+    printed = _in_namespace("""
+        pair = 'link add v{0} type veth peer name w{0}\\naddr add 10.9.{0}.1/24 dev v{0}\\n'
+        subprocess.run(['ip', '-batch', '-'], input=''.join(map(pair.format, range(80))), text=True, check=True)
+        from ipcpy.transport.interfaces import list_interfaces
+        print(len(list_interfaces()), list_interfaces(('10.9.79.1',))[1].name)
+    """)
+    assert printed == "81 v79\n"
+
+
+@linux
+@pytest.mark.parametrize("trouble", [OSError(errno.EAFNOSUPPORT, "no netlink"), struct.error("short")])
+def test_without_netlink_ifaddr_answers(monkeypatch: pytest.MonkeyPatch, trouble: Exception) -> None:
+    usual = list_interfaces()
+
+    def refuse() -> None:
+        raise trouble
+
+    monkeypatch.setattr(interfaces, "_from_netlink", refuse)
+    assert [each.networks for each in list_interfaces()] == [each.networks for each in usual if each.networks]
+    monkeypatch.setitem(sys.modules, "ifaddr", None)
+    assert list_interfaces() == (LOOPBACK,)
+
+
+@pytest.mark.parametrize("size", range(0, 40))
+def test_cut_off_answers_end_quietly(size: int) -> None:
+    message = struct.pack("=IHHII", 32, 16, 0, 1, 0) + bytes(16)
+    assert len(list(interfaces._messages((message + message)[:size]))) <= 2
+    assert list(interfaces._messages(bytes(size))) == []
+    assert interfaces._attributes(bytes(size), 0) == {}
+
+
+@linux
+def test_watch_tells_of_every_kind_of_change() -> None:
+    printed = _in_namespace("""
+        import select
+        from ipcpy.transport.interfaces import InterfaceWatch
+        with_watch = InterfaceWatch.open()
+        def noticed(): return bool(select.select([with_watch], [], [], 1)[0]) and with_watch.read()
+        print(with_watch.read())
+        for change in ('link add eth0 type veth peer name far', 'link set eth0 up', 'link set far up',
+                       'addr add 10.77.0.1/24 dev eth0', 'route add 10.99.0.0/16 via 10.77.0.9',
+                       'addr del 10.77.0.1/24 dev eth0', 'link del eth0'):
+            ip(change)
+            print(change, noticed())
+            while with_watch.read(): pass
+        with_watch.close(); with_watch.close()
+        print(with_watch.read(), with_watch.fileno())
+    """)
+    lines = printed.splitlines()
+    assert lines[0] == "False" and lines[-1] == "False -1"
+    assert len(lines) == 9 and all(line.endswith(" True") for line in lines[1:-1]), printed
+
+
+@linux
+def test_watch_takes_dropped_reports_for_a_change() -> None:
+    class Kernel:
+        def __init__(self) -> None:
+            self.answers: list[OSError] = [OSError(errno.ENOBUFS, ""), BlockingIOError(errno.EAGAIN, "")]
+
+        def recvfrom(self, _: int) -> tuple[bytes, tuple[int, int]]:
+            raise self.answers.pop(0)
+
+    assert InterfaceWatch(Kernel()).read() is True  # type: ignore[arg-type]
+
+
+@linux
+def test_watch_believes_only_the_kernel() -> None:
+    class Kernel:
+        def __init__(self, sender: int) -> None:
+            self.answers = [(struct.pack("=IHHII", 16, 16, 0, 0, 0), (sender, 1))]
+
+        def recvfrom(self, _: int) -> tuple[bytes, tuple[int, int]]:
+            if not self.answers:
+                raise BlockingIOError(errno.EAGAIN, "")
+            return self.answers.pop(0)
+
+    assert InterfaceWatch(Kernel(0)).read() is True  # type: ignore[arg-type]
+    assert InterfaceWatch(Kernel(77)).read() is False  # type: ignore[arg-type]
+
+
+def test_no_watch_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interfaces, "_NETLINK", False)
+    assert InterfaceWatch.open() is None
+
+
+@linux
+def test_watch_waits_without_blocking() -> None:
+    watch = InterfaceWatch.open()
+    assert watch is not None
+    try:
+        assert not select.select([watch], [], [], 0)[0] or watch.read()
+        assert socket.fromfd(watch.fileno(), socket.AF_UNIX, socket.SOCK_RAW).close() is None
+    finally:
+        watch.close()
