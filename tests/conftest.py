@@ -1,0 +1,97 @@
+"""What all tests share: an ipcpy domain of this session on loopback, processes, hosts, and patience."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+# Before anything can import ipcpy: no test talks to the network, to another test run or to a robot.
+for _name in [
+    name for name in os.environ if name.startswith("IPCPY_") and name not in ("IPCPY_SEED_PATH", "IPCPY_REQUIRE_LAN")
+]:
+    del os.environ[_name]
+DOMAIN = f"test{uuid.uuid4().hex[:10]}"
+os.environ["IPCPY_DOMAIN"] = DOMAIN
+os.environ["IPCPY_INTERFACES"] = "lo"
+
+from collections.abc import Callable, Generator, Iterator, Mapping  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+import lan as lan_module  # noqa: E402
+import lan_process  # noqa: E402
+
+hypothesis.settings.register_profile("ipcpy", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("ipcpy")
+
+Report = Generator[None, pytest.TestReport, pytest.TestReport]
+_PROCESSES = pytest.StashKey[list[lan_process.Process]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Report:
+    """Show what a failed test's processes printed."""
+    report = yield
+    if report.failed:
+        for process in item.stash.get(_PROCESSES, []):
+            report.sections.append((f"process {process.name}", process.report()))
+    return report
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Any]:
+    """``wait_until(condition, timeout=5.0)`` returns the first true value of ``condition()``."""
+    return lan_process.wait_until
+
+
+@pytest.fixture
+def spawn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., lan_process.Process]]:
+    """``spawn(program, *arguments, env={}, cwd=None) -> Process``, on this host and in this session's domain.
+
+    A program is the text of a Python program (str), a Python file (Path) or a command (list of words).
+    """
+    started = request.node.stash.setdefault(_PROCESSES, [])
+    own = {"IPCPY_DOMAIN": DOMAIN, "IPCPY_INTERFACES": "lo"}
+    own |= {name: os.environ[name] for name in ("IPCPY_SEED_PATH",) if name in os.environ}
+
+    def spawn(
+        program: lan_process.Program,
+        *arguments: str,
+        env: Mapping[str, str | None] | None = None,
+        cwd: Path | None = None,
+    ) -> lan_process.Process:
+        command = lan_process.command_for(program, arguments, tmp_path)
+        process = lan_process.Process(command, env=lan_process.clean_env({**own, **(env or {})}), cwd=cwd)
+        started.append(process)
+        return process
+
+    yield spawn
+    for process in started:
+        process.end()
+
+
+@pytest.fixture
+def lan(request: pytest.FixtureRequest) -> Iterator[Callable[..., lan_module.Lan]]:
+    """``lan(hosts=3, switch="user", ...) -> Lan``: hosts in this session's domain; see ``lan.Lan``.
+
+    Skips where namespaces are not allowed, or fails if IPCPY_REQUIRE_LAN is set.
+    """
+    reason = lan_module.why_not()
+    if reason is not None:
+        if os.environ.get("IPCPY_REQUIRE_LAN"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    made: list[lan_module.Lan] = []
+    started = request.node.stash.setdefault(_PROCESSES, [])
+
+    def make(hosts: int = 2, **options: Any) -> lan_module.Lan:
+        env = {"IPCPY_DOMAIN": DOMAIN, **options.pop("env", {})}
+        made.append(lan_module.Lan(hosts, env=env, on_spawn=started.append, **options))
+        return made[-1]
+
+    yield make
+    for network in made:
+        network.close()
