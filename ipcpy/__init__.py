@@ -1,0 +1,110 @@
+"""Publish/subscribe between processes, on one computer or across a LAN, for people who write robots.
+
+>>> import ipcpy as ipc
+>>> with ipc.Publisher("doc/imu") as pub, ipc.Subscriber("doc/imu") as sub:
+...     _ = pub.wait_for_subscribers(timeout=5)
+...     _ = pub.publish({"gz": 0.5})
+...     sub.recv(timeout=5).data
+{'gz': 0.5}
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from .codec import Codec, MsgLibrary, MsgPack, MsgStream, Raw, get_msg
+    from .errors import ArgumentError, ClosedError, CodecError, IpcError, RecvTimeout, SchemaError, TransportError
+    from .graph import (
+        EndpointInfo,
+        Event,
+        NodeFound,
+        NodeInfo,
+        NodeLost,
+        NodeResumed,
+        NodeStalled,
+        PublisherFound,
+        PublisherLost,
+        SubscriberFound,
+        SubscriberLost,
+        TopicInfo,
+    )
+    from .message import Message
+    from .node import Node, nodes, topics
+    from .publisher import Publisher
+    from .stats import FlowStats, PublisherStats, RouteStats, SubscriberStats
+    from .subscriber import Subscriber
+    from .transport.socketudp import SocketUDP, get_ip
+    from .view import Watch
+
+_HOMES = {
+    "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
+    "errors": "ArgumentError ClosedError CodecError IpcError RecvTimeout SchemaError TransportError",
+    "graph": "EndpointInfo Event NodeFound NodeInfo NodeLost NodeResumed NodeStalled PublisherFound PublisherLost "
+    "SubscriberFound SubscriberLost TopicInfo",
+    "message": "Message",
+    "node": "Node nodes topics",
+    "publisher": "Publisher",
+    "stats": "FlowStats PublisherStats RouteStats SubscriberStats",
+    "subscriber": "Subscriber",
+    "transport.socketudp": "SocketUDP get_ip",
+    "view": "Watch",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [  # noqa: F822  (found by __getattr__)
+    "ArgumentError",
+    "ClosedError",
+    "Codec",
+    "CodecError",
+    "EndpointInfo",
+    "Event",
+    "FlowStats",
+    "IpcError",
+    "Message",
+    "MsgLibrary",
+    "MsgPack",
+    "MsgStream",
+    "Node",
+    "NodeFound",
+    "NodeInfo",
+    "NodeLost",
+    "NodeResumed",
+    "NodeStalled",
+    "Publisher",
+    "PublisherFound",
+    "PublisherLost",
+    "PublisherStats",
+    "Raw",
+    "RecvTimeout",
+    "RouteStats",
+    "SchemaError",
+    "SocketUDP",
+    "Subscriber",
+    "SubscriberFound",
+    "SubscriberLost",
+    "SubscriberStats",
+    "TopicInfo",
+    "TransportError",
+    "Watch",
+    "get_ip",
+    "get_msg",
+    "nodes",
+    "topics",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, so that ``import ipcpy`` costs next to nothing."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,159 @@
+"""What a node knows of the others: values and events. Knows nothing of how it was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = [
+    "EndpointInfo",
+    "Event",
+    "NodeFound",
+    "NodeInfo",
+    "NodeLost",
+    "NodeResumed",
+    "NodeStalled",
+    "PublisherFound",
+    "PublisherLost",
+    "SubscriberFound",
+    "SubscriberLost",
+    "TopicInfo",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """A node: a process (or a part of one) that publishes or subscribes.
+
+    Attributes:
+        id: 16 hexadecimal digits, new with every start.
+        name: the name its user gave it, or the name of its program.
+        host: the host's own name; not unique.
+        pid: its process id on its host.
+        domain: the domain it belongs to.
+        address: ``ip:port`` at which its link answers, as seen from here; None for a node of this process.
+        version: the version of ipcpy it runs.
+        state: ``alive``, or ``unresponsive`` while nothing is heard though its process is not known to be dead.
+        age: seconds since it was last heard; 0.0 for this process.
+    """
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    domain: str
+    address: str | None
+    version: str
+    state: Literal["alive", "unresponsive"]
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointInfo:
+    """A publisher or a subscriber somewhere on the network.
+
+    Attributes:
+        id: 16 hexadecimal digits, new with every ``Publisher`` or ``Subscriber``.
+        kind: ``publisher`` or ``subscriber``.
+        topic: the topic, or for a subscriber perhaps a pattern.
+        codec: the codec's name (``struct``, ``msgpack``, ``raw``, ...); for a subscriber that takes any: ``any``.
+        schema: the codec's description of its messages; empty where there is none.
+        reliable: whether a publisher refills what was lost.
+        keep: how many messages a late subscriber gets first.
+        node: the node it belongs to.
+        mismatch: why a subscriber and this endpoint do not fit, one sentence each; empty where nothing is known.
+    """
+
+    id: str
+    kind: Literal["publisher", "subscriber"]
+    topic: str
+    codec: str
+    schema: Mapping[str, Any]
+    reliable: bool
+    keep: int
+    node: NodeInfo
+    mismatch: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TopicInfo:
+    """A topic, as this process sees it.
+
+    Attributes:
+        name: the topic (for a topic that only has subscribers perhaps a pattern).
+        codec: the codec of its publishers; ``mixed`` where they differ, empty without a publisher.
+        schema: the schema of its first publisher; empty where there is none.
+        publishers: its publishers.
+        subscribers: its subscribers, those by pattern included.
+    """
+
+    name: str
+    codec: str
+    schema: Mapping[str, Any]
+    publishers: tuple[EndpointInfo, ...]
+    subscribers: tuple[EndpointInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFound:
+    """A node came."""
+
+    node: NodeInfo
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLost:
+    """A node went; reason is ``closed``, ``process died``, ``host unreachable`` or ``timed out``."""
+
+    node: NodeInfo
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStalled:
+    """A node stopped answering, but its process is not known to be dead (SIGSTOP, a debugger, swap)."""
+
+    node: NodeInfo
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResumed:
+    """A node that had stopped answering answers again."""
+
+    node: NodeInfo
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherFound:
+    """A publisher came."""
+
+    publisher: EndpointInfo
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherLost:
+    """A publisher went; for the reasons see NodeLost."""
+
+    publisher: EndpointInfo
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberFound:
+    """A subscriber came."""
+
+    subscriber: EndpointInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberLost:
+    """A subscriber went; for the reasons see NodeLost."""
+
+    subscriber: EndpointInfo
+    reason: str
+
+
+Event = (
+    NodeFound | NodeLost | NodeStalled | NodeResumed | PublisherFound | PublisherLost | SubscriberFound | SubscriberLost
+)

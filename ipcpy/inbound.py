@@ -1,0 +1,367 @@
+"""What arrives at one subscriber: datagrams in, messages into the inbox, answers out. Holds no thread and no waiting.
+
+Joins protocol/receiver.py (one for each publisher) with codecs and the books. Whoever calls holds the lock of the
+subscriber.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from zlib import crc32
+
+from .codec import codec_for
+from .errors import CodecError, SchemaError
+from .graph import EndpointInfo
+from .inbox import LARGE, Inbox
+from .message import Message
+from .protocol import matching
+from .protocol.receiver import POLL_BODY, Receiver
+from .protocol.wire import (
+    CRC_RESIDUE,
+    DATA_WORD,
+    FAST_HEADER,
+    Frame,
+    Kind,
+    Malformed,
+    codec_number,
+    frames,
+    pack_frame,
+    unpack_batch,
+    unpack_fragment,
+)
+from .stats import FlowStats
+from .transport.udp import Address, DataSocket
+
+log = logging.getLogger(__name__)
+
+NEVER = float("inf")
+BEHIND = (
+    500_000  # ns that a message may be later than the fastest of its publisher before the socket is emptied at once
+)
+MAX_EARLY = 64  # challenges of publishers not known yet
+MAX_PAST = 64  # publishers that went whose counts are kept
+
+_new = tuple.__new__
+
+
+class Flow:
+    """One publisher at one subscriber."""
+
+    __slots__ = (
+        "address",
+        "bad",
+        "base",
+        "bytes",
+        "codec_number",
+        "decode",
+        "is_its_address",
+        "info",
+        "matched",
+        "mismatch",
+        "number",
+        "poll",
+        "receiver",
+    )
+
+    def __init__(self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool], codec: Any) -> None:
+        self.number = number
+        self.info = info
+        self.is_its_address = is_its_address
+        self.address: Address | None = None  # where its data comes from; None before it is challenged
+        self.matched = False
+        self.mismatch: tuple[str, ...] = ()
+        self.receiver: Receiver[Any] = Receiver(reliable=info.reliable)
+        self.bytes = 0
+        self.bad = 0  # bodies that could not be decoded
+        self.base = 1 << 62  # ns: receive time less send time of the fastest message
+        self.poll: tuple[int, int] = (0, 0)  # last position and lowest number it polled with
+        self.codec_number = 0
+        self.decode: Callable[[Any], Any] = bytes
+        self._adapt(codec)
+
+    def _adapt(self, codec: Any) -> None:
+        try:
+            codec = _codec_for(codec, self.info)
+        except SchemaError as error:
+            self.mismatch = error.differences or (str(error),)
+            return
+        self.decode = codec.decode
+        self.codec_number = codec_number(self.info.codec)
+
+    def stats(self, dropped: int) -> FlowStats:
+        """Give the counts; dropped are those that the inbox had no room for."""
+        lost = {cause: count for cause, count in self.receiver.lost.items() if count}
+        if dropped:
+            lost["inbox"] = dropped
+        if self.bad:
+            lost["codec"] = self.bad
+        received = self.receiver.received - dropped - self.bad
+        return FlowStats(received, self.bytes, self.receiver.duplicates, self.receiver.reordered, lost)
+
+
+def _codec_for(own: Any, info: EndpointInfo) -> Any:
+    if own is None:
+        return codec_for(info.codec, info.schema)
+    if own.name != info.codec:
+        raise SchemaError(f"the publisher's codec is {info.codec}, the subscriber's is {own.name}")
+    adapt = getattr(own, "adapt", None)
+    return own if adapt is None else adapt(info.schema)
+
+
+class Inbound:
+    """The publishers matched by one subscriber, and what comes from them.
+
+    Args:
+        on_matched: called when a publisher was matched.
+    """
+
+    def __init__(
+        self, number: int, socket: DataSocket, inbox: Inbox, codec: Any, on_matched: Callable[[], None]
+    ) -> None:
+        self.flows: dict[int, Flow] = {}
+        self.past: dict[str, FlowStats] = {}
+        self.dropped: Counter[str] = Counter()
+        self.behind = False
+        self.timer = NEVER
+        self._number = number
+        self._socket = socket
+        self._inbox = inbox
+        self._codec = codec
+        self._on_matched = on_matched
+        self._window = socket.capacity
+        self._kernel_drops = 0
+        self._logged: set[str] = set()
+        self._early: dict[int, tuple[Frame, Address]] = {}
+
+    # -- publishers --------------------------------------------------------------------------------------------------
+
+    def add(self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool]) -> Flow:
+        """Get to know a publisher."""
+        flow = self.flows.get(number)
+        if flow is None:
+            flow = self.flows[number] = Flow(number, info, is_its_address, self._codec)
+            if flow.mismatch:
+                reasons = "; ".join(flow.mismatch)
+                log.warning("%s: the types of publisher %s differ: %s", info.topic, info.node.name, reasons)
+        else:
+            flow.info, flow.is_its_address = info, is_its_address
+        early = self._early.pop(number, None)
+        if early is not None:
+            self._probed(flow, *early)
+        return flow
+
+    def remove(self, number: int) -> bool:
+        """Forget a publisher that went, but not its counts; False if it was not known."""
+        flow = self.flows.pop(number, None)
+        if flow is None:
+            return False
+        if flow.receiver.first:
+            self.past[flow.info.id] = flow.stats(self._inbox.dropped.pop(flow.info.id, 0))
+            while len(self.past) > MAX_PAST:
+                self.past.pop(next(iter(self.past)))
+        return True
+
+    # -- datagrams ---------------------------------------------------------------------------------------------------
+
+    def take(self, data: bytes, address: Address) -> None:
+        """Take one datagram, or the merged buffer of several from one sender."""
+        size = len(data)
+        if size > 32:
+            word, codec, source, seq, sent_ns = FAST_HEADER.unpack_from(data)
+            if word == size | DATA_WORD:
+                flow = self.flows.get(source)
+                if flow is not None and flow.address == address and crc32(data) == CRC_RESIDUE:
+                    receiver = flow.receiver
+                    if seq == receiver.next and not receiver.waiting and codec == flow.codec_number:
+                        self._deliver_next(flow, seq, sent_ns, data[32:-4])
+                        return
+        self._take_frames(data, address)
+
+    def _deliver_next(self, flow: Flow, seq: int, sent_ns: int, body: bytes) -> None:
+        received_ns = time.time_ns()
+        flow.receiver.next = seq + 1
+        late = received_ns - sent_ns - flow.base
+        if late > BEHIND:
+            self.behind = True
+        elif late < 0:
+            flow.base += late
+        try:
+            data = flow.decode(body)
+        except Exception as error:
+            self._cannot_decode(flow, error)
+            return
+        flow.bytes += len(body)
+        info = flow.info
+        self._inbox.put(_new(Message, (data, info.topic, seq, sent_ns, received_ns, info.id)))
+
+    def _cannot_decode(self, flow: Flow, error: Exception) -> None:
+        flow.bad += 1
+        if flow.info.id not in self._logged:
+            self._logged.add(flow.info.id)
+            if isinstance(error, CodecError):
+                log.warning("%s: a message of %s cannot be decoded: %s", flow.info.topic, flow.info.node.name, error)
+            else:
+                log.error("%s: the codec failed", flow.info.topic, exc_info=error)
+
+    def _take_frames(self, data: bytes, address: Address) -> None:
+        now = time.monotonic()
+        try:
+            for frame in frames(data):
+                self._take_frame(frame, address, now)
+        except Malformed as error:
+            self.dropped[error.cause] += 1
+
+    def _take_frame(self, frame: Frame, address: Address, now: float) -> None:
+        flow = self.flows.get(frame.source)
+        if flow is None:
+            self._unknown(frame, address)
+        elif frame.kind == Kind.PROBE:
+            self._probed(flow, frame, address)
+        elif address != flow.address:
+            self.dropped["source"] += 1
+        elif frame.kind == Kind.DATA:
+            self._accept(flow, frame, [bytes(frame.body)], now)
+        elif frame.kind == Kind.BATCH:
+            self._accept(flow, frame, unpack_batch(frame.body), now)
+        elif frame.kind == Kind.FRAGMENT:
+            self._accept_fragment(flow, frame, now)
+        elif frame.kind == Kind.START:
+            self._started(flow, frame)
+        elif frame.kind == Kind.POLL:
+            self._polled(flow, frame, now)
+        else:
+            self.dropped["malformed"] += 1
+
+    def _unknown(self, frame: Frame, address: Address) -> None:
+        """A challenge may overtake the news of who it comes from; the newest few are answered when that has come."""
+        if frame.kind == Kind.PROBE:
+            self._early[frame.source] = (frame._replace(body=memoryview(bytes(frame.body))), address)
+            while len(self._early) > MAX_EARLY:
+                self._early.pop(next(iter(self._early)))
+        self.dropped["unknown"] += frame.kind != Kind.PROBE
+
+    # -- messages ----------------------------------------------------------------------------------------------------
+
+    def _accept(self, flow: Flow, frame: Frame, bodies: list[bytes], now: float) -> None:
+        if frame.codec != flow.codec_number:
+            self.dropped["malformed"] += 1
+            return
+        received_ns = time.time_ns()
+        receiver = flow.receiver
+        self._match(flow)
+        late = received_ns - frame.sent_ns - flow.base
+        if late > BEHIND:
+            self.behind = True
+        elif late < 0:
+            flow.base += late
+        for seq, body in enumerate(bodies, frame.seq):
+            if seq == receiver.next and not receiver.waiting:
+                receiver.next = seq + 1
+                self._put(flow, seq, frame.sent_ns, received_ns, body)
+                continue
+            cause = self._cause() if seq > receiver.next else ""
+            for item in receiver.accept(seq, (flow, seq, frame.sent_ns, received_ns, body), now, cause):
+                self._put(*item)
+        self._arm(receiver)
+
+    def _put(self, flow: Flow, seq: int, sent_ns: int, received_ns: int, body: Any) -> None:
+        try:
+            data = flow.decode(body)
+        except Exception as error:
+            self._cannot_decode(flow, error)
+            return
+        flow.bytes += len(body)
+        message = _new(Message, (data, flow.info.topic, seq, sent_ns, received_ns, flow.info.id))
+        if len(body) < LARGE:
+            self._inbox.put(message)
+        else:
+            self._inbox.put_large(message, len(body))
+
+    def _accept_fragment(self, flow: Flow, frame: Frame, now: float) -> None:
+        if frame.codec != flow.codec_number:
+            self.dropped["malformed"] += 1
+            return
+        self._match(flow)
+        partial = flow.receiver.accept_fragment(unpack_fragment(frame), now)
+        if partial is not None:
+            item = (flow, frame.seq, frame.sent_ns, time.time_ns(), partial.buffer)
+            for each in flow.receiver.accept(frame.seq, item, now, self._cause()):
+                self._put(*each)
+        self._arm(flow.receiver)
+
+    def _cause(self) -> str:
+        """Tell what a gap that shows now is to be laid to: the buffer of our own socket, or what is before it."""
+        drops = self._socket.drops()
+        more, self._kernel_drops = drops - self._kernel_drops, drops
+        return "kernel" if more else "network"
+
+    # -- what publishers ask -----------------------------------------------------------------------------------------
+
+    def _probed(self, flow: Flow, frame: Frame, address: Address) -> None:
+        if frame.seq != self._number or len(frame.body) != matching.ANSWER_BODY.size:
+            self.dropped["malformed"] += 1
+            return
+        if not flow.is_its_address(address[0]):
+            self.dropped["source"] += 1
+            return
+        verdict = matching.TYPES_DIFFER if flow.mismatch else matching.TAKES_IT
+        if not flow.mismatch:
+            flow.address = address
+        self._socket.sendto(matching.answer(frame, verdict, self._window), address)
+
+    def _started(self, flow: Flow, frame: Frame) -> None:
+        reply = matching.started(frame)
+        if reply is None or frame.sent_ns != self._number:
+            self.dropped["malformed"] += 1
+            return
+        for item in flow.receiver.start(frame.seq):
+            self._put(*item)
+        self._match(flow)
+        if flow.address is not None:
+            self._socket.sendto(reply, flow.address)
+
+    def _match(self, flow: Flow) -> None:
+        if not flow.matched:
+            flow.matched = True
+            self._on_matched()
+
+    def _polled(self, flow: Flow, frame: Frame, now: float) -> None:
+        if len(frame.body) != POLL_BODY.size:
+            self.dropped["malformed"] += 1
+            return
+        flow.poll = POLL_BODY.unpack(frame.body)
+        for item in flow.receiver.polled(frame.seq, flow.poll[1], now, self._cause()):
+            self._put(*item)
+        self._report(flow)
+        self._arm(flow.receiver)
+
+    def _report(self, flow: Flow) -> None:
+        """Tell a publisher what is here and what is missing."""
+        if flow.address is None:
+            return
+        position, low = flow.poll
+        body = flow.receiver.report(self._window, low)
+        self._socket.sendto(pack_frame(Kind.REPORT, flow.number, self._number, position, body), flow.address)
+        for seq, first, bitmap in flow.receiver.incomplete():
+            missing = first.to_bytes(4, "little") + bitmap
+            self._socket.sendto(pack_frame(Kind.MISSING, flow.number, seq, self._number, missing), flow.address)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _arm(self, receiver: Receiver[Any]) -> None:
+        self.timer = min(self.timer, receiver.next_timer())
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due; then ``timer`` says when to call again."""
+        for flow in list(self.flows.values()):
+            if now >= flow.receiver.next_timer():
+                ask, items = flow.receiver.handle_timer(now)
+                for item in items:
+                    self._put(*item)
+                if ask:
+                    self._report(flow)
+        self.timer = min((flow.receiver.next_timer() for flow in self.flows.values()), default=NEVER)

@@ -1,0 +1,70 @@
+"""The delivery of our table to one peer: what is on its way, when to send it again. Knows ``now`` and frame bodies."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from .table import Table
+
+WINDOW = 16  # TABLE frames on the way to one peer
+RESEND = 0.03  # seconds until the first repetition: the round trip of a LAN, and the time a busy peer takes
+RESEND_MAX = 1.0  # seconds; the pause doubles up to this
+
+NEVER = float("inf")
+
+
+@dataclass(slots=True)
+class Delivery:
+    """How far a table has got.
+
+    Attributes:
+        acked: the version that the peer has.
+        resend_at: when ``again`` wants to be called.
+    """
+
+    acked: int = 0
+    resend_at: float = NEVER
+    _told: int = 0  # the version it last said it has: acked, but for disorder
+    _pause: float = RESEND
+    _flight: deque[int] = field(default_factory=deque)  # the versions that the frames on their way lead to
+
+    def send(self, table: Table, now: float) -> Iterator[bytes]:
+        """Give the bodies of the TABLE frames that may go out now."""
+        flight = self._flight
+        base = flight[-1] if flight else self.acked
+        for to, body in islice(table.frames_after(base), WINDOW - len(flight)):
+            flight.append(to)
+            yield body
+        if not flight:
+            self.resend_at = NEVER
+        elif self.resend_at == NEVER:
+            self.resend_at = now + self._pause
+
+    def acknowledge(self, version: int) -> bool:
+        """Learn which version the peer has; False if that is no news."""
+        self._told = version
+        if version == self.acked or (0 < version < self.acked and self._flight):
+            return False  # the latter was overtaken, most likely; if not, it counts when we begin again
+        if version in self._flight:
+            while self._flight.popleft() != version:
+                pass
+        else:  # it began anew
+            self._flight.clear()
+        self.acked = version
+        self._pause, self.resend_at = RESEND, NEVER
+        return True
+
+    def again(self, table: Table, now: float) -> Iterator[bytes]:
+        """Begin again after what the peer has: frames or their acknowledgements were lost."""
+        self._flight.clear()
+        self.acked = self._told
+        self._pause = min(2 * self._pause, RESEND_MAX)
+        self.resend_at = NEVER
+        return self.send(table, now)
+
+    def rest(self) -> None:
+        """Send nothing more until ``again`` is called: the peer does not read."""
+        self.resend_at = NEVER

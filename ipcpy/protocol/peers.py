@@ -1,0 +1,171 @@
+"""What a link knows of each peer, what it tells of them, and how patient it is. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .entries import NodeEntry
+from .exchange import NEVER, Delivery
+from .greeting import Address
+from .table import Mirror
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How patient a link is, all in seconds.
+
+    Attributes:
+        alive: pause between two heartbeats to a peer on another host.
+        alive_many: the same where there are so many peers that ``beats`` would be exceeded; at most this.
+        alive_watched: the same to a peer whose process is watched by other means.
+        beats: heartbeats per second, to all unwatched peers together, up to which the pause is ``alive``.
+        suspect: silence after which a peer is asked to answer; like stall longer where heartbeats are rarer.
+        ask: pause between two such questions.
+        verify: for how long a peer whose host says that nobody listens there may still answer.
+        stall: silence after which a peer counts as unresponsive.
+        lost: silence after which a peer on another host is given up; a watched one is never.
+        asleep: a timer that is handled later than this says that we, not the others, were silent.
+        knock: pauses between HELLOs to an address; the last one repeats.
+        greet: pauses between multicast HELLOs; the last one repeats, stretched where there are many nodes.
+        hint: for how long a hinted address is knocked at.
+        remember: for how long the address of a lost peer is knocked at.
+        tell, tell_max: first and longest pause between two tellings of where the other peers are.
+    """
+
+    alive: float = 0.3
+    alive_many: float = 0.8
+    alive_watched: float = 1.0
+    beats: float = 150.0
+    suspect: float = 0.7
+    ask: float = 0.1
+    verify: float = 0.02
+    stall: float = 1.5
+    lost: float = 2.2
+    asleep: float = 0.5
+    knock: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0)
+    greet: tuple[float, ...] = (0.05, 0.2, 0.5, 1.0, 2.0)
+    hint: float = 5.0
+    remember: float = 600.0
+    tell: float = 1.0
+    tell_max: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFound:
+    """A node was greeted and its own entry has come."""
+
+    id: int
+    entry: NodeEntry
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMoved:
+    """A peer is now best reached at another address."""
+
+    id: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStalled:
+    """A peer has not been heard for a while."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerResumed:
+    """A stalled peer is heard again."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLost:
+    """A peer is gone; see ipcpy.graph.NodeLost for the reasons."""
+
+    id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChanged:
+    """A peer's table changed; data is None if the entry was removed."""
+
+    id: int
+    entry_id: int
+    data: bytes | None
+
+
+LinkEvent = PeerFound | PeerMoved | PeerStalled | PeerResumed | PeerLost | EntryChanged
+
+
+@dataclass(slots=True)
+class Path:
+    """One address of a peer that has shown that it is real.
+
+    Attributes:
+        given: the token that frames from there carry.
+        token: the token that frames to there carry.
+        heard: when the peer was last heard from there.
+    """
+
+    given: int
+    token: int
+    heard: float
+
+
+@dataclass(slots=True)
+class Peer:
+    """One node.
+
+    Attributes:
+        address: the best of its paths.
+        mirror: what it told of its table.
+        entry: what it says of itself; None until that has come.
+        announced: the version of its table that it last told.
+        delivery: how far our table has got there.
+        watched: the operating system tells us when its process ends.
+        refused: its host said that nobody listens there, and it has not been heard since.
+        static: one of us was given the other's address: multicast may not pass, so we tell each other of others.
+    """
+
+    id: int
+    address: Address
+    heard: float
+    mirror: Mirror
+    paths: dict[Address, Path] = field(default_factory=dict)
+    delivery: Delivery = field(default_factory=Delivery)
+    entry: NodeEntry | None = None
+    announced: int = 0
+    alive_at: float = NEVER
+    tell_at: float = NEVER
+    tell_pause: float = 0.0
+    stalled: bool = False
+    watched: bool = False
+    refused: bool = False
+    static: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that its node announced has come."""
+        return self.entry is not None and 0 < self.announced <= self.mirror.version
+
+    @property
+    def outer(self) -> Address:
+        """Where others may reach it: as ``("", port)`` if on our own host, for all we know."""
+        for address in (self.address, *self.paths):
+            if not is_loopback(address):
+                return address
+        return "", self.address[1]
+
+    def fresh(self, since: float) -> list[Address]:
+        """Give the addresses it was heard from since, the last heard first, of this host's own before all others."""
+        found = [(is_loopback(a), path.heard, a) for a, path in self.paths.items() if path.heard > since]
+        return [address for _, _, address in sorted(found, reverse=True)]
+
+
+def is_loopback(address: Address) -> bool:
+    """Tell whether an address is of this host only."""
+    return address[0].startswith("127.")

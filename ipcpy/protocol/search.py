@@ -1,0 +1,108 @@
+"""Where nodes may be: the group that is greeted, and addresses that are knocked at. Decides when; sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from .exchange import NEVER
+from .greeting import KNOCK, STATIC, Address
+from .peers import Timing
+
+MAX_HINTS = 2_048  # static ones not counted
+MANY_HINTS = 100  # beyond, each is knocked at less often: in all no more than if there were this many
+MANY_PEERS = 30  # beyond, the group is greeted less often: each node then hears about 15 greetings a second
+
+
+@dataclass(slots=True)
+class Hint:
+    """An address where a node may be; tried at ``next``, given up at ``until``, which is ``inf`` for static ones."""
+
+    until: float
+    next: float
+    tries: int = 0
+
+
+class Search:
+    """When to greet where."""
+
+    def __init__(self, timing: Timing, random: Random) -> None:
+        self.hints: dict[Address, Hint] = {}
+        self.next = NEVER  # nothing is due before
+        self._timing = timing
+        self._random = random
+        self._greet_at = NEVER
+        self._greeted = 0
+
+    def greet(self, now: float) -> None:
+        """Greet the group now and often in the seconds that follow, and knock at every hinted address."""
+        self._greeted = 0
+        self._greet_at = self.next = now
+        for hint in self.hints.values():
+            hint.tries, hint.next = 0, now
+
+    def add(self, address: Address, now: float, until: float) -> bool:
+        """Learn where a node may be; False if there is no room for it."""
+        known = self.hints.get(address)
+        if known is not None:
+            known.until = max(known.until, until)
+            return True
+        if len(self.hints) >= MAX_HINTS and until < NEVER:
+            return False
+        self.hints[address] = Hint(until, now)
+        self.next = min(self.next, now)
+        return True
+
+    def refuse(self, address: Address, now: float) -> None:
+        """Learn that nobody listens at an address: not worth many more tries, unless it is static."""
+        hint = self.hints.get(address)
+        if hint is not None and hint.until < NEVER:
+            hint.until = min(hint.until, now + self._timing.stall)
+
+    def stop(self) -> None:
+        """Forget it all."""
+        self.hints.clear()
+        self._greet_at = self.next = NEVER
+
+    def due(self, now: float, peers: int, alive: Callable[[Address], bool]) -> list[tuple[Address | None, int]]:
+        """Give whom to greet now, as (address or None for the group, ``extra`` of the HELLO).
+
+        Args:
+            peers: how many are known.
+            alive: whether a peer was heard from an address not long ago.
+        """
+        if now < self.next:
+            return []
+        found: list[tuple[Address | None, int]] = []
+        if now >= self._greet_at:
+            found.append((None, 0))
+            self._greet_at = now + self._greet_pause(peers)
+        found += self._knocks(now, alive)
+        self.next = min((hint.next for hint in self.hints.values()), default=NEVER)
+        self.next = min(self.next, self._greet_at)
+        return found
+
+    def _greet_pause(self, peers: int) -> float:
+        pauses = self._timing.greet
+        last = self._greeted >= len(pauses) - 1
+        pause = pauses[min(self._greeted, len(pauses) - 1)]
+        self._greeted += 1
+        return pause * max(1.0, peers / MANY_PEERS) * self._random.uniform(0.8, 1.0) if last else pause
+
+    def _knocks(self, now: float, alive: Callable[[Address], bool]) -> list[tuple[Address | None, int]]:
+        found: list[tuple[Address | None, int]] = []
+        pauses = self._timing.knock
+        stretch = max(1.0, len(self.hints) / MANY_HINTS)
+        for address, hint in list(self.hints.items()):
+            if now < hint.next:
+                continue
+            static, answered = hint.until == NEVER, alive(address)
+            if now >= hint.until or (answered and not static):
+                del self.hints[address]
+                continue
+            if not answered:
+                found.append((address, STATIC if static else KNOCK))
+            hint.next = now + pauses[min(hint.tries, len(pauses) - 1)] * stretch
+            hint.tries += 1
+        return found

@@ -1,0 +1,270 @@
+"""Frame layout. Knows bytes and struct; nothing of sockets, peers or time. See docs/protocol.md.
+
+A datagram holds one or more frames, laid end to end. Every frame begins with the same 32 bytes, little-endian:
+
+    offset  size  field
+    0       2     length   of the whole frame, this field and the check included
+    2       1     version  1
+    3       1     kind     see Kind
+    4       1     codec    0 raw, 1 struct, 2 msgpack, 255 another (named in discovery)
+    5       1     flags    bit 0: sealed (reserved: a 16-byte tag stands in place of the check)
+    6       2     extra    depends on the kind
+    8       8     source   data path: the publisher's id; link: the sending node's id
+    16      8     seq      data path: sequence number; link: the token the receiver gave us
+    24      8     sent_ns  the sender's wall clock, ns since 1970
+
+and ends with a CRC-32 of all before it, except FRAGMENT, whose check follows its own header (see pack_fragment).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+VERSION = 1
+HEADER = Struct("<HBBBBHQQQ")
+HEADER_SIZE = 32
+CHECK_SIZE = 4
+OVERHEAD = HEADER_SIZE + CHECK_SIZE
+MAX_DATAGRAM = 65_507  # 65,535 - 20 (IPv4) - 8 (UDP)
+MAX_BODY = MAX_DATAGRAM - OVERHEAD
+CRC_RESIDUE = 0x2144DF1C  # crc32(frame + its crc, little-endian), whatever the frame
+
+# The same header with length, version and kind as one number, and codec, flags, extra as another: what the fast
+# paths of publisher and subscriber read and write.
+FAST_HEADER = Struct("<IIQQQ")
+
+FLAG_SEALED = 1
+FLAG_MULTICAST = 2
+
+
+class Kind(IntEnum):
+    """What a frame is. Data path: 1 to 15; link: 16 and above."""
+
+    DATA = 1
+    FRAGMENT = 2
+    BATCH = 3
+    PROBE = 4
+    ANSWER = 5
+    START = 6
+    STARTED = 7
+    POLL = 8
+    REPORT = 9
+    MISSING = 10
+    GONE = 11
+    HELLO = 16
+    WELCOME = 17
+    CONFIRM = 18
+    TABLE = 19
+    ALIVE = 20
+    BYE = 21
+    PEERS = 22
+
+
+CODECS = {"raw": 0, "struct": 1, "msgpack": 2}
+OTHER_CODEC = 255
+
+DATA_WORD = VERSION << 16 | Kind.DATA << 24  # | length: the first word of a DATA frame
+BATCH_WORD = VERSION << 16 | Kind.BATCH << 24
+FRAGMENT_WORD = VERSION << 16 | Kind.FRAGMENT << 24
+
+FRAGMENT_HEADER = Struct("<IIQQQII")  # the header, total, offset; the check follows
+FRAGMENT_OVERHEAD = FRAGMENT_HEADER.size + CHECK_SIZE  # 44
+CHECKED_FRAGMENT = 9_000  # longer ones cross no wire but loopback's memory: their check covers the header only
+
+BATCH_HEADER = Struct("<HH")  # count, size of each item; size 0: every item is preceded by its own size, u16
+
+
+class Frame(NamedTuple):
+    """A frame as it was read, its check verified.
+
+    Attributes:
+        body: what lies between header and check; for a FRAGMENT what follows its check.
+    """
+
+    kind: int
+    codec: int
+    flags: int
+    extra: int
+    source: int
+    seq: int
+    sent_ns: int
+    body: memoryview
+
+
+class Place(NamedTuple):
+    """What all fragments of one message have in common; size is that of each but the last."""
+
+    source: int
+    seq: int
+    sent_ns: int
+    codec: int
+    total: int
+    size: int
+
+
+class Fragment(NamedTuple):
+    """A FRAGMENT frame: where its data belongs. ``index * place.size`` is the offset."""
+
+    place: Place
+    index: int
+    data: memoryview
+
+
+class Malformed(Exception):
+    """Bytes that are no frame; ``cause`` is what they are counted under."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+def codec_number(name: str) -> int:
+    """Give the number a codec's name has on the wire."""
+    return CODECS.get(name, OTHER_CODEC)
+
+
+def pack_frame(
+    kind: int, source: int, seq: int, sent_ns: int, body: bytes = b"", *, codec: int = 0, flags: int = 0, extra: int = 0
+) -> bytes:
+    """Build one frame of any kind but FRAGMENT."""
+    length = OVERHEAD + len(body)
+    frame = HEADER.pack(length, VERSION, kind, codec, flags, extra, source, seq, sent_ns) + body
+    return frame + crc32(frame).to_bytes(4, "little")
+
+
+def pack_fragment(place: Place, offset: int, parts: Sequence[memoryview]) -> bytes:
+    """Build the 44 bytes that precede a fragment's data: header, u32 total, u32 offset, u32 check.
+
+    The header's extra is the size of every fragment of the message but its last. The check covers the 40 bytes before
+    it and, up to CHECKED_FRAGMENT bytes, the data.
+    """
+    source, seq, sent_ns, codec, total, size = place
+    length = sum(map(len, parts))
+    word = FRAGMENT_WORD | (FRAGMENT_OVERHEAD + length)
+    head = FRAGMENT_HEADER.pack(word, codec | size << 16, source, seq, sent_ns, total, offset)
+    check = crc32(head)
+    if length <= CHECKED_FRAGMENT:
+        for part in parts:
+            check = crc32(part, check)
+    return head + check.to_bytes(4, "little")
+
+
+def pack_batch(source: int, seq: int, sent_ns: int, codec: int, items: Sequence[bytes]) -> bytes:
+    """Build one frame of several messages, numbered from ``seq``; they share one send time.
+
+    Items of equal size are laid end to end; of unequal size each is preceded by its size, u16.
+    """
+    size = len(items[0])
+    if size and all(len(item) == size for item in items):
+        body = BATCH_HEADER.pack(len(items), size) + b"".join(items)
+    else:
+        sized = (part for item in items for part in (len(item).to_bytes(2, "little"), item))
+        body = BATCH_HEADER.pack(len(items), 0) + b"".join(sized)
+    head = FAST_HEADER.pack(BATCH_WORD | (OVERHEAD + len(body)), codec, source, seq, sent_ns)
+    check = crc32(body, crc32(head))
+    return b"".join((head, body, check.to_bytes(4, "little")))
+
+
+def unpack_batch(body: bytes | memoryview) -> list[bytes]:
+    """Take the items of a BATCH frame's body apart.
+
+    Raises:
+        Malformed: where counts and sizes do not agree with the length.
+    """
+    if len(body) < BATCH_HEADER.size:
+        raise Malformed("malformed")
+    count, size = BATCH_HEADER.unpack_from(body)
+    data = bytes(body[BATCH_HEADER.size :])
+    if size:
+        if count * size != len(data) or not count:
+            raise Malformed("malformed")
+        return [data[at : at + size] for at in range(0, len(data), size)]
+    return _sized_items(data, count)
+
+
+def _sized_items(data: bytes, count: int) -> list[bytes]:
+    items = []
+    at, end = 0, len(data)
+    while at + 2 <= end:
+        stop = at + 2 + int.from_bytes(data[at : at + 2], "little")
+        items.append(data[at + 2 : stop])
+        at = stop
+    if at != end or len(items) != count or not count:
+        raise Malformed("malformed")
+    return items
+
+
+def frames(datagram: bytes | memoryview) -> Iterator[Frame]:
+    """Read the frames of a datagram, or of the merged buffer that UDP GRO hands over.
+
+    Raises:
+        Malformed: at the first frame that is none; those before it were yielded.
+    """
+    view = memoryview(datagram)
+    at, end = 0, len(view)
+    while at < end:
+        frame, at = _frame_at(view, at, end)
+        yield frame
+
+
+def _frame_at(view: memoryview, at: int, end: int) -> tuple[Frame, int]:
+    if end - at < OVERHEAD:
+        raise Malformed("malformed")
+    length, version, kind, codec, flags, extra, source, seq, sent_ns = HEADER.unpack_from(view, at)
+    if version != VERSION:
+        raise Malformed("version")
+    stop = at + length
+    if length < OVERHEAD or stop > end:
+        raise Malformed("malformed")
+    if flags & FLAG_SEALED:
+        raise Malformed("unauthenticated")
+    if kind == Kind.FRAGMENT:
+        body = _checked_fragment(view[at:stop])
+    else:
+        if crc32(view[at:stop]) != CRC_RESIDUE:
+            raise Malformed("malformed")
+        body = view[at + HEADER_SIZE : stop - CHECK_SIZE]
+    return Frame(kind, codec, flags, extra, source, seq, sent_ns, body), stop
+
+
+def _checked_fragment(frame: memoryview) -> memoryview:
+    size = len(frame) - FRAGMENT_OVERHEAD
+    if size < 0:
+        raise Malformed("malformed")
+    check = crc32(frame[: FRAGMENT_HEADER.size])
+    if size <= CHECKED_FRAGMENT:
+        check = crc32(frame[FRAGMENT_OVERHEAD:], check)
+    if check != int.from_bytes(frame[FRAGMENT_HEADER.size : FRAGMENT_OVERHEAD], "little"):
+        raise Malformed("malformed")
+    return frame[HEADER_SIZE:]
+
+
+def unpack_fragment(frame: Frame) -> Fragment:
+    """Read a FRAGMENT frame. Its body is u32 total, u32 offset, u32 check, data.
+
+    Raises:
+        Malformed: where the data is not exactly what belongs at its offset.
+    """
+    body, size = frame.body, frame.extra
+    total = int.from_bytes(body[:4], "little")
+    offset = int.from_bytes(body[4:8], "little")
+    data = body[12:]
+    if not size or offset % size or not data or len(data) != min(size, total - offset):
+        raise Malformed("malformed")
+    place = Place(frame.source, frame.seq, frame.sent_ns, frame.codec, total, size)
+    return Fragment(place, offset // size, data)
+
+
+def sources(datagram: bytes) -> set[int]:
+    """Give the sources of a datagram's frames, as far as they can be read."""
+    found = set()
+    try:
+        for frame in frames(datagram):
+            found.add(frame.source)
+    except Malformed:
+        pass
+    return found
