@@ -7,6 +7,7 @@ subscriber.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from .graph import EndpointInfo
 from .inbox import LARGE, Inbox
 from .message import Message
 from .protocol import matching
-from .protocol.receiver import POLL_BODY, Receiver
+from .protocol.receiver import Receiver
+from .protocol.reports import POLL_BODY, pack_missing
 from .protocol.wire import (
     CRC_RESIDUE,
     DATA_WORD,
@@ -42,6 +44,7 @@ NEVER = float("inf")
 BEHIND = (
     500_000  # ns that a message may be later than the fastest of its publisher before the socket is emptied at once
 )
+LINGER = 1.0  # seconds that a publisher that went is remembered: its last messages travel another way than its goodbye
 MAX_EARLY = 64  # challenges of publishers not known yet
 MAX_PAST = 64  # publishers that went whose counts are kept
 
@@ -61,6 +64,7 @@ class Flow:
         "is_its_address",
         "info",
         "matched",
+        "left",
         "mismatch",
         "number",
         "poll",
@@ -73,6 +77,7 @@ class Flow:
         self.is_its_address = is_its_address
         self.address: Address | None = None  # where its data comes from; None before it is challenged
         self.matched = False
+        self.left = NEVER  # when the publisher went
         self.mismatch: tuple[str, ...] = ()
         self.receiver: Receiver[Any] = Receiver(reliable=info.reliable)
         self.bytes = 0
@@ -135,6 +140,7 @@ class Inbound:
         self._window = socket.capacity
         self._kernel_drops = 0
         self._logged: set[str] = set()
+        self._secret = os.urandom(16)
         self._early: dict[int, tuple[Frame, Address]] = {}
 
     # -- publishers --------------------------------------------------------------------------------------------------
@@ -148,22 +154,29 @@ class Inbound:
                 reasons = "; ".join(flow.mismatch)
                 log.warning("%s: the types of publisher %s differ: %s", info.topic, info.node.name, reasons)
         else:
-            flow.info, flow.is_its_address = info, is_its_address
+            flow.info, flow.is_its_address, flow.left = info, is_its_address, NEVER
         early = self._early.pop(number, None)
         if early is not None:
             self._probed(flow, *early)
         return flow
 
-    def remove(self, number: int) -> bool:
-        """Forget a publisher that went, but not its counts; False if it was not known."""
-        flow = self.flows.pop(number, None)
+    def leave(self, number: int, now: float) -> bool:
+        """A publisher went. What it sent before may still be on its way, so it is forgotten a little later."""
+        flow = self.flows.get(number)
         if flow is None:
             return False
+        flow.left = now
+        flow.matched = False
+        self.timer = min(self.timer, now + LINGER)
+        return True
+
+    def _forget(self, flow: Flow) -> None:
+        """Forget a publisher, but not its counts."""
+        del self.flows[flow.number]
         if flow.receiver.first:
             self.past[flow.info.id] = flow.stats(self._inbox.dropped.pop(flow.info.id, 0))
             while len(self.past) > MAX_PAST:
                 self.past.pop(next(iter(self.past)))
-        return True
 
     # -- datagrams ---------------------------------------------------------------------------------------------------
 
@@ -221,6 +234,8 @@ class Inbound:
             self._unknown(frame, address)
         elif frame.kind == Kind.PROBE:
             self._probed(flow, frame, address)
+        elif frame.kind == Kind.START:
+            self._started(flow, frame, address)
         elif address != flow.address:
             self.dropped["source"] += 1
         elif frame.kind == Kind.DATA:
@@ -229,8 +244,6 @@ class Inbound:
             self._accept(flow, frame, unpack_batch(frame.body), now)
         elif frame.kind == Kind.FRAGMENT:
             self._accept_fragment(flow, frame, now)
-        elif frame.kind == Kind.START:
-            self._started(flow, frame)
         elif frame.kind == Kind.POLL:
             self._polled(flow, frame, now)
         else:
@@ -309,23 +322,23 @@ class Inbound:
             self.dropped["source"] += 1
             return
         verdict = matching.TYPES_DIFFER if flow.mismatch else matching.TAKES_IT
-        if not flow.mismatch:
-            flow.address = address
-        self._socket.sendto(matching.answer(frame, verdict, self._window), address)
+        token = matching.token_for(address, flow.number, self._secret)
+        self._socket.sendto(matching.answer(frame, verdict, self._window, token), address)
 
-    def _started(self, flow: Flow, frame: Frame) -> None:
-        reply = matching.started(frame)
-        if reply is None or frame.sent_ns != self._number:
-            self.dropped["malformed"] += 1
+    def _started(self, flow: Flow, frame: Frame, address: Address) -> None:
+        """The publisher has read our answer at its address: from now on its messages are taken from there."""
+        reply = matching.started(frame, matching.token_for(address, flow.number, self._secret))
+        if reply is None or frame.sent_ns != self._number or flow.mismatch:
+            self.dropped["malformed" if reply is None else "schema"] += 1
             return
-        for item in flow.receiver.start(frame.seq):
+        flow.address = address
+        for item in flow.receiver.start(frame.seq, time.monotonic()):
             self._put(*item)
         self._match(flow)
-        if flow.address is not None:
-            self._socket.sendto(reply, flow.address)
+        self._socket.sendto(reply, address)
 
     def _match(self, flow: Flow) -> None:
-        if not flow.matched:
+        if not flow.matched and flow.left == NEVER:
             flow.matched = True
             self._on_matched()
 
@@ -347,7 +360,7 @@ class Inbound:
         body = flow.receiver.report(self._window, low)
         self._socket.sendto(pack_frame(Kind.REPORT, flow.number, self._number, position, body), flow.address)
         for seq, first, bitmap in flow.receiver.incomplete():
-            missing = first.to_bytes(4, "little") + bitmap
+            missing = pack_missing(first, bitmap)
             self._socket.sendto(pack_frame(Kind.MISSING, flow.number, seq, self._number, missing), flow.address)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -364,4 +377,7 @@ class Inbound:
                     self._put(*item)
                 if ask:
                     self._report(flow)
-        self.timer = min((flow.receiver.next_timer() for flow in self.flows.values()), default=NEVER)
+            if now >= flow.left + LINGER:
+                self._forget(flow)
+        timers = (min(flow.receiver.next_timer(), flow.left + LINGER) for flow in self.flows.values())
+        self.timer = min(timers, default=NEVER)

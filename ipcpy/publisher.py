@@ -19,6 +19,7 @@ from .node import Node, shared_node
 from .protocol.entries import PublisherEntry
 from .protocol.history import History, Kept
 from .protocol.matching import Match
+from .protocol.reports import unpack_missing
 from .protocol.topics import check_topic
 from .protocol.wire import (
     DATA_WORD,
@@ -128,7 +129,7 @@ class Publisher:
     def subscribers(self) -> tuple[EndpointInfo, ...]:
         """The subscribers that are matched: what is published now is sent to them."""
         with self._lock:
-            return tuple(route.info for _, route in self._sends)
+            return tuple(route.info for _, route in self._sends if route.match.confirmed)
 
     @property
     def stats(self) -> PublisherStats:
@@ -304,12 +305,15 @@ class Publisher:
         if self._abandoned:
             self._open()
         with self._lock:
-            met = self._changed.wait_for(lambda: self._closed or len(self._sends) >= count, timeout)
+            met = self._changed.wait_for(lambda: self._closed or self._confirmed() >= count, timeout)
             if self._closed:
                 raise ClosedError(f"the publisher of {self._topic!r} is closed")
             if not met:
-                raise RecvTimeout(f"{len(self._sends)} of {count} subscribers of {self._topic!r} within {timeout} s")
-            return len(self._sends)
+                raise RecvTimeout(f"{self._confirmed()} of {count} subscribers of {self._topic!r} within {timeout} s")
+            return self._confirmed()
+
+    def _confirmed(self) -> int:
+        return sum(route.match.confirmed for _, route in self._sends)
 
     def close(self) -> None:
         """Withdraw the topic; idempotent. What was handed over before goes out; nothing is waited for."""
@@ -401,11 +405,11 @@ class Publisher:
                 self._begin(route)
         elif frame.kind == Kind.STARTED:
             route.match.started(frame)
+            self._changed.notify_all()
         elif frame.kind == Kind.REPORT:
             self._report(route, frame, now)
-        elif frame.kind == Kind.MISSING and len(frame.body) > 4:
-            first = int.from_bytes(frame.body[:4], "little")
-            route.sender.missing(frame.seq, first, frame.body[4:])
+        elif frame.kind == Kind.MISSING:
+            route.sender.missing(frame.seq, *unpack_missing(frame.body))
             self._pump(route, now)
 
     def _begin(self, route: Route) -> None:

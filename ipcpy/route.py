@@ -5,14 +5,14 @@ Joins the pure machines of protocol/ with a socket; its publisher's lock is held
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from .graph import EndpointInfo
 from .protocol.fragments import Outgoing
 from .protocol.history import Kept
 from .protocol.matching import Match
-from .protocol.receiver import POLL_BODY, RANGE
-from .protocol.sender import REPORT_HEAD, Sender
+from .protocol.reports import POLL_BODY, unpack_report
+from .protocol.sender import Sender
 from .protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Frame, Kind, Place, pack_frame
 from .stats import RouteStats
 from .transport.udp import LOOPBACK, Address, RouteSocket
@@ -92,20 +92,19 @@ class Route:
 
     def poll(self, source: int, position: int, last: int, low: int) -> None:
         """Ask what has arrived."""
-        low = self.sender.lowest(low)
+        low, last = self.sender.lowest(low), self.sender.reached(last)
         self.send(pack_frame(Kind.POLL, source, last, position, POLL_BODY.pack(position, low)))
 
-    def reported(self, frame: Frame, now: float) -> Iterator[tuple[int, int]]:
-        """Take a REPORT; give the ranges (start, stop) of messages that are asked for again."""
-        body = frame.body
-        if len(body) < REPORT_HEAD.size or (len(body) - REPORT_HEAD.size) % RANGE.size:
-            return
-        next_seq, window = REPORT_HEAD.unpack_from(body)
-        self.acknowledged = max(self.acknowledged, next_seq - 1)
-        self.sender.reported(frame.sent_ns, next_seq, int(window * 0.7), now)
-        for start, count in RANGE.iter_unpack(body[REPORT_HEAD.size :]):
-            self.sender.missing_range(start, start + count)
-            yield start, start + count
+    def reported(self, frame: Frame, now: float) -> tuple[tuple[int, int], ...]:
+        """Take a REPORT; give the ranges (start, stop) of messages that are asked for again.
+
+        Raises:
+            Malformed: if it is not of the form.
+        """
+        report = unpack_report(frame.body)
+        self.acknowledged = max(self.acknowledged, report.next - 1)
+        self.sender.reported(frame.sent_ns, report.next, int(report.window * 0.7), now, report.missing)
+        return report.missing
 
     def resend(self, messages: Sequence[Kept], source: int, codec: int, now: float) -> None:
         """Send kept messages again."""

@@ -515,8 +515,9 @@ class Subscriber:
     def publisher_lost(self, number: int) -> None:
         """A publisher is gone."""
         with self._lock:
-            self._inbound.remove(number)
+            self._inbound.leave(number, time.monotonic())
             self._matched.notify_all()
+        self._timer_alarm.by(self._inbound.timer)
 
     # -- fork --------------------------------------------------------------------------------------------------------
 
