@@ -26,6 +26,7 @@ from .protocol.wire import (
     CRC_RESIDUE,
     DATA_WORD,
     FAST_HEADER,
+    FLAG_MULTICAST,
     Frame,
     Kind,
     Malformed,
@@ -64,6 +65,7 @@ class Flow:
         "is_its_address",
         "info",
         "matched",
+        "multicast",
         "left",
         "mismatch",
         "number",
@@ -76,6 +78,7 @@ class Flow:
         self.info = info
         self.is_its_address = is_its_address
         self.address: Address | None = None  # where its data comes from; None before it is challenged
+        self.multicast: Address | None = None  # where its multicast comes from
         self.matched = False
         self.left = NEVER  # when the publisher went
         self.mismatch: tuple[str, ...] = ()
@@ -187,7 +190,11 @@ class Inbound:
             word, codec, source, seq, sent_ns = FAST_HEADER.unpack_from(data)
             if word == size | DATA_WORD:
                 flow = self.flows.get(source)
-                if flow is not None and flow.address == address and crc32(data) == CRC_RESIDUE:
+                if (
+                    flow is not None
+                    and (flow.address == address or flow.multicast == address)
+                    and crc32(data) == CRC_RESIDUE
+                ):
                     receiver = flow.receiver
                     if seq == receiver.next and not receiver.waiting and codec == flow.codec_number:
                         self._deliver_next(flow, seq, sent_ns, data[32:-4])
@@ -236,7 +243,7 @@ class Inbound:
             self._probed(flow, frame, address)
         elif frame.kind == Kind.START:
             self._started(flow, frame, address)
-        elif address != flow.address:
+        elif address not in (flow.address, flow.multicast):
             self.dropped["source"] += 1
         elif frame.kind == Kind.DATA:
             self._accept(flow, frame, [bytes(frame.body)], now)
@@ -315,7 +322,7 @@ class Inbound:
     # -- what publishers ask -----------------------------------------------------------------------------------------
 
     def _probed(self, flow: Flow, frame: Frame, address: Address) -> None:
-        if frame.seq != self._number or len(frame.body) != matching.ANSWER_BODY.size:
+        if frame.seq not in (self._number, 0) or len(frame.body) != matching.ANSWER_BODY.size:
             self.dropped["malformed"] += 1
             return
         if not flow.is_its_address(address[0]):
@@ -323,7 +330,7 @@ class Inbound:
             return
         verdict = matching.TYPES_DIFFER if flow.mismatch else matching.TAKES_IT
         token = matching.token_for(address, flow.number, self._secret)
-        self._socket.sendto(matching.answer(frame, verdict, self._window, token), address)
+        self._socket.sendto(matching.answer(frame, self._number, verdict, self._window, token), address)
 
     def _started(self, flow: Flow, frame: Frame, address: Address) -> None:
         """The publisher has read our answer at its address: from now on its messages are taken from there."""
@@ -331,11 +338,14 @@ class Inbound:
         if reply is None or frame.sent_ns != self._number or flow.mismatch:
             self.dropped["malformed" if reply is None else "schema"] += 1
             return
+        self._socket.sendto(reply, address)
+        if frame.flags & FLAG_MULTICAST:
+            flow.multicast = address
+            return
         flow.address = address
         for item in flow.receiver.start(frame.seq, time.monotonic()):
             self._put(*item)
         self._match(flow)
-        self._socket.sendto(reply, address)
 
     def _match(self, flow: Flow) -> None:
         if not flow.matched and flow.left == NEVER:

@@ -37,6 +37,7 @@ class _Publisher(Protocol):
     def subscriber_lost(self, number: int) -> None: ...
     def receive_datagram(self, data: bytes, address: udp.Address) -> None: ...
     def verify(self, address: udp.Address) -> None: ...
+    def network_changed(self) -> None: ...
     def close(self) -> None: ...
     def abandon(self) -> None: ...
 
@@ -46,8 +47,11 @@ class _Subscriber(Protocol):
 
     number: int
 
-    def publisher_found(self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool]) -> None: ...
+    def publisher_found(
+        self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool], group: udp.Address | None
+    ) -> None: ...
     def publisher_lost(self, number: int) -> None: ...
+    def network_changed(self, interfaces: Iterable[int]) -> None: ...
     def close(self) -> None: ...
     def abandon(self) -> None: ...
 
@@ -109,7 +113,7 @@ class Node:
         self._entries: dict[int, dict[int, Entry]] = {self._id: {}}
         self._routes: dict[udp.Address, tuple[udp.RouteSocket, set[int]]] = {}
         self.loop = Loop(f"ipcpy {self._name}")
-        self._peering = Peering(self.loop, self._settings, self._id, self._entry, self._on_link_event)
+        self._peering = Peering(self.loop, self._settings, self._id, self._entry, self._on_link_event, self._on_network)
         try:
             self._peering.open()
         except BaseException:
@@ -314,6 +318,40 @@ class Node:
             if publisher is not None:
                 publisher.verify(address)
 
+    def interface_indexes(self) -> list[int]:
+        """Give the interfaces to listen for multicast on."""
+        return [interface.index for interface in self._peering.interfaces if interface.up]
+
+    def fanout_socket(
+        self, group: udp.Address, address: str, ready: Callable[[udp.FanoutSocket], object]
+    ) -> udp.FanoutSocket | None:
+        """Give a socket that sends to a group on the interface that leads to an address; None if there is none.
+
+        Args:
+            ready: called in the I/O thread when answers can be read.
+        """
+        interface = self._peering.interface_to(address)
+        if interface is None:
+            return None
+        try:
+            sock = udp.FanoutSocket(group, interface.index, interface.addresses[0])
+        except OSError:
+            return None
+        self.loop.watch(sock, lambda: ready(sock))
+        return sock
+
+    def interface_of(self, address: str) -> int | None:
+        """Give the index of the interface that leads to an address, where multicast reaches it."""
+        interface = self._peering.interface_to(address)
+        return interface.index if interface is not None and interface.multicast else None
+
+    def _on_network(self) -> None:
+        indexes = self.interface_indexes()
+        for subscriber in list(self._subscribers.values()):
+            subscriber.network_changed(indexes)
+        for publisher in list(self._publishers.values()):
+            publisher.network_changed()
+
     # -- the link ----------------------------------------------------------------------------------------------------
 
     def _on_link_event(self, event: LinkEvent) -> None:
@@ -394,7 +432,8 @@ class Node:
         if subscriber is not None:
             info = self._endpoint(publisher_node, publisher_number, publisher_entry)
             if info is not None:
-                subscriber.publisher_found(publisher_number, info, self._addresses_of(publisher_node))
+                group = (publisher_entry.group, publisher_entry.group_port) if publisher_entry.group else None
+                subscriber.publisher_found(publisher_number, info, self._addresses_of(publisher_node), group)
         if publisher is not None:
             info = self._endpoint(subscriber_node, subscriber_number, subscriber_entry)
             if info is not None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
 from .loop import Alarm, Loop
@@ -39,15 +40,23 @@ class Peering:
 
     Args:
         on_event: called with every event of the link.
+        on_network: called when the interfaces are others.
     """
 
     def __init__(
-        self, loop: Loop, settings: Settings, node_id: int, entry: NodeEntry, on_event: Callable[[LinkEvent], None]
+        self,
+        loop: Loop,
+        settings: Settings,
+        node_id: int,
+        entry: NodeEntry,
+        on_event: Callable[[LinkEvent], None],
+        on_network: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._settings = settings
         self._entry = entry
         self._on_event = on_event
+        self._on_network_changed = on_network
         self.link = Link(node_id, pack_entry(entry), settings.domain, os.urandom(32))
         self.only_loopback = _only_loopback(settings.interfaces)
         self.interfaces: tuple[Interface, ...] = ()
@@ -198,13 +207,22 @@ class Peering:
             self._mdns.set_interfaces(self._addresses())
         self.link.greet(time.monotonic())
         self.flush()
+        self._on_network_changed()
+
+    def interface_to(self, address: str) -> Interface | None:
+        """Give the interface on whose network a peer's address is; None behind a router."""
+        wanted = ip_address(address)
+        for interface in self.interfaces:
+            if interface.up and any(wanted in ip_interface(network).network for network in interface.networks):
+                return interface
+        return None
 
     def mtu_to(self, address: str) -> int:
         """Give the MTU of the interface that a peer's address is on, as far as can be told."""
-        if address.startswith("127."):
-            return 65_536
-        mtus = [interface.mtu for interface in self.interfaces if interface.up and not interface.loopback]
-        return min(mtus, default=1_500)
+        interface = self.interface_to(address)
+        if interface is not None:
+            return interface.mtu
+        return min([i.mtu for i in self.interfaces if i.up and not i.loopback], default=1_500)
 
     # -- datagrams ---------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from zlib import crc32
 
 from .codec import MsgPack
 from .errors import ArgumentError, ClosedError, RecvTimeout
+from .fanout import LOCAL_FROM, Fanout, Group, random_group
 from .graph import EndpointInfo
 from .loop import NEVER, Alarm
 from .node import Node, shared_node
@@ -35,7 +36,7 @@ from .protocol.wire import (
 )
 from .route import Route
 from .stats import PublisherStats
-from .transport.udp import Address
+from .transport.udp import Address, FanoutSocket
 
 __all__ = ["Publisher"]
 
@@ -99,7 +100,10 @@ class Publisher:
         self._node.ensure_open()
         self.number = int.from_bytes(os.urandom(8), "little") or 1
         self._routes: dict[int, Route] = {}
-        self._sends: tuple[tuple[Any, Route], ...] = ()
+        self._sends: tuple[tuple[Any, Route | Fanout], ...] = ()
+        self._open_routes: tuple[Route, ...] = ()
+        self._fanouts: dict[int, Fanout] = {}
+        self._group: Group | None = None
         self._whole = MAX_BODY
         kept = max(self._keep, HISTORY if self._reliable else 0)
         self._history = History(kept, HISTORY_BYTES) if kept else None
@@ -110,8 +114,12 @@ class Publisher:
         self._beat_at = NEVER
         self._beating = False
         self._alarm = Alarm(self._node.loop, self._on_alarm)
-        entry = PublisherEntry(self._topic, self._codec.name, dict(self._codec.schema), self._reliable, self._keep)
-        self._node.add_publisher(self, entry)
+        self._node.add_publisher(self, self._entry())
+
+    def _entry(self) -> PublisherEntry:
+        group, port = self._group or ("", 0)
+        schema = dict(self._codec.schema)
+        return PublisherEntry(self._topic, self._codec.name, schema, self._reliable, self._keep, group, port)
 
     # -- for users ---------------------------------------------------------------------------------------------------
 
@@ -129,7 +137,7 @@ class Publisher:
     def subscribers(self) -> tuple[EndpointInfo, ...]:
         """The subscribers that are matched: what is published now is sent to them."""
         with self._lock:
-            return tuple(route.info for _, route in self._sends if route.match.confirmed)
+            return tuple(route.info for route in self._open_routes if route.match.confirmed)
 
     @property
     def stats(self) -> PublisherStats:
@@ -179,13 +187,12 @@ class Publisher:
             return self._hand_over(frame)
 
     def _hand_over(self, frame: bytes) -> int:
-        handed = 0
-        for send, route in self._sends:
+        handed = len(self._open_routes)
+        for send, target in self._sends:
             try:
                 send(frame)
-                handed += 1
             except OSError:
-                handed += route.send(frame)
+                handed -= target.send_again(frame)
         if not handed and self._closed:
             raise ClosedError(f"the publisher of {self._topic!r} is closed")
         return handed
@@ -271,20 +278,20 @@ class Publisher:
                 self._history.add(message)
             self._make_room()
             now = time.monotonic()
-            for _, route in self._sends:
+            for route in self._open_routes:
                 route.owe(message, self.number, self._codec_number, now)
                 self._pump(route, now)
                 route.sender.keep_copies()
             if not self._beating:
                 self._start_beating()
             self._alarm.by(self._next_timer())
-            return len(self._sends)
+            return len(self._open_routes)
 
     def _make_room(self) -> None:
         """Wait, for a bounded time, while a subscriber that answers is owed more than it has credit for."""
         deadline = time.monotonic() + WAIT
         while (now := time.monotonic()) < deadline:
-            if not any(route.sender.busy and not route.sender.stalled(now) for _, route in self._sends):
+            if not any(route.sender.busy and not route.sender.stalled(now) for route in self._open_routes):
                 return
             self._changed.wait(deadline - now)
 
@@ -313,7 +320,7 @@ class Publisher:
             return self._confirmed()
 
     def _confirmed(self) -> int:
-        return sum(route.match.confirmed for _, route in self._sends)
+        return sum(route.match.confirmed for route in self._open_routes)
 
     def close(self) -> None:
         """Withdraw the topic; idempotent. What was handed over before goes out; nothing is waited for."""
@@ -325,7 +332,11 @@ class Publisher:
             routes = list(self._routes.values())
             self._routes.clear()
             self._rebuild()
+            fanouts, self._fanouts = list(self._fanouts.values()), {}
         self._node.withdraw(self.number)
+        for fanout in fanouts:
+            self._node.loop.unwatch(fanout.socket)
+            fanout.socket.close()
         for route in routes:
             self._node.loop.call(self._node.release_route, route.address, self.number)
 
@@ -342,7 +353,7 @@ class Publisher:
             self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{len(self._sends)} subscribers"
+        state = "closed" if self._closed else f"{self._confirmed()} subscribers"
         return f"<ipcpy.Publisher {self._topic!r} {self._codec.name} {state}>"
 
     # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
@@ -374,6 +385,7 @@ class Publisher:
     def _drop(self, number: int) -> None:
         route = self._routes.pop(number)
         self._rebuild()
+        self._choose_fanouts(time.monotonic())
         if not any(other.address == route.address for other in self._routes.values()):
             self._node.release_route(route.address, self.number)
 
@@ -405,6 +417,7 @@ class Publisher:
                 self._begin(route)
         elif frame.kind == Kind.STARTED:
             route.match.started(frame)
+            self._choose_fanouts(now)
             self._changed.notify_all()
         elif frame.kind == Kind.REPORT:
             self._report(route, frame, now)
@@ -444,8 +457,69 @@ class Publisher:
     def _rebuild(self) -> None:
         routes = [route for route in self._routes.values() if route.match.open]
         self._whole = min((route.whole for route in routes), default=MAX_BODY)
-        self._sends = tuple((route.socket.send, route) for route in routes)
+        self._open_routes = tuple(routes)
+        fanouts = [fanout for fanout in self._fanouts.values() if fanout.members]
+        by_multicast = {number for fanout in fanouts for number in fanout.members}
+        unicast = [route for route in routes if route.match.subscriber not in by_multicast]
+        self._sends = (
+            *((route.socket.send, route) for route in unicast),
+            *((fanout.send, fanout) for fanout in fanouts),
+        )
         self._changed.notify_all()
+
+    # -- multicast, in the I/O thread --------------------------------------------------------------------------------
+
+    def _choose_fanouts(self, now: float) -> None:
+        """Choose whom to reach by multicast, interface by interface."""
+        if self._multicast is False:
+            return
+        by_interface: dict[int, list[Route]] = {}
+        for route in self._open_routes:
+            index = self._node.interface_of(route.address[0])
+            if index is not None and route.match.confirmed:
+                by_interface.setdefault(index, []).append(route)
+        changed = False
+        for index in {*by_interface, *self._fanouts}:
+            routes = by_interface.get(index, [])
+            enough = 1 if self._multicast else LOCAL_FROM
+            if len(routes) < enough or (routes[0].lossy and not self._multicast):
+                routes = []
+            if routes and index not in self._fanouts:
+                self._add_fanout(index, routes[0].address[0], now)
+            if index in self._fanouts:
+                changed |= self._fanouts[index].want(routes, now)
+        if changed:
+            self._rebuild()
+
+    def _add_fanout(self, index: int, address: str, now: float) -> None:
+        if self._group is None:
+            self._group = random_group()
+            self._node.add_publisher(self, self._entry())
+        socket = self._node.fanout_socket(self._group, address, self._on_fanout)
+        if socket is not None:
+            self._fanouts[index] = Fanout(self.number, socket, now)
+
+    def _on_fanout(self, socket: FanoutSocket) -> None:
+        while (received := socket.poll()) is not None:
+            data, address = received
+            with self._lock, contextlib.suppress(Malformed):
+                for frame in frames(data):
+                    for fanout in self._fanouts.values():
+                        if frame.source == self.number and fanout.socket is socket:
+                            if fanout.receive(frame, address, time.monotonic()):
+                                self._rebuild()
+        self._alarm.by(self._next_timer())
+
+    def network_changed(self) -> None:
+        """The interfaces are others now: begin anew with multicast."""
+        with self._lock:
+            fanouts, self._fanouts = list(self._fanouts.values()), {}
+            for fanout in fanouts:
+                self._node.loop.unwatch(fanout.socket)
+                fanout.socket.close()
+            self._rebuild()
+            self._choose_fanouts(time.monotonic())
+        self._alarm.by(self._next_timer())
 
     # -- time, in the I/O thread -------------------------------------------------------------------------------------
 
@@ -459,6 +533,7 @@ class Publisher:
 
     def _next_timer(self) -> float:
         timers = [min(route.match.next_timer(), route.sender.next_timer()) for route in self._routes.values()]
+        timers += [fanout.next_timer() for fanout in self._fanouts.values()]
         return min([*timers, self._beat_at])
 
     def _on_alarm(self) -> None:
@@ -466,6 +541,8 @@ class Publisher:
             now = time.monotonic()
             for route in list(self._routes.values()):
                 self._tick(route, now)
+            for fanout in self._fanouts.values():
+                fanout.handle_timer(now)
             if now >= self._beat_at:
                 self._heartbeat(now)
             next_timer = self._next_timer()
@@ -500,7 +577,7 @@ class Publisher:
         if self._seq != self._polled_seq:
             self._polled_seq, self._beat = self._seq, 0
         else:
-            waiting = [route for _, route in self._sends if route.acknowledged < self._seq]
+            waiting = [route for route in self._open_routes if route.acknowledged < self._seq]
             self._poll_all(waiting)
             self._beat += 1
             if not waiting or (self._beat >= len(pauses) and not self._reliable):
@@ -509,7 +586,7 @@ class Publisher:
         self._beat_at = now + pauses[min(self._beat, len(pauses) - 1)]
 
     def _poll_all(self, routes: Iterable[Route] | None = None) -> None:
-        for route in [route for _, route in self._sends] if routes is None else routes:
+        for route in self._open_routes if routes is None else routes:
             route.poll(self.number, route.sender.position, self._seq, self._low())
 
     # -- fork --------------------------------------------------------------------------------------------------------
@@ -518,7 +595,9 @@ class Publisher:
         """Let go of what belongs to the parent, in a forked child; it begins anew when it is next used."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._routes, self._sends, self._history = {}, (), None
+        for fanout in self._fanouts.values():
+            fanout.socket.close()
+        self._routes, self._sends, self._open_routes, self._fanouts, self._history = {}, (), (), {}, None
         self._abandoned = True
 
 

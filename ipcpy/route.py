@@ -66,6 +66,10 @@ class Route:
         self.refused += 1
         return False
 
+    def send_again(self, frame: bytes) -> int:
+        """Send a frame the system refused; give how many subscribers do not get it, 0 or 1."""
+        return not self.send(frame)
+
     def owe(self, message: Kept, source: int, codec: int, now: float) -> None:
         """Owe a large message; with too many owed already the oldest is given up."""
         place = Place(source, message.seq, message.sent_ns, codec, message.size, self.fragment_size)

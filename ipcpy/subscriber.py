@@ -1,45 +1,33 @@
-"""Subscriber: messages of every publisher that matches, for scripts, callbacks and coroutines.
-
-Who waits, reads: a thread inside ``recv`` reads the socket itself, an event loop that awaits reads it when it is
-readable; while nobody waits the I/O thread empties it into the inbox, so that the newest messages are kept.
-"""
+"""Subscriber: messages of every publisher that matches, for scripts, callbacks and coroutines."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import select
 import threading
 import time
-import weakref
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import ArgumentError, ClosedError, RecvTimeout
 from .graph import EndpointInfo
 from .inbound import Inbound
 from .inbox import Inbox
-from .loop import Alarm
 from .message import Message
 from .node import Node, shared_node
 from .protocol.entries import SubscriberEntry
 from .protocol.topics import check_pattern
+from .reader import Reader
 from .stats import SubscriberStats
-from .transport.udp import MAX_DATAGRAM, DataSocket
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+from .transport.udp import Address, DataSocket
 
 __all__ = ["Subscriber"]
 
 log = logging.getLogger(__name__)
 
 DEPTH = 1_000
-LEASE = 0.01  # seconds that the socket is left to a reader who is away; then the I/O thread empties it
-DRAIN = 256  # datagrams that are read at once
 CLOSE = 0.09  # seconds that close waits for those who still read
 
 
@@ -88,30 +76,22 @@ class Subscriber:
         self._node.ensure_open()
         self.number = int.from_bytes(os.urandom(8), "little") or 1
         self._lock = threading.Lock()  # over what arrived
-        self._reading = threading.Lock()  # over who reads
         self._matched = threading.Condition(self._lock)
         self._inbox = Inbox(self._depth)
         self._messages = self._inbox.messages
-        self._socket = DataSocket(self._node.bind_host)
-        self._recvfrom = self._socket.recvfrom
-        self._inbound = Inbound(self.number, self._socket, self._inbox, self._codec, self._matched.notify_all)
-        self._leased = False  # whether readers have the socket, not the I/O thread
-        self._read_at = 0.0
+        socket = DataSocket(self._node.bind_host)
+        self._port = socket.port
+        self._inbound = Inbound(self.number, socket, self._inbox, self._codec, self._matched.notify_all)
+        self._reader = Reader(self._node.loop, socket, self._inbound, self._lock, self._messages)
+        self._groups: dict[int, Address] = {}
         self._abandoned = False
-        self._waiters: deque[Future[None]] = deque()
-        self._event_loop: AbstractEventLoop | None = None
         self._mismatch: dict[str, list[str]] = {}
-        loop = self._node.loop
-        self._timer_alarm = Alarm(loop, _weakly(self._on_timer))
-        self._lease_alarm = Alarm(loop, _weakly(self._on_lease))
-        self._ready = _weakly(self._on_readable)
         self._node.add_subscriber(self, self._entry())
-        loop.watch(self._socket, self._ready)
 
     def _entry(self) -> SubscriberEntry:
         name = "any" if self._codec is None else self._codec.name
         schema = {} if self._codec is None else dict(self._codec.schema)
-        return SubscriberEntry(self._topic, name, self._socket.port, schema, self._mismatch)
+        return SubscriberEntry(self._topic, name, self._port, schema, self._mismatch)
 
     # -- for users ---------------------------------------------------------------------------------------------------
 
@@ -164,34 +144,34 @@ class Subscriber:
             TimeoutError: if none came in time.
             ClosedError: (an OSError) if it is closed, also while waiting.
         """
-        try:
-            return self._messages.popleft()
-        except IndexError:
-            pass
-        if timeout is None:
-            while True:
-                self._wait_for_ever()
-                with contextlib.suppress(IndexError):
-                    return self._messages.popleft()
-        return self._recv_by(time.monotonic() + timeout, timeout)
+        messages = self._messages
+        if timeout is not None:
+            return self._recv_by(time.monotonic() + timeout, timeout)
+        while True:
+            if not messages:
+                self._reader.wait_for_ever()
+            try:
+                return messages.popleft()
+            except IndexError:  # only control frames came, another thread was faster, or it is closed
+                self._check_open()
+                messages = self._messages
 
     def _recv_by(self, deadline: float, timeout: float) -> Message:
+        left = timeout
         while True:
-            left = deadline - time.monotonic()
-            self._wait(max(0.0, left))
-            with contextlib.suppress(IndexError):
+            try:
                 return self._messages.popleft()
-            if left <= 0:
+            except IndexError:
+                self._check_open()
+            self._reader.wait(max(0.0, left))
+            if left <= 0 and not self._messages:
                 raise RecvTimeout(f"no message on {self._topic!r} within {timeout} s")
+            left = deadline - time.monotonic()
 
     def latest(self) -> Message | None:
         """Give the newest message and discard the older ones; None if there is none. Never waits."""
         self._check_open()
-        if self._reading.acquire(blocking=False):
-            try:
-                self._drain()
-            finally:
-                self._reading.release()
+        self._reader.drain_now()
         message = None
         with contextlib.suppress(IndexError):
             while True:
@@ -210,35 +190,20 @@ class Subscriber:
         try:
             return self._messages.popleft()
         except IndexError:
-            pass
+            self._check_open()
         import asyncio
 
         loop = asyncio.get_running_loop()
-        if self._event_loop is not loop:
-            self._attach(loop)
-        if timeout is not None:
-            try:
-                async with asyncio.timeout(timeout):
-                    return await self._recv_when_ready(loop)
-            except TimeoutError:
-                raise RecvTimeout(f"no message on {self._topic!r} within {timeout} s") from None
-        return await self._recv_when_ready(loop)
-
-    async def _recv_when_ready(self, loop: AbstractEventLoop) -> Message:
-        while True:
-            self._check_open()
-            waiter = loop.create_future()
-            self._waiters.append(waiter)
-            self._read_now()
-            try:
-                return self._messages.popleft()
-            except IndexError:
-                await waiter
-            finally:
-                with contextlib.suppress(ValueError):
-                    self._waiters.remove(waiter)
-            with contextlib.suppress(IndexError):
-                return self._messages.popleft()
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    await self._reader.wait_async(loop)
+                    try:
+                        return self._messages.popleft()
+                    except IndexError:
+                        self._check_open()
+        except TimeoutError:
+            raise RecvTimeout(f"no message on {self._topic!r} within {timeout} s") from None
 
     def __iter__(self) -> Iterator[Message]:
         return self
@@ -303,14 +268,10 @@ class Subscriber:
             return
         self._closed = True
         self._node.withdraw(self.number)
-        self._node.loop.unwatch(self._socket)
-        self._socket.wake()
         with self._lock:
             self._matched.notify_all()
-        self._detach()
-        if self._reading.acquire(timeout=CLOSE):
-            self._reading.release()
-        self._socket.close()
+        self._reader.close(CLOSE)
+        self._messages.clear()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(CLOSE)
 
@@ -336,164 +297,7 @@ class Subscriber:
         if self._abandoned:
             self._open()
 
-    # -- reading: threads --------------------------------------------------------------------------------------------
-
-    def _wait_for_ever(self) -> None:
-        with self._reading:
-            self._check_open()
-            if self._messages:
-                return
-            if not self._leased:
-                self._take_lease()
-            data, address = self._recvfrom(MAX_DATAGRAM)
-            self._take(data, address)
-
-    def _wait(self, timeout: float) -> None:
-        if not self._reading.acquire(timeout=timeout):
-            return
-        try:
-            self._check_open()
-            if self._messages:
-                return
-            if not self._leased:
-                self._take_lease()
-            if timeout and not self._readable(timeout):
-                return
-            received = self._socket.poll()
-            if received is not None:
-                self._take(*received)
-        finally:
-            self._reading.release()
-
-    def _readable(self, timeout: float) -> bool:
-        if hasattr(select, "poll"):
-            poll = select.poll()
-            poll.register(self._socket, select.POLLIN)
-            return bool(poll.poll(timeout * 1000))
-        return bool(select.select([self._socket], [], [], timeout)[0])
-
-    def _take(self, data: bytes, address: tuple[str, int]) -> None:
-        inbound = self._inbound
-        with self._lock:
-            if data:
-                inbound.take(data, address)
-        self._read_at = time.monotonic()
-        if inbound.behind:
-            inbound.behind = False
-            self._drain()
-        if inbound.timer != NEVER:
-            self._timer_alarm.by(inbound.timer)
-
-    def _drain(self) -> None:
-        """Read what is there; whoever calls has the right to read."""
-        for _ in range(DRAIN):
-            received = self._socket.poll()
-            if received is None:
-                break
-            with self._lock:
-                if received[0]:
-                    self._inbound.take(*received)
-        self._inbound.behind = False
-        self._read_at = time.monotonic()
-        self._timer_alarm.by(self._inbound.timer)
-
-    def _take_lease(self) -> None:
-        self._leased = True
-        self._node.loop.unwatch(self._socket)
-        self._lease_alarm.by(time.monotonic() + LEASE)
-
-    # -- reading: the I/O thread -------------------------------------------------------------------------------------
-
-    def _on_lease(self) -> None:
-        """While a reader has the socket: see whether he is there."""
-        if self._closed or not self._leased:
-            return
-        if self._reading.acquire(blocking=False):
-            try:
-                if time.monotonic() - self._read_at > LEASE / 2:
-                    self._leased = False
-                    self._node.loop.watch(self._socket, self._ready)
-                    return
-            finally:
-                self._reading.release()
-        self._lease_alarm.by(time.monotonic() + LEASE)
-
-    def _on_readable(self) -> None:
-        if self._closed or not self._reading.acquire(blocking=False):
-            return
-        try:
-            if not self._leased:
-                self._drain()
-        finally:
-            self._reading.release()
-        if self._waiters:
-            self._wake_waiters()
-
-    def _on_timer(self) -> None:
-        if self._closed:
-            return
-        before = len(self._messages)
-        with self._lock:
-            self._inbound.handle_timer(time.monotonic())
-        self._timer_alarm.by(self._inbound.timer)
-        if len(self._messages) > before:
-            self._socket.wake()
-            self._wake_waiters()
-
-    # -- reading: an event loop --------------------------------------------------------------------------------------
-
-    def _attach(self, loop: AbstractEventLoop) -> None:
-        self._check_open()
-        self._detach()
-        try:
-            loop.add_reader(self._socket.fileno(), self._on_loop_readable)
-        except NotImplementedError:  # a proactor: the I/O thread reads
-            return
-        self._event_loop = loop
-
-    def _detach(self) -> None:
-        loop, self._event_loop = self._event_loop, None
-        if loop is not None and not loop.is_closed():
-            descriptor = self._socket.fileno()
-            with contextlib.suppress(RuntimeError):
-                if _running() is loop:
-                    loop.remove_reader(descriptor)
-                else:
-                    loop.call_soon_threadsafe(loop.remove_reader, descriptor)
-        self._wake_waiters()
-
-    def _read_now(self) -> None:
-        if self._event_loop is not None and not self._leased and self._reading.acquire(blocking=False):
-            try:
-                self._take_lease()
-                self._drain()
-            finally:
-                self._reading.release()
-
-    def _on_loop_readable(self) -> None:
-        if self._closed or not self._reading.acquire(blocking=False):
-            return
-        try:
-            received = self._socket.poll()
-            if received is not None:
-                self._take(*received)
-        finally:
-            self._reading.release()
-        if self._messages:
-            self._wake_waiters()
-
-    def _wake_waiters(self) -> None:
-        while self._waiters:
-            with contextlib.suppress(IndexError):
-                waiter = self._waiters.popleft()
-                loop = waiter.get_loop()
-                if _running() is loop:
-                    _resolve(waiter)
-                else:
-                    with contextlib.suppress(RuntimeError):  # its loop is closed
-                        loop.call_soon_threadsafe(_resolve, waiter)
-
-    # -- reading: a callback -----------------------------------------------------------------------------------------
+    # -- a callback -----------------------------------------------------------------------------------------
 
     def _call_back(self, callback: Callable[[Message], object]) -> None:
         for message in self:
@@ -504,58 +308,42 @@ class Subscriber:
 
     # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
 
-    def publisher_found(self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool]) -> None:
-        """A publisher of the topic is there."""
+    def publisher_found(
+        self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool], group: Address | None
+    ) -> None:
+        """A publisher of the topic is there, or something about it changed."""
         with self._lock:
             flow = self._inbound.add(number, info, is_its_address)
         if flow.mismatch and info.id not in self._mismatch:
             self._mismatch[info.id] = list(flow.mismatch)
             self._node.add_subscriber(self, self._entry())
+        if group is not None and not flow.mismatch:
+            self._groups[number] = group
+            self._reader.join(group, self._node.interface_indexes())
 
     def publisher_lost(self, number: int) -> None:
         """A publisher is gone."""
         with self._lock:
             self._inbound.leave(number, time.monotonic())
             self._matched.notify_all()
-        self._timer_alarm.by(self._inbound.timer)
+        self._reader.timer_changed()
+        group = self._groups.pop(number, None)
+        if group is not None and group not in self._groups.values():
+            self._reader.leave(group)
+
+    def network_changed(self, interfaces: Iterable[int]) -> None:
+        """The interfaces are others now."""
+        self._reader.rejoin(interfaces)
 
     # -- fork --------------------------------------------------------------------------------------------------------
 
     def abandon(self) -> None:
         """Let go of what belongs to the parent, in a forked child; it begins anew when it is next used."""
-        self._socket.close()
+        self._reader.abandon()
         self._lock = threading.Lock()
-        self._reading = threading.Lock()
         self._matched = threading.Condition(self._lock)
-        self._event_loop = None
-        self._waiters.clear()
+        self._messages.clear()
         self._abandoned = True
-
-
-NEVER = float("inf")
-
-
-def _weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """Give a function that calls a method while its object lives: the I/O thread keeps nobody alive."""
-    reference = weakref.WeakMethod(method)
-
-    def call() -> None:
-        living = reference()
-        if living is not None:
-            living()
-
-    return call
-
-
-def _running() -> AbstractEventLoop | None:
-    from asyncio import _get_running_loop
-
-    return _get_running_loop()
-
-
-def _resolve(future: Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _check_depth(depth: object) -> int:

@@ -19,7 +19,7 @@ SIBLINGS = {"codec", "discovery", "protocol", "transport"}
 LAYERS = [
     LEAVES,
     SIBLINGS,
-    {"inbound", "inbox", "loop", "peering", "route", "view"},  # parts of what joins them
+    {"fanout", "inbound", "inbox", "loop", "peering", "reader", "route", "view"},  # parts of what joins them
     {"node"},
     {"publisher", "subscriber"},
     {"__init__"},

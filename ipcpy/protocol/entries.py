@@ -14,7 +14,9 @@ import msgpack
 
 from . import topics
 
-MAX_ENTRY = 60_000
+MAX_ENTRY = 60_000  # bytes
+MAX_MISMATCH = 8_000  # bytes of mismatches in a subscriber's entry
+MAX_TOLD = 64  # addresses in a PEERS frame
 _LIMITS = {
     "max_str_len": MAX_ENTRY,
     "max_bin_len": 1024,
@@ -94,7 +96,7 @@ _KEYS: dict[type, tuple[str, dict[str, str]]] = {
     SubscriberEntry: ("s", {"topic": "t", "codec": "c", "port": "p", "schema": "s", "mismatch": "x"}),
 }
 _CLASSES = {letter: (cls, keys) for cls, (letter, keys) in _KEYS.items()}
-_TYPES: dict[str, type | tuple[type, ...]] = {
+_TYPES: dict[str, type] = {
     "pid": int,
     "started": int,
     "keep": int,
@@ -112,12 +114,12 @@ def pack_entry(entry: Entry) -> bytes:
     """Encode an entry; fields that have their default are left out.
 
     Raises:
-        ValueError: if it is longer than MAX_ENTRY bytes.
+        ValueError: if it is longer than MAX_ENTRY bytes, or not what ``unpack_entry`` takes.
     """
     letter, keys = _KEYS[type(entry)]
     wire: dict[str, Any] = {"e": letter}
     for name, key in keys.items():
-        value = getattr(entry, name)
+        value = getattr(entry, name) if name != "mismatch" else _fitting(entry)
         if value or name in ("topic", "codec", "port"):
             wire[key] = value
     data: bytes = msgpack.packb(wire)
@@ -125,6 +127,18 @@ def pack_entry(entry: Entry) -> bytes:
         raise ValueError(f"the schema is too large for discovery: {len(data)} of {MAX_ENTRY} bytes")
     unpack_entry(data)  # what we would not take ourselves, no peer takes
     return data
+
+
+def _fitting(entry: Entry) -> dict[str, Any]:
+    """Give as many mismatches as fit: they are there for people to read, and the rest must not fail for them."""
+    found: dict[str, Any] = {}
+    left = MAX_MISMATCH
+    for id, reasons in entry.mismatch.items() if isinstance(entry, SubscriberEntry) else ():
+        left -= len(msgpack.packb([id, reasons]))
+        if left < 0 or len(found) == _LIMITS["max_map_len"]:
+            break
+        found[id] = reasons
+    return found
 
 
 def unpack_entry(data: bytes) -> Entry:
@@ -156,12 +170,11 @@ def unpack_entry(data: bytes) -> Entry:
 
 
 def _checked(name: str, value: Any) -> Any:
-    wanted = _TYPES.get(name, str)
-    if type(value) is not wanted:
+    if type(value) is not _TYPES.get(name, str):
         raise ValueError(f"{name} is {type(value).__name__}")
-    if wanted is int and not 0 <= value <= _BOUNDS[name]:
+    if type(value) is int and not 0 <= value <= _BOUNDS[name]:
         raise ValueError(f"{name} is {value}")
-    if wanted is str and (len(value) > _TEXT[name] or not value.isprintable()):
+    if isinstance(value, str) and (len(value) > _TEXT[name] or not value.isprintable()):
         raise ValueError(f"{name} is not a short printable text")
     return value
 
@@ -169,7 +182,49 @@ def _checked(name: str, value: Any) -> Any:
 def _check_whole(entry: Entry) -> None:
     if isinstance(entry, PublisherEntry):
         topics.check_topic(entry.topic)
+        if entry.group and not (is_group(entry.group) and entry.group_port):
+            raise ValueError("group is no multicast address with a port")
     elif isinstance(entry, SubscriberEntry):
         topics.check_pattern(entry.topic)
         if not entry.port:
             raise ValueError("port is 0")
+
+
+def pack_addresses(addresses: list[tuple[str, int]]) -> bytes:
+    """Encode the body of a PEERS frame; an empty ip stands for the sender's own."""
+    data: bytes = msgpack.packb([part for address in addresses for part in address])
+    return data
+
+
+def unpack_addresses(data: bytes | memoryview, sender: str) -> list[tuple[str, int]]:
+    """Decode the body of a PEERS frame; addresses of the receiver's own host are believed only if it came from there.
+
+    Raises:
+        ValueError: whatever is wrong with it.
+    """
+    try:
+        flat = msgpack.unpackb(data, max_array_len=2 * MAX_TOLD, max_str_len=15)
+        found = [(sender if ip == "" else ip, port) for ip, port in zip(flat[::2], flat[1::2], strict=True)]
+    except Exception as error:  # msgpack raises a family of its own, and more
+        raise ValueError(f"no addresses: {error}") from None
+    for ip, port in found:
+        if not is_host(ip) or type(port) is not int or not 0 < port < 65_536:
+            raise ValueError("no addresses")
+    return [(ip, port) for ip, port in found if not ip.startswith("127.") or sender.startswith("127.")]
+
+
+def is_host(ip: object) -> bool:
+    """Tell whether something is the IPv4 address of a host, in the usual form: no name, which would be looked up."""
+    return 0 < _first_octet(ip) < 224
+
+
+def is_group(ip: object) -> bool:
+    """Tell whether something is the IPv4 address of a multicast group (224.0.0.0/4, RFC 5771), in the usual form."""
+    return 224 <= _first_octet(ip) < 240
+
+
+def _first_octet(ip: object) -> int:
+    octets = ip.split(".") if isinstance(ip, str) and ip.isascii() else []
+    if len(octets) != 4 or not all(octet.isdigit() and len(octet) <= 3 and int(octet) < 256 for octet in octets):
+        return -1
+    return int(octets[0])

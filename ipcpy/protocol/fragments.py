@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import compress, count
+from itertools import accumulate
 
 from .wire import FRAGMENT_OVERHEAD, Fragment, Place, pack_fragment
 
 MAX_MESSAGE = 64 << 20  # bytes; what a subscriber takes unless told otherwise
 MAX_FRAGMENTS = 1 << 17  # of one message: 64 MiB in fragments of 512 bytes
 MAX_PARTIALS = 64  # messages of one publisher that are being put together
+RENEW = 0.2  # seconds of silence after which a message may come anew in fragments of another size: another way
 REPORT_BYTES = 1_024  # of a bitmap of missing fragments in one frame
+_TO_BITS = bytes.maketrans(b"\0\1", b"10")  # a flag for "here" to the digit of a bit for "missing"
 
 
 class Outgoing:
@@ -19,17 +23,23 @@ class Outgoing:
     Args:
         place: what its fragments have in common.
         parts: its body, as parts laid end to end; they are sliced, never joined.
+        sent: whether it was sent before, so that only what is asked for is to be sent.
+
+    Attributes:
+        sent_at: for each fragment the sender's position when it was last sent, 0 for never.
     """
 
-    __slots__ = ("count", "next", "parts", "place", "resend", "seq")
+    __slots__ = ("_ends", "count", "next", "parts", "place", "resend", "sent_at", "seq")
 
-    def __init__(self, place: Place, parts: Sequence[memoryview]) -> None:
+    def __init__(self, place: Place, parts: Sequence[memoryview], *, sent: bool = False) -> None:
         self.place = place
         self.parts = parts
         self.seq = place.seq
         self.count = -(-place.total // place.size)
-        self.next = 0  # the first fragment never sent
+        self.next = self.count if sent else 0  # the first fragment never sent
         self.resend: list[int] = []
+        self.sent_at = array("Q", bytes(8 * self.count))
+        self._ends = list(accumulate(map(len, parts)))
 
     @property
     def done(self) -> bool:
@@ -39,58 +49,67 @@ class Outgoing:
     def fragment(self, index: int) -> list[bytes | memoryview]:
         """Give a fragment as the buffers of one datagram."""
         offset = index * self.place.size
-        data = list(_slices(self.parts, offset, min(offset + self.place.size, self.place.total)))
+        data = list(self._slices(offset, min(offset + self.place.size, self.place.total)))
         return [pack_fragment(self.place, offset, data), *data]
+
+    def _slices(self, start: int, stop: int) -> Iterator[memoryview]:
+        at = bisect_right(self._ends, start)
+        while start < stop:
+            part, end = self.parts[at], self._ends[at]
+            begin = end - len(part)
+            if end > start:
+                yield part[start - begin : stop - begin]
+                start = end
+            at += 1
 
     def length(self, index: int) -> int:
         """Give the length of a fragment's datagram in bytes."""
         return FRAGMENT_OVERHEAD + min(self.place.size, self.place.total - index * self.place.size)
 
-    def ask(self, first: int, bitmap: bytes | memoryview) -> None:
+    def ask(self, first: int, bitmap: bytes | memoryview, position: int | None = None) -> bool:
         """Note that fragments are asked for again: bit i of the bitmap is fragment ``first + i``.
 
         What lies outside the message, or was never sent, is ignored.
+
+        Args:
+            position: what was sent after it is still on its way, and not sent again; None: send all again.
+
+        Returns:
+            Whether anything is to be sent again.
         """
         wanted = []
-        bits = int.from_bytes(bitmap, "little")
-        stop = min(self.next, first + 8 * len(bitmap))
-        for index in range(first, stop):
-            if bits >> (index - first) & 1:
+        for index in _set_bits(bitmap[:REPORT_BYTES], first, self.next):
+            if position is None or self.sent_at[index] <= position:
                 wanted.append(index)
         self.resend = wanted
+        return bool(wanted)
 
     def ask_all(self) -> None:
-        """Note that the whole message is asked for again."""
-        self.next, self.resend = 0, []
+        """Note that all that was sent of the message is asked for again."""
+        self.resend = list(range(self.next))
 
 
-def _slices(parts: Sequence[memoryview], start: int, stop: int) -> Iterator[memoryview]:
-    at = 0
-    for part in parts:
-        end = at + len(part)
-        if end > start:
-            yield part[max(start - at, 0) : stop - at]
-        if end >= stop:
-            return
-        at = end
+def _set_bits(bitmap: bytes | memoryview, first: int, stop: int) -> Iterator[int]:
+    for at in range(first, min(stop, first + 8 * len(bitmap))):
+        if bitmap[at - first >> 3] >> (at - first & 7) & 1:
+            yield at
 
 
 class Partial:
     """A large message that is being put together.
 
-    The buffer is made at once, from a length that the publisher declared: only matched publishers come this far, and
-    what all of them may declare together is bounded by the Assembly.
+    Its buffer grows with what arrives, to the end of the highest fragment; what is missing below that is zeros. Of a
+    length that is only declared nothing is allocated but a byte for each fragment, which MAX_FRAGMENTS bounds.
     """
 
-    __slots__ = ("_have", "_left", "asked", "buffer", "place", "touched")
+    __slots__ = ("_have", "_left", "buffer", "place", "touched")
 
     def __init__(self, place: Place, now: float) -> None:
         self.place = place
-        self.buffer = bytearray(place.total)
+        self.buffer = bytearray()
         self._left = -(-place.total // place.size)
         self._have = bytearray(self._left)
         self.touched = now
-        self.asked = 0
 
     @property
     def complete(self) -> bool:
@@ -99,21 +118,26 @@ class Partial:
 
     def add(self, fragment: Fragment, now: float) -> bool:
         """Put a fragment in its place; False if it was there already."""
-        index = fragment.index
+        index, buffer = fragment.number, self.buffer
         if self._have[index]:
             return False
         self._have[index] = 1
         self._left -= 1
         offset = index * self.place.size
-        self.buffer[offset : offset + len(fragment.data)] = fragment.data
+        if offset > len(buffer):
+            buffer += bytes(offset - len(buffer))
+        if offset == len(buffer):
+            buffer += fragment.data
+        else:
+            buffer[offset : offset + len(fragment.data)] = fragment.data
         self.touched = now
         return True
 
     def missing(self) -> tuple[int, bytes]:
         """Give the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""
-        first = self._have.find(0)
+        first = max(self._have.find(0), 0)
         flags = self._have[first : first + 8 * REPORT_BYTES]
-        bits = sum(1 << at for at in compress(count(), (not flag for flag in flags)))
+        bits = int(flags[::-1].translate(_TO_BITS), 2)
         return first, bits.to_bytes(-(-len(flags) // 8), "little")
 
 
@@ -122,10 +146,14 @@ class Assembly:
 
     Args:
         max_message: bytes that a message may have.
-        max_bytes: bytes that all of them together may have; the oldest gives way to the newest.
+        max_bytes: bytes that all of them together may have.
+
+    Attributes:
+        evicted: the numbers of those that had to give way since somebody cleared this list.
     """
 
     def __init__(self, max_message: int = MAX_MESSAGE, max_bytes: int = 0) -> None:
+        self.evicted: list[int] = []
         self._max_message = max_message
         self._max_bytes = max_bytes or 2 * max_message
         self._partials: dict[int, Partial] = {}
@@ -140,32 +168,55 @@ class Assembly:
     def __iter__(self) -> Iterator[Partial]:
         return iter(self._partials.values())
 
-    def lowest(self) -> int:
-        """Give the lowest sequence number among them; there must be one."""
-        return min(self._partials)
+    def lowest(self, start: int = 0) -> int | None:
+        """Give the lowest sequence number among them that is not below ``start``; None if there is none."""
+        return min((seq for seq in self._partials if seq >= start), default=None)
 
     def too_large(self, place: Place) -> bool:
         """Tell whether a message is beyond what is taken at all."""
         return place.total > self._max_message or place.total > MAX_FRAGMENTS * place.size
 
-    def add(self, fragment: Fragment, now: float) -> Partial | None:
+    def add(self, fragment: Fragment, now: float, *, keep_lowest: bool = False) -> Partial | None:
         """Take a fragment of a message that is not too large.
 
+        A fragment shows that those after it are only waiting for their turn, so it keeps them fresh too.
+
+        Args:
+            keep_lowest: where there is no room, the highest number gives way rather than the oldest: that of a
+                reliable topic is sent again, after the one that all wait for.
+
         Returns:
-            The message it belongs to; None if the fragment is a copy, or contradicts those before it.
+            The message it belongs to; None if the fragment is a copy, contradicts those before it, or has no room.
         """
-        partial = self._partials.get(fragment.place.seq)
+        seq = fragment.place.seq
+        partial = self._partials.get(seq)
+        if partial is not None and partial.place.size != fragment.place.size and partial.touched + RENEW < now:
+            self.drop(seq)
+            partial = None
         if partial is None:
-            self._make_room(fragment.place.total)
-            partial = self._partials[fragment.place.seq] = Partial(fragment.place, now)
+            if not self._make_room(fragment.place.total, seq if keep_lowest else None):
+                return None
+            partial = self._partials[seq] = Partial(fragment.place, now)
             self._bytes += fragment.place.total
         if partial.place != fragment.place or not partial.add(fragment, now):
             return None
+        if len(self._partials) > 1:
+            self._refresh(seq, now)
         return partial
 
-    def _make_room(self, size: int) -> None:
+    def _refresh(self, seq: int, now: float) -> None:
+        for other in self._partials.values():
+            if other.place.seq > seq:
+                other.touched = now
+
+    def _make_room(self, size: int, below: int | None) -> bool:
         while self._partials and (len(self._partials) >= MAX_PARTIALS or self._bytes + size > self._max_bytes):
-            self.drop(next(iter(self._partials)))
+            victim = next(iter(self._partials)) if below is None else max(self._partials)
+            if below is not None and victim < below:
+                return False
+            self.drop(victim)
+            self.evicted.append(victim)
+        return True
 
     def drop(self, seq: int) -> None:
         """Forget a message, complete or not."""

@@ -23,13 +23,20 @@ class History:
     Args:
         count: how many messages.
         max_bytes: how many bytes they may have in all; the newest is kept whatever its size.
+        first: the number of the first message that will be added.
     """
 
-    def __init__(self, count: int, max_bytes: int) -> None:
+    def __init__(self, count: int, max_bytes: int, first: int = 1) -> None:
+        self._first = first
         self._count = count
         self._max_bytes = max_bytes
         self._kept: deque[Kept] = deque()
         self._bytes = 0
+
+    @property
+    def next(self) -> int:
+        """The number of the message that will be added next."""
+        return self._kept[-1].seq + 1 if self._kept else self._first
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -41,6 +48,14 @@ class History:
         self._bytes += message.size
         while len(kept) > self._count or (self._bytes > self._max_bytes and len(kept) > 1):
             self._bytes -= kept.popleft().size
+
+    def low_after(self, size: int) -> int:
+        """Give what ``low`` would be if a message of a size were added."""
+        kept, total, gone = self._kept, self._bytes + size, 0
+        while gone < len(kept) and (len(kept) + 1 - gone > self._count or total > self._max_bytes):
+            total -= kept[gone].size
+            gone += 1
+        return kept[gone].seq if gone < len(kept) else self.next
 
     def low(self, otherwise: int) -> int:
         """Give the lowest number kept."""

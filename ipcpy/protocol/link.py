@@ -16,52 +16,21 @@ See docs/protocol.md and docs/discovery.md.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
 from random import Random
-from struct import Struct
 
-import msgpack
-
-from .entries import NodeEntry, is_ipv4, unpack_entry
+from .entries import unpack_addresses
 from .exchange import NEVER
 from .greeting import GREETING_SIZE, GREETINGS, STATIC, Address, Greeter
-from .peers import (
-    EntryChanged,
-    LinkEvent,
-    Path,
-    Peer,
-    PeerFound,
-    PeerLost,
-    PeerMoved,
-    PeerResumed,
-    PeerStalled,
-    Timing,
-    is_loopback,
-)
+from .outbox import ALIVE_BODY, Outbox
+from .peers import EntryChanged, LinkEvent, Path, Peer, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled, Timing
+from .roster import Roster
 from .search import Search
-from .table import Mirror, Pool, Table
-from .wire import Frame, Kind, Malformed, frames, pack_frame
+from .table import Table
+from .wire import Frame, Kind, Malformed, frames
 
-__all__ = [
-    "Address",
-    "EntryChanged",
-    "Link",
-    "LinkEvent",
-    "Peer",
-    "PeerFound",
-    "PeerLost",
-    "PeerMoved",
-    "PeerResumed",
-    "PeerStalled",
-    "Timing",
-]
+__all__ = ["Address", "EntryChanged", "Link", "LinkEvent", "Peer", "PeerFound", "PeerLost", "PeerMoved"]
+__all__ += ["PeerResumed", "PeerStalled", "Timing"]
 
-ALIVE_BODY = Struct("<QQB")  # version of our table, version of yours that we have, 1 = please answer
-ASK = 1
-MAX_PEERS = 4_096
-MAX_PEERS_AT_HOST = 1_024  # with one IP address
-MAX_PATHS = 16  # addresses of one peer
-MAX_TOLD = 64  # addresses in one PEERS frame
 TOGETHER = 0.03  # seconds: heartbeats that are due this soon are sent with those that are due
 
 
@@ -81,17 +50,14 @@ class Link:
         self.id = id
         self.table = Table()
         self.table.put(0, entry)
-        self.peers: dict[int, Peer] = {}
         self.dropped: Counter[str] = Counter()
         self.timing = timing or Timing()
-        self._random = Random(seed)
         self._greeter = Greeter(id, domain, secret)
-        self._search = Search(self.timing, self._random)
-        self._pool = Pool()
-        self._at: dict[Address, Peer] = {}  # whose path an address is
-        self._out: deque[tuple[bytes, Address | None]] = deque()
+        self._search = Search(self.timing, random := Random(seed))
+        self._roster = Roster(self.timing)
+        self.peers = self._roster.peers
+        self._outbox = Outbox(id, self.table, self._roster, self.timing, random)
         self._events: deque[LinkEvent] = deque()
-        self._peers_due = NEVER  # no peer needs anything before
         self._closed = False
 
     # -- what comes in -----------------------------------------------------------------------------------------------
@@ -130,14 +96,14 @@ class Link:
     def receive_refusal(self, address: Address, now: float) -> None:
         """Learn that a host said that nobody listens at an address: a hint that can be forged, so ask once more."""
         self._search.refuse(address, now)
-        peer = self._at.get(address)
+        peer = self._roster.at.get(address)
         if peer is None or address != peer.address:
             return
-        if not peer.refused:
-            peer.refused = True
-            self._beat(peer, now, peer.paths, ask=True)
-            self._beat_in(peer, now, self.timing.verify)
-        elif now >= peer.alive_at:
+        if peer.refused_at == NEVER:
+            peer.refused_at = now
+            self._outbox.send_alive(peer, now, peer.paths, ask=True)
+            self._outbox.beat_in(peer, now, self.timing.verify)
+        elif now >= peer.refused_at + self.timing.verify:
             self._lose(peer, "process died", now)
 
     def process_died(self, id: int, now: float) -> None:
@@ -155,103 +121,81 @@ class Link:
         """Send what was put into or removed from the table since."""
         for peer in self.peers.values():
             if not peer.stalled:
-                self._send_table(peer, peer.delivery.send(self.table, now))
+                self._outbox.send_table(peer, now)
         self._forget_removals()
 
     def close(self) -> None:
         """Say goodbye to every peer; what comes in after that is ignored."""
-        for address, peer in self._at.items():
-            self._send(Kind.BYE, peer, address)
+        for address, peer in self._roster.at.items():
+            self._outbox.send_bye(peer, address)
         self._closed = True
-        self.peers.clear()
-        self._at.clear()
+        self._roster.clear()
         self._search.stop()
-        self._peers_due = NEVER
+        self._outbox.due = NEVER
 
     # -- peers and paths ---------------------------------------------------------------------------------------------
 
     def _receive_greeting(self, frame: Frame, address: Address, now: float) -> None:
-        peer = self._at.get(address)
+        peer = self._roster.at.get(address)
         known = peer is not None and peer.id == frame.source and not peer.stalled
         reply, token = self._greeter.answer(frame, address, known=known)
         if reply is not None:
-            self._out.append((reply, address))
-        if token is not None and self._meet(frame.source, address, token, now):
-            peer = self.peers[frame.source]
-            if frame.extra & STATIC and not peer.static:
-                peer.static = True
-                self._tell_soon(peer, now)
+            self._outbox.put(reply, address)
+        if token is not None and self._meet(frame.source, address, token, now) and frame.extra & STATIC:
+            self._outbox.be_static(self.peers[frame.source], now)
 
     def _meet(self, id: int, address: Address, token: int, now: float) -> bool:
         """Take note that a node has shown that it reads what is sent to an address; False if there is no room."""
-        peer = self.peers.get(id)
-        holder = self._at.get(address)
-        if holder is not None and holder is not peer:
+        holder = self._roster.at.get(address)
+        if holder is not None and holder.id != id:
             self._displace(holder, address, now)
+        peer = self._roster.place(id, address, Path(self._greeter.token(address), token, now))
         if peer is None:
-            at_host = sum(peer.address[0] == address[0] for peer in self.peers.values())
-            if len(self.peers) >= MAX_PEERS or at_host >= MAX_PEERS_AT_HOST:
-                self.dropped["peers"] += 1
-                return False
-            peer = self.peers[id] = Peer(id, address, now, Mirror(self._pool))
-        if address not in peer.paths and len(peer.paths) >= MAX_PATHS:
-            oldest = min((a for a in peer.paths if a != peer.address), key=lambda a: peer.paths[a].heard)
-            del peer.paths[oldest], self._at[oldest]
-        self._at[address] = peer
-        peer.paths[address] = Path(self._greeter.token(address), token, now)
+            self.dropped["peers"] += 1
+            return False
         self._hear(peer, address, now)
-        self._send_table(peer, peer.delivery.send(self.table, now))
-        self._beat(peer, now, (address,), ask=False)
+        self._outbox.send_table(peer, now)
+        self._outbox.send_alive(peer, now, (address,))
         return True
 
     def _displace(self, peer: Peer, address: Address, now: float) -> None:
         """Another node is where a peer was: it has ended, or has other addresses now."""
-        del peer.paths[address], self._at[address]
+        self._roster.vacate(peer, address)
         if not peer.paths:
             self._lose(peer, "process died", now)
         elif peer.address == address:
-            self._move(peer, peer.fresh(0.0)[0])
-            self._beat(peer, now, peer.paths, ask=True)
+            self._move(peer, peer.fresh(-NEVER)[0])
+            self._outbox.send_alive(peer, now, peer.paths, ask=True)
 
     def _hear(self, peer: Peer, address: Address, now: float) -> None:
         peer.paths[address].heard = peer.heard = now
-        peer.refused = False
+        peer.refused_at = NEVER
         if peer.stalled:
             peer.stalled = False
-            self._events.append(PeerResumed(peer.id))
-            self._send_table(peer, peer.delivery.again(self.table, now))
+            self._say(peer, PeerResumed(peer.id))
+            self._outbox.send_table(peer, now, again=True)
         if address != peer.address:
-            self._choose_path(peer, now)
-
-    def _choose_path(self, peer: Peer, now: float) -> None:
-        fresh = peer.fresh(now - self.timing.suspect - self._grace(peer))
-        if peer.address not in fresh or (is_loopback(fresh[0]) and not is_loopback(peer.address)):
-            self._move(peer, fresh[0])
+            self._move(peer, self._roster.best(peer, now))
 
     def _move(self, peer: Peer, address: Address) -> None:
-        peer.address = address
-        if peer.entry is not None:
-            self._events.append(PeerMoved(peer.id, address))
+        if address != peer.address:
+            peer.address = address
+            self._say(peer, PeerMoved(peer.id, address))
 
     def _lose(self, peer: Peer, reason: str, now: float, *, knock: bool = False) -> None:
-        del self.peers[peer.id]
-        for address in peer.paths:
-            del self._at[address]
-            if knock:
-                self.hint(address, now, until=now + self.timing.remember)
-        peer.mirror.clear()
-        if peer.entry is not None:
-            self._events.append(PeerLost(peer.id, reason))
+        self._roster.remove(peer)
+        for address in peer.paths if knock else ():
+            self.hint(address, now, until=now + self.timing.remember)
+        self._say(peer, PeerLost(peer.id, reason))
         self._forget_removals()
 
     def _forget_removals(self) -> None:
-        acked = (peer.delivery.acked for peer in self.peers.values())
-        self.table.forget(min(acked, default=self.table.version))
+        self.table.forget(self._roster.acked(self.table.version))
 
     # -- frames of peers ---------------------------------------------------------------------------------------------
 
     def _receive(self, frame: Frame, address: Address, now: float) -> None:
-        peer = self._at.get(address)
+        peer = self._roster.at.get(address)
         if peer is None or peer.id != frame.source or peer.paths[address].given != frame.seq:
             if frame.kind not in (Kind.TABLE, Kind.ALIVE) or frame.seq != self._greeter.token(address):
                 raise Malformed("unknown")
@@ -259,41 +203,24 @@ class Link:
             raise Malformed("forgotten")
         self._hear(peer, address, now)
         if frame.kind == Kind.TABLE:
-            self._receive_table(peer, frame, now)
-            self._beat(peer, now, (address,), ask=False)
+            self._receive_table(peer, frame, address, now)
         elif frame.kind == Kind.ALIVE:
             self._receive_alive(peer, frame, address, now)
         elif frame.kind == Kind.BYE:
             self._lose(peer, "closed", now)
         elif frame.kind == Kind.PEERS:
-            self._receive_peers(frame, address, now)
+            self._receive_peers(peer, frame, address, now)
         else:
             raise Malformed("malformed")
 
-    def _receive_table(self, peer: Peer, frame: Frame, now: float) -> None:
+    def _receive_table(self, peer: Peer, frame: Frame, address: Address, now: float) -> None:
         known = peer.entry is not None
-        changes = peer.mirror.apply(frame.body)
-        peer.announced = max(peer.announced, peer.mirror.version)
-        if 0 in peer.mirror.entries:
-            self._read_node_entry(peer, peer.mirror.entries[0])
+        self._events += peer.learn(frame.body)
         if peer.entry is None:
-            return
-        if not known:
-            self._events.append(PeerFound(peer.id, peer.entry, peer.address))
-            self._tell_soon(peer, now)
-        for id, data in changes if known else peer.mirror.entries.items():
-            if id:
-                self._events.append(EntryChanged(peer.id, id, data))
-
-    def _read_node_entry(self, peer: Peer, data: bytes) -> None:
-        try:
-            entry = unpack_entry(data)
-        except ValueError:
-            entry = None
-        if isinstance(entry, NodeEntry):
-            peer.entry = entry
-        else:
             self.dropped["entry"] += 1
+        elif not known:
+            self._outbox.tell_soon(peer, now)
+        self._outbox.send_alive(peer, now, (address,))
 
     def _receive_alive(self, peer: Peer, frame: Frame, address: Address, now: float) -> None:
         if len(frame.body) != ALIVE_BODY.size:
@@ -303,30 +230,24 @@ class Link:
             raise Malformed("malformed")
         peer.announced = max(peer.announced, announced)
         if peer.delivery.acknowledge(acked):
-            self._send_table(peer, peer.delivery.send(self.table, now))
+            self._outbox.send_table(peer, now)
             self._forget_removals()
         if ask:
-            self._beat(peer, now, (address,), ask=False)
+            self._outbox.send_alive(peer, now, (address,))
 
-    def _receive_peers(self, frame: Frame, address: Address, now: float) -> None:
+    def _receive_peers(self, peer: Peer, frame: Frame, address: Address, now: float) -> None:
         try:
-            flat = msgpack.unpackb(frame.body, max_array_len=2 * MAX_TOLD, max_str_len=15)
-            pairs = [(ip or address[0], port) for ip, port in zip(flat[::2], flat[1::2], strict=True)]
-        except Exception:  # whatever msgpack, or what is no such list, may raise
+            addresses = unpack_addresses(frame.body, address[0])
+        except ValueError:
             raise Malformed("malformed") from None
-        for ip, port in pairs:
-            if not is_ipv4(ip) or type(port) is not int or not 0 < port < 65_536:
-                raise Malformed("malformed")
-            if (ip, port) not in self._at and (not is_loopback((ip, port)) or is_loopback(address)):
-                self.hint((ip, port), now)
-
-    # -- what goes out -----------------------------------------------------------------------------------------------
+        for told in addresses:
+            if told not in self._roster.at:
+                self.hint(told, now)
+        self._outbox.be_static(peer, now)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address | None]]:
         """Take what is to be sent; an address of None means: by multicast, on every interface."""
-        out = list(self._out)
-        self._out.clear()
-        return out
+        return self._outbox.take()
 
     def events(self) -> list[LinkEvent]:
         """Take what happened."""
@@ -334,102 +255,58 @@ class Link:
         self._events.clear()
         return events
 
-    def _send(self, kind: Kind, peer: Peer, address: Address, body: bytes = b"") -> None:
-        self._out.append((pack_frame(kind, self.id, peer.paths[address].token, 0, body), address))
-
-    def _send_table(self, peer: Peer, bodies: Iterable[bytes]) -> None:
-        for body in bodies:
-            self._send(Kind.TABLE, peer, peer.address, body)
-        self._peers_due = min(self._peers_due, peer.delivery.resend_at)
-
-    def _beat(self, peer: Peer, now: float, addresses: Iterable[Address], *, ask: bool) -> None:
-        body = ALIVE_BODY.pack(self.table.version, peer.mirror.version, ASK if ask else 0)
-        for address in addresses:
-            self._send(Kind.ALIVE, peer, address, body)
-            if address == peer.address:
-                pause = self.timing.ask if ask else self._pause(peer) * self._random.uniform(0.9, 1.0)
-                self._beat_in(peer, now, pause)
-
-    def _beat_in(self, peer: Peer, now: float, pause: float) -> None:
-        peer.alive_at = now + pause
-        self._peers_due = min(self._peers_due, peer.alive_at)
-
-    def _tell_soon(self, peer: Peer, now: float) -> None:
-        if peer.static and peer.entry is not None:
-            peer.tell_at = self._peers_due = now
-            peer.tell_pause = self.timing.tell
-
-    def _tell(self, peer: Peer, now: float) -> None:
-        """Tell a peer where the others are; again and again, ever more seldom: frames get lost, and others come."""
-        peer.tell_at = now + peer.tell_pause
-        peer.tell_pause = min(2 * peer.tell_pause, self.timing.tell_max)
-        others = [part for other in self.peers.values() if other is not peer and other.entry for part in other.outer]
-        for at in range(0, len(others), 2 * MAX_TOLD):
-            self._send(Kind.PEERS, peer, peer.address, msgpack.packb(others[at : at + 2 * MAX_TOLD]))
+    def _say(self, peer: Peer, event: LinkEvent) -> None:
+        if peer.entry is not None:  # else nobody has heard of it
+            self._events.append(event)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def next_timer(self) -> float:
         """Give when handle_timer wants to be called next; ``inf`` for never."""
-        return min(self._peers_due, self._search.next)
+        return min(self._outbox.due, self._search.next)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
         if now < self.next_timer():
             return
         self._wake(now)
-        for address, extra in self._search.due(now, len(self.peers), lambda address: self._answers(address, now)):
-            self._out.append((self._greeter.hello(address, extra), address))
-        if now < self._peers_due:
-            return
-        for peer in list(self.peers.values()):
-            self._handle_peer(peer, now)
-        peers = self.peers.values()
-        self._peers_due = min((min(p.alive_at, p.delivery.resend_at, p.tell_at) for p in peers), default=NEVER)
+        if now >= self._outbox.due:
+            for peer in list(self.peers.values()):
+                self._handle_peer(peer, now)
+            self._outbox.due = self._roster.due()
+        for address, extra in self._search.due(now, len(self.peers), self._roster.answers):
+            self._outbox.put(self._greeter.hello(address, extra), address)
 
     def _wake(self, now: float) -> None:
         """Forgive the others a silence in which we slept: stopped, or on a computer that has too much to do."""
         late = now - self.next_timer()
         if late < self.timing.asleep:
             return
-        for peer in self.peers.values():
-            peer.heard += late
-            for path in peer.paths.values():
-                path.heard += late
-        self._peers_due = now
-
-    def _answers(self, address: Address, now: float) -> bool:
-        peer = self._at.get(address)
-        return peer is not None and now - peer.paths[address].heard < self.timing.stall + self._grace(peer)
-
-    def _pause(self, peer: Peer) -> float:
-        if peer.watched:
-            return self.timing.alive_watched
-        return max(self.timing.alive, min(len(self.peers) / self.timing.beats, self.timing.alive_many))
-
-    def _grace(self, peer: Peer) -> float:
-        return self._pause(peer) - self.timing.alive
+        self._roster.forgive(late)
+        self._outbox.due = max(self._outbox.due, now)  # so that it counts once
+        self._search.next = max(self._search.next, now)
 
     def _handle_peer(self, peer: Peer, now: float) -> None:
         if now >= peer.delivery.resend_at:
-            self._send_table(peer, peer.delivery.again(self.table, now))
+            self._outbox.send_table(peer, now, again=True)
         if now >= peer.tell_at:
-            self._tell(peer, now)
-        if now >= peer.alive_at - (0.0 if peer.refused else TOGETHER):
+            self._outbox.send_peers(peer, now)
+        soon = TOGETHER if peer.refused_at == NEVER else 0.0
+        if now >= peer.alive_at - soon:
             self._check(peer, now)
 
     def _check(self, peer: Peer, now: float) -> None:
-        timing, silence, grace = self.timing, now - peer.heard, self._grace(peer)
+        timing, silence, grace = self.timing, now - peer.heard, self._roster.grace(peer)
         if silence >= timing.lost and not peer.watched:
             self._lose(peer, "timed out", now, knock=True)
             return
         if silence >= timing.stall + grace and not peer.stalled:
             peer.stalled = True
             peer.delivery.rest()
-            self._events.append(PeerStalled(peer.id))
-        if silence < timing.suspect + grace and not peer.refused:
-            self._beat(peer, now, (peer.address,), ask=False)
+            self._say(peer, PeerStalled(peer.id))
+        if silence < timing.suspect + grace and peer.refused_at == NEVER:
+            self._outbox.send_alive(peer, now, (peer.address,))
             return
-        self._beat(peer, now, peer.paths, ask=True)
+        self._outbox.send_alive(peer, now, peer.paths, ask=True)
         if peer.stalled and peer.watched:
-            self._beat_in(peer, now, timing.alive_watched)
+            self._outbox.beat_in(peer, now, timing.alive_watched)

@@ -1,10 +1,10 @@
-"""What a link knows of each peer, what it tells of them, and how patient it is. Values only."""
+"""What a link knows of each peer, what it tells of them, and how patient it is. Values, and what follows from them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .entries import NodeEntry
+from .entries import NodeEntry, unpack_entry
 from .exchange import NEVER, Delivery
 from .greeting import Address
 from .table import Mirror
@@ -127,7 +127,7 @@ class Peer:
         announced: the version of its table that it last told.
         delivery: how far our table has got there.
         watched: the operating system tells us when its process ends.
-        refused: its host said that nobody listens there, and it has not been heard since.
+        refused_at: when its host said that nobody listens there, if it has not been heard since.
         static: one of us was given the other's address: multicast may not pass, so we tell each other of others.
     """
 
@@ -140,17 +140,47 @@ class Peer:
     entry: NodeEntry | None = None
     announced: int = 0
     alive_at: float = NEVER
+    refused_at: float = NEVER
     tell_at: float = NEVER
     tell_pause: float = 0.0
     stalled: bool = False
     watched: bool = False
-    refused: bool = False
     static: bool = False
+
+    def learn(self, body: bytes | memoryview) -> list[LinkEvent]:
+        """Take the body of a TABLE frame; say what is new. Nothing is said of a node before it has told who it is.
+
+        Raises:
+            Malformed: if it is none, or too much.
+        """
+        known = self.entry is not None
+        changes = self.mirror.apply(body)
+        self.announced = max(self.announced, self.mirror.version)
+        if any(change.id == 0 for change in changes):
+            self._learn_entry(self.mirror.entries.get(0, b""))
+        if self.entry is None:
+            return []
+        found: list[LinkEvent] = [] if known else [PeerFound(self.id, self.entry, self.address)]
+        news = changes if known else self.mirror.entries.items()
+        return found + [EntryChanged(self.id, id, data) for id, data in news if id]
+
+    def _learn_entry(self, data: bytes) -> None:
+        try:
+            entry = unpack_entry(data)
+        except ValueError:
+            return
+        if isinstance(entry, NodeEntry):
+            self.entry = entry
 
     @property
     def complete(self) -> bool:
         """Whether all that its node announced has come."""
         return self.entry is not None and 0 < self.announced <= self.mirror.version
+
+    @property
+    def due(self) -> float:
+        """When it needs something."""
+        return min(self.alive_at, self.delivery.resend_at, self.tell_at)
 
     @property
     def outer(self) -> Address:

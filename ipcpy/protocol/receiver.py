@@ -1,36 +1,34 @@
 """What one subscriber has of one publisher: order, gaps, copies, and the books. Pure: frames and ``now`` come in,
 messages to deliver and reports to send go out.
 
+Before the START nothing is delivered: it may be meant for others, or come after what is still on its way.
 Best effort: a message is delivered when it comes; the numbers between are lost until they come after all. Only a large
 message of which fragments are here holds later ones back, for a bounded time, since the rest was asked for.
 Reliable: later messages wait until every gap is filled, or the publisher said that it has the message no more.
 
-The books: ``received + sum(lost.values()) == next - first`` whenever nothing is waiting.
+The books: ``received + sum(lost.values()) == next - first``, always.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from random import Random
-from struct import Struct
 from typing import Generic, TypeVar
 
 from .fragments import Assembly, Partial
 from .gaps import Gaps
-from .wire import Fragment
+from .reports import MAX_RANGES, missing_between, pack_report
+from .reports import POLL_BODY as POLL_BODY
+from .reports import RANGE as RANGE
+from .waiting import Waiting
+from .wire import MAX_SEQ, Fragment
 
 NEVER = float("inf")
-REPORT_BODY = Struct("<QI")  # next, what the socket can hold; then (start u64, count u32) of what is missing
-RANGE = Struct("<QI")
-MISSING_BODY = Struct("<QI")  # subscriber, first fragment; then the bitmap
-POLL_BODY = Struct("<QQ")  # position, the lowest number the publisher still has
-MAX_RANGES = 64  # in one report
-MAX_GAPS = 1_024  # ranges that are remembered in case their messages come late
-MAX_HELD = 4_096  # messages that wait for an earlier one
+MAX_INCOMPLETE = 4  # large messages of which one report says what is missing
 REORDER_DELAY = 0.003  # before a gap is asked for: the network may only have changed the order
 RETRY = 0.05  # between two questions for the same; +- 25 %, doubled while nothing comes
 RETRY_MAX = 0.5
+MAX_TRIES = 12  # questions while nothing comes from the publisher, about 5 s; then only its polls are answered
 PATIENCE = 1.0  # for a large message of a best-effort topic of which nothing more comes
 
 Item = TypeVar("Item")
@@ -40,28 +38,11 @@ class Receiver(Generic[Item]):
     """One publisher's messages at one subscriber; items are opaque.
 
     Attributes:
-        next: the lowest number that is neither delivered nor lost. Whoever has a message of exactly this number, while
-            ``waiting`` is False, may deliver it and add one.
-        waiting: whether messages wait for an earlier one.
+        first: the first number that is meant for this subscriber; 0 before the START.
+        next: the lowest number that is neither delivered nor lost; 0 before the START. Whoever has a message of exactly
+            this number, while ``waiting`` is False, may deliver it and add one.
+        waiting: whether messages wait for an earlier one, or for the START.
     """
-
-    __slots__ = (
-        "_ask_at",
-        "_assembly",
-        "_gaps",
-        "_held",
-        "_pause",
-        "_random",
-        "_reliable",
-        "_seen",
-        "bytes",
-        "duplicates",
-        "first",
-        "lost",
-        "next",
-        "reordered",
-        "waiting",
-    )
 
     def __init__(self, *, reliable: bool = False, assembly: Assembly | None = None, seed: int | None = None) -> None:
         self.first = 0
@@ -72,12 +53,13 @@ class Receiver(Generic[Item]):
         self.bytes = 0
         self.lost: Counter[str] = Counter()
         self._reliable = reliable
-        self._assembly = assembly or Assembly()
+        self._assembly = Assembly() if assembly is None else assembly
         self._gaps = Gaps()
-        self._held: dict[int, Item | None] = {}
+        self._held: Waiting[Item] = Waiting()
         self._seen = 0  # one above the highest number known to be published
         self._ask_at = NEVER
-        self._pause = RETRY
+        self._asked_next = 0  # what ``next`` was at the last question
+        self._tries = 0
         self._random = Random(seed)
 
     @property
@@ -85,110 +67,144 @@ class Receiver(Generic[Item]):
         """How many messages were delivered."""
         return self.next - self.first - sum(self.lost.values())
 
-    def start(self, first: int) -> list[Item]:
-        """Learn from which number on messages are meant for this subscriber; give what can be delivered now."""
-        if not self.next:
+    def start(self, first: int, now: float = 0.0) -> list[Item]:
+        """Learn from which number on messages are meant for this subscriber; give what can be delivered now.
+
+        A later START with a higher number says that those before it are not to be had.
+        """
+        first = min(max(first, 1), MAX_SEQ)
+        self._see(first - 1, now)
+        out: list[Item] = []
+        if not self.first:
             self.first = self.next = first
-        elif first < self.first:
-            self._gaps_before(first)
-        self._seen = max(self._seen, first)
-        return self._release()
+            self._forget_before(first)
+            if self._reliable:
+                self._ask_by(now + REORDER_DELAY)
+        elif first > self.next:
+            out = self._pass_gone(first, "network")
+        return out + self._release(now)
 
-    def _gaps_before(self, first: int) -> None:
-        """The first messages overtook the START: what they skipped is missing."""
-        lost = self.first - first
-        if self._reliable or lost > MAX_HELD:
-            return
-        self.lost["network"] += lost
-        self.first = first
+    def _forget_before(self, first: int) -> None:
+        while self._held.lowest is not None and self._held.lowest < first:
+            self._held.take()
+        for seq in [partial.place.seq for partial in self._assembly if partial.place.seq < first]:
+            self._assembly.drop(seq)
 
-    def accept(self, seq: int, item: Item, now: float, cause: str = "network") -> list[Item]:
+    def _see(self, seq: int, now: float) -> None:
+        """Learn that a number was published; if that shows a gap, it is asked for soon."""
+        known = max(self._seen, self.next)
+        if seq >= known:
+            self._seen = seq + 1
+            if self._reliable and seq > known:
+                self._ask_by(now + REORDER_DELAY)
+
+    # -- messages ----------------------------------------------------------------------------------------------------
+
+    def accept(self, seq: int, item: Item, now: float, cause: str = "network", *, size: int = 0) -> list[Item]:
         """Take a whole message; give the items to deliver, in order.
 
         Args:
             cause: what a gap before it is counted under.
+            size: its bytes, so that what waits is bounded by them too.
         """
-        if not self.next:
-            self.first = self.next = seq
-        if seq >= self._seen:
-            self._seen = seq + 1
-        if seq < self.next:
-            return self._accept_late(seq, item)
-        if seq in self._held or len(self._held) >= MAX_HELD:
-            self.duplicates += seq in self._held
+        if not 0 < seq <= MAX_SEQ:
             return []
-        self._held[seq] = item
-        return self._release(now, cause)
+        self._see(seq, now)
+        self._tries = 0
+        if self.first and seq < self.next:
+            return self._accept_late(seq, item)
+        if seq in self._held:
+            self.duplicates += 1
+            return []
+        full = self._held.full(size)
+        if full and seq != self.next and (self._reliable or not self.first):
+            return []  # it will be asked for again, or be missing
+        self._held.hold(seq, item, size)
+        out = self._release(now, cause)
+        return out + self._unblock(now, cause) if full else out
 
     def _accept_late(self, seq: int, item: Item) -> list[Item]:
         cause = self._gaps.take(seq)
         if cause is None:
-            self.duplicates += 1
+            self.duplicates += seq >= self.first
             return []
         self.lost[cause] -= 1
         self.reordered += 1
         return [item]
 
+    def _unblock(self, now: float, cause: str) -> list[Item]:
+        """Best effort, and too much waits: give up the large messages it waits for, the oldest first."""
+        out: list[Item] = []
+        while self._held.full() and (lowest := self._assembly.lowest(self.next)) is not None:
+            self._give_up(lowest)
+            out += self._release(now, cause)
+        return out
+
     def accept_fragment(self, fragment: Fragment, now: float) -> Partial | None:
         """Take a fragment; give its message if it is complete now. The caller then calls ``accept`` with it."""
         seq = fragment.place.seq
-        if not self.next:
-            self.first = self.next = seq
-        if seq >= self._seen:
-            self._seen = seq + 1
-        if seq in self._held or (seq < self.next and seq not in self._assembly and not self._late_wanted(seq)):
+        if not 0 < seq <= MAX_SEQ:
+            return None
+        self._see(seq, now)
+        self._tries = 0
+        if seq not in self._assembly and not self._wanted(seq):
             return None
         if self._assembly.too_large(fragment.place):
-            self._held[seq] = None  # passed, when its turn comes, as lost
+            self._mark(seq, "too large", now)
             return None
-        partial = self._assembly.add(fragment, now)
-        if partial is None:
-            return None
-        self._ask_by(now + PATIENCE)
-        if not partial.complete:
-            return None
+        partial = self._assembly.add(fragment, now, keep_lowest=self._reliable)
+        for evicted in self._assembly.evicted:
+            if not self._reliable:
+                self._mark(evicted, "fragments", now)
+        self._assembly.evicted.clear()
+        if partial is not None and partial.complete:
+            self._assembly.drop(seq)
+            return partial
+        if self._ask_at == NEVER:
+            self._ask_at = now + (self._pause() if self._reliable else PATIENCE)
+        return None
+
+    def _wanted(self, seq: int) -> bool:
+        return seq not in self._held and (seq >= self.next or seq in self._gaps)
+
+    def _give_up(self, seq: int) -> None:
         self._assembly.drop(seq)
-        return partial
+        if seq >= self.next:
+            self._held.mark(seq, "fragments")
 
-    def _late_wanted(self, seq: int) -> bool:
-        return any(start <= seq < stop for start, stop, _ in self._gaps)
+    def _mark(self, seq: int, cause: str, now: float) -> None:
+        if seq >= self.next:
+            self._held.mark(seq, cause)
+            self.waiting = True
+            self._ask_by(now)  # the next timer passes it, if it is its turn
 
-    def _release(self, now: float = 0.0, cause: str = "network") -> list[Item]:
-        """Give what can be delivered in order; skip what nothing is left to wait for."""
+    def _release(self, now: float, cause: str = "network") -> list[Item]:
+        """Give what can be delivered in order; pass what nothing is left to wait for."""
         out: list[Item] = []
-        held = self._held
-        while True:
-            while self.next in held:
-                self._deliver(held.pop(self.next), out)
-            if not held or self._reliable or not self._skip(min(held), cause):
+        while self.first and self.next < self._seen:
+            lowest = self._held.lowest or self._seen
+            if lowest == self.next:
+                self._take_held(out)
+                continue
+            stop = None if self._reliable else self._assembly.lowest(self.next)
+            if self._reliable or stop == self.next:
                 break
-        self.waiting = bool(held)
-        if held and self._reliable and self._ask_at == NEVER:
-            self._ask_by(now + REORDER_DELAY)
+            self._lose(lowest if stop is None else min(lowest, stop), cause)
+        self.waiting = len(self._held) > 0
         return out
 
-    def _deliver(self, item: Item | None, out: list[Item]) -> None:
-        if item is None:
-            self.lost["too large"] += 1
-        else:
-            out.append(item)
+    def _take_held(self, out: list[Item]) -> None:
+        items, cause = self._held.take()
         self.next += 1
-
-    def _skip(self, target: int, cause: str) -> bool:
-        """Best effort: pass the numbers before the target, up to a message that is being put together."""
-        if len(self._assembly):
-            lowest = self._assembly.lowest()
-            if lowest < target:
-                if lowest > self.next:
-                    self._lose(lowest, cause)
-                return False
-        self._lose(target, cause)
-        return True
+        out += items
+        if not items:
+            self.lost[cause] += 1
 
     def _lose(self, stop: int, cause: str) -> None:
+        cause = cause or "network"
         self.lost[cause] += stop - self.next
-        self._gaps.add(self.next, stop, cause)
-        self._gaps.forget(MAX_GAPS)
+        if not self._reliable:
+            self._gaps.add(self.next, stop, cause)
         self.next = stop
 
     # -- what the publisher says -------------------------------------------------------------------------------------
@@ -198,54 +214,56 @@ class Receiver(Generic[Item]):
 
         A poll only ever leads to questions and to the passing of what is gone, never to a delivery out of order.
         """
-        if not self.next or last + 1 < self.next:
+        if not self.first or not last:
             return []
-        self._seen = max(self._seen, last + 1)
-        low = min(low, self._seen)
-        out = []
-        if self.next < low:
-            out = self._pass_gone(low, cause)
-        if not self._reliable and not len(self._assembly) and not self._held and self.next < self._seen:
-            self._lose(self._seen, cause)
-        return out + self._release(now, cause)
+        last = min(last, MAX_SEQ)
+        self._see(last, now)
+        self._tries = 0
+        out: list[Item] = []
+        if self.next < min(low, last + 1):
+            out = self._pass_gone(min(low, last + 1), cause)
+        out += self._release(now, cause)
+        if self._reliable and self.next < self._seen:
+            self._ask_at = now + self._pause()  # the report that answers the poll asks now
+        return out
 
     def _pass_gone(self, low: int, cause: str) -> list[Item]:
-        for partial in [p for p in self._assembly if p.place.seq < low]:
-            self._assembly.drop(partial.place.seq)
+        for seq in [partial.place.seq for partial in self._assembly if partial.place.seq < low]:
+            if self._reliable:
+                self._assembly.drop(seq)
+            else:
+                self._give_up(seq)
         out: list[Item] = []
-        for seq in [*sorted(seq for seq in self._held if seq < low), low]:
-            if seq > self.next:
-                self._lose(seq, "given up" if self._reliable else cause)
-            if seq in self._held:
-                self._deliver(self._held.pop(seq), out)
+        while self.next < low:
+            lowest = min(self._held.lowest or low, low)
+            if lowest > self.next:
+                self._lose(lowest, "given up" if self._reliable else cause)
+            else:
+                self._take_held(out)
         return out
 
     # -- what the publisher is told ----------------------------------------------------------------------------------
 
     def report(self, window: int, low: int = 0) -> bytes:
         """Build the body of a REPORT: what is here, and which whole messages are missing."""
-        ranges = b"".join(RANGE.pack(start, stop - start) for start, stop in self._missing_ranges(low))
-        return REPORT_BODY.pack(self.next, window) + ranges
-
-    def _missing_ranges(self, low: int) -> Iterator[tuple[int, int]]:
-        wanted = [(start, stop) for start, stop, _ in self._gaps if start >= low > 0][-MAX_RANGES // 2 :]
-        at = self.next
-        for seq in sorted([*self._held, *(partial.place.seq for partial in self._assembly)]) + [self._seen]:
-            if seq > at:
-                wanted.append((at, min(seq, at + (1 << 32) - 1)))
-            at = max(at, seq + 1)
-            if len(wanted) >= MAX_RANGES:
-                break
-        return iter(wanted[:MAX_RANGES])
+        wanted = [(max(start, low), stop) for start, stop, _ in self._gaps if stop > low > 0][-MAX_RANGES // 2 :]
+        if self.first:
+            here = [*self._held.numbers(), *(partial.place.seq for partial in self._assembly)]
+            wanted += missing_between(self.next, self._seen, here, MAX_RANGES - len(wanted))
+        return pack_report(self.next, window, wanted)
 
     def incomplete(self) -> list[tuple[int, int, bytes]]:
-        """Give (seq, first fragment, bitmap) of what is missing of the large messages that are being put together."""
-        return [(partial.place.seq, *partial.missing()) for partial in self._assembly]
+        """Give (seq, first fragment, bitmap) of what is missing of the lowest large messages being put together."""
+        lowest = sorted(self._assembly, key=lambda partial: partial.place.seq)[:MAX_INCOMPLETE]
+        return [(partial.place.seq, *partial.missing()) for partial in lowest]
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def _ask_by(self, at: float) -> None:
         self._ask_at = min(self._ask_at, at)
+
+    def _pause(self) -> float:
+        return min(RETRY * 2.0**self._tries, RETRY_MAX) * self._random.uniform(0.75, 1.25)
 
     def next_timer(self) -> float:
         """Give when handle_timer wants to be called; ``inf`` for never."""
@@ -260,16 +278,17 @@ class Receiver(Generic[Item]):
         if now < self._ask_at:
             return False, []
         self._ask_at = NEVER
-        stale = [p.place.seq for p in self._assembly if now - p.touched >= PATIENCE] if not self._reliable else []
-        for seq in stale:
-            self._assembly.drop(seq)
-        out = self._release(now, "fragments") if stale else []
-        ask = self._reliable and self.next < self._seen
-        if ask:
-            self._ask_by(now + self._pause * self._random.uniform(0.75, 1.25))
-            self._pause = min(2 * self._pause, RETRY_MAX)
-        elif len(self._assembly):
-            self._ask_by(min(p.touched for p in self._assembly) + PATIENCE)
-        if stale and not self._held and not len(self._assembly) and self.next < self._seen and not self._reliable:
-            self._lose(self._seen, "fragments")
-        return ask, out
+        if not self._reliable:
+            for seq in [partial.place.seq for partial in self._assembly if partial.touched + PATIENCE <= now]:
+                self._give_up(seq)
+            self._ask_by(min((partial.touched + PATIENCE for partial in self._assembly), default=NEVER))
+        out = self._release(now)
+        return self._reliable and self._ask(now), out
+
+    def _ask(self, now: float) -> bool:
+        if not self.first or self.next >= self._seen or self._tries >= MAX_TRIES:
+            return False
+        self._tries = 0 if self.next > self._asked_next else self._tries + 1
+        self._asked_next = self.next
+        self._ask_by(now + self._pause())
+        return True

@@ -43,16 +43,19 @@ class Search:
             hint.tries, hint.next = 0, now
 
     def add(self, address: Address, now: float, until: float) -> bool:
-        """Learn where a node may be; False if there is no room for it."""
+        """Learn where a node may be; False if another hint had to give way to it."""
         known = self.hints.get(address)
         if known is not None:
             known.until = max(known.until, until)
             return True
-        if len(self.hints) >= MAX_HINTS and until < NEVER:
-            return False
+        oldest = None
+        if len(self.hints) >= MAX_HINTS:
+            oldest = next((where for where, hint in self.hints.items() if hint.until < NEVER), None)
+        if oldest is not None:
+            del self.hints[oldest]
         self.hints[address] = Hint(until, now)
         self.next = min(self.next, now)
-        return True
+        return oldest is None
 
     def refuse(self, address: Address, now: float) -> None:
         """Learn that nobody listens at an address: not worth many more tries, unless it is static."""
@@ -65,12 +68,12 @@ class Search:
         self.hints.clear()
         self._greet_at = self.next = NEVER
 
-    def due(self, now: float, peers: int, alive: Callable[[Address], bool]) -> list[tuple[Address | None, int]]:
+    def due(self, now: float, peers: int, alive: Callable[[Address, float], bool]) -> list[tuple[Address | None, int]]:
         """Give whom to greet now, as (address or None for the group, ``extra`` of the HELLO).
 
         Args:
             peers: how many are known.
-            alive: whether a peer was heard from an address not long ago.
+            alive: given an address and now, whether a peer was heard from there not long ago.
         """
         if now < self.next:
             return []
@@ -90,14 +93,14 @@ class Search:
         self._greeted += 1
         return pause * max(1.0, peers / MANY_PEERS) * self._random.uniform(0.8, 1.0) if last else pause
 
-    def _knocks(self, now: float, alive: Callable[[Address], bool]) -> list[tuple[Address | None, int]]:
+    def _knocks(self, now: float, alive: Callable[[Address, float], bool]) -> list[tuple[Address | None, int]]:
         found: list[tuple[Address | None, int]] = []
         pauses = self._timing.knock
         stretch = max(1.0, len(self.hints) / MANY_HINTS)
         for address, hint in list(self.hints.items()):
             if now < hint.next:
                 continue
-            static, answered = hint.until == NEVER, alive(address)
+            static, answered = hint.until == NEVER, alive(address, now)
             if now >= hint.until or (answered and not static):
                 del self.hints[address]
                 continue

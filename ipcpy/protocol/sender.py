@@ -1,4 +1,4 @@
-"""What one subscriber is owed by one publisher: large messages paced to what its socket can hold, and questions answered.
+"""What one subscriber is owed by one publisher: large messages, paced to what its socket can hold, and answers.
 Pure: reports and ``now`` come in, fragments to send and polls go out.
 
 Credit is counted in bytes at a position: everything sent so far. After some of it a POLL says the position, and as it
@@ -9,21 +9,25 @@ lost on the way. So loss needs no timer of its own: a report also says what is m
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from struct import Struct
+from collections.abc import Sequence
+from itertools import islice
 
 from .fragments import Outgoing
+from .reports import REPORT_BODY as REPORT_HEAD
+
+__all__ = ["REPORT_HEAD", "Sender"]
 
 NEVER = float("inf")
 MIN_WINDOW = 64 << 10  # bytes in flight that any socket buffer holds
+MAX_WINDOW = 64 << 20  # more than any socket buffer holds
 DATAGRAM_COST = 832  # bytes of kernel memory a datagram costs beside its data (struct sk_buff and rounding, Linux)
-POLL_PAUSE = 0.02  # before an unanswered poll is repeated; doubled
-POLL_PAUSE_MAX = 1.0
+POLL_PAUSE = 0.02  # at most before an unanswered poll is repeated: 4 round trips if that is less
+MIN_PAUSE = 0.002  # but not less: the other side has more to do
+STEADY = 3  # repetitions after which the pause is doubled: before, polls and answers may just have got lost
+POLL_PAUSE_MAX = 0.1  # so that PATIENCE is a dozen of them: at 30 % loss each way 1 of 2,000 is in vain
 STALLED = 0.05  # without an answer for so long, publish() waits for this subscriber no more
 PATIENCE = 1.0  # before a best-effort message of which nothing is asked or reported any more is given up
 BURST = 44  # fragments that one call takes: of 1,472 bytes what UDP GSO sends at once
-
-REPORT_HEAD = Struct("<QI")
 
 
 class Sender:
@@ -34,24 +38,8 @@ class Sender:
         lossy: whether the way to it may lose datagrams (a network), so that the end of a message is always polled.
     """
 
-    __slots__ = (
-        "_acked",
-        "_asked_at",
-        "_pause",
-        "_poll_at",
-        "_polled",
-        "_sent",
-        "_outgoing",
-        "given_up",
-        "lossy",
-        "retransmitted",
-        "window",
-        "_limit",
-        "_progress",
-    )
-
     def __init__(self, window: int, *, lossy: bool) -> None:
-        self.window = max(window, MIN_WINDOW)
+        self.window = _window(window)
         self.lossy = lossy
         self.retransmitted = 0
         self.given_up = 0
@@ -61,7 +49,12 @@ class Sender:
         self._asked_at: float | None = None  # when the poll that waits for its answer was first sent
         self._poll_at = NEVER
         self._pause = POLL_PAUSE
+        self._tries = 0  # polls since the last answer that brought news
+        self._round_trip = POLL_PAUSE / 4
+        self._timed: tuple[int, float] | None = None  # a position, and when it was polled for, to time the answer
         self._progress = 0.0
+        self._open_end = False  # whether fragments, or small frames once more, were sent after the last poll
+        self._shrunk = 0  # the position up to which losses have made the limit smaller
 
     @property
     def idle(self) -> bool:
@@ -82,6 +75,20 @@ class Sender:
     def position(self) -> int:
         """How many bytes were sent, as they are charged."""
         return self._sent
+
+    @property
+    def full(self) -> bool:
+        """Whether all credit is used up."""
+        return self._sent - self._acked >= self._limit
+
+    def charge(self, size: int, *, again: bool = False) -> None:
+        """Note that a small frame was sent too: reliable topics count them, so that they are paced as well.
+
+        Args:
+            again: whether it was asked for; then a poll is due at once.
+        """
+        self._sent += size + DATAGRAM_COST
+        self._open_end = self._open_end or again
 
     def owes(self, seq: int) -> bool:
         """Tell whether a message of a number is owed."""
@@ -113,38 +120,51 @@ class Sender:
             self._outgoing.popleft()
 
     def lowest(self, otherwise: int) -> int:
-        """Give the lowest number that can still be sent again."""
-        return min((message.seq for message in self._outgoing), default=otherwise)
+        """Give the lowest number that can still be sent again: that of a message owed, or ``otherwise`` if lower."""
+        return min([otherwise, *(message.seq for message in self._outgoing)])
+
+    def reached(self, last: int) -> int:
+        """Give the highest number that a poll may name: all up to it have been sent, the last published being ``last``.
+
+        A subscriber that is told of more would take for lost what only waits for its turn.
+        """
+        return min((message.seq - 1 for message in self._outgoing if message.next < message.count), default=last)
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def take(self) -> tuple[Outgoing, list[int]] | None:
-        """Take the next fragments that may be sent now: a message and indexes, of equal length but the last."""
-        room = self._limit - (self._sent - self._acked)
-        for message in self._outgoing:
-            if message.done:
-                continue
-            indexes = []
-            for index in self._due(message):
-                cost = message.length(index) + DATAGRAM_COST
-                if cost > room and (indexes or self._sent > self._acked):
-                    break
-                room -= cost
-                self._sent += cost
-                indexes.append(index)
-                if len(indexes) == BURST:
-                    break
-            if indexes:
-                self._taken(message, indexes)
-                return message, indexes
+        """Take the next fragments that may be sent now: a message and indexes, of equal length but the last.
+
+        The first fragment of each message is sent at once, whatever the credit: it makes the subscriber wait for the
+        message, though smaller ones that were published later overtake it.
+        """
+        due = next((message for message in self._outgoing if not message.done), None)
+        if due is None:
             return None
-        return None
+        indexes = self._affordable(due, due.resend or range(due.next, due.count))
+        if not indexes:
+            due = next((message for message in islice(self._outgoing, 1, None) if not message.next), None)
+            if due is None:
+                return None
+            indexes = [0]
+        self._charge(due, indexes)
+        return due, indexes
 
-    @staticmethod
-    def _due(message: Outgoing) -> Iterator[int]:
-        yield from message.resend or range(message.next, message.count)
+    def _affordable(self, message: Outgoing, due: Sequence[int]) -> list[int]:
+        room = self._limit - (self._sent - self._acked)
+        indexes: list[int] = []
+        for index in due[:BURST]:
+            room -= message.length(index) + DATAGRAM_COST
+            if room < 0 and (indexes or self._sent > self._acked):
+                break
+            indexes.append(index)
+        return indexes
 
-    def _taken(self, message: Outgoing, indexes: list[int]) -> None:
+    def _charge(self, message: Outgoing, indexes: list[int]) -> None:
+        self._open_end = True
+        for index in indexes:
+            self._sent += message.length(index) + DATAGRAM_COST
+            message.sent_at[index] = self._sent
         if message.resend:
             del message.resend[: len(indexes)]
             self.retransmitted += len(indexes)
@@ -152,17 +172,20 @@ class Sender:
             message.next += len(indexes)
 
     def poll(self, now: float) -> int | None:
-        """Give the position to poll for if it is time to: half the credit is used up, or a message may be incomplete."""
+        """Give the position to poll for if it is time to: credit is used up, or a message may be incomplete."""
         unpolled = self._sent - self._polled
         if not unpolled:
             return None
-        ended = self.lossy and not self.busy
-        if not ended and unpolled < self._limit // 2:
+        ended = self.lossy and self._open_end and not self.busy
+        if not ended and unpolled < self._limit // (4 if self.lossy else 2):  # answers get lost, too
             return None
+        if self._timed is None:
+            self._timed = (self._sent, now)
         return self._poll(now)
 
     def _poll(self, now: float) -> int:
         self._polled = self._sent
+        self._open_end = False
         if self._asked_at is None:
             self._asked_at = now
         self._poll_at = now + self._pause
@@ -170,35 +193,55 @@ class Sender:
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
-    def reported(self, position: int, next_seq: int, window: int, now: float) -> None:
-        """Learn from a REPORT: the socket is empty up to a position, and all messages below a number are done with."""
-        if position > self._acked and position <= self._sent:
+    def reported(
+        self, position: int, next_seq: int, window: int, now: float, missing: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        """Learn from a REPORT: the socket is empty up to a position, and all messages below a number are done with.
+
+        Args:
+            missing: ranges (start, stop) of the exceptions to that: whole messages that are asked for.
+        """
+        if self._acked < position <= self._sent:
             self._acked = position
             self._progress = now
-            self._pause = POLL_PAUSE
-            self._asked_at = now if self._polled > position else None
-            self._poll_at = now + self._pause if self._polled > position else NEVER
-            self.window = max(window, MIN_WINDOW)
+            self._time_answer(now)
+            self._tries = 0
+            self._pause = min(max(4 * self._round_trip, MIN_PAUSE), POLL_PAUSE)
+            self.window = _window(window)
             self._limit = min(self._limit + self.window // 16, self.window)
-        while self._outgoing and self._outgoing[0].seq < next_seq and self._outgoing[0].next:
-            self._outgoing.popleft()
+        wanted = {m.seq for m in self._outgoing if any(start <= m.seq < stop for start, stop in missing)}
+        for seq in wanted:
+            self.missing_range(seq, seq + 1)
+        self._outgoing = deque(m for m in self._outgoing if m.seq >= next_seq or m.seq in wanted or not m.next)
+        if position == self._acked:
+            self._asked_at = now if position < self._polled else None
+            again = position < self._polled or (self.lossy and self._outgoing and not self.busy)
+            self._poll_at = now + self._pause if again else NEVER  # what is missing may have been said, and lost
+
+    def _time_answer(self, now: float) -> None:
+        if self._timed is not None and self._acked >= self._timed[0]:
+            self._round_trip += (now - self._timed[1] - self._round_trip) / 4
+            self._timed = None
 
     def missing(self, seq: int, first: int, bitmap: bytes | memoryview) -> None:
-        """Learn which fragments of a message are missing."""
+        """Learn which fragments of a message are missing; later ones may still be on their way."""
         for message in self._outgoing:
-            if message.seq == seq:
-                message.ask(first, bitmap)
+            if message.seq == seq and message.ask(first, bitmap, self._acked):
                 self._lost_some()
 
     def missing_range(self, start: int, stop: int) -> None:
-        """Learn that whole messages are missing; those not owed are ignored."""
+        """Learn that whole messages are missing; those not owed, or still on their way, are ignored."""
         for message in self._outgoing:
-            if start <= message.seq < stop and message.next == message.count:
-                message.ask_all()
-                self._lost_some()
+            if start <= message.seq < stop and message.next == message.count and not message.resend:
+                if max(message.sent_at) <= self._acked:
+                    message.ask_all()
+                    self._lost_some()
 
     def _lost_some(self) -> None:
-        self._limit = max(self._limit * 3 // 4, MIN_WINDOW)
+        """Send less at a time; once for all losses of one round trip."""
+        if self._acked > self._shrunk:
+            self._shrunk = self._sent
+            self._limit = max(self._limit * 3 // 4, MIN_WINDOW)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -216,5 +259,12 @@ class Sender:
             self._poll_at, self._asked_at, self._acked = NEVER, None, self._sent
             self._limit = MIN_WINDOW
             return None
-        self._pause = min(2 * self._pause, POLL_PAUSE_MAX)
+        self._tries += 1
+        if self._tries > STEADY:
+            self._pause = min(2 * self._pause, POLL_PAUSE_MAX)
+        self._timed = None  # nobody can tell which of the two will be answered
         return self._poll(now)
+
+
+def _window(window: int) -> int:
+    return min(max(window, MIN_WINDOW), MAX_WINDOW)

@@ -135,14 +135,13 @@ class Mirror:
         Raises:
             Malformed: if it is not of the form, or too much; then it changed nothing.
         """
-        base, to, flat = _unpack(body)
+        base, to, changes = _unpack(body)
         if base != self.version or to == base:
             return []
-        if to == 0 and not flat:
+        if to == 0 and not changes:
             return self.clear()
         if to < base:
             raise Malformed("malformed")
-        changes = [Change(id, data) for id, data in zip(flat[::2], flat[1::2], strict=True)]
         most = self.size + sum(map(_cost, changes))
         if not self._pool.take(self.size, most):
             raise Malformed("table full")
@@ -175,13 +174,13 @@ def _cost(change: Change) -> int:
     return 0 if change.data is None else len(change.data) + ENTRY_COST
 
 
-def _unpack(body: bytes | memoryview) -> tuple[int, int, list[int | bytes | None]]:
+def _unpack(body: bytes | memoryview) -> tuple[int, int, list[Change]]:
     try:
         base, to, flat = msgpack.unpackb(body, **_LIMITS)
+        changes = [Change(id, data) for id, data in zip(flat[::2], flat[1::2], strict=True)]
         numbers = all(type(value) is int and 0 <= value < 1 << 64 for value in (base, to, *flat[::2]))
-        contents = all(value is None or type(value) is bytes for value in flat[1::2])
     except Exception:  # whatever msgpack, or bytes that are no such list, may raise
         raise Malformed("malformed") from None
-    if not (numbers and contents) or len(flat) % 2:
+    if not numbers or not all(data is None or type(data) is bytes for _, data in changes):
         raise Malformed("malformed")
-    return base, to, flat
+    return base, to, changes

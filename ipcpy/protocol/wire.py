@@ -31,6 +31,7 @@ CHECK_SIZE = 4
 OVERHEAD = HEADER_SIZE + CHECK_SIZE
 MAX_DATAGRAM = 65_507  # 65,535 - 20 (IPv4) - 8 (UDP)
 MAX_BODY = MAX_DATAGRAM - OVERHEAD
+MAX_SEQ = (1 << 64) - 2  # sequence numbers begin at 1; one above the last is a u64 still
 CRC_RESIDUE = 0x2144DF1C  # crc32(frame + its crc, little-endian), whatever the frame
 
 # The same header with length, version and kind as one number, and codec, flags, extra as another: what the fast
@@ -107,10 +108,10 @@ class Place(NamedTuple):
 
 
 class Fragment(NamedTuple):
-    """A FRAGMENT frame: where its data belongs. ``index * place.size`` is the offset."""
+    """A FRAGMENT frame: where its data belongs. ``number * place.size`` is the offset."""
 
     place: Place
-    index: int
+    number: int
     data: memoryview
 
 

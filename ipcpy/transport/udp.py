@@ -191,6 +191,52 @@ class RouteSocket:
         self._sock.close()
 
 
+class FanoutSocket:
+    """A publisher's socket for one multicast group on one interface; answers come back to it by unicast."""
+
+    def __init__(self, group: Address, interface: int, address: str) -> None:
+        self._sock = _udp()
+        self._group = group
+        try:
+            self._sock.bind((address, 0))
+            option = struct.pack("=4s4sI", b"", socket.inet_aton(address), interface)
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, option)
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0 if address.startswith("127.") else 1)
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+        except OSError as error:
+            self._sock.close()
+            raise TransportError(error.errno, f"no multicast from {address}: {error.strerror}") from error
+        if _LINUX:
+            _try(self._sock, socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
+        if not _DONTWAIT:
+            self._sock.setblocking(False)
+        self.fileno = self._sock.fileno
+
+    def send(self, data: bytes) -> None:
+        """Send to the group.
+
+        Raises:
+            OSError: if the system would not take it.
+        """
+        self._sock.sendto(data, self._group)
+
+    def try_send(self, data: bytes, address: Address | None = None) -> None:
+        """Send to the group or to one address; what the system refuses is lost like any datagram."""
+        with contextlib.suppress(OSError):
+            self._sock.sendto(data, address or self._group)
+
+    def poll(self) -> tuple[bytes, Address] | None:
+        """Receive an answer if one is there."""
+        try:
+            return self._sock.recvfrom(MAX_DATAGRAM, _DONTWAIT)
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+
 class LinkSocket:
     """The socket of a node's link: unicast both ways, and multicast out, by interface index.
 
@@ -287,6 +333,7 @@ class GroupSocket:
         self._sock = _udp()
         self._sock.setblocking(False)
         self._joined: set[int] = set()
+        _try(self._sock, socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         shared = socket.SO_REUSEADDR if _LINUX or sys.platform == "win32" else socket.SO_REUSEPORT
         try:
             self._sock.setsockopt(socket.SOL_SOCKET, shared, 1)

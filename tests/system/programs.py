@@ -35,6 +35,7 @@ with ipc.Publisher("robot/imu", messages, **options) as publisher:
         assert handed == subscribers, handed
         time.sleep(max(0.0, start + (number + 1) / rate - time.monotonic()))
     print("published", digest([ipc.Message(s, "", n, 0, 0, "") for n, s in enumerate(samples(count), 1)]), flush=True)
+    print("by multicast", sum(len(fanout.members) for fanout in publisher._fanouts.values()), flush=True)
     sys.stdin.readline()
 """
 )

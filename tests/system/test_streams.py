@@ -26,11 +26,12 @@ def run_stream(start, order, options=None):
     publisher = publisher or start(0, *publish)
     published = publisher.wait_line(r"published (\w+)", timeout=30)[1]
     digests = [subscriber.wait_line(r"received (\w+)", timeout=30)[1] for subscriber in subscribers]
+    by_multicast = int(publisher.wait_line(r"by multicast (\d)")[1])
     publisher.send_line()
     for process in (publisher, *subscribers):
         process.succeed()
     assert digests == [published] * 3
-    return publisher
+    return by_multicast
 
 
 ORDERS = ["publisher first", "subscribers first"]
@@ -38,14 +39,18 @@ ORDERS = ["publisher first", "subscribers first"]
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_three_kinds_of_subscribers_get_every_sample_in_order(spawn, order):
-    run_stream(lambda _place, *program: spawn(*program), order)
+    by_multicast = run_stream(lambda _place, *program: spawn(*program), order)
+    assert by_multicast == 3  # three on one host: one send reaches them all
 
 
 @pytest.mark.parametrize("multicast", [False, True])
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_same_across_three_hosts(lan, order, multicast):
     hosts = lan(3)
-    run_stream(lambda place, *program: hosts.spawn(1 + place % 3, *program), order, {"multicast": multicast})
+    by_multicast = run_stream(
+        lambda place, *program: hosts.spawn(1 + place % 3, *program), order, {"multicast": multicast}
+    )
+    assert by_multicast == (3 if multicast else 0)
 
 
 def test_a_fourth_host_lists_topic_schema_nodes_and_hosts(lan):

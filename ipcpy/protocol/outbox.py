@@ -1,0 +1,94 @@
+"""The frames that go to peers: builds and queues them, sets the timers of the next. Does not judge who is alive."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from random import Random
+from struct import Struct
+
+from .entries import MAX_TOLD, pack_addresses
+from .exchange import NEVER
+from .greeting import Address
+from .peers import Peer, Timing
+from .roster import Roster
+from .table import Table
+from .wire import Kind, pack_frame
+
+ALIVE_BODY = Struct("<QQB")  # version of our table, version of yours that we have, 1 = please answer
+ASK = 1
+
+
+class Outbox:
+    """What one node sends.
+
+    Attributes:
+        due: nothing has to be done for any peer before.
+    """
+
+    def __init__(self, id: int, table: Table, roster: Roster, timing: Timing, random: Random) -> None:
+        self.due = NEVER
+        self._id = id
+        self._table = table
+        self._roster = roster
+        self._timing = timing
+        self._random = random
+        self._queue: deque[tuple[bytes, Address | None]] = deque()
+
+    def put(self, datagram: bytes, address: Address | None) -> None:
+        """Queue a datagram; None: by multicast, on every interface."""
+        self._queue.append((datagram, address))
+
+    def take(self) -> list[tuple[bytes, Address | None]]:
+        """Take what was queued."""
+        taken = list(self._queue)
+        self._queue.clear()
+        return taken
+
+    def send_bye(self, peer: Peer, address: Address) -> None:
+        """Say goodbye."""
+        self._send(Kind.BYE, peer, address)
+
+    def send_table(self, peer: Peer, now: float, *, again: bool = False) -> None:
+        """Send what a peer lacks of our table; again: also what is on its way."""
+        delivery = peer.delivery
+        for body in (delivery.again if again else delivery.send)(self._table, now):
+            self._send(Kind.TABLE, peer, peer.address, body)
+        self.due = min(self.due, delivery.resend_at)
+
+    def send_alive(self, peer: Peer, now: float, addresses: Iterable[Address], *, ask: bool = False) -> None:
+        """Say that we live, and perhaps ask for the same."""
+        body = ALIVE_BODY.pack(self._table.version, peer.mirror.version, ASK if ask else 0)
+        for address in addresses:
+            self._send(Kind.ALIVE, peer, address, body)
+            if address == peer.address:
+                pause = self._roster.pause(peer) * self._random.uniform(0.9, 1.0)
+                self.beat_in(peer, now, self._timing.ask if ask else pause)
+
+    def beat_in(self, peer: Peer, now: float, pause: float) -> None:
+        """Have a peer looked after again in some time."""
+        peer.alive_at = now + pause
+        self.due = min(self.due, peer.alive_at)
+
+    def send_peers(self, peer: Peer, now: float) -> None:
+        """Tell a peer where the others are; again and again, ever more seldom: frames get lost, and others come."""
+        others = [other.outer for other in self._roster.peers.values() if other is not peer and other.entry is not None]
+        for at in range(0, len(others) or 1, MAX_TOLD):  # if there are none that says: tell me
+            self._send(Kind.PEERS, peer, peer.address, pack_addresses(others[at : at + MAX_TOLD]))
+        peer.tell_at = now + peer.tell_pause
+        peer.tell_pause = min(2 * peer.tell_pause, self._timing.tell_max)
+
+    def be_static(self, peer: Peer, now: float) -> None:
+        """Take note that multicast may not tell a peer of the others."""
+        if not peer.static:
+            peer.static = True
+            self.tell_soon(peer, now)
+
+    def tell_soon(self, peer: Peer, now: float) -> None:
+        """Begin to tell a peer where the others are, if it is static and we know who it is."""
+        if peer.static and peer.entry is not None:
+            peer.tell_at = self.due = now
+            peer.tell_pause = self._timing.tell
+
+    def _send(self, kind: Kind, peer: Peer, address: Address, body: bytes = b"") -> None:
+        self.put(pack_frame(kind, self._id, peer.paths[address].token, 0, body), address)

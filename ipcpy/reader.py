@@ -1,0 +1,353 @@
+"""Who waits, reads: how one subscriber's sockets are emptied by whoever has an interest in it at the moment.
+
+A thread that waits reads the sockets itself, an event loop reads them when they are readable; both have them on lease.
+While nobody waits the I/O thread empties them into the inbox, so that the kernel never holds what is stale.
+
+Two locks: ``lock`` over what arrived (short), and one over who reads (held while waiting).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from .inbound import Inbound
+from .loop import NEVER, Alarm, Loop
+from .message import Message
+from .transport.udp import MAX_DATAGRAM, Address, DataSocket, GroupSocket
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+
+LEASE = 0.01  # seconds that the sockets are left to a reader who is away; then the I/O thread empties them
+DRAIN = 256  # datagrams that are read at once
+
+
+class Reader:
+    """The sockets of one subscriber.
+
+    Args:
+        lock: over ``inbound``.
+        messages: what was received and is not yet taken.
+    """
+
+    def __init__(
+        self, loop: Loop, socket: DataSocket, inbound: Inbound, lock: threading.Lock, messages: deque[Message]
+    ) -> None:
+        self._loop = loop
+        self._socket = socket
+        self._recvfrom = socket.recvfrom
+        self._inbound = inbound
+        self._lock = lock
+        self._messages = messages
+        self._groups: dict[Address, GroupSocket] = {}
+        self._reading = threading.Lock()
+        self._leased = False
+        self._reads = 0
+        self._reads_seen = 0
+        self._closed = False
+        self._waiters: deque[Future[None]] = deque()
+        self._event_loop: AbstractEventLoop | None = None
+        self._timer_alarm = Alarm(loop, weakly(self._on_timer))
+        self._lease_alarm = Alarm(loop, weakly(self._on_lease))
+        self._ready = weakly(self._on_readable)
+        loop.watch(socket, self._ready)
+
+    # -- threads -----------------------------------------------------------------------------------------------------
+
+    def wait_for_ever(self) -> None:
+        """Wait until something came, or somebody woke us."""
+        with self._reading:
+            if self._messages or self._closed:
+                return
+            if not self._leased:
+                self._take_lease()
+            if self._groups:
+                self._poll(None)
+                self._drain()
+                return
+            data, address = self._recvfrom(MAX_DATAGRAM)
+            self._reads += 1
+            inbound = self._inbound
+            with self._lock:
+                inbound.take(data, address)
+            if inbound.behind:
+                self._drain()
+            elif inbound.timer != NEVER:
+                self._timer_alarm.by(inbound.timer)
+
+    def wait(self, timeout: float) -> None:
+        """Wait until something came, somebody woke us, or the time is up; 0 only looks.
+
+        Args:
+            timeout: seconds.
+        """
+        if not self._reading.acquire(timeout=timeout):
+            return
+        try:
+            if self._messages or self._closed:
+                return
+            if not self._leased:
+                self._take_lease()
+            if timeout <= 0 or self._poll(timeout):
+                self._drain()
+        finally:
+            self._reading.release()
+
+    def drain_now(self) -> None:
+        """Read what is there, unless somebody else is reading."""
+        if not self._closed and self._reading.acquire(blocking=False):
+            try:
+                self._drain()
+            finally:
+                self._reading.release()
+
+    def _poll(self, timeout: float | None) -> bool:
+        sockets = self._sockets()
+        if hasattr(select, "poll"):
+            poll = select.poll()
+            for each in sockets:
+                poll.register(each, select.POLLIN)
+            return bool(poll.poll(None if timeout is None else timeout * 1000))
+        return bool(select.select(sockets, [], [], timeout)[0])
+
+    def _drain(self) -> None:
+        """Read what is there; whoever calls has the right to read.
+
+        What came by multicast is taken after what came by unicast until then: a publisher that goes over to multicast
+        sent that earlier.
+        """
+        self._drain_unicast()
+        for group in list(self._groups.values()):
+            received = list(iter_limited(group.poll, DRAIN))
+            if received:
+                self._drain_unicast()
+                self._take(received)
+        self._inbound.behind = False
+        self._timer_alarm.by(self._inbound.timer)
+
+    def _drain_unicast(self) -> None:
+        self._take(iter_limited(self._socket.poll, DRAIN))
+
+    def _take(self, received: Iterable[tuple[bytes, Address]]) -> None:
+        self._reads += 1
+        take = self._inbound.take
+        for data, address in received:
+            with self._lock:
+                take(data, address)
+
+    # -- the lease ---------------------------------------------------------------------------------------------------
+
+    def _sockets(self) -> list[Any]:
+        return [self._socket, *self._groups.values()]
+
+    def _take_lease(self) -> None:
+        self._leased = True
+        for each in self._sockets():
+            self._loop.unwatch(each)
+        self._lease_alarm.by(time.monotonic() + LEASE)
+
+    def _on_lease(self) -> None:
+        """In the I/O thread, while a reader has the sockets: see whether he is there."""
+        if self._closed or not self._leased:
+            return
+        if self._reads == self._reads_seen and self._reading.acquire(blocking=False):
+            try:
+                self._leased = False
+                for each in self._sockets():
+                    self._loop.watch(each, self._ready)
+                return
+            finally:
+                self._reading.release()
+        self._reads_seen = self._reads
+        self._lease_alarm.by(time.monotonic() + LEASE)
+
+    def _on_readable(self) -> None:
+        if not self._leased:
+            self.drain_now()
+            if self._waiters:
+                self._wake_waiters()
+
+    def _on_timer(self) -> None:
+        if self._closed:
+            return
+        before = len(self._messages)
+        with self._lock:
+            self._inbound.handle_timer(time.monotonic())
+        self._timer_alarm.by(self._inbound.timer)
+        if len(self._messages) > before:
+            self.wake()
+
+    def timer_changed(self) -> None:
+        """Have the timers looked at."""
+        self._timer_alarm.by(self._inbound.timer)
+
+    def wake(self) -> None:
+        """Wake whoever waits."""
+        self._socket.wake()
+        self._wake_waiters()
+
+    # -- multicast ---------------------------------------------------------------------------------------------------
+
+    def join(self, group: Address, interfaces: Iterable[int]) -> None:
+        """Listen to a group too; in the I/O thread."""
+        if group in self._groups or self._closed:
+            return
+        try:
+            socket = GroupSocket(*group)
+        except OSError:
+            return  # everything goes on by unicast
+        socket.join(interfaces)
+        self._groups[group] = socket
+        if not self._leased:
+            self._loop.watch(socket, self._ready)
+        self._attach_group(socket)
+        self._socket.wake()  # a reader that waits for one socket waits for both from now on
+
+    def leave(self, group: Address) -> None:
+        """Listen to a group no more; in the I/O thread."""
+        socket = self._groups.pop(group, None)
+        if socket is not None:
+            self._loop.unwatch(socket)
+            self._detach_group(socket)
+            self._socket.wake()
+            with self._reading:
+                socket.close()
+
+    def rejoin(self, interfaces: Iterable[int]) -> None:
+        """Make the memberships anew: the network changed."""
+        for socket in self._groups.values():
+            socket.rejoin(interfaces)
+
+    # -- event loops -------------------------------------------------------------------------------------------------
+
+    def attach(self, loop: AbstractEventLoop) -> None:
+        """Have an event loop read the sockets; where it cannot, the I/O thread goes on to."""
+        if self._event_loop is loop:
+            return
+        self.detach()
+        try:
+            for each in self._sockets():
+                loop.add_reader(each.fileno(), self._on_loop_readable)
+        except NotImplementedError:  # a proactor
+            return
+        self._event_loop = loop
+
+    def detach(self) -> None:
+        """Have no event loop read the sockets, and wake the coroutines that wait."""
+        loop, self._event_loop = self._event_loop, None
+        if loop is not None:
+            for each in self._sockets():
+                _call_in(loop, loop.remove_reader, each.fileno())
+        self._wake_waiters()
+
+    def _attach_group(self, socket: GroupSocket) -> None:
+        if self._event_loop is not None:
+            _call_in(self._event_loop, self._event_loop.add_reader, socket.fileno(), self._on_loop_readable)
+
+    def _detach_group(self, socket: GroupSocket) -> None:
+        if self._event_loop is not None:
+            _call_in(self._event_loop, self._event_loop.remove_reader, socket.fileno())
+
+    async def wait_async(self, loop: AbstractEventLoop) -> None:
+        """Wait until something came, or somebody woke us."""
+        if self._event_loop is not loop:
+            self.attach(loop)
+        waiter: Future[None] = loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            if self._event_loop is not None and not self._leased and self._reading.acquire(blocking=False):
+                try:
+                    self._take_lease()
+                    self._drain()
+                finally:
+                    self._reading.release()
+            if not self._messages and not self._closed:
+                await waiter
+        finally:
+            with contextlib.suppress(ValueError):
+                self._waiters.remove(waiter)
+
+    def _on_loop_readable(self) -> None:
+        if self._closed or not self._reading.acquire(blocking=False):
+            return
+        try:
+            if self._groups:
+                self._drain()
+            else:
+                self._take(iter_limited(self._socket.poll, 1))
+                if self._inbound.behind:
+                    self._drain()
+                self._timer_alarm.by(self._inbound.timer)
+        finally:
+            self._reading.release()
+        if self._messages:
+            self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
+        while self._waiters:
+            with contextlib.suppress(IndexError):
+                waiter = self._waiters.popleft()
+                _call_in(waiter.get_loop(), _resolve, waiter)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self, timeout: float) -> None:
+        """Stop reading; whoever waits is woken. Waits no longer than a timeout for those who still read."""
+        self._closed = True
+        for each in self._sockets():
+            self._loop.unwatch(each)
+        self._socket.wake()
+        self.detach()
+        if self._reading.acquire(timeout=timeout):
+            self._reading.release()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the sockets without a word."""
+        self._closed = True
+        for each in self._sockets():
+            each.close()
+
+
+def iter_limited(poll: Callable[[], tuple[bytes, Address] | None], limit: int) -> Iterable[tuple[bytes, Address]]:
+    """Give what a socket has, up to a limit."""
+    for _ in range(limit):
+        received = poll()
+        if received is None:
+            return
+        yield received
+
+
+def weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Give a function that calls a method while its object lives: the I/O thread keeps nobody alive."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        living = reference()
+        if living is not None:
+            living()
+
+    return call
+
+
+def _call_in(loop: AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function in an event loop's thread: at once if that is ours; not at all if it is closed."""
+    from asyncio import _get_running_loop
+
+    if _get_running_loop() is loop:
+        function(*arguments)
+        return
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *arguments)
+
+
+def _resolve(future: Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
