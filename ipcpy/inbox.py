@@ -19,23 +19,24 @@ class Inbox:
     def __init__(self, depth: int) -> None:
         self.messages: deque[Message] = deque()
         self.dropped: Counter[str] = Counter()  # by publisher
-        self._depth = depth
+        self.depth = depth
         self._largest = 0
 
     def put(self, message: Message) -> None:
         """Add a message."""
-        if len(self.messages) >= self._depth:
-            self._drop()
+        if len(self.messages) >= self.depth:
+            self.drop_oldest()
         self.messages.append(message)
 
     def put_large(self, message: Message, size: int) -> None:
         """Add a message of LARGE bytes or more: of such only so many are kept as memory allows."""
         self._largest = max(size, self._largest)
-        while len(self.messages) >= max(1, min(self._depth, BUDGET // self._largest)):
-            self._drop()
+        while len(self.messages) >= max(1, min(self.depth, BUDGET // self._largest)):
+            self.drop_oldest()
         self.messages.append(message)
 
-    def _drop(self) -> None:
+    def drop_oldest(self) -> None:
+        """Make room."""
         try:
             self.dropped[self.messages.popleft().publisher] += 1
         except IndexError:  # a reader was faster

@@ -47,6 +47,10 @@ WAIT = 0.05  # seconds that publish waits at most for a subscriber that is still
 HEARTBEATS = {True: (0.01, 0.03, 0.09, 1.0), False: (0.1, 0.5, 2.0)}  # seconds after the last message, by reliable
 BATCH_COST = 2  # bytes that an item of a batch may cost beside its own
 
+DATA_OVERHEAD = DATA_WORD + OVERHEAD  # the first word of a DATA frame is this and the length of its body
+_pack_header = FAST_HEADER.pack
+_time_ns = time.time_ns
+
 
 class Publisher:
     """Publishes messages on a topic to every subscriber, on this host and on the LAN.
@@ -177,8 +181,9 @@ class Publisher:
             return self._publish_large(body)
         with self._lock:
             seq = self._seq = self._seq + 1
-            sent_ns = time.time_ns()
-            frame = self._frame(seq, sent_ns, body)
+            sent_ns = _time_ns()
+            frame = _pack_header(len(body) + DATA_OVERHEAD, self._codec_number, self.number, seq, sent_ns) + body
+            frame += crc32(frame).to_bytes(4, "little")
             self._bytes += len(body)
             if self._history is not None:
                 self._history.add(Kept(seq, sent_ns, frame, (), len(frame)))
@@ -252,8 +257,7 @@ class Publisher:
             self._history.add(Kept(seq, sent_ns, self._frame(seq, sent_ns, body), (), len(body) + OVERHEAD))
 
     def _frame(self, seq: int, sent_ns: int, body: Any) -> bytes:
-        word = DATA_WORD | (len(body) + OVERHEAD)
-        frame: bytes = FAST_HEADER.pack(word, self._codec_number, self.number, seq, sent_ns) + body
+        frame: bytes = _pack_header(len(body) + DATA_OVERHEAD, self._codec_number, self.number, seq, sent_ns) + body
         return frame + crc32(frame).to_bytes(4, "little")
 
     def _publish_body(self, body: Any) -> int:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .inbound import Inbound
 from .loop import NEVER, Alarm, Loop
 from .message import Message
-from .transport.udp import MAX_DATAGRAM, Address, DataSocket, GroupSocket
+from .transport.udp import Address, DataSocket, GroupSocket
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
@@ -42,7 +42,7 @@ class Reader:
     ) -> None:
         self._loop = loop
         self._socket = socket
-        self._recvfrom = socket.recvfrom
+        self._receive = socket.receive
         self._inbound = inbound
         self._lock = lock
         self._messages = messages
@@ -61,18 +61,27 @@ class Reader:
 
     # -- threads -----------------------------------------------------------------------------------------------------
 
-    def wait_for_ever(self) -> None:
-        """Wait until something came, or somebody woke us."""
-        with self._reading:
+    def wait(self, timeout: float | None) -> None:
+        """Wait until something came, somebody woke us, or the time is up.
+
+        Args:
+            timeout: seconds; None waits for ever, 0 only looks.
+        """
+        if not self._reading.acquire(timeout=-1 if timeout is None else timeout):
+            return
+        try:
             if self._messages or self._closed:
                 return
             if not self._leased:
                 self._take_lease()
-            if self._groups:
-                self._poll(None)
-                self._drain()
+            if self._groups or timeout == 0:
+                if timeout == 0 or self._poll(timeout):
+                    self._drain()
                 return
-            data, address = self._recvfrom(MAX_DATAGRAM)
+            try:
+                data, address = self._receive(timeout)
+            except BlockingIOError:
+                return
             self._reads += 1
             inbound = self._inbound
             with self._lock:
@@ -81,22 +90,6 @@ class Reader:
                 self._drain()
             elif inbound.timer != NEVER:
                 self._timer_alarm.by(inbound.timer)
-
-    def wait(self, timeout: float) -> None:
-        """Wait until something came, somebody woke us, or the time is up; 0 only looks.
-
-        Args:
-            timeout: seconds.
-        """
-        if not self._reading.acquire(timeout=timeout):
-            return
-        try:
-            if self._messages or self._closed:
-                return
-            if not self._leased:
-                self._take_lease()
-            if timeout <= 0 or self._poll(timeout):
-                self._drain()
         finally:
             self._reading.release()
 

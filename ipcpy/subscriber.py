@@ -149,7 +149,7 @@ class Subscriber:
             return self._recv_by(time.monotonic() + timeout, timeout)
         while True:
             if not messages:
-                self._reader.wait_for_ever()
+                self._reader.wait(None)
             try:
                 return messages.popleft()
             except IndexError:  # only control frames came, another thread was faster, or it is closed

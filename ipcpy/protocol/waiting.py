@@ -6,9 +6,10 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from .fragments import MAX_MESSAGE
+from .fragments import MAX_MESSAGE, MAX_PARTIALS
 
 MAX_HELD = 4_096
+MAX_MARKED = MAX_HELD + MAX_PARTIALS  # so that those given up for lack of room can be marked
 MAX_HELD_BYTES = 2 * MAX_MESSAGE
 
 Item = TypeVar("Item")
@@ -49,7 +50,7 @@ class Waiting(Generic[Item]):
 
     def mark(self, seq: int, cause: str) -> None:
         """Remember that a number is to be passed as lost; if there is no room, forget it: then it is just missing."""
-        if len(self._held) < MAX_HELD:
+        if len(self._held) < MAX_MARKED:
             self._push(seq, [], 0, cause)
 
     def _push(self, seq: int, items: list[Item], size: int, cause: str) -> None:

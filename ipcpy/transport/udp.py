@@ -90,7 +90,30 @@ class DataSocket:
             self._sock.setblocking(False)
         self.port: int = self._sock.getsockname()[1]
         self.fileno = self._sock.fileno
-        self.recvfrom = self._sock.recvfrom
+        self._recvfrom = self._sock.recvfrom
+        self._timeout: float | None = None
+
+    def receive(self, timeout: float | None) -> tuple[bytes, Address]:
+        """Wait for a datagram, in one system call: the kernel keeps the time (SO_RCVTIMEO, socket(7)).
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            BlockingIOError: if none came in time.
+        """
+        if timeout != self._timeout:
+            self._set_timeout(timeout)
+        return self._recvfrom(MAX_DATAGRAM)
+
+    def _set_timeout(self, timeout: float | None) -> None:
+        microseconds = 0 if timeout is None else max(1, int(timeout * 1e6))
+        if _DONTWAIT:
+            value = struct.pack("ll", *divmod(microseconds, 1_000_000))
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        else:
+            self._sock.settimeout(timeout)
+        self._timeout = timeout
 
     @property
     def capacity(self) -> int:
@@ -110,7 +133,7 @@ class DataSocket:
     def poll(self) -> tuple[bytes, Address] | None:
         """Receive a datagram if one is there."""
         try:
-            return self.recvfrom(MAX_DATAGRAM, _DONTWAIT)
+            return self._recvfrom(MAX_DATAGRAM, _DONTWAIT)
         except OSError:
             return None
 

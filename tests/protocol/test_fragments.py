@@ -1,0 +1,213 @@
+"""Large messages: any order, loss and refill, contradictions, and what a hostile publisher can cost."""
+
+from __future__ import annotations
+
+import random
+import time
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipcpy.protocol import wire
+from ipcpy.protocol.fragments import MAX_FRAGMENTS, MAX_PARTIALS, RENEW, REPORT_BYTES, Assembly, Outgoing, Partial
+from ipcpy.protocol.wire import Fragment, Place
+
+
+def place(total: int, size: int, seq: int = 1, sent_ns: int = 5) -> Place:
+    return Place(7, seq, sent_ns, 0, total, size)
+
+
+def outgoing(body: bytes, size: int, seq: int = 1) -> Outgoing:
+    return Outgoing(place(len(body), size, seq), [memoryview(body)])
+
+
+def fragment(message: Outgoing, index: int) -> Fragment:
+    (frame,) = wire.frames(b"".join(message.fragment(index)))
+    return wire.unpack_fragment(frame)
+
+
+bodies = st.binary(min_size=1, max_size=500)
+
+
+@given(bodies, st.integers(1, 60), st.randoms(use_true_random=False))
+def test_fragments_in_any_order_with_copies_give_the_message(body: bytes, size: int, random_: random.Random) -> None:
+    message = outgoing(body, size)
+    order = list(range(message.count)) + random_.choices(range(message.count), k=3)
+    random_.shuffle(order)
+    partial = Partial(message.place, 0.0)
+    for index in order:
+        partial.add(fragment(message, index), 0.0)
+    assert partial.complete
+    assert partial.buffer == body
+
+
+@given(st.lists(st.binary(max_size=50), min_size=1, max_size=20), st.integers(1, 70))
+def test_parts_are_sliced_where_fragments_end(parts: list[bytes], size: int) -> None:
+    body = b"".join(parts)
+    if not body:
+        return
+    message = Outgoing(place(len(body), size), [memoryview(part) for part in parts])
+    partial = Partial(message.place, 0.0)
+    for index in range(message.count):
+        data = b"".join(message.fragment(index))
+        assert len(data) == message.length(index)
+        partial.add(fragment(message, index), 0.0)
+    assert partial.buffer == body
+
+
+@given(bodies, st.integers(1, 60), st.randoms(use_true_random=False))
+def test_what_is_missing_is_asked_for_and_nothing_else(body: bytes, size: int, random_: random.Random) -> None:
+    message = outgoing(body, size)
+    message.next = message.count
+    lost = {index for index in range(message.count) if random_.random() < 0.3} or {0}
+    partial = Partial(message.place, 0.0)
+    for index in range(message.count):
+        if index not in lost:
+            partial.add(fragment(message, index), 0.0)
+    assert message.ask(*partial.missing())
+    assert message.resend == sorted(lost)
+    for index in message.resend:
+        partial.add(fragment(message, index), 0.0)
+    assert partial.buffer == body
+
+
+def test_more_missing_than_one_report_holds_takes_several() -> None:
+    message = outgoing(bytes(20_000), 1)
+    message.next = message.count
+    partial = Partial(message.place, 0.0)
+    rounds = 0
+    while not partial.complete:
+        first, bitmap = partial.missing()
+        assert len(bitmap) <= REPORT_BYTES
+        message.ask(first, bitmap)
+        for index in message.resend:
+            partial.add(fragment(message, index), 0.0)
+        rounds += 1
+    assert rounds == 3  # 8,192 fragments each
+
+
+@given(st.integers(0, 1 << 32), st.binary(max_size=2_000))
+def test_a_wild_bitmap_asks_only_for_what_was_sent(first: int, bitmap: bytes) -> None:
+    message = outgoing(bytes(1_000), 10)
+    message.next = 50
+    message.ask(first, bitmap)
+    assert all(0 <= index < 50 for index in message.resend)
+
+
+def test_what_was_sent_after_the_position_of_a_report_is_on_its_way() -> None:
+    message = outgoing(bytes(100), 10)
+    message.next = 10
+    for index in range(10):
+        message.sent_at[index] = 100 * (index + 1)
+    assert message.ask(0, b"\xff\xff", 450)
+    assert message.resend == [0, 1, 2, 3]
+    assert not message.ask(0, b"\xff\xff", 50)
+
+
+def test_a_message_sent_before_sends_only_what_is_asked_for() -> None:
+    body = memoryview(bytes(100))
+    message = Outgoing(place(100, 10), [body], sent=True)
+    assert message.done
+    message.ask(2, b"\x05", 0)
+    assert message.resend == [2, 4]
+
+
+# -- what a publisher may do wrong -------------------------------------------------------------------------------------
+
+
+def test_the_first_fragment_fixes_what_the_message_is() -> None:
+    assembly = Assembly()
+    assert assembly.add(Fragment(place(100, 10), 0, memoryview(bytes(10))), 0.0)
+    for other in (place(200, 10), place(100, 20), place(100, 10, sent_ns=6)):
+        assert assembly.add(Fragment(other, 1, memoryview(bytes(other.size))), 0.0) is None
+    assert assembly.add(Fragment(place(100, 10), 1, memoryview(bytes(10))), 0.0)
+
+
+def test_a_message_comes_anew_in_other_fragments_once_nothing_more_came_of_the_old() -> None:
+    assembly = Assembly()
+    assembly.add(Fragment(place(100, 10), 0, memoryview(bytes(10))), 0.0)
+    renewed = assembly.add(Fragment(place(100, 50), 1, memoryview(bytes(50))), RENEW + 0.01)
+    assert renewed is not None and not renewed.complete
+    assert assembly.add(Fragment(place(100, 50), 0, memoryview(bytes(50))), RENEW + 0.01) is renewed
+    assert renewed.complete
+
+
+def test_copies_are_told_apart() -> None:
+    assembly = Assembly()
+    part = Fragment(place(100, 10), 3, memoryview(bytes(10)))
+    assert assembly.add(part, 0.0) is not None
+    assert assembly.add(part, 0.0) is None
+
+
+@pytest.mark.parametrize(("total", "size"), [(64 << 20 | 1, 1_428), ((1 << 32) - 1, 65_000), (MAX_FRAGMENTS + 1, 1)])
+def test_too_large_a_message_is_not_taken(total: int, size: int) -> None:
+    assert Assembly().too_large(place(total, size))
+
+
+def test_the_largest_messages_are_taken() -> None:
+    assert not Assembly().too_large(place(64 << 20, 512))
+    assert not Assembly().too_large(place(MAX_FRAGMENTS, 1))
+
+
+def test_100_000_forged_first_fragments_cost_little_memory_and_time() -> None:
+    assembly = Assembly()
+    data = memoryview(bytes(64))
+    tracemalloc.start()
+    begin = time.perf_counter()
+    for seq in range(1, 100_001):
+        assembly.add(Fragment(place(1 << 20, 64, seq), 0, data), 0.0)
+        assembly.evicted.clear()
+    elapsed = time.perf_counter() - begin
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(assembly) == MAX_PARTIALS
+    assert peak < 4 << 20
+    assert elapsed < 10
+
+
+def test_declared_lengths_are_not_allocated() -> None:
+    assembly = Assembly()
+    tracemalloc.start()
+    for seq in (1, 2):
+        assembly.add(Fragment(place(64 << 20, 1_428, seq), 0, memoryview(bytes(1_428))), 0.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000
+
+
+def test_forged_last_fragments_are_bounded() -> None:
+    assembly = Assembly(max_message=1 << 20)
+    last = (1 << 20) // 1_024 - 1
+    for seq in range(1, 100):
+        assembly.add(Fragment(place(1 << 20, 1_024, seq), last, memoryview(bytes(1_024))), 0.0)
+        assert sum(len(partial.buffer) for partial in assembly) <= 2 << 20
+    assert len(assembly) == 2
+
+
+def test_best_effort_gives_up_the_oldest_and_says_so() -> None:
+    assembly = Assembly(max_message=1_000)
+    for seq in (1, 2, 3):
+        assembly.add(Fragment(place(1_000, 10, seq), 0, memoryview(bytes(10))), 0.0)
+    assert sorted(partial.place.seq for partial in assembly) == [2, 3]
+    assert assembly.evicted == [1]
+
+
+def test_reliable_keeps_the_lowest() -> None:
+    assembly = Assembly(max_message=1_000)
+    for seq in (5, 6):
+        assembly.add(Fragment(place(1_000, 10, seq), 0, memoryview(bytes(10))), 0.0, keep_lowest=True)
+    assert assembly.add(Fragment(place(1_000, 10, 7), 0, memoryview(bytes(10))), 0.0, keep_lowest=True) is None
+    assert assembly.add(Fragment(place(1_000, 10, 4), 0, memoryview(bytes(10))), 0.0, keep_lowest=True)
+    assert sorted(partial.place.seq for partial in assembly) == [4, 5]
+
+
+def test_a_message_that_waits_for_its_turn_stays_fresh() -> None:
+    assembly = Assembly()
+    assembly.add(Fragment(place(100, 10, 1), 0, memoryview(bytes(10))), 0.0)
+    assembly.add(Fragment(place(100, 10, 2), 0, memoryview(bytes(10))), 0.0)
+    assembly.add(Fragment(place(100, 10, 1), 1, memoryview(bytes(10))), 5.0)
+    assert [partial.touched for partial in assembly] == [5.0, 5.0]
+    assembly.add(Fragment(place(100, 10, 2), 1, memoryview(bytes(10))), 6.0)
+    assert [partial.touched for partial in assembly] == [5.0, 6.0]

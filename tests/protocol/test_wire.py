@@ -1,0 +1,226 @@
+"""Frames: vectors, every single-bit flip, garbage, lies about lengths, batches, merged buffers."""
+
+from __future__ import annotations
+
+import random
+from zlib import crc32
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ipcpy.protocol import wire
+from ipcpy.protocol.wire import Frame, Kind, Malformed, Place
+
+SOURCE, SEQ, SENT = 0x0123456789ABCDEF, 42, 1_700_000_000_123_456_789
+WHOLE = [kind for kind in Kind if kind not in (Kind.FRAGMENT, Kind.BATCH)]
+numbers = st.integers(0, (1 << 64) - 1)
+
+
+def fragment(data: bytes, *, total: int, offset: int, size: int, seq: int = SEQ) -> bytes:
+    place = Place(SOURCE, seq, SENT, 1, total, size)
+    return wire.pack_fragment(place, offset, [memoryview(data)]) + data
+
+
+EXAMPLES = {
+    **{kind.name: wire.pack_frame(kind, SOURCE, SEQ, SENT, b"body", codec=1) for kind in WHOLE},
+    "FRAGMENT": fragment(b"abcdefgh", total=20, offset=8, size=8),
+    "BATCH equal": wire.pack_batch(SOURCE, SEQ, SENT, 1, [b"one", b"two"]),
+    "BATCH sized": wire.pack_batch(SOURCE, SEQ, SENT, 1, [b"one", b"", b"three"]),
+    "empty": wire.pack_frame(Kind.BYE, SOURCE, SEQ, SENT),
+}
+
+
+def read(data: bytes) -> list[Frame]:
+    return list(wire.frames(data))
+
+
+@given(st.sampled_from(WHOLE), numbers, numbers, numbers, st.binary(max_size=300), st.integers(0, 255))
+def test_a_frame_is_read_as_it_was_built(
+    kind: Kind, source: int, seq: int, sent_ns: int, body: bytes, codec: int
+) -> None:
+    data = wire.pack_frame(kind, source, seq, sent_ns, body, codec=codec, flags=2, extra=0xFFFF)
+    assert read(data) == [Frame(kind, codec, 2, 0xFFFF, source, seq, sent_ns, memoryview(body))]
+
+
+def test_the_longest_frame_fits_a_datagram() -> None:
+    data = wire.pack_frame(Kind.DATA, SOURCE, SEQ, SENT, bytes(wire.MAX_BODY))
+    assert len(data) == wire.MAX_DATAGRAM
+    assert len(read(data)[0].body) == wire.MAX_BODY
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_single_bit_flip_is_rejected(name: str) -> None:
+    data = EXAMPLES[name]
+    for bit in range(8 * len(data)):
+        broken = bytearray(data)
+        broken[bit >> 3] ^= 1 << (bit & 7)
+        with pytest.raises(Malformed):
+            read(bytes(broken))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_truncated_frame_is_rejected(name: str) -> None:
+    data = EXAMPLES[name]
+    for length in range(1, len(data)):
+        with pytest.raises(Malformed):
+            read(data[:length])
+        with pytest.raises(Malformed):
+            read(data + data[:length])
+
+
+def test_a_flip_in_a_fragment_that_crosses_only_memory_is_found_in_its_header_only() -> None:
+    data = fragment(bytes(9_001), total=9_001, offset=0, size=9_001)
+    for bit in range(8 * wire.FRAGMENT_OVERHEAD):
+        broken = bytearray(data)
+        broken[bit >> 3] ^= 1 << (bit & 7)
+        with pytest.raises(Malformed):
+            read(bytes(broken))
+    read(data[:-1] + b"\1")
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_rejected(data: bytes) -> None:
+    if data:
+        with pytest.raises(Malformed):
+            read(data)
+
+
+def test_a_hundred_thousand_mutated_datagrams_change_nothing() -> None:
+    random_ = random.Random(1)
+    examples = list(EXAMPLES.values())
+    for _ in range(100_000):
+        data = bytearray(random_.choice(examples))
+        for _ in range(random_.choice((1, 1, 2, 5))):
+            data[random_.randrange(len(data))] = random_.randrange(256)
+        mutated = bytes(data[: random_.randrange(1, len(data) + 1)])
+        if mutated not in examples:
+            with pytest.raises(Malformed):
+                read(mutated)
+
+
+@pytest.mark.parametrize("length", [0, 1, 35, 37, 41, 65_535])
+def test_a_lie_about_the_length_is_rejected_though_the_check_is_right(length: int) -> None:
+    body = wire.HEADER.pack(length, wire.VERSION, Kind.DATA, 0, 0, 0, SOURCE, SEQ, SENT) + b"body"
+    lie = body + crc32(body).to_bytes(4, "little")
+    with pytest.raises(Malformed, match="malformed"):
+        read(lie)
+
+
+def test_a_frame_of_another_version_is_counted_apart() -> None:
+    data = bytearray(EXAMPLES["DATA"])
+    data[2] = 2
+    with pytest.raises(Malformed) as caught:
+        read(bytes(data))
+    assert caught.value.cause == "version"
+
+
+def test_a_sealed_frame_is_not_taken_for_an_open_one() -> None:
+    with pytest.raises(Malformed) as caught:
+        read(wire.pack_frame(Kind.DATA, SOURCE, SEQ, SENT, b"sealed", flags=wire.FLAG_SEALED))
+    assert caught.value.cause == "unauthenticated"
+
+
+def test_frames_of_any_kind_lie_end_to_end() -> None:
+    merged = b"".join(EXAMPLES.values()) * 3
+    assert [frame.kind for frame in wire.frames(merged)] == 3 * [read(data)[0].kind for data in EXAMPLES.values()]
+
+
+def test_the_frames_before_a_broken_one_are_read() -> None:
+    seen = []
+    with pytest.raises(Malformed):
+        for frame in wire.frames(EXAMPLES["DATA"] + EXAMPLES["POLL"] + b"\0" * 50):
+            seen.append(frame.kind)
+    assert seen == [Kind.DATA, Kind.POLL]
+
+
+def test_the_fast_header_is_the_header() -> None:
+    data = wire.pack_frame(Kind.DATA, SOURCE, SEQ, SENT, b"body", codec=1)
+    assert wire.FAST_HEADER.unpack_from(data) == (wire.DATA_WORD | len(data), 1, SOURCE, SEQ, SENT)
+    assert crc32(data) == wire.CRC_RESIDUE
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=50))
+@example([b""])
+@example([b"", b""])
+@example([b"a", b""])
+def test_a_batch_is_read_as_it_was_built(items: list[bytes]) -> None:
+    (frame,) = read(wire.pack_batch(SOURCE, SEQ, SENT, 2, items))
+    assert (frame.kind, frame.codec, frame.seq) == (Kind.BATCH, 2, SEQ)
+    assert wire.unpack_batch(frame.body) == items
+
+
+def test_items_of_equal_size_carry_no_sizes() -> None:
+    assert len(wire.pack_batch(SOURCE, SEQ, SENT, 1, [b"1234"] * 100)) == wire.OVERHEAD + 4 + 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\1\0\1",
+        b"\0\0\0\0",  # no item
+        b"\0\0\4\0",
+        b"\2\0\4\0abcd",  # fewer than counted
+        b"\1\0\4\0abcdefgh",  # more
+        b"\xff\xff\xff\xff",
+        b"\1\0\0\0\4\0abc",  # an item beyond the end
+        b"\2\0\0\0\3\0abc",
+        b"\1\0\0\0\3\0abc\0",  # a rest
+        b"\1\0\0\0\1\0a\1\0b",
+        b"\xff\xff\0\0" + b"\0\0" * 3,
+    ],
+)
+def test_a_batch_that_contradicts_itself_is_rejected(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        wire.unpack_batch(body)
+
+
+@given(st.binary(max_size=60))
+def test_a_batch_of_garbage_gives_items_or_is_rejected(body: bytes) -> None:
+    try:
+        items = wire.unpack_batch(body)
+    except Malformed:
+        return
+    assert items and sum(map(len, items)) <= len(body)
+
+
+# -- fragments ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 50), st.binary(min_size=1, max_size=300))
+def test_a_fragment_says_where_it_belongs(size: int, body: bytes) -> None:
+    for offset in range(0, len(body), size):
+        data = body[offset : offset + size]
+        (frame,) = read(fragment(data, total=len(body), offset=offset, size=size))
+        place, number, view = wire.unpack_fragment(frame)
+        assert place == Place(SOURCE, SEQ, SENT, 1, len(body), size)
+        assert (number * size, bytes(view)) == (offset, data)
+
+
+@pytest.mark.parametrize(
+    ("data", "total", "offset", "size"),
+    [
+        (b"abcdefgh", 20, 4, 8),  # not at a multiple of the size
+        (b"abcdefg", 20, 8, 8),  # too short for one that is not the last
+        (b"abcdefgh", 20, 16, 8),  # too long for the last
+        (b"abc", 20, 16, 8),  # too short for the last
+        (b"abcdefgh", 8, 8, 8),  # beyond the end
+        (b"abcdefgh", 0, 0, 8),
+        (b"", 20, 8, 8),
+        (b"abcdefgh", 20, 8, 0),
+        (b"abcdefgh", 20, (1 << 32) - 8, 8),
+        (b"abcdefgh", (1 << 32) - 1, 1, 8),
+    ],
+)
+def test_a_fragment_that_does_not_fit_its_message_is_rejected(data: bytes, total: int, offset: int, size: int) -> None:
+    (frame,) = read(fragment(data, total=total, offset=offset, size=size))
+    with pytest.raises(Malformed):
+        wire.unpack_fragment(frame)
+
+
+def test_codec_numbers() -> None:
+    assert [wire.codec_number(name) for name in ("raw", "struct", "msgpack", "protobuf")] == [0, 1, 2, 255]
