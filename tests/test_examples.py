@@ -1,0 +1,89 @@
+"""Each example runs, by itself or with its counterpart, in processes of its own."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+ALL = sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+def test_each_is_listed_and_says_how_to_run_it():
+    readme = (EXAMPLES / "README.md").read_text()
+    for name in ALL:
+        assert f"`{name}`" in readme
+        docstring = ast.get_docstring(ast.parse((EXAMPLES / name).read_text()))
+        assert docstring is not None
+        assert f"python {name}" in docstring or name == "05_messages.py"
+
+
+@pytest.mark.parametrize("subscriber_first", [False, True])
+def test_publisher_and_subscriber(spawn, subscriber_first):
+    names = ["02_subscriber.py", "01_publisher.py"] if subscriber_first else ["01_publisher.py", "02_subscriber.py"]
+    first = spawn(EXAMPLES / names[0], "30")
+    second = spawn(EXAMPLES / names[1], "30")
+    printed = first.succeed() + second.succeed()
+    assert "published 30 messages" in printed
+    assert "wave #1: " in printed
+    assert "received 30, lost 0" in printed
+
+
+def test_callback(spawn):
+    callback = spawn(EXAMPLES / "03_callback.py", "20")
+    spawn(EXAMPLES / "01_publisher.py", "20").succeed()
+    printed = callback.succeed()
+    assert printed.splitlines()[0] == "#1: {'number': 0, 'value': 0.0}"
+    assert printed.endswith("done\n")
+
+
+def test_asyncio(spawn):
+    assert spawn(EXAMPLES / "04_asyncio.py", "20").succeed().splitlines() == [f"{n}² = {n * n}" for n in range(20)]
+
+
+def test_struct_types_shared_by_both_sides(spawn):
+    subscriber = spawn(EXAMPLES / "05_subscriber.py")
+    spawn(EXAMPLES / "05_publisher.py", "20").succeed()
+    *samples, status = subscriber.succeed().splitlines()
+    assert samples == [f"gz = {n / 100:.2f} rad/s" for n in range(20)]
+    assert status.startswith("Status(name='left foot', samples=20, temperature=36.59")
+
+
+def test_two_machines(lan):
+    hosts = lan(2, env={"IPCPY_DOMAIN": "robot7"})
+    laptop = hosts.spawn(2, EXAMPLES / "06_two_machines.py", "subscribe", "20")
+    hosts.spawn(1, EXAMPLES / "06_two_machines.py", "publish", "20")
+    assert laptop.succeed().splitlines()[:2] == ["battery of h1 at 10.77.0.1:17770", "12.600 V"]
+
+
+def test_two_machines_without_multicast(lan):
+    hosts = lan(2, env={"IPCPY_DOMAIN": "robot7"})
+    hosts.multicast(False)
+    env = {"IPCPY_PEERS": hosts.ip(1)}
+    laptop = hosts.spawn(2, EXAMPLES / "06_two_machines.py", "subscribe", "20", env=env)
+    hosts.spawn(1, EXAMPLES / "06_two_machines.py", "publish", "20")
+    assert "12.581 V" in laptop.succeed()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_serial(spawn):
+    *samples, summary = spawn(EXAMPLES / "07_serial.py", "50").succeed().splitlines()
+    assert [line.split(",")[0] for line in samples] == [f"Range(millis={n}" for n in range(50)]
+    assert summary.startswith("50 messages forwarded, ")
+
+
+def test_garbage(spawn):
+    ports, received, dropped = spawn(EXAMPLES / "08_garbage.py", "200").succeed().splitlines()
+    assert received == "received 200 of 200, lost 0"
+    if sys.platform == "linux":
+        assert ports != "throwing garbage at the ports []"
+        assert dropped != "dropped {}"
+
+
+def test_images(spawn):
+    pytest.importorskip("numpy")
+    printed = spawn(EXAMPLES / "09_images.py", "3").succeed().splitlines()
+    assert [line.split(",")[0] for line in printed] == [f"#{n}: uint8 (1080" for n in (1, 2, 3)]

@@ -1,0 +1,193 @@
+"""Publisher: arguments, counts, latched topics, batches, threads, the end."""
+
+from __future__ import annotations
+
+import collections
+import gc
+import threading
+
+import pytest
+
+import ipcpy as ipc
+
+Point = collections.namedtuple("Point", "x y")
+
+
+@pytest.fixture
+def node():
+    with ipc.Node("test") as node:
+        yield node
+
+
+def pair(node, topic="t", codec=None, **options):
+    publisher = ipc.Publisher(topic, codec, node=node, **options)
+    subscriber = ipc.Subscriber(topic, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    return publisher, subscriber
+
+
+@pytest.mark.parametrize("topic", ["", "a b", "/imu", "imu/", "a//b", "robot/*", "**", 5, None, "x" * 300, "a\n"])
+def test_a_wrong_topic_is_refused_at_once(node, topic):
+    with pytest.raises(ipc.ArgumentError, match="topic"):
+        ipc.Publisher(topic, node=node)
+
+
+def test_a_wrong_codec_or_keep_is_refused_at_once(node):
+    with pytest.raises(ValueError, match="codec has name, encode, decode and schema"):
+        ipc.Publisher("t", "msgpack", node=node)
+    for keep in (-1, 1.5, True, "1"):
+        with pytest.raises(ValueError, match="keep is a number of messages"):
+            ipc.Publisher("t", keep=keep, node=node)
+
+
+def test_publishing_to_nobody_costs_no_encoding(node):
+    publisher = ipc.Publisher("t", node=node)
+    assert publisher.publish(object()) == 0  # would raise if it were encoded
+    assert publisher.publish_many([object(), object()]) == 0
+    assert publisher.stats.published == 3
+    assert publisher.subscribers == ()
+
+
+def test_data_that_does_not_fit_raises_and_sends_nothing(node):
+    publisher, subscriber = pair(node, codec=ipc.MsgLibrary({1: ("ii", Point)}))
+    with pytest.raises(ipc.CodecError, match="x"):
+        publisher.publish(Point("no", 1))
+    assert publisher.publish(Point(1, 2)) == 1
+    message = subscriber.recv(5)
+    assert (message.data, message.seq, message.topic, message.publisher) == ((1, 2), 1, "t", publisher.id)
+    assert message.received_ns >= message.sent_ns > 0
+
+
+def test_an_id_chooses_between_two_messages_of_one_type(node):
+    publisher, subscriber = pair(node, codec=ipc.MsgLibrary({1: ("i", int), 2: ("h", int)}))
+    with pytest.raises(ValueError, match="id="):
+        publisher.publish(5)
+    publisher.publish(5, id=2)
+    assert subscriber.recv(5).data == 5
+
+
+def test_counts(node):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    assert [publisher.publish(b"12345") for _ in range(3)] == [1, 1, 1]
+    stats = publisher.stats
+    assert (stats.published, stats.bytes, stats.handed, stats.refused) == (3, 15, 3, 0)
+    [info] = publisher.subscribers
+    assert info.kind == "subscriber" and info.topic == "t" and info.id == subscriber.id
+    assert stats.subscribers[subscriber.id].handed == 3
+
+
+def test_waiting_for_subscribers_ends_in_time(node):
+    publisher = ipc.Publisher("t", node=node)
+    with pytest.raises(TimeoutError, match="0 of 1 subscribers of 't'"):
+        publisher.wait_for_subscribers(timeout=0)
+    with pytest.raises(TimeoutError):
+        publisher.wait_for_subscribers(timeout=0.01)
+
+
+def test_latecomers_get_the_last_messages_first_and_once(node):
+    publisher = ipc.Publisher("map", keep=3, node=node)
+    for number in range(10):
+        publisher.publish(number)
+    early = ipc.Subscriber("map", node=node)
+    publisher.wait_for_subscribers(1, timeout=5)
+    publisher.publish(10)
+    late = ipc.Subscriber("map", node=node)
+    publisher.wait_for_subscribers(2, timeout=5)
+    publisher.publish(11)
+    assert [early.recv(5).data for _ in range(5)] == [7, 8, 9, 10, 11]
+    assert [late.recv(5).data for _ in range(4)] == [8, 9, 10, 11]
+    for subscriber in (early, late):
+        with pytest.raises(TimeoutError):
+            subscriber.recv(0.05)
+
+
+def test_a_large_latched_message_reaches_a_latecomer(node):
+    body = bytes(range(256)) * 4096
+    publisher = ipc.Publisher("map", ipc.Raw(), keep=1, node=node)
+    publisher.publish(body)
+    subscriber = ipc.Subscriber("map", node=node)
+    assert subscriber.recv(10).data == body
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 30_000, 59_000, 59_999, 60_000, 60_001, 65_536, 200_000, 3_000_000])
+def test_any_size_arrives_equal(node, size):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    body = bytes(number * 7 % 256 for number in range(1000)) * (size // 1000 + 1)
+    publisher.publish(body[:size])
+    publisher.publish(b"after")
+    assert subscriber.recv(10).data == body[:size]
+    assert subscriber.recv(10).data == b"after"
+
+
+def test_a_buffer_may_be_changed_after_publish(node):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    body = bytearray(b"a" * 2_000_000)
+    publisher.publish(body)
+    body[:] = b"b" * len(body)
+    assert bytes(subscriber.recv(10).data) == b"a" * len(body)
+
+
+@pytest.mark.parametrize("bodies", [[b"%d" % n for n in range(5000)], [b"%04d" % n for n in range(5000)]])
+def test_many_arrive_in_order(node, bodies):
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", depth=10_000, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    assert publisher.publish_many(bodies) == 1
+    received = [subscriber.recv(5) for _ in bodies]
+    assert [message.data for message in received] == bodies
+    assert [message.seq for message in received] == list(range(1, len(bodies) + 1))
+
+
+def test_many_of_mixed_size_arrive_in_order(node):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    bodies = [b"x" * size for size in (1, 70_000, 3, 0, 59_990, 200_000, 5)]
+    publisher.publish_many(iter(bodies))
+    assert [bytes(subscriber.recv(10).data) for _ in bodies] == bodies
+
+
+def test_several_threads_may_publish(node):
+    publisher = ipc.Publisher("t", node=node)
+    subscriber = ipc.Subscriber("t", depth=10_000, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+
+    def work(number):
+        for count in range(200):
+            publisher.publish([number, count])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    received = [subscriber.recv(5) for _ in range(800)]
+    for thread in threads:
+        thread.join()
+    assert [message.seq for message in received] == list(range(1, 801))
+    for number in range(4):
+        counts = [message.data[1] for message in received if message.data[0] == number]
+        assert counts == list(range(200))
+
+
+def test_closing_is_idempotent_and_final(node, wait_until):
+    publisher, subscriber = pair(node)
+    publisher.publish(1)
+    publisher.close()
+    publisher.close()
+    with pytest.raises(ipc.ClosedError):
+        publisher.publish(2)
+    with pytest.raises(ipc.ClosedError):
+        publisher.wait_for_subscribers(timeout=1)
+    assert subscriber.recv(5).data == 1
+    wait_until(lambda: subscriber.publishers == ())
+
+
+def test_a_forgotten_publisher_withdraws_itself(node, wait_until):
+    publisher = ipc.Publisher("forgotten", node=node)
+    wait_until(lambda: [topic.name for topic in node.topics()] == ["forgotten"])
+    del publisher
+    gc.collect()
+    wait_until(lambda: node.topics() == ())
+
+
+def test_a_closed_node_refuses(node):
+    node.close()
+    with pytest.raises(ipc.ClosedError, match="closed"):
+        ipc.Publisher("t", node=node)

@@ -1,0 +1,235 @@
+"""Subscriber: arguments, waiting, the newest, patterns, types that differ, asyncio, threads, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+import threading
+import time
+
+import pytest
+
+import ipcpy as ipc
+
+Point = collections.namedtuple("Point", "x y")
+
+
+@pytest.fixture
+def node():
+    with ipc.Node("test") as node:
+        yield node
+
+
+def pair(node, **options):
+    publisher = ipc.Publisher("t", node=node)
+    subscriber = ipc.Subscriber("t", node=node, **options)
+    publisher.wait_for_subscribers(timeout=5)
+    return publisher, subscriber
+
+
+@pytest.mark.parametrize("topic", ["", "a b", "/imu", "rob*", "a//b", 5])
+def test_a_wrong_topic_is_refused_at_once(node, topic):
+    with pytest.raises(ValueError, match="topic"):
+        ipc.Subscriber(topic, node=node)
+
+
+def test_wrong_arguments_are_refused_at_once(node):
+    for depth in (0, -1, 1.5, True, None):
+        with pytest.raises(ValueError, match="depth is a number of messages"):
+            ipc.Subscriber("t", depth=depth, node=node)
+    with pytest.raises(ValueError, match="callback is a function"):
+        ipc.Subscriber("t", callback=5, node=node)
+
+
+def test_waiting_ends_in_time(node):
+    _, subscriber = pair(node)
+    for timeout in (0, 0.02):
+        started = time.monotonic()
+        with pytest.raises(TimeoutError, match="no message on 't'"):
+            subscriber.recv(timeout)
+        assert time.monotonic() - started >= timeout
+
+
+def test_the_newest_are_kept_and_the_rest_is_counted(node, wait_until):
+    publisher, subscriber = pair(node, depth=10)
+    for number in range(100):
+        publisher.publish(number)
+    wait_until(lambda: subscriber.stats.lost.get("inbox") == 90)
+    assert [subscriber.recv(1).data for _ in range(10)] == list(range(90, 100))
+    stats = subscriber.stats
+    assert stats.received + sum(stats.lost.values()) == 100
+
+
+def test_latest_gives_the_newest_only(node, wait_until):
+    publisher, subscriber = pair(node)
+    assert subscriber.latest() is None
+    for number in range(50):
+        publisher.publish(number)
+    wait_until(lambda: subscriber.stats.received == 50)
+    assert subscriber.latest().data == 49
+    assert subscriber.latest() is None
+
+
+def test_patterns(node):
+    publishers = [ipc.Publisher(topic, node=node) for topic in ("robot/1/imu", "robot/2/imu", "robot/2/gps", "imu")]
+    one = ipc.Subscriber("robot/*/imu", node=node)
+    every = ipc.Subscriber("**", node=node)
+    one.wait_for_publishers(2, timeout=5)
+    every.wait_for_publishers(4, timeout=5)
+    for publisher in publishers:
+        publisher.wait_for_subscribers(1, timeout=5)
+        publisher.publish(publisher.topic)
+    assert {one.recv(5).topic for _ in range(2)} == {"robot/1/imu", "robot/2/imu"}
+    assert {every.recv(5).data for _ in range(4)} == {publisher.topic for publisher in publishers}
+
+
+def test_types_that_differ_are_told_field_by_field_and_give_no_garbage(node, caplog, wait_until):
+    publisher = ipc.Publisher("t", ipc.MsgLibrary({7: ("2f", Point)}), node=node)
+    with caplog.at_level(logging.WARNING):
+        subscriber = ipc.Subscriber("t", ipc.MsgLibrary({7: ("2i", Point)}), node=node)
+        wait_until(lambda: "differ" in subscriber.why())
+    publisher.publish(Point(1, 2))
+    with pytest.raises(TimeoutError):
+        subscriber.recv(0.1)
+    assert "7" in subscriber.why() and "x" in subscriber.why()
+    assert "differ" in caplog.text
+    wait_until(lambda: any(each.mismatch for topic in node.topics() for each in topic.subscribers))
+
+
+def test_a_codec_of_another_name_is_told(node, wait_until):
+    ipc.Publisher("t", node=node).publish(1)
+    publisher = ipc.Publisher("t", node=node)
+    subscriber = ipc.Subscriber("t", ipc.Raw(), node=node)
+    wait_until(lambda: "msgpack" in subscriber.why())
+    assert publisher.subscribers == ()
+
+
+def test_own_types_are_used_where_they_fit(node):
+    class Mine(tuple):
+        pass
+
+    publisher = ipc.Publisher("t", ipc.MsgLibrary({7: ("2i", Point), 8: ("i", int)}), node=node)
+    subscriber = ipc.Subscriber("t", ipc.MsgLibrary({7: ("2i", Point)}), node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    publisher.publish(Point(1, 2))
+    publisher.publish(8)
+    assert type(subscriber.recv(5).data) is Point
+    assert subscriber.recv(5).data is not None
+
+
+def test_why_helps_when_there_is_nobody(node):
+    subscriber = ipc.Subscriber("t", node=node)
+    assert "No publisher of 't' is known" in subscriber.why()
+    with pytest.raises(TimeoutError, match="No publisher of 't'"):
+        subscriber.wait_for_publishers(timeout=0.01)
+
+
+def test_asyncio(node):
+    async def main():
+        publisher, subscriber = pair(node)
+        publisher.publish(1)
+        assert (await subscriber.recv_async(5)).data == 1
+        with pytest.raises(TimeoutError, match="no message on 't'"):
+            await subscriber.recv_async(0.02)
+        waiting = asyncio.create_task(subscriber.recv_async())
+        await asyncio.sleep(0)
+        publisher.publish(2)
+        assert (await waiting).data == 2
+        waiting = asyncio.create_task(subscriber.recv_async())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        publisher.publish(3)
+        async for message in subscriber:
+            assert message.data == 3
+            break
+        asyncio.get_running_loop().call_later(0.05, subscriber.close)
+        assert [message async for message in subscriber] == []
+        with pytest.raises(ipc.ClosedError):
+            await subscriber.recv_async()
+
+    asyncio.run(main())
+
+
+def test_several_tasks_wait_each_for_one(node):
+    async def main():
+        publisher, subscriber = pair(node)
+        tasks = [asyncio.create_task(subscriber.recv_async(5)) for _ in range(5)]
+        await asyncio.sleep(0)
+        publisher.publish_many(range(5))
+        assert sorted([(await task).data for task in tasks]) == [0, 1, 2, 3, 4]
+
+    asyncio.run(main())
+
+
+def test_one_subscriber_serves_two_event_loops_in_turn(node):
+    publisher, subscriber = pair(node)
+    for number in range(3):
+        publisher.publish(number)
+        assert asyncio.run(subscriber.recv_async(5)).data == number
+    publisher.publish(3)
+    assert subscriber.recv(5).data == 3
+
+
+def test_several_threads_share_the_messages(node):
+    publisher, subscriber = pair(node)
+    taken = collections.deque()
+
+    def work():
+        for message in subscriber:
+            taken.append(message.data)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(300):
+        publisher.publish(number)
+    deadline = time.monotonic() + 5
+    while len(taken) < 300 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    subscriber.close()
+    for thread in threads:
+        thread.join(5)
+    assert sorted(taken) == list(range(300))
+
+
+def test_nothing_is_lost_between_reader_and_absence(node):
+    """The socket goes back and forth between the reader and the I/O thread."""
+    publisher, subscriber = pair(node)
+    received = []
+    for number in range(200):
+        publisher.publish(number)
+        if number % 20 == 19:
+            time.sleep(0.025)  # long enough that the I/O thread takes over
+            received += [subscriber.recv(5).data for _ in range(20)]
+    assert received == list(range(200))
+    assert subscriber.stats.lost == {}
+
+
+def test_a_context_manager_closes(node):
+    with ipc.Subscriber("t", node=node) as subscriber:
+        pass
+    with pytest.raises(ipc.ClosedError):
+        subscriber.recv()
+    assert list(subscriber) == []
+
+
+def test_many_restarts_leave_nothing(node, wait_until):
+    import os
+
+    with ipc.Publisher("t", node=node) as publisher:
+        before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+        threads = threading.active_count()
+        for number in range(200):
+            with ipc.Subscriber("t", node=node) as subscriber:
+                if number % 20 == 0:
+                    subscriber.wait_for_publishers(timeout=5)
+                    publisher.publish(number)
+                    assert subscriber.recv(5).data == number
+        wait_until(lambda: publisher._routes == {})
+        assert threading.active_count() <= threads + 1  # mDNS may have started
+        if before:
+            wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before + 12)
+        assert [topic.subscribers for topic in node.topics()] == [()]
