@@ -1,0 +1,33 @@
+"""Coroutines: the same Subscriber, awaited. Here one coroutine answers what another one asks.
+
+python 04_asyncio.py [COUNT]
+"""
+
+import asyncio
+import sys
+
+import ipcpy as ipc
+
+count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+
+
+async def square() -> None:
+    """Answer questions, until it is cancelled."""
+    with ipc.Subscriber("question") as questions, ipc.Publisher("answer") as answers:
+        async for message in questions:
+            answers.publish(message.data**2)
+
+
+async def main() -> None:
+    server = asyncio.create_task(square())
+    with ipc.Publisher("question") as questions, ipc.Subscriber("answer") as answers:
+        while not (questions.subscribers and answers.publishers):
+            await asyncio.sleep(0.01)
+        for number in range(count):
+            questions.publish(number)
+            answer = await answers.recv_async(timeout=5)
+            print(f"{number}² = {answer.data}")
+    server.cancel()
+
+
+asyncio.run(main())

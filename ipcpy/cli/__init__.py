@@ -1,0 +1,15 @@
+"""The command ``ipcpy``. Knows the public names of ipcpy and click; nothing of how a message travels."""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line, and exit with its code (see ``ipcpy --help``)."""
+    try:
+        from .program import program
+
+        program.main(prog_name="ipcpy")
+    except KeyboardInterrupt:  # while modules are imported; later it is dealt with in .endings
+        raise SystemExit(130) from None

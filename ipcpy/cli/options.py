@@ -1,0 +1,79 @@
+"""Options and arguments that commands share. Knows click and how topic names complete; nothing of single commands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+import ipcpy as ipc
+
+__all__ = ["SECONDS", "as_json", "node_options", "open_node", "topic_argument"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+COMPLETION_TIME = 0.4  # seconds that the shell may have to wait for topic names
+
+SECONDS = click.FloatRange(min=0.0)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None and param.name is not None:
+        ctx.obj = {**(ctx.obj or {}), param.name: value}
+
+
+def node_options(command: F) -> F:
+    """Add ``--domain``, ``--interfaces`` and ``--peers``, which may stand before or after a command's name."""
+    for name, text in (
+        ("--peers", "Static addresses host[:port],... where multicast does not pass."),
+        ("--interfaces", "Names or addresses of the interfaces to use; 'lo' stays on this host."),
+        ("--domain", "The domain to look at."),
+    ):
+        variable = f"IPCPY_{name.removeprefix('--').upper()}"
+        option = click.option(
+            name, metavar="TEXT", expose_value=False, callback=_keep, help=f"{text}  [env: {variable}]"
+        )
+        command = option(command)
+    return command
+
+
+def open_node(ctx: click.Context) -> ipc.Node:
+    """Make the node of a command, named after it."""
+    return ipc.Node(f"ipcpy-{ctx.info_name}", **(ctx.obj or {}))
+
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[str]
+else:
+    _ParamType = click.ParamType  # it is generic for type checkers only, before click 8.5
+
+
+class _Topic(_ParamType):
+    """The name of a topic; what has been announced completes."""
+
+    name = "topic"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Ask the network for names, and say nothing about what goes wrong: the user is typing."""
+        try:
+            names = _topic_names(ctx)
+        except Exception:
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _topic_names(ctx: click.Context) -> list[str]:
+    deadline = time.monotonic() + COMPLETION_TIME
+    with ipc.Node("ipcpy-completion", **(ctx.obj or {})) as node:
+        while not node.wait_complete(max(0.0, deadline - time.monotonic())) or not node.topics():
+            if time.monotonic() >= deadline:
+                break
+        return [topic.name for topic in node.topics() if "*" not in topic.name]
+
+
+topic_argument = click.argument("topic", type=_Topic())

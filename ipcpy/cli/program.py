@@ -1,0 +1,62 @@
+"""The group of all commands. Knows their names; nothing of what they do."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+import ipcpy as ipc
+
+from .completion import completion
+from .demo import demo
+from .echo import echo
+from .endings import ended_well
+from .graph import list_topics, nodes
+from .info import info
+from .measure import bw, delay, hz
+from .options import node_options
+from .pub import pub
+
+__all__ = ["program"]
+
+
+class _Program(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        with ended_well():
+            return super().invoke(ctx)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order in which they were added
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"ipcpy {ipc.__version__}")
+        ctx.exit()
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+@node_options
+@click.pass_context
+def program(ctx: click.Context) -> None:
+    """Look at, listen to and talk to the topics of robot programs.
+
+    \b
+      ipcpy demo                        see it work
+      ipcpy list                        what is there
+      ipcpy echo imu                    listen
+      ipcpy pub cmd '{"speed": 0.5}'    talk
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing found before --timeout, 130 interrupted, 143 terminated.
+    """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+for _command in (list_topics, info, echo, hz, bw, delay, pub, nodes, demo, completion):
+    program.add_command(_command)

@@ -1,0 +1,212 @@
+"""Values, tables and durations as text for people. Knows nothing of where they come from.
+
+All text from the network is made printable, so that nobody can move the cursor of somebody else's terminal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+__all__ = [
+    "clock",
+    "dim",
+    "duration",
+    "fields_of",
+    "heading",
+    "plural",
+    "printable",
+    "size",
+    "table",
+    "value",
+    "warning",
+]
+
+MAX_ITEMS = 8  # of an array or list that are shown
+MAX_TEXT = 200  # characters of a text that are shown
+MAX_LINES = 60  # of one message
+MAX_DEPTH = 6
+
+_ITEM = re.compile(r"(\d*)([a-zA-Z?])")
+_TYPES = {
+    "b": "int8", "B": "uint8", "h": "int16", "H": "uint16", "i": "int32", "I": "uint32", "l": "int32", "L": "uint32",
+    "q": "int64", "Q": "uint64", "e": "float16", "f": "float32", "d": "float64", "?": "bool", "c": "char",
+}  # fmt: skip
+
+
+def heading(text: str) -> str:
+    """Make text bold, on a terminal."""
+    return click.style(text, bold=True)
+
+
+def dim(text: str) -> str:
+    """Make text recede, on a terminal."""
+    return click.style(text, dim=True)
+
+
+def warning(text: str) -> str:
+    """Make text stand out, on a terminal."""
+    return click.style(text, fg="yellow")
+
+
+def printable(text: str) -> str:
+    """Replace what does not print, control characters first of all, by its escape."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def plural(number: int, noun: str) -> str:
+    """Count something.
+
+    >>> plural(1, "topic"), plural(2, "topic")
+    ('1 topic', '2 topics')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span with a unit that suits it.
+
+    >>> duration(0.00001234), duration(0.25), duration(75)
+    ('12.3 µs', '250 ms', '75 s')
+    """
+    for factor, unit in ((1e6, "µs"), (1e3, "ms")):
+        if abs(seconds) * factor < 999.5:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds:.3g} s" if abs(seconds) < 1000 else f"{seconds:,.0f} s"
+
+
+def size(number: float) -> str:
+    """Write a number of bytes.
+
+    >>> size(43), size(1_234_567)
+    ('43 B', '1.23 MB')
+    """
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if abs(number) >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return f"{number:.0f} B"
+
+
+def clock(ns: int) -> str:
+    """Write a moment (ns since 1970) as local time of day."""
+    try:
+        return datetime.fromtimestamp(ns / 1e9).strftime("%H:%M:%S.%f")
+    except (OverflowError, ValueError, OSError):  # it came from a peer
+        return f"{ns} ns"
+
+
+def table(rows: Iterable[Sequence[str]], head: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a table whose columns are aligned."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    yield heading(_line(head, widths))
+    for row in cells:
+        yield _line(row, widths)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def fields_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield name and type of each value of a struct message's description; runs without names are one."""
+    format, names = str(message["format"]), iter(message.get("fields", ()))
+    order = "big-endian " if format[:1] in (">", "!") else ""
+    texts, at = set(message.get("text", ())), 0
+    for count, code in _ITEM.findall(format):
+        number = int(count or 1)
+        if code == "x":
+            continue
+        if code in "sp":
+            kind = "text" if at in texts else "bytes" if code == "s" else "pascal"
+            yield next(names, ""), f"{kind}[{number}]"
+            at += 1
+            continue
+        kind = _TYPES.get(code, code)
+        kind = kind if code in "bB?c" else order + kind
+        if not message.get("fields"):
+            yield "", kind if number == 1 else f"{kind} × {number}"
+            continue
+        at += number
+        for _ in range(number):
+            yield next(names, ""), kind
+
+
+def value(data: Any) -> Iterator[str]:
+    """Yield the lines that show a message's data: one for a plain value, one a field where it has fields."""
+    lines = list(_lines(data, 0))
+    yield from lines[:MAX_LINES]
+    if len(lines) > MAX_LINES:
+        yield f"... and {plural(len(lines) - MAX_LINES, 'line')} more (--json has all)"
+
+
+def _lines(data: Any, depth: int) -> Iterator[str]:
+    named = _named(data)
+    if not named or depth > MAX_DEPTH:
+        yield _short(data)
+        return
+    width = max(len(name) for name, _ in named)
+    for name, item in named:
+        if _named(item) and depth < MAX_DEPTH:
+            yield name
+            yield from (f"  {line}" for line in _lines(item, depth + 1))
+        else:
+            yield f"{name.ljust(width)}  {_short(item)}"
+
+
+def _named(data: Any) -> list[tuple[str, Any]]:
+    """Give the fields of something that has any."""
+    if isinstance(data, Mapping):
+        return [(printable(str(key))[:MAX_TEXT], item) for key, item in data.items()]
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return list(zip(data._fields, data, strict=True))
+    if dataclasses.is_dataclass(data) and not isinstance(data, type):
+        return [(field.name, getattr(data, field.name)) for field in dataclasses.fields(data)]
+    return []
+
+
+def _short(data: Any) -> str:
+    """Write a value in one line."""
+    if isinstance(data, bool) or data is None:
+        return str(data)
+    if isinstance(data, float):
+        return f"{data:< .9g}"
+    if isinstance(data, int):
+        return f"{data: d}" if data.bit_length() < 1000 else f"int of {data.bit_length()} bits"
+    if isinstance(data, str):
+        shown = printable(data[:MAX_TEXT])
+        return shown if len(data) <= MAX_TEXT else f"{shown}... ({len(data):,} characters)"
+    if isinstance(data, bytes | bytearray | memoryview):
+        shown = bytes(data[: 2 * MAX_ITEMS]).hex(" ")
+        return f"bytes[{len(data):,}]  {shown}{' ...' if len(data) > 2 * MAX_ITEMS else ''}"
+    if isinstance(data, list | tuple):
+        return _shorten(data, len(data), "[", "]")
+    if hasattr(data, "dtype") and hasattr(data, "shape"):
+        return _short_array(data)
+    return printable(str(data)[:MAX_TEXT])
+
+
+def _short_array(array: Any) -> str:
+    shape = "×".join(map(str, array.shape))
+    first = array.reshape(-1)[:MAX_ITEMS] if array.ndim else array.reshape(1)
+    return f"{array.dtype}[{shape}]  {_shorten(first.tolist(), array.size, '', '')}"
+
+
+def _shorten(items: Any, number: int, left: str, right: str) -> str:
+    shown = ", ".join(_item(item) for item in items[:MAX_ITEMS])
+    return (
+        f"{left}{shown}{', ...' if number > MAX_ITEMS else ''}{right}{f' ({number:,})' if number > MAX_ITEMS else ''}"
+    )
+
+
+def _item(item: Any) -> str:
+    if isinstance(item, float):
+        return f"{item:.6g}"
+    return printable(repr(item)[:40])

@@ -1,0 +1,77 @@
+"""``ipcpy demo``: two processes, and a summary that tells the truth."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from ipcpy.cli.demo import _sum_up
+
+IPCPY = [sys.executable, "-m", "ipcpy.cli"]
+
+
+def test_samples_of_this_computer(spawn):
+    process = spawn([*IPCPY, "demo", "--duration", "1", "--rate", "200"])
+    printed = process.succeed()
+    assert "uptime" in printed
+    assert "published 200 messages in" in printed
+    assert "received  all of them, in order, equal bit for bit" in printed
+    assert "latency   p50" in printed
+    assert process.stderr == ""
+
+
+def test_json(spawn):
+    summary = json.loads(spawn([*IPCPY, "demo", "--duration", "0.5", "--json"]).succeed())
+    assert summary["complete"] is True
+    assert summary["published"] == summary["received"] == 50
+    assert summary["lost"] == 0
+    assert 0 < summary["delay"]["p50"] <= summary["delay"]["p99"]
+    assert 50 < summary["rate"] < 130
+
+
+def test_rows_of_a_file_in_all(spawn, tmp_path):
+    path = tmp_path / "imu.csv"
+    path.write_text("t,x\n" + "".join(f"{n / 1000},{n * 0.1}\n" for n in range(700)))
+    summary = json.loads(spawn([*IPCPY, "demo", "--csv", str(path), "--duration", "0", "--json"]).succeed())
+    assert (summary["received"], summary["complete"]) == (700, True)
+    assert 0.6 < summary["seconds"] < 2.0
+
+
+def test_a_wrong_file_is_told_and_fails(spawn, tmp_path):
+    path = tmp_path / "imu.csv"
+    path.write_text("t,x\n1,two\n")
+    process = spawn([*IPCPY, "demo", "--csv", str(path)])
+    assert process.wait() == 1
+    assert "line 2: could not convert" in process.stderr
+    assert process.ended - process.started < 5.0
+
+
+def test_it_can_be_looked_at_while_it_runs(spawn):
+    demo = spawn([*IPCPY, "demo", "--duration", "5"])
+    demo.wait_line("#1 ")
+    (topic,) = map(json.loads, spawn([*IPCPY, "list", "--json"]).succeed().splitlines())
+    assert topic["topic"].startswith("demo/")
+    assert topic["schema"]["messages"][0]["fields"][0] == "uptime"
+    assert topic["publishers"][0]["node"]["pid"] != topic["subscribers"][0]["node"]["pid"]
+    assert "uptime" in spawn([*IPCPY, "echo", "demo/**", "-n", "1"]).succeed()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complete"),
+    [
+        ({}, True),
+        ({"received": 9}, False),
+        ({"in_order": False}, False),
+        ({"check": 2}, False),
+        ({"received": 0, "check": 0}, False),
+    ],
+)
+def test_the_summary_does_not_flatter(changes, complete):
+    published = {"published": 10, "seconds": 2.0, "check": 1}
+    received = {"received": 10, "lost": {}, "in_order": True, "check": 1, "delay": {}, **changes}
+    summary = _sum_up("demo/x", published, received)
+    assert summary["complete"] is complete
+    assert summary["lost"] == 10 - received["received"]
+    assert summary["rate"] == 5.0

@@ -1,0 +1,98 @@
+"""Ctrl-C, SIGTERM and closed pipes: how commands end."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import time
+
+import pytest
+
+IPCPY = [sys.executable, "-m", "ipcpy.cli"]
+COMMAND = shlex.join(IPCPY)
+ROBOT = """
+    import sys
+    import ipcpy as ipc
+    with ipc.Publisher("beat", keep=1) as pub:
+        pub.publish("the only one")
+        print("ready", flush=True)
+        sys.stdin.read()
+"""
+LONG = [
+    (["echo", "beat"], "beat #1"),
+    (["echo", "beat", "--json"], '"seq": 1'),
+    (["hz", "beat"], "Hz"),
+    (["list", "--watch"], "beat"),
+    (["nodes", "--watch"], "pid"),
+    (["demo", "--duration", "30"], "#1"),
+]
+
+
+@pytest.fixture
+def robot(spawn):
+    process = spawn(ROBOT)
+    process.wait_line("ready")
+    return process
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sign"), LONG, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"])
+def test_signals_end_a_command_at_once_and_without_a_traceback(robot, spawn, arguments, sign, number, code):
+    process = spawn([*IPCPY, *arguments])
+    process.wait_line(sign)
+    at = time.monotonic()
+    process.signal(number)
+    assert process.wait() == code
+    assert process.ended - at < 0.7
+    assert "Traceback" not in process.stderr
+
+
+def test_ctrl_c_while_nothing_is_there(spawn):
+    watching = spawn([*IPCPY, "list", "--watch"])
+    process = spawn([*IPCPY, "pub", "cmd", "1", "--timeout", "30"])
+    watching.wait_line(r"\+ cmd  publisher of ipcpy-pub")
+    process.signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert "Traceback" not in process.stderr
+
+
+def test_a_terminated_command_says_goodbye(robot, spawn):
+    watching = spawn([*IPCPY, "list", "--watch"])
+    process = spawn([*IPCPY, "echo", "beat"])
+    process.wait_line("beat #1")
+    watching.wait_line(r"\+ beat  subscriber of ipcpy-echo")
+    process.signal(signal.SIGTERM)
+    watching.wait_line(r"- beat  subscriber of ipcpy-echo .*: closed", timeout=2.0)
+
+
+@pytest.mark.parametrize("more", ["", " --json"])
+def test_a_closed_pipe_ends_echo_though_no_other_message_comes(robot, spawn, more):
+    command = f"{{ {COMMAND} echo beat{more}; echo code $? >&2; }} | head -1"
+    process = spawn(["sh", "-c", command])
+    assert "beat" in process.succeed(timeout=5.0)
+    process.wait_line("code 0", stream="stderr")
+    assert process.ended - process.started < 3.0
+    assert process.stderr == "code 0\n"
+
+
+def test_a_closed_pipe_while_messages_pour(spawn):
+    program = """
+        import time
+        import ipcpy as ipc
+        pub = ipc.Publisher("beat")
+        while True:
+            pub.publish(1)
+            time.sleep(0.0005)
+    """
+    spawn(program)
+    process = spawn(["sh", "-c", f"{{ {COMMAND} echo beat; echo code $? >&2; }} | head -3"])
+    assert len(process.succeed().splitlines()) == 3
+    assert process.stderr == "code 0\n"
+
+
+def test_a_full_disk_is_a_sentence(spawn):
+    process = spawn(["sh", "-c", f"{COMMAND} --help > /dev/full"])
+    assert process.wait() != 0

@@ -1,0 +1,156 @@
+"""Values become JSON and come back the same."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections import namedtuple
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ipcpy as ipc
+from ipcpy.cli.jsonform import dumps, from_json, is_record, loads, record, struct_of, to_json
+
+Imu = namedtuple("Imu", "gx gy")
+Other = namedtuple("Other", "gx gy")
+
+KEYS = st.text() | st.integers() | st.binary() | st.booleans() | st.tuples(st.integers(), st.text())
+MOMENTS = st.datetimes(timezones=st.just(UTC) | st.just(timezone(timedelta(hours=-3, minutes=-30))))
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | MOMENTS
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=20)
+
+
+def back(value):
+    return from_json(loads(dumps(to_json(value))))
+
+
+def bits(value):
+    """Make something of a value that is equal only for the same value of the same type."""
+    if isinstance(value, float):
+        return "float", struct.pack("<d", value)
+    if isinstance(value, dict):
+        return "dict", [(bits(key), bits(item)) for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return type(value).__name__, [bits(item) for item in value]
+    return type(value).__name__, value
+
+
+@given(VALUES)
+def test_any_value_comes_back_bit_for_bit(value):
+    assert bits(back(value)) == bits(value)
+
+
+@given(st.binary(min_size=8, max_size=8))
+def test_any_double_comes_back_bit_for_bit(packed):
+    (value,) = struct.unpack("<d", packed)
+    assert struct.pack("<d", back(value)) == struct.pack("<d", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (math.inf, '{"$float": "inf"}'),
+        (-math.inf, '{"$float": "-inf"}'),
+        (math.nan, '{"$float": "nan"}'),
+        (b"\xff\x00", '{"$bytes": "/wA="}'),
+        (2**70, "1180591620717411303424"),
+        (datetime(2026, 11, 23, 10, 30, tzinfo=UTC), '{"$datetime": "2026-11-23T10:30:00+00:00"}'),
+        ({1: 2}, '{"$map": [[1, 2]]}'),
+        ({"$bytes": "no"}, '{"$map": [["$bytes", "no"]]}'),
+        (Imu(0.5, 1), '{"gx": 0.5, "gy": 1}'),
+    ],
+)
+def test_the_documented_forms(value, text):
+    assert dumps(to_json(value)) == text
+
+
+def test_a_dataclass_is_its_fields():
+    @dataclass
+    class Pose:
+        x: float
+
+    assert to_json(Pose(1.5)) == {"x": 1.5}
+
+
+def test_arrays_come_back():
+    np = pytest.importorskip("numpy")
+    structured = np.array([(1, (2.5, 3.5), b"ab")], dtype=[("a", "<i2"), ("b", ">f4", (2,)), ("c", "S4")])
+    for array in (
+        np.arange(6, dtype=">u2").reshape(2, 3),
+        np.float32([[np.nan, np.inf]]),
+        np.zeros((0, 3)),
+        structured,
+    ):
+        again = back({"image": array})["image"]
+        assert again.dtype == array.dtype
+        assert again.shape == array.shape
+        assert again.tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"$bytes": "?"}',
+        '{"$bytes": 1}',
+        '{"$float": "0x12"}',
+        '{"$float": []}',
+        '{"$datetime": "yesterday"}',
+        '{"$map": [[1]]}',
+        '{"$map": [[{}, 1]]}',
+        '{"$ndarray": "AAAA", "dtype": "O", "shape": [1]}',
+        '{"$ndarray": "AAAA", "dtype": [["a"]], "shape": [1]}',
+        '{"$unknown": 1}',
+    ],
+)
+def test_what_is_none_of_the_forms_is_a_value_error(text):
+    with pytest.raises(ValueError):
+        from_json(loads(text))
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "{", "", "[" * 100_000])
+def test_what_is_not_json_is_a_value_error(text):
+    with pytest.raises(ValueError):
+        loads(text)
+
+
+def test_what_has_no_json_form_is_a_type_error():
+    with pytest.raises(TypeError, match="object has no JSON form"):
+        to_json([object()])
+
+
+LIBRARY = ipc.MsgLibrary({1: ("<2f", Imu), 2: ("<2f", Other), 3: ("<i", int), 4: ("<B", int), 5: ("<f", float)})
+
+
+@pytest.mark.parametrize(("data", "id"), [(Imu(1, 2), 1), (Other(1, 2), 2), (0.5, 5), (3, None), ("text", None)])
+def test_the_description_of_a_struct_message_is_found_by_its_type(data, id):
+    described = struct_of(data, LIBRARY.schema)
+    assert (described and described["id"]) == id
+    assert struct_of(data, {}) is None
+
+
+def test_a_struct_message_can_be_rebuilt_from_its_line():
+    data = LIBRARY.decode(LIBRARY.encode(Imu(0.1, math.nan)))
+    message = ipc.Message(data, "imu", 7, 1, 2, "ab")
+    line = dumps(record(message, "struct", struct_of(data, LIBRARY.schema)))
+    read = json.loads(line)
+    assert is_record(read)
+    assert {name: read[name] for name in ("topic", "seq", "sent_ns", "received_ns", "publisher", "codec")} == {
+        "topic": "imu",
+        "seq": 7,
+        "sent_ns": 1,
+        "received_ns": 2,
+        "publisher": "ab",
+        "codec": "struct",
+    }
+    again = ipc.MsgLibrary.from_schema({"messages": [read["struct"]]})
+    assert again.encode(from_json(read["data"]), read["struct"]["id"]) == LIBRARY.encode(Imu(0.1, math.nan))
+
+
+def test_data_that_looks_a_little_like_a_line_is_data():
+    assert not is_record({"topic": "imu", "data": 1})
+    assert not is_record([])

@@ -1,0 +1,76 @@
+"""``ipcpy hz``, ``bw`` and ``delay``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+IPCPY = [sys.executable, "-m", "ipcpy.cli"]
+ROBOT = """
+    import time
+    import ipcpy as ipc
+    with ipc.Publisher("beat", ipc.Raw()) as pub:
+        print("ready", flush=True)
+        due = time.monotonic()
+        while True:
+            pub.publish(bytes(1000))
+            due += 0.01
+            time.sleep(max(0.0, due - time.monotonic()))
+"""
+
+
+@pytest.fixture
+def robot(spawn):
+    process = spawn(ROBOT)
+    process.wait_line("ready")
+    return process
+
+
+def test_hz(robot, spawn):
+    printed = spawn([*IPCPY, "hz", "beat", "-n", "2", "--json"]).succeed()
+    first, second = map(json.loads, printed.splitlines())
+    assert 80 < second["rate"] < 110
+    assert second["messages"] > first["messages"]
+    assert 0.005 < second["interval"]["p50"] < 0.015
+    assert second["interval"]["min"] <= second["interval"]["mean"] <= second["interval"]["max"]
+    assert second["lost"] == {}
+
+
+def test_bw(robot, spawn):
+    line = json.loads(spawn([*IPCPY, "bw", "beat", "-n", "1", "--json"]).succeed())
+    assert line["mean_size"] == 1000
+    assert 80_000 < line["bytes_per_second"] < 120_000
+
+
+def test_delay(robot, spawn):
+    process = spawn([*IPCPY, "delay", "beat", "-n", "1", "--json"])
+    line = json.loads(process.succeed())
+    assert 0 < line["delay"]["p50"] < 0.1
+    assert line["other_hosts"] == []
+    assert process.stderr == ""
+
+
+@pytest.mark.parametrize(("command", "words"), [("hz", " Hz  min "), ("bw", " kB/s  "), ("delay", "  p50 ")])
+def test_text_comes_line_by_line(robot, spawn, command, words):
+    process = spawn([*IPCPY, command, "beat", "--duration", "1.5"])
+    process.wait_line(words, timeout=3.0)
+    last = process.succeed().splitlines()
+    assert len(last) == 2
+    assert all(line.startswith("beat  ") and line.endswith("lost 0") for line in last)
+
+
+def test_a_topic_that_falls_silent_has_a_rate_of_0(robot, spawn):
+    process = spawn([*IPCPY, "hz", "beat", "-n", "3", "--json"])
+    process.wait_line("rate")
+    robot.kill()
+    assert json.loads(process.succeed().splitlines()[-1])["rate"] == 0
+
+
+def test_other_clocks_are_named(lan):
+    hosts = lan(2)
+    hosts.spawn(1, ROBOT).wait_line("ready")
+    process = hosts.spawn(2, [*IPCPY, "delay", "beat", "-n", "1", "--json"])
+    assert json.loads(process.succeed())["other_hosts"] == ["h1"]
+    assert "published on h1: the difference of the clocks" in process.stderr

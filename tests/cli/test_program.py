@@ -1,0 +1,96 @@
+"""The commands as a whole: help, versions, usage errors, and what the command line imports."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import ipcpy as ipc
+from ipcpy.cli.program import program
+
+SOURCES = sorted((Path(__file__).parents[2] / "ipcpy" / "cli").glob("*.py"))
+COMMANDS = sorted(program.commands)
+LISTENING = ["list", "info", "echo", "hz", "bw", "delay", "pub", "nodes", "demo"]
+
+
+def test_all_commands_are_there():
+    assert [*LISTENING, "completion"] == sorted(COMMANDS, key=[*LISTENING, "completion"].index)
+
+
+@pytest.mark.parametrize("name", LISTENING)
+def test_each_command_has_json_an_example_and_the_options_of_a_node(name):
+    done = CliRunner().invoke(program, [name, "--help"])
+    assert done.exit_code == 0
+    assert f"Example:\n    ipcpy {name}" in done.output
+    for option in ("--json", "--domain", "--interfaces", "--peers"):
+        assert option in done.output
+
+
+def test_help_says_what_exit_codes_mean():
+    done = CliRunner().invoke(program, ["--help"])
+    assert done.exit_code == 0
+    assert "3 nothing found before --timeout" in " ".join(done.output.split())
+
+
+def test_version():
+    done = CliRunner().invoke(program, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"ipcpy {ipc.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["list", "--nonsense"],
+        ["echo"],
+        ["echo", "imu", "-n", "0"],
+        ["echo", "not a topic"],
+        ["pub", "a*", "1"],
+        ["pub", "imu", "{broken"],
+        ["pub", "imu", "1", "--rate", "0"],
+        ["hz", "imu", "--duration", "-1"],
+        ["--domain", "", "list"],
+        ["list", "--peers", "host:port"],
+        ["demo", "--csv", "/no/such/file"],
+        ["completion", "tcsh"],
+    ],
+)
+def test_wrong_usage_is_code_2_in_a_sentence(arguments):
+    done = CliRunner().invoke(program, arguments)
+    assert done.exit_code == 2, done.output
+    assert "Error:" in done.output
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_only_public_names_of_ipcpy_are_used(path):
+    public = {*ipc.__all__, "__version__"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert all(alias.name == "ipcpy" or not alias.name.startswith("ipcpy.") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 1 or not (node.module or "").startswith("ipcpy")
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ipc":
+            assert node.attr in public
+
+
+def test_help_loads_nothing_slow(spawn):
+    names = {"asyncio", "numpy", "zeroconf", "msgpack", "socket", "ipcpy.node"}
+    program = f"""
+        import sys
+        from ipcpy.cli import main
+        sys.argv = ["ipcpy", "--help"]
+        try:
+            main()
+        finally:
+            print("slow:", *sorted({names!r} & set(sys.modules)))
+    """
+    assert spawn(program).succeed().splitlines()[-1] == "slow:"
+
+
+def test_colour_is_for_terminals_only(spawn):
+    assert "\x1b" not in spawn([sys.executable, "-m", "ipcpy.cli", "--help"]).succeed()
