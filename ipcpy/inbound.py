@@ -91,7 +91,7 @@ class Flow:
         self.matched = False
         self.left = NEVER  # when the publisher went
         self.mismatch: tuple[str, ...] = ()
-        self.receiver: Receiver[Any] = Receiver(reliable=info.reliable)
+        self.receiver: Receiver[Any] = Receiver(reliable=info.reliable or info.keep > 0)
         self.bytes = 0
         self.bad = 0  # bodies that could not be decoded
         self.base = 1 << 62  # ns: receive time less send time of the fastest message

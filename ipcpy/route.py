@@ -5,20 +5,20 @@ Joins the pure machines of protocol/ with a socket; its publisher's lock is held
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
 
 from .graph import EndpointInfo
 from .protocol.fragments import Outgoing
 from .protocol.history import Kept
 from .protocol.matching import Match
-from .protocol.reports import POLL_BODY, unpack_report
+from .protocol.reports import POLL_BODY, Report
 from .protocol.sender import Sender
-from .protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Frame, Kind, Place, pack_frame
+from .protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Kind, Place, pack_frame
 from .stats import RouteStats
 from .transport.udp import LOOPBACK, Address, RouteSocket
 
 MAX_BACKLOG = 4  # large messages that one subscriber is owed at a time; then the oldest gives way
-MAX_RESENT = 256  # messages that one report has sent again
+WINDOW_SHARE = 0.7  # of what a subscriber's socket holds, that is used: others may send to it too
 
 
 class Route:
@@ -51,7 +51,7 @@ class Route:
 
     def open(self) -> None:
         """Begin to send: the answer has come."""
-        self.sender = Sender(int(self.match.window * 0.7), lossy=self.lossy)
+        self.sender = Sender(int(self.match.window * WINDOW_SHARE), lossy=self.lossy)
 
     def send(self, frame: bytes) -> bool:
         """Send a frame; False, and counted, if the system would not take it."""
@@ -70,53 +70,49 @@ class Route:
         """Send a frame the system refused; give how many subscribers do not get it, 0 or 1."""
         return not self.send(frame)
 
-    def owe(self, message: Kept, source: int, codec: int, now: float) -> None:
-        """Owe a large message; with too many owed already the oldest is given up."""
-        place = Place(source, message.seq, message.sent_ns, codec, message.size, self.fragment_size)
+    def challenge(self, datagram: bytes) -> None:
+        """Send a challenge; one that the system refuses is sent again in time."""
+        with contextlib.suppress(OSError):
+            self.socket.send(datagram)
+
+    def owe(self, message: Kept, source: int, codec: int, now: float, *, drop: bool, sent: bool = False) -> None:
+        """Owe a large message.
+
+        Args:
+            drop: with too many owed already, give up the oldest; else this one waits to be asked for.
+            sent: it was sent before, only what is asked for is sent.
+        """
         if self.sender.backlog >= MAX_BACKLOG:
+            if not drop:
+                return
             self.sender.drop_oldest()
-        self.sender.add(Outgoing(place, message.parts), now)
+        place = Place(source, message.seq, message.sent_ns, codec, message.size, self.fragment_size)
+        self.sender.add(Outgoing(place, message.parts, sent=sent), now)
 
     @property
     def fragment_size(self) -> int:
         """Bytes of data in each fragment but the last."""
         return self.socket.datagram - FRAGMENT_OVERHEAD
 
-    def pump(self, source: int, last: int, low: int, now: float) -> None:
-        """Send what credit allows, and ask how it went where that is due."""
+    def pump(self, now: float) -> bool:
+        """Send what credit allows; True if it is time to ask how it went."""
         while taken := self.sender.take():
             message, indexes = taken
             try:
                 self.socket.send_many([message.fragment(index) for index in indexes], self.socket.datagram)
             except OSError:
                 self.refused += 1
-        position = self.sender.poll(now)
-        if position is not None:
-            self.poll(source, position, last, low)
+        return self.sender.poll(now) is not None
 
-    def poll(self, source: int, position: int, last: int, low: int) -> None:
-        """Ask what has arrived."""
-        low, last = self.sender.lowest(low), self.sender.reached(last)
+    def poll(self, source: int, last: int, low: int) -> None:
+        """Ask what has arrived of the messages up to ``last``; those from ``low`` on are still to be had."""
+        position, low, last = self.sender.position, self.sender.lowest(low), self.sender.reached(last)
         self.send(pack_frame(Kind.POLL, source, last, position, POLL_BODY.pack(position, low)))
 
-    def reported(self, frame: Frame, now: float) -> tuple[tuple[int, int], ...]:
-        """Take a REPORT; give the ranges (start, stop) of messages that are asked for again.
-
-        Raises:
-            Malformed: if it is not of the form.
-        """
-        report = unpack_report(frame.body)
+    def reported(self, report: Report, position: int, now: float) -> None:
+        """Take a REPORT."""
         self.acknowledged = max(self.acknowledged, report.next - 1)
-        self.sender.reported(frame.sent_ns, report.next, int(report.window * 0.7), now, report.missing)
-        return report.missing
-
-    def resend(self, messages: Sequence[Kept], source: int, codec: int, now: float) -> None:
-        """Send kept messages again."""
-        for message in messages[:MAX_RESENT]:
-            if message.frame:
-                self.retransmitted += self.send(message.frame)
-            elif not self.sender.owes(message.seq):
-                self.owe(message, source, codec, now)
+        self.sender.reported(position, report.next, int(report.window * WINDOW_SHARE), now, report.missing)
 
     def stats(self, last: int) -> RouteStats:
         """Give the counts."""

@@ -64,9 +64,9 @@ class Subscriber:
         if callback is not None and not callable(callback):
             raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
         self._node = node or shared_node()
+        self._thread: threading.Thread | None = None
         self._open()
         self._closed = False
-        self._thread: threading.Thread | None = None
         if callback is not None:
             name = f"ipcpy callback {topic}"
             self._thread = threading.Thread(target=self._call_back, args=(callback,), name=name, daemon=True)

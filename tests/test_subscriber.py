@@ -228,7 +228,7 @@ def test_many_restarts_leave_nothing(node, wait_until):
                     subscriber.wait_for_publishers(timeout=5)
                     publisher.publish(number)
                     assert subscriber.recv(5).data == number
-        wait_until(lambda: publisher._routes == {})
+        wait_until(lambda: publisher._delivery._all == {})
         assert threading.active_count() <= threads + 1  # mDNS may have started
         if before:
             wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before + 12)

@@ -43,7 +43,7 @@ def test_garbage_changes_nothing_but_counters(wait_until):
         publisher = ipc.Publisher("precious", ipc.Raw(), node=node)
         subscriber = ipc.Subscriber("precious", node=node)
         publisher.wait_for_subscribers(timeout=5)
-        route = next(iter(publisher._routes.values()))
+        route = next(iter(publisher._delivery._all.values()))
         ports = [node._peering.port, subscriber._port, route.socket._sock.getsockname()[1]]
         valid = seeds(publisher, subscriber, node)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:

@@ -1,0 +1,425 @@
+"""What becomes of one publisher's messages: matching, routes, multicast, what is kept and sent again, heartbeats.
+
+Joins the pure machines of protocol/ for all subscribers of one publisher. What does not run in the publisher's own
+thread runs in the I/O thread; both hold ``lock``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from .fanout import LOCAL_FROM, Fanout, Group, random_group
+from .graph import EndpointInfo
+from .loop import NEVER, Alarm
+from .node import Node
+from .protocol.history import History, Kept
+from .protocol.matching import Match
+from .protocol.reliable import Reliable
+from .protocol.reports import unpack_missing, unpack_report
+from .protocol.wire import MAX_BODY, Frame, Kind, Malformed, frames
+from .route import Route
+from .stats import PublisherStats
+from .transport.udp import Address, FanoutSocket
+
+HISTORY = 10_000  # messages that a reliable publisher keeps to fill gaps
+HISTORY_BYTES = 64 << 20
+WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
+HEARTBEATS = (0.1, 0.5, 2.0)  # seconds from the last message of a best-effort publisher to its polls
+
+Send = Callable[[bytes], object]
+
+
+class Delivery:
+    """All subscribers of one publisher.
+
+    Args:
+        number: the publisher's id.
+        codec: the codec's number on the wire.
+        block: seconds that a reliable publisher waits for those who cannot follow; then the oldest is given up.
+        on_group: called in the I/O thread when a multicast group was chosen.
+
+    Attributes:
+        seq: the number of the last message published; changed by the publisher, under the lock.
+        sends: how a small frame reaches all, and who stands behind each.
+        routes: the subscribers that topic data is sent to.
+        whole: bytes that a body may have to be sent as one frame to each.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        number: int,
+        codec: int,
+        *,
+        reliable: bool,
+        keep: int,
+        multicast: bool | None,
+        block: float,
+        on_group: Callable[[Group], None],
+    ) -> None:
+        self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
+        self.seq = 0
+        self.bytes = 0
+        self.sends: tuple[tuple[Send, Route | Fanout], ...] = ()
+        self.routes: tuple[Route, ...] = ()
+        self.whole = MAX_BODY
+        self.closed = False
+        self._node = node
+        self._number = number
+        self._codec = codec
+        self._keep = keep
+        self._block = block if reliable else 0.0
+        self._multicast = multicast
+        self._on_group = on_group
+        kept = max(keep, HISTORY if reliable else 0)
+        self.reliable = Reliable(History(kept, HISTORY_BYTES)) if kept else None
+        self._all: dict[int, Route] = {}
+        self._fanouts: dict[int, Fanout] = {}
+        self._group: Group | None = None
+        self.beating = False  # whether polls follow the last message; a best-effort publisher starts them
+        self._beat = 0
+        self._beat_at = NEVER
+        self._beat_seq = 0
+        self._alarm = Alarm(node.loop, self._on_alarm)
+
+    # -- for the publisher's thread, which holds the lock ------------------------------------------------------------
+
+    def confirmed(self) -> int:
+        """Count the subscribers known to take what is sent now."""
+        return sum(route.match.confirmed for route in self.routes)
+
+    def stats(self) -> PublisherStats:
+        """Give the counts."""
+        stats = {route.info.id: route.stats(self.seq) for route in self._all.values() if route.match.first}
+        each = list(stats.values())
+        return PublisherStats(
+            sum(route.handed for route in each),
+            sum(route.retransmitted for route in each),
+            sum(route.refused for route in each),
+            sum(route.given_up for route in each),
+            published=self.seq,
+            bytes=self.bytes,
+            subscribers=stats,
+        )
+
+    def send(self, frame: bytes) -> int:
+        """Send a frame to all; give the number of subscribers it was handed to."""
+        handed = len(self.routes)
+        for send, target in self.sends:
+            try:
+                send(frame)
+            except OSError:
+                handed -= target.send_again(frame)
+        return handed
+
+    def keep(self, messages: Iterable[Kept]) -> None:
+        """Keep messages that were just sent whole, and count them against what each subscriber can take."""
+        assert self.reliable is not None
+        now = time.monotonic()
+        for message in messages:
+            self.reliable.add(message, now)
+            for route in self.routes:
+                route.sender.charge(message.size)
+        for route in self.routes:
+            self._pump(route, now)
+        self._alarm.by(self._next_timer())
+
+    def send_large(self, message: Kept) -> int:
+        """Send a message of several frames, as far as credit goes; the rest follows."""
+        now = time.monotonic()
+        if self.reliable is not None:
+            self.reliable.add(message, now)
+        for route in self.routes:
+            route.owe(message, self._number, self._codec, now, drop=self.reliable is None)
+            self._pump(route, now)
+            route.sender.keep_copies()
+        self._alarm.by(self._next_timer())
+        return len(self.routes)
+
+    def make_room(self, size: int) -> None:
+        """Wait, for a bounded time, for subscribers that answer but cannot take a message of a size yet."""
+        if self.reliable is not None and not self._block:
+            return
+        deadline = time.monotonic() + (self._block if self.reliable is not None else WAIT)
+        while (now := time.monotonic()) < deadline:
+            behind = self._behind(size, now)
+            if not behind or self.closed:
+                return
+            if self.reliable is not None:
+                for number in self.reliable.to_poll([n for n in behind if n in self.reliable.followers], now):
+                    self._poll(self._all[number])
+            self.changed.wait(min(deadline - now, 0.005 if self.reliable is not None else deadline - now))
+
+    def _behind(self, size: int, now: float) -> set[int]:
+        if self.reliable is None:
+            return {r.match.subscriber for r in self.routes if r.sender.busy and not r.sender.stalled(now)}
+        full = {r.match.subscriber for r in self.routes if r.sender.full and not r.sender.stalled(now)}
+        return full | set(self.reliable.holding(size, now))
+
+    def start_beating(self) -> None:
+        """Poll some time after the last message, so that the end of a burst is not lost unnoticed."""
+        self.beating = True
+        self._beat, self._beat_seq = 0, self.seq
+        self._beat_at = NEVER if self.reliable is not None else time.monotonic() + HEARTBEATS[0]
+        self._alarm.by(self._beat_at)
+
+    def close(self) -> None:
+        """Say what the last number was, and let go of everything."""
+        self.closed = True
+        for route in self.routes:
+            self._poll(route)
+        addresses = {route.address for route in self._all.values()}
+        fanouts, self._fanouts = list(self._fanouts.values()), {}
+        self._all.clear()
+        self._rebuild()
+        for fanout in fanouts:
+            self._drop_socket(fanout.socket)
+        for address in addresses:
+            self._node.loop.call(self._node.release_route, address, self._number)
+
+    def abandon(self) -> None:
+        """Let go without a word, in a forked child."""
+        for fanout in self._fanouts.values():
+            fanout.socket.close()
+
+    # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
+
+    def subscriber_found(self, number: int, info: EndpointInfo, address: Address) -> None:
+        """A subscriber of the topic is there, or is reached at another address now."""
+        with self.lock:
+            known = self._all.get(number)
+            if self.closed or (known is not None and known.address == address):
+                return
+            if known is not None:
+                self._drop(number)
+            try:
+                socket = self._node.route(address, self._number)
+            except OSError:
+                return  # no way there now; the node finds another when the network changes
+            match = Match(self._number, number, int.from_bytes(os.urandom(8), "little"), time.monotonic())
+            since = self.seq if known is None else known.since
+            self._all[number] = Route(info, address, socket, match, since)
+        self._on_alarm()
+
+    def subscriber_lost(self, number: int) -> None:
+        """A subscriber is gone."""
+        with self.lock:
+            if number in self._all:
+                self._drop(number)
+                if self.reliable is not None:
+                    self.reliable.leave(number)
+
+    def _drop(self, number: int) -> None:
+        route = self._all.pop(number)
+        self._rebuild()
+        self._choose_fanouts(time.monotonic())
+        if not any(other.address == route.address for other in self._all.values()):
+            self._node.release_route(route.address, self._number)
+
+    def verify(self, address: Address) -> None:
+        """A host said that nobody listens at an address: challenge those who did."""
+        now = time.monotonic()
+        with self.lock:
+            for route in self._all.values():
+                if route.address == address and route.match.open:
+                    route.match.verify(now)
+        self._alarm.by(now)
+
+    def receive_datagram(self, data: bytes, address: Address) -> None:
+        """Take what a subscriber answered."""
+        now = time.monotonic()
+        with self.lock:
+            with contextlib.suppress(Malformed):
+                for frame in frames(data):
+                    if frame.source == self._number:
+                        self._receive(frame, address, now)
+            due = self._next_timer()
+        self._alarm.by(due)
+
+    def _receive(self, frame: Frame, address: Address, now: float) -> None:
+        number = frame.sent_ns if frame.kind == Kind.MISSING else frame.seq
+        route = self._all.get(number)
+        if route is None or route.address != address:
+            return
+        if frame.kind == Kind.ANSWER:
+            if route.match.answered(frame, now):
+                self._begin(number, route, now)
+        elif frame.kind == Kind.STARTED:
+            route.match.started(frame)
+            self._choose_fanouts(now)
+        elif frame.kind == Kind.REPORT:
+            self._reported(number, route, frame, now)
+        elif frame.kind == Kind.MISSING:
+            self._missing(number, route, frame, now)
+        self.changed.notify_all()
+
+    def _begin(self, number: int, route: Route, now: float) -> None:
+        """The subscriber answered: say from which number on, send what it is to get first, then the live ones."""
+        route.open()
+        if self.reliable is not None:
+            first = self.seq + 1 - self._keep
+            if self._block:
+                first = min(first, route.since + 1)  # what was published while it was being matched
+            route.match.first = self.reliable.join(number, max(first, 1), route.sender.window, now)
+        else:
+            route.match.first = self.seq + 1
+        route.send(route.match.start_frame())
+        for message in self.reliable.begin(number, now) if self.reliable is not None else ():
+            self._send_again(route, message, now)
+        self._pump(route, now)
+        self._rebuild()
+
+    def _reported(self, number: int, route: Route, frame: Frame, now: float) -> None:
+        report = unpack_report(frame.body)
+        route.reported(report, frame.sent_ns, now)
+        for message in self.reliable.reported(number, report, now) if self.reliable is not None else ():
+            self._send_again(route, message, now)
+        self._pump(route, now)
+
+    def _missing(self, number: int, route: Route, frame: Frame, now: float) -> None:
+        if self.reliable is not None and not route.sender.owes(frame.seq):
+            message = self.reliable.kept(number, frame.seq)
+            if message is not None and message.parts:
+                route.owe(message, self._number, self._codec, now, drop=False, sent=True)
+        route.sender.missing(frame.seq, *unpack_missing(frame.body))
+        self._pump(route, now)
+
+    def _send_again(self, route: Route, message: Kept, now: float) -> None:
+        if message.frame:
+            route.retransmitted += route.send(message.frame)
+            route.sender.charge(message.size, again=True)
+        elif not route.sender.owes(message.seq):
+            route.owe(message, self._number, self._codec, now, drop=False)
+
+    def _rebuild(self) -> None:
+        routes = [route for route in self._all.values() if route.match.open]
+        fanouts = [fanout for fanout in self._fanouts.values() if fanout.members]
+        by_multicast = {number for fanout in fanouts for number in fanout.members}
+        unicast = [route for route in routes if route.match.subscriber not in by_multicast]
+        self.whole = min((route.whole for route in routes), default=MAX_BODY)
+        self.routes = tuple(routes)
+        self.sends = (
+            *((route.socket.send, route) for route in unicast),
+            *((fanout.send, fanout) for fanout in fanouts),
+        )
+        self.changed.notify_all()
+
+    # -- multicast, in the I/O thread --------------------------------------------------------------------------------
+
+    def _choose_fanouts(self, now: float) -> None:
+        """Choose whom to reach by multicast, interface by interface."""
+        if self._multicast is False:
+            return
+        by_interface: dict[int, list[Route]] = {}
+        for route in self.routes:
+            index = self._node.interface_of(route.address[0])
+            if index is not None and route.match.confirmed:
+                by_interface.setdefault(index, []).append(route)
+        left = False
+        for index in {*by_interface, *self._fanouts}:
+            routes = by_interface.get(index, [])
+            enough = 1 if self._multicast else LOCAL_FROM
+            if len(routes) < enough or (routes[0].lossy and not self._multicast):
+                routes = []
+            if routes and index not in self._fanouts:
+                self._add_fanout(index, routes[0].address[0], now)
+            if index in self._fanouts:
+                left |= self._fanouts[index].want(routes, now)
+        if left:
+            self._rebuild()
+
+    def _add_fanout(self, index: int, address: str, now: float) -> None:
+        if self._group is None:
+            self._group = random_group()
+            self._on_group(self._group)
+        socket = self._node.fanout_socket(self._group, address, self._on_fanout)
+        if socket is not None:
+            self._fanouts[index] = Fanout(self._number, socket, now)
+
+    def _on_fanout(self, socket: FanoutSocket) -> None:
+        now = time.monotonic()
+        with self.lock:
+            fanout = next((each for each in self._fanouts.values() if each.socket is socket), None)
+            while fanout is not None and (received := socket.poll()) is not None:
+                with contextlib.suppress(Malformed):
+                    for frame in frames(received[0]):
+                        if frame.source == self._number and fanout.receive(frame, received[1], now):
+                            self._rebuild()
+            due = self._next_timer()
+        self._alarm.by(due)
+
+    def network_changed(self) -> None:
+        """The interfaces are others now: begin anew with multicast."""
+        with self.lock:
+            fanouts, self._fanouts = list(self._fanouts.values()), {}
+            for fanout in fanouts:
+                self._drop_socket(fanout.socket)
+            self._rebuild()
+            self._choose_fanouts(time.monotonic())
+            due = self._next_timer()
+        self._alarm.by(due)
+
+    def _drop_socket(self, socket: FanoutSocket) -> None:
+        self._node.loop.unwatch(socket)
+        socket.close()
+
+    # -- time, in the I/O thread -------------------------------------------------------------------------------------
+
+    def _pump(self, route: Route, now: float) -> None:
+        if route.pump(now):
+            self._poll(route)
+        if not route.lossy and self.reliable is None:
+            route.sender.forget_sent()
+
+    def _poll(self, route: Route) -> None:
+        low = self.seq + 1 if self.reliable is None else self.reliable.low()
+        route.poll(self._number, self.seq, low)
+
+    def _next_timer(self) -> float:
+        timers = [min(route.match.next_timer(), route.sender.next_timer()) for route in self._all.values()]
+        timers += [fanout.next_timer() for fanout in self._fanouts.values()]
+        reliable = NEVER if self.reliable is None else self.reliable.next_timer()
+        return min([*timers, self._beat_at, reliable])
+
+    def _on_alarm(self) -> None:
+        with self.lock:
+            now = time.monotonic()
+            for route in list(self._all.values()):
+                self._tick(route, now)
+            for fanout in self._fanouts.values():
+                fanout.handle_timer(now)
+            for number in () if self.reliable is None else self.reliable.handle_timer(now):
+                self._poll(self._all[number])
+            if now >= self._beat_at:
+                self._heartbeat(now)
+            due = self._next_timer()
+        self._alarm.by(due)
+
+    def _tick(self, route: Route, now: float) -> None:
+        was_open = route.match.open
+        datagram = route.match.handle_timer(now)
+        if datagram is not None:
+            route.challenge(datagram)
+        if was_open and not route.match.open:
+            self._rebuild()
+        if route.sender.handle_timer(now) is not None:
+            self._poll(route)
+
+    def _heartbeat(self, now: float) -> None:
+        """Say what the last number is. A heartbeat only ever causes questions, and ends once all have acknowledged."""
+        if self.seq != self._beat_seq:
+            self._beat, self._beat_seq = 0, self.seq
+        else:
+            behind = [route for route in self.routes if route.acknowledged < self.seq]
+            for route in behind:
+                self._poll(route)
+            self._beat += 1
+            if not behind or self._beat == len(HEARTBEATS):
+                self.beating, self._beat_at = False, NEVER
+                return
+        self._beat_at = now + HEARTBEATS[self._beat]
