@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from ipcpy.codec.ndarray import EXTENSION, data_of, header_of, read_array
 from ipcpy.codec.stream import Buffer

@@ -14,7 +14,7 @@ import struct
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from ipcpy.errors import CodecError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcpy.protocol.waiting import MAX_HELD, MAX_HELD_BYTES, Waiting
+from ipcpy.protocol.waiting import MAX_HELD_BYTES, MAX_MARKED, Waiting
 
 
 @given(st.lists(st.integers(1, 1 << 64), unique=True, max_size=50))
@@ -35,6 +35,6 @@ def test_bounds() -> None:
     assert waiting.full(MAX_HELD_BYTES + 1) and not waiting.full(MAX_HELD_BYTES)
     waiting.hold(1, 1, MAX_HELD_BYTES)
     assert waiting.full(1) and not waiting.full()
-    for number in range(2, 2 * MAX_HELD):
+    for number in range(2, 2 * MAX_MARKED):
         waiting.mark(number, "gone")
-    assert len(waiting) == MAX_HELD and waiting.full()
+    assert len(waiting) == MAX_MARKED and waiting.full()

@@ -1,4 +1,4 @@
-"""Programs that the system tests run in processes of their own. Each prints what it is about to do, then what it saw."""
+"""Programs that the system tests run in processes of their own; each prints what it is about to do and what it saw."""
 
 from __future__ import annotations
 
