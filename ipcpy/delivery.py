@@ -193,7 +193,7 @@ class Delivery:
         """A subscriber of the topic is there, or is reached at another address now."""
         with self.lock:
             known = self._all.get(number)
-            if self.closed or (known is not None and known.address == address):
+            if self.closed or (known is not None and known.address == address and not known.socket.closed):
                 return
             if known is not None:
                 self._drop(number)

@@ -300,7 +300,7 @@ class Inbound:
                 self._put(flow, seq, frame.sent_ns, received_ns, body)
                 continue
             cause = self._cause() if seq > receiver.next else ""
-            for item in receiver.accept(seq, (flow, seq, frame.sent_ns, received_ns, body), now, cause):
+            for item in receiver.accept(seq, (flow, seq, frame.sent_ns, received_ns, body), now, cause, size=len(body)):
                 self._put(*item)
         self._arm(receiver)
 
@@ -325,7 +325,7 @@ class Inbound:
         partial = flow.receiver.accept_fragment(unpack_fragment(frame), now)
         if partial is not None:
             item = (flow, frame.seq, frame.sent_ns, time.time_ns(), partial.buffer)
-            for each in flow.receiver.accept(frame.seq, item, now, self._cause()):
+            for each in flow.receiver.accept(frame.seq, item, now, self._cause(), size=len(partial.buffer)):
                 self._put(*each)
         self._arm(flow.receiver)
 

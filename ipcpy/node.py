@@ -16,12 +16,14 @@ from typing import Any, Protocol
 
 from .errors import ArgumentError, ClosedError
 from .graph import EndpointInfo, NodeInfo, TopicInfo
+from .log import configure
 from .loop import Loop
 from .peering import Peering
 from .protocol import topics as names
 from .protocol.entries import Entry, NodeEntry, PublisherEntry, SubscriberEntry, pack_entry, unpack_entry
 from .protocol.link import EntryChanged, LinkEvent, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled
 from .protocol.wire import sources
+from .routes import Routes
 from .settings import from_environment
 from .transport import process, udp
 from .version import __version__
@@ -93,6 +95,7 @@ class Node:
     ) -> None:
         if key is not None or os.environ.get("IPCPY_KEY"):
             raise ArgumentError("this version cannot seal frames: key (IPCPY_KEY) must not be set")
+        configure()
         self._name = _check_name(name)
         self._settings = from_environment(domain, interfaces, peers)
         self._publishers: weakref.WeakValueDictionary[int, _Publisher] = weakref.WeakValueDictionary()
@@ -106,14 +109,14 @@ class Node:
         self._forked = False
         pid = os.getpid()
         self._entry = NodeEntry(
-            self._name, udp.host_name()[:255], pid, __version__, self._settings.domain, process.identity(),
+            self._name, udp.host_name()[:255] or "localhost", pid, __version__, self._settings.domain, process.identity(),
             process.start_time(pid),
         )  # fmt: skip
         self._view = View(names.matches)
         self._entries: dict[int, dict[int, Entry]] = {self._id: {}}
-        self._routes: dict[udp.Address, tuple[udp.RouteSocket, set[int]]] = {}
         self.loop = Loop(f"ipcpy {self._name}")
         self._peering = Peering(self.loop, self._settings, self._id, self._entry, self._on_link_event, self._on_network)
+        self._routes = Routes(self.loop, self._peering.mtu_to, self._on_answer, self._on_refusal)
         try:
             self._peering.open()
         except BaseException:
@@ -206,10 +209,7 @@ class Node:
 
     def _shut_down(self) -> None:
         self._peering.close()
-        for sock, _ in self._routes.values():
-            self.loop.unwatch(sock)
-            sock.close()
-        self._routes.clear()
+        self._routes.close()
         self.loop.quit()
 
     def __enter__(self) -> Node:
@@ -279,42 +279,19 @@ class Node:
 
     def route(self, address: udp.Address, publisher: int) -> udp.RouteSocket:
         """Give the socket that is connected to a subscriber's address; all publishers of the node share it."""
-        known = self._routes.get(address)
-        if known is None:
-            datagram = min(self._peering.mtu_to(address[0]) - udp.IP_UDP_HEADERS, udp.LOOPBACK_DATAGRAM)
-            sock = udp.RouteSocket(address, datagram)
-            known = self._routes[address] = (sock, set())
-            self.loop.watch(sock, lambda: self._on_route(sock))
-        known[1].add(publisher)
-        return known[0]
+        return self._routes.take(address, publisher)
 
     def release_route(self, address: udp.Address, publisher: int) -> None:
         """A publisher needs the socket no more."""
-        known = self._routes.get(address)
-        if known is None:
-            return
-        known[1].discard(publisher)
-        if not known[1]:
-            del self._routes[address]
-            self.loop.unwatch(known[0])
-            known[0].close()
+        self._routes.release(address, publisher)
 
-    def _on_route(self, sock: udp.RouteSocket) -> None:
-        for _ in range(64):
-            try:
-                data = sock.poll()
-            except ConnectionRefusedError:
-                self._route_refused(sock.address)
-                continue
-            if data is None:
-                break
-            for publisher in map(self._publishers.get, sources(data)):
-                if publisher is not None:
-                    publisher.receive_datagram(data, sock.address)
+    def _on_answer(self, data: bytes, address: udp.Address) -> None:
+        for publisher in map(self._publishers.get, sources(data)):
+            if publisher is not None:
+                publisher.receive_datagram(data, address)
 
-    def _route_refused(self, address: udp.Address) -> None:
-        for number in list(self._routes[address][1]) if address in self._routes else []:
-            publisher = self._publishers.get(number)
+    def _on_refusal(self, address: udp.Address) -> None:
+        for publisher in map(self._publishers.get, self._routes.users(address)):
             if publisher is not None:
                 publisher.verify(address)
 
@@ -349,8 +326,20 @@ class Node:
         indexes = self.interface_indexes()
         for subscriber in list(self._subscribers.values()):
             subscriber.network_changed(indexes)
+        self._renew_routes()
         for publisher in list(self._publishers.values()):
             publisher.network_changed()
+
+    def _renew_routes(self) -> None:
+        """Have subscribers challenged anew where this host's own address on the way to them is another."""
+        stale = self._routes.refresh()
+        for node_id, entries in list(self._entries.items()) if stale else ():
+            ip = self._address_of(node_id)
+            for number, entry in list(entries.items()):
+                if isinstance(entry, SubscriberEntry) and (ip, entry.port) in stale:
+                    info = self._endpoint(node_id, number, entry)
+                    if info is not None:
+                        self._introduce(node_id, number, entry, info)
 
     # -- the link ----------------------------------------------------------------------------------------------------
 
@@ -495,8 +484,7 @@ class Node:
         self._forked = True
         self.loop.abandon()
         self._peering.abandon()
-        for sock, _ in self._routes.values():
-            sock.close()
+        self._routes.abandon()
         for endpoint in self._endpoints():
             endpoint.abandon()
 

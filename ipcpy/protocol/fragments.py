@@ -194,14 +194,18 @@ class Assembly:
             self.drop(seq)
             partial = None
         if partial is None:
-            if not self._make_room(fragment.place.total, seq if keep_lowest else None):
-                return None
-            partial = self._partials[seq] = Partial(fragment.place, now)
-            self._bytes += fragment.place.total
-        if partial.place != fragment.place or not partial.add(fragment, now):
+            partial = self._begin(fragment.place, now, keep_lowest)
+        if partial is None or partial.place != fragment.place or not partial.add(fragment, now):
             return None
         if len(self._partials) > 1:
             self._refresh(seq, now)
+        return partial
+
+    def _begin(self, place: Place, now: float, keep_lowest: bool) -> Partial | None:
+        if not self._make_room(place.total, place.seq if keep_lowest else None):
+            return None
+        partial = self._partials[place.seq] = Partial(place, now)
+        self._bytes += place.total
         return partial
 
     def _refresh(self, seq: int, now: float) -> None:

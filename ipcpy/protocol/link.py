@@ -20,7 +20,8 @@ from random import Random
 
 from .entries import unpack_addresses
 from .exchange import NEVER
-from .greeting import GREETING_SIZE, GREETINGS, STATIC, Address, Greeter
+from .greeting import GREETING_SIZE, GREETINGS, KNOCK, STATIC, Address, Greeter
+from .hosts import Hosts
 from .outbox import ALIVE_BODY, Outbox
 from .peers import EntryChanged, LinkEvent, Path, Peer, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled, Timing
 from .roster import Roster
@@ -42,6 +43,9 @@ class Link:
         entry: what the node says of itself.
         secret: 16 to 64 random bytes, from which the tokens are made.
         seed: makes the jitter repeatable in tests.
+
+    Attributes:
+        host_port: a UDP port at which no host listens by unicast, to knock at; 0 for none.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Link:
         self._search = Search(self.timing, random := Random(seed))
         self._roster = Roster(self.timing)
         self.peers = self._roster.peers
+        self.host_port = 0
+        self._hosts = Hosts(self.timing)
         self._outbox = Outbox(id, self.table, self._roster, self.timing, random)
         self._events: deque[LinkEvent] = deque()
         self._closed = False
@@ -96,6 +102,7 @@ class Link:
     def receive_refusal(self, address: Address, now: float) -> None:
         """Learn that a host said that nobody listens at an address: a hint that can be forged, so ask once more."""
         self._search.refuse(address, now)
+        self._hosts.answered(address[0], now)
         peer = self._roster.at.get(address)
         if peer is None or address != peer.address:
             return
@@ -105,6 +112,10 @@ class Link:
             self._outbox.beat_in(peer, now, self.timing.verify)
         elif now >= peer.refused_at + self.timing.verify:
             self._lose(peer, "process died", now)
+
+    def receive_unreachable(self, address: Address, now: float) -> None:
+        """Learn that the network said that there is no way to a host: a hint that can be forged."""
+        self._hosts.unreachable(address[0], now)
 
     def process_died(self, id: int, now: float) -> None:
         """Learn from the operating system of this host that a peer's process ended."""
@@ -130,6 +141,7 @@ class Link:
             self._outbox.send_bye(peer, address)
         self._closed = True
         self._roster.clear()
+        self._hosts.clear()
         self._search.stop()
         self._outbox.due = NEVER
 
@@ -220,6 +232,7 @@ class Link:
             self.dropped["entry"] += 1
         elif not known:
             self._outbox.tell_soon(peer, now)
+            self._knock_at_host(peer, now, new=True)
         self._outbox.send_alive(peer, now, (address,))
 
     def _receive_alive(self, peer: Peer, frame: Frame, address: Address, now: float) -> None:
@@ -283,6 +296,7 @@ class Link:
         if late < self.timing.asleep:
             return
         self._roster.forgive(late)
+        self._hosts.forgive(late)
         self._outbox.due = max(self._outbox.due, now)  # so that it counts once
         self._search.next = max(self._search.next, now)
 
@@ -297,8 +311,8 @@ class Link:
 
     def _check(self, peer: Peer, now: float) -> None:
         timing, silence, grace = self.timing, now - peer.heard, self._roster.grace(peer)
-        if silence >= timing.lost and not peer.watched:
-            self._lose(peer, "timed out", now, knock=True)
+        if silence >= timing.lost and not peer.watched and not self._hosts.lives(peer, now):
+            self._lose(peer, self._hosts.reason(peer), now, knock=True)
             return
         if silence >= timing.stall + grace and not peer.stalled:
             peer.stalled = True
@@ -308,5 +322,14 @@ class Link:
             self._outbox.send_alive(peer, now, (peer.address,))
             return
         self._outbox.send_alive(peer, now, peer.paths, ask=True)
-        if peer.stalled and peer.watched:
+        if peer.stalled and (peer.watched or silence >= timing.lost):
             self._outbox.beat_in(peer, now, timing.alive_watched)
+        if peer.stalled and not peer.watched:
+            self._knock_at_host(peer, now)
+
+    def _knock_at_host(self, peer: Peer, now: float, *, new: bool = False) -> None:
+        """Find out whether a peer's host lives; new: whether it is one that says so."""
+        for ip in {address[0] for address in peer.paths} if self.host_port else ():
+            if self._hosts.knock(ip, now, new=new):
+                address = (ip, self.host_port)
+                self._outbox.put(self._greeter.hello(address, KNOCK), address)

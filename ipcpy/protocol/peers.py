@@ -23,9 +23,11 @@ class Timing:
         ask: pause between two such questions.
         verify: for how long a peer whose host says that nobody listens there may still answer.
         stall: silence after which a peer counts as unresponsive.
-        lost: silence after which a peer on another host is given up; a watched one is never.
+        lost: silence after which a peer on another host is given up; a watched one is never, nor one whose host
+            answers, until ``remember``.
         asleep: a timer that is handled later than this says that we, not the others, were silent.
         knock: pauses between HELLOs to an address; the last one repeats.
+        knock_host: shortest pause between two knocks at a host whose node is silent (hosts.py).
         greet: pauses between multicast HELLOs; the last one repeats, stretched where there are many nodes.
         hint: for how long a hinted address is knocked at.
         remember: for how long the address of a lost peer is knocked at.
@@ -43,6 +45,7 @@ class Timing:
     lost: float = 2.2
     asleep: float = 0.5
     knock: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0)
+    knock_host: float = 0.2
     greet: tuple[float, ...] = (0.05, 0.2, 0.5, 1.0, 2.0)
     hint: float = 5.0
     remember: float = 600.0

@@ -55,7 +55,6 @@ class Kind(IntEnum):
     POLL = 8
     REPORT = 9
     MISSING = 10
-    GONE = 11
     HELLO = 16
     WELCOME = 17
     CONFIRM = 18

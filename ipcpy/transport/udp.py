@@ -26,6 +26,7 @@ IP_UDP_HEADERS = 28
 
 _LINUX = sys.platform == "linux"
 _DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
+CAN_WAIT = bool(_DONTWAIT)  # else sockets never block, and whoever waits has to poll
 _IP_PKTINFO = 8
 _IP_RECVERR = 11
 _IP_MULTICAST_ALL = 49
@@ -90,30 +91,18 @@ class DataSocket:
             self._sock.setblocking(False)
         self.port: int = self._sock.getsockname()[1]
         self.fileno = self._sock.fileno
-        self._recvfrom = self._sock.recvfrom
-        self._timeout: float | None = None
+        self.recvfrom = self._sock.recvfrom  # of MAX_DATAGRAM; BlockingIOError if none came within the timeout
+        self.timeout: float | None = None
 
-    def receive(self, timeout: float | None) -> tuple[bytes, Address]:
-        """Wait for a datagram, in one system call: the kernel keeps the time (SO_RCVTIMEO, socket(7)).
+    def set_timeout(self, timeout: float | None) -> None:
+        """Set the seconds that recvfrom waits, None for ever: the kernel keeps the time (SO_RCVTIMEO, socket(7)).
 
-        Args:
-            timeout: seconds; None waits for ever.
-
-        Raises:
-            BlockingIOError: if none came in time.
+        Only where CAN_WAIT. So a wait is one system call; ``settimeout`` would poll first.
         """
-        if timeout != self._timeout:
-            self._set_timeout(timeout)
-        return self._recvfrom(MAX_DATAGRAM)
-
-    def _set_timeout(self, timeout: float | None) -> None:
         microseconds = 0 if timeout is None else max(1, int(timeout * 1e6))
-        if _DONTWAIT:
-            value = struct.pack("ll", *divmod(microseconds, 1_000_000))
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
-        else:
-            self._sock.settimeout(timeout)
-        self._timeout = timeout
+        value = struct.pack("ll", *divmod(microseconds, 1_000_000))
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        self.timeout = timeout
 
     @property
     def capacity(self) -> int:
@@ -133,7 +122,7 @@ class DataSocket:
     def poll(self) -> tuple[bytes, Address] | None:
         """Receive a datagram if one is there."""
         try:
-            return self._recvfrom(MAX_DATAGRAM, _DONTWAIT)
+            return self.recvfrom(MAX_DATAGRAM, _DONTWAIT)
         except OSError:
             return None
 
@@ -169,9 +158,15 @@ class RouteSocket:
             raise TransportError(error.errno, f"no way to {address[0]}: {error.strerror}") from error
         if not _DONTWAIT:
             self._sock.setblocking(False)
+        self.source: str = self._sock.getsockname()[0]
         self._gso = _LINUX
         self.fileno = self._sock.fileno
         self.send = self._sock.send
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self.fileno() == -1
 
     def poll(self) -> bytes | None:
         """Receive an answer if one is there.
@@ -301,15 +296,20 @@ class LinkSocket:
                 continue
         return None
 
-    def refusals(self) -> list[Address]:
-        """Give the addresses at which nobody listens, as their hosts said (ICMP); Linux only."""
-        found: list[Address] = []
+    def failures(self) -> list[tuple[Address, bool]]:
+        """Give the addresses at which nobody listens, as their hosts said (ICMP), with True; and those to which there
+        is no way, as the network says, with False. Linux only.
+        """
+        found: list[tuple[Address, bool]] = []
         while _LINUX and len(found) < 256:
             try:
-                _, _, _, address = self._sock.recvmsg(0, 0, _MSG_ERRQUEUE)
+                _, options, _, address = self._sock.recvmsg(0, 512, _MSG_ERRQUEUE)
             except OSError:
                 break
-            found.append(address)
+            for level, kind, data in options:
+                code = int.from_bytes(data[:4], sys.byteorder) if (level, kind) == (0, _IP_RECVERR) else 0
+                if code in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN):
+                    found.append((address, code == errno.ECONNREFUSED))
         return found
 
     def sendto(self, data: bytes, address: Address) -> bool:

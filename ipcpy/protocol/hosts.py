@@ -1,0 +1,84 @@
+"""What is known of the computers that peers run on: whether one lives although a process on it is silent.
+
+A host that lives says so when a port is knocked at where nobody listens (ICMP port unreachable, RFC 792). If it does,
+and does not say the same of the silent node's own port, then the process is there and does not run: it is stopped,
+swapped out or in a debugger. A host that once answered such a knock and now does not is unreachable; of one that never
+did, as a firewall may wish, nothing can be told. All of it can be forged, so it only ever decides how patient we are,
+within bounds, and which reason is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .exchange import NEVER
+from .peers import Peer, Timing
+
+MAX_HOSTS = 4_096
+
+
+@dataclass(slots=True)
+class Host:
+    """One IP address: when it was knocked at, when it answered, when the network said that there is no way to it."""
+
+    knocked: float = -NEVER
+    answered: float = -NEVER
+    unreachable: float = -NEVER
+
+
+class Hosts:
+    """The hosts of the peers, by IP address."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._hosts: dict[str, Host] = {}
+
+    def _of(self, peer: Peer) -> Iterable[Host]:
+        return [self._hosts[ip] for ip in {address[0] for address in peer.paths} if ip in self._hosts]
+
+    def knock(self, ip: str, now: float, *, new: bool = False) -> bool:
+        """Tell whether a host is to be knocked at now; new: only if it never was."""
+        host = self._hosts.get(ip)
+        if host is None:
+            if len(self._hosts) >= MAX_HOSTS:
+                del self._hosts[next(iter(self._hosts))]
+            host = self._hosts[ip] = Host()
+        elif new or now < host.knocked + self._timing.knock_host:
+            return False
+        host.knocked = now
+        return True
+
+    def answered(self, ip: str, now: float) -> None:
+        """A host said that nobody listens at one of its ports."""
+        if ip in self._hosts:
+            self._hosts[ip].answered = now
+
+    def unreachable(self, ip: str, now: float) -> None:
+        """The network said that there is no way to a host."""
+        if ip in self._hosts:
+            self._hosts[ip].unreachable = now
+
+    def lives(self, peer: Peer, now: float) -> bool:
+        """Tell whether a silent peer's host has answered not long ago."""
+        last = max((host.answered for host in self._of(peer)), default=-NEVER)
+        return now < last + self._timing.lost and now < peer.heard + self._timing.remember
+
+    def reason(self, peer: Peer) -> str:
+        """Say why a peer that is silent for too long is given up."""
+        hosts = self._of(peer)
+        told = any(host.unreachable > peer.heard for host in hosts)
+        used_to = any(host.answered > -NEVER for host in hosts)
+        return "host unreachable" if told or (used_to and self._silent(peer)) else "timed out"
+
+    def _silent(self, peer: Peer) -> bool:
+        return all(host.answered <= peer.heard < host.knocked for host in self._of(peer))
+
+    def forgive(self, seconds: float) -> None:
+        """Let a time in which we heard nobody not count as anybody's silence."""
+        for host in self._hosts.values():
+            host.answered += seconds
+
+    def clear(self) -> None:
+        """Forget all hosts."""
+        self._hosts.clear()

@@ -1,0 +1,111 @@
+"""docs/protocol.md against the code: its golden vectors, its table of kinds, its sizes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ipcpy.protocol import matching, wire
+from ipcpy.protocol.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_addresses, pack_entry
+from ipcpy.protocol.greeting import GREETING_BODY
+from ipcpy.protocol.outbox import ALIVE_BODY, ASK
+from ipcpy.protocol.reports import POLL_BODY, pack_missing, pack_report
+from ipcpy.protocol.table import Table
+from ipcpy.protocol.wire import Kind, Place, pack_frame
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
+PUBLISHER, SUBSCRIBER, NODE = 0x1111111111111111, 0x2222222222222222, 0x3333333333333333
+SENT, NONCE, TOKEN, COOKIE = 1_700_000_000_123_456_789, 0x4444444444444444, 0x5555555555555555, 0x6666666666666666
+DOMAIN = 0x7777777777777777
+STRUCT = bytes.fromhex("ffff 1600 0b00 01 01000000")
+
+
+def fragment() -> bytes:
+    data = b"ABC"
+    return wire.pack_fragment(Place(PUBLISHER, 7, SENT, 0, 11, 8), 8, [memoryview(data)]) + data
+
+
+def probe() -> bytes:
+    return matching.Match(PUBLISHER, SUBSCRIBER, NONCE, 0.0).probe_frame()
+
+
+def answer() -> bytes:
+    (frame,) = wire.frames(probe())
+    return matching.answer(frame, SUBSCRIBER, matching.TAKES_IT, 212_992, TOKEN)
+
+
+def start() -> bytes:
+    match = matching.Match(PUBLISHER, SUBSCRIBER, NONCE, 0.0)
+    (frame,) = wire.frames(answer())
+    assert match.answered(frame, 0.0)
+    match.first = 5
+    return match.start_frame()
+
+
+def started() -> bytes:
+    (frame,) = wire.frames(start())
+    reply = matching.started(frame, TOKEN)
+    assert reply is not None
+    return reply
+
+
+def table() -> bytes:
+    own = Table()
+    own.put(1, b"entry")
+    own.put(2, b"gone")
+    own.remove(2)
+    ((_, body),) = own.frames_after(0)
+    return pack_frame(Kind.TABLE, NODE, TOKEN, 0, body)
+
+
+VECTORS = {
+    "DATA": pack_frame(Kind.DATA, PUBLISHER, 5, SENT, STRUCT, codec=1),
+    "FRAGMENT": fragment(),
+    "BATCH": wire.pack_batch(PUBLISHER, 8, SENT, 0, [b"ab", b"cd"]),
+    "BATCH sized": wire.pack_batch(PUBLISHER, 8, SENT, 0, [b"ab", b"", b"c"]),
+    "PROBE": probe(),
+    "ANSWER": answer(),
+    "START": start(),
+    "STARTED": started(),
+    "POLL": pack_frame(Kind.POLL, PUBLISHER, 12, 65_536, POLL_BODY.pack(65_536, 7)),
+    "REPORT": pack_frame(Kind.REPORT, PUBLISHER, SUBSCRIBER, 65_536, pack_report(7, 212_992, [(9, 11)])),
+    "MISSING": pack_frame(Kind.MISSING, PUBLISHER, 7, SUBSCRIBER, pack_missing(3, b"\x05\x01")),
+    "HELLO": pack_frame(Kind.HELLO, NODE, 0, 0, GREETING_BODY.pack(DOMAIN, COOKIE)),
+    "WELCOME": pack_frame(Kind.WELCOME, NODE, COOKIE, 0, GREETING_BODY.pack(DOMAIN, TOKEN)),
+    "CONFIRM": pack_frame(Kind.CONFIRM, NODE, TOKEN, 0, GREETING_BODY.pack(DOMAIN, COOKIE)),
+    "TABLE": table(),
+    "ALIVE": pack_frame(Kind.ALIVE, NODE, TOKEN, 0, ALIVE_BODY.pack(3, 9, ASK)),
+    "BYE": pack_frame(Kind.BYE, NODE, TOKEN, 0),
+    "PEERS": pack_frame(Kind.PEERS, NODE, TOKEN, 0, pack_addresses([("10.0.0.7", 17_770), ("", 17_771)])),
+    "entry node": pack_entry(NodeEntry("cam", "pi", 77, "1", "lab")),
+    "entry publisher": pack_entry(PublisherEntry("imu", "raw", reliable=True)),
+    "entry subscriber": pack_entry(SubscriberEntry("*/imu", "any", 4_000)),
+}
+
+
+def vectors_of_document() -> dict[str, bytes]:
+    blocks = re.findall(r"^```vector ([^\n]+)\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), re.M | re.S)
+    return {name: bytes.fromhex(re.sub(r"  .*$", "", text, flags=re.M)) for name, text in blocks}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_vectors_of_the_document_are_what_the_code_makes(name: str) -> None:
+    assert vectors_of_document().get(name, b"").hex(" ") == VECTORS[name].hex(" ")
+
+
+def test_the_document_has_no_vector_that_is_not_tested() -> None:
+    assert vectors_of_document().keys() == VECTORS.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in VECTORS if not name.startswith("entry")])
+def test_the_vectors_are_read(name: str) -> None:
+    (frame,) = wire.frames(VECTORS[name])
+    assert frame.kind == Kind[name.partition(" ")[0]]
+
+
+def test_the_document_lists_every_kind() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    listed = {name: int(number) for number, name in re.findall(r"^\| (\d+) \| `([A-Z]+)` \|", text, re.M)}
+    assert listed == {kind.name: kind.value for kind in Kind}
