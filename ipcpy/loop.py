@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _IMMEDIATE = ("EpollSelector", "KqueueSelector")  # a change from another thread takes effect while select waits
 NEVER = float("inf")
+SUSPEND = 0.2  # seconds
 
 
 class Loop:
@@ -74,7 +75,8 @@ class Loop:
     def _run(self) -> None:
         while not self._stopping:
             for key, _ in self._selector.select(self._timeout()):
-                self._do(key.data)
+                if not self._do(key.data):
+                    self._suspend(key.fileobj, key.data)
             for _ in range(len(self._calls)):
                 function, arguments = self._calls.popleft()
                 self._do(function, *arguments)
@@ -83,11 +85,22 @@ class Loop:
                 self._do(heapq.heappop(self._timers)[2])
 
     @staticmethod
-    def _do(function: Callable[..., object], *arguments: Any) -> None:
+    def _do(function: Callable[..., object], *arguments: Any) -> bool:
         try:
             function(*arguments)
         except Exception:  # a defect in one place must not silence all the others
             log.exception("in the I/O thread")
+            return False
+        return True
+
+    def _suspend(self, file: Any, ready: Callable[[], object]) -> None:
+        """Watch a file no more for a while: what could not be read is still there, and would be found again at once."""
+        self.unwatch(file)
+        self.call_at(time.monotonic() + SUSPEND, lambda: self._resume(file, ready))
+
+    def _resume(self, file: Any, ready: Callable[[], object]) -> None:
+        with contextlib.suppress(ValueError, OSError):  # it was closed
+            self.watch(file, ready)
 
     def _timeout(self) -> float | None:
         if self._calls:

@@ -39,6 +39,18 @@ def test_a_defect_stops_nothing(loop, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_a_file_whose_reader_is_defect_does_not_spin(loop, caplog):
+    left, right = socket.socketpair()
+    with left, right:
+        loop.watch(left, lambda: 1 / 0)
+        right.send(b"x")
+        done = threading.Event()
+        threading.Timer(0.3, done.set).start()
+        assert done.wait(5)
+        assert 1 <= caplog.text.count("ZeroDivisionError: ") <= 4
+        loop.unwatch(left)
+
+
 def test_files_are_watched_until_they_are_not(loop):
     left, right = socket.socketpair()
     seen = threading.Event()
