@@ -75,6 +75,21 @@ class EndpointInfo:
     node: NodeInfo
     mismatch: tuple[str, ...] = ()
 
+    @property
+    def host(self) -> str:
+        """The name of the host it is on."""
+        return self.node.host
+
+    @property
+    def pid(self) -> int:
+        """The id of its process there."""
+        return self.node.pid
+
+    @property
+    def address(self) -> str | None:
+        """``ip:port`` of its node's link, as seen from here; None in this process."""
+        return self.node.address
+
 
 @dataclass(frozen=True, slots=True)
 class TopicInfo:
