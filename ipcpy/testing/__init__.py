@@ -1,0 +1,19 @@
+"""For tests of programs that use ipcpy: nodes on a bad network within one process. See docs/reliability.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .network import MemoryNetwork as MemoryNetwork
+
+__all__ = ["MemoryNetwork"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what is public when it is first used: pytest imports this package in every project."""
+    if name != "MemoryNetwork":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .network import MemoryNetwork
+
+    return MemoryNetwork

@@ -1,0 +1,39 @@
+"""pytest fixtures: a network and a node of its own for each test. Installed with ipcpy; nothing of ipcpy is imported
+before a test asks for one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ..node import Node
+    from .network import MemoryNetwork
+
+
+@pytest.fixture
+def ipcpy_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryNetwork]:
+    """A MemoryNetwork in fair weather: ``ipcpy_network.loss = 0.1`` makes it worse.
+
+    IPCPY_DOMAIN and IPCPY_INTERFACES are set, so that processes that the test starts are on it too.
+    """
+    from .network import MemoryNetwork
+
+    with MemoryNetwork() as network:
+        monkeypatch.setenv("IPCPY_DOMAIN", network.domain)
+        monkeypatch.setenv("IPCPY_INTERFACES", "127.0.0.1")
+        monkeypatch.delenv("IPCPY_PEERS", raising=False)
+        yield network
+
+
+@pytest.fixture
+def ipcpy_node(ipcpy_network: MemoryNetwork) -> Iterator[Node]:
+    """The node that publishers and subscribers without ``node=`` use in this test, on ``ipcpy_network``."""
+    from ..node import share
+
+    node = ipcpy_network.node("test")
+    before = share(node)
+    yield node
+    share(before)

@@ -1,0 +1,93 @@
+"""The sockets of a node on a bad network: what they send passes through a Weather."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from ..transport.sockets import Sockets
+from ..transport.udp import Address, DataSocket, FanoutSocket, LinkSocket, RouteSocket
+from .weather import Weather
+
+
+def sockets_in(weather: Weather) -> Sockets:
+    """Give the kinds of sockets that send through a weather; they say nothing by mDNS."""
+    return Sockets(
+        partial(WeatherDataSocket, weather),
+        partial(WeatherRouteSocket, weather),
+        partial(WeatherFanoutSocket, weather),
+        partial(WeatherLinkSocket, weather),
+        mdns=False,
+    )
+
+
+class WeatherDataSocket(DataSocket):
+    """A subscriber's: its answers."""
+
+    def __init__(self, weather: Weather, host: str) -> None:
+        super().__init__(host)
+        self._weather = weather
+
+    def sendto(self, data: bytes, address: Address) -> None:
+        """Send an answer."""
+        send = super().sendto
+        self._weather.pass_on(lambda data: send(data, address), data)
+
+
+class WeatherRouteSocket(RouteSocket):
+    """A publisher's to one subscriber."""
+
+    def __init__(self, weather: Weather, address: Address, datagram: int) -> None:
+        super().__init__(address, datagram)
+        self.lossy = True
+        plain = self.send
+
+        def send(data: bytes) -> int:
+            weather.pass_on(plain, bytes(data))
+            return len(data)
+
+        self.send = send  # type: ignore[assignment]
+
+    def send_many(self, datagrams: Sequence[Sequence[bytes | memoryview]], segment: int) -> None:
+        """Send datagrams, one by one: each has a fate of its own."""
+        for datagram in datagrams:
+            self.send(b"".join(datagram))
+
+
+class WeatherFanoutSocket(FanoutSocket):
+    """A publisher's to a group: a multicast that is lost is lost for all."""
+
+    def __init__(self, weather: Weather, group: Address, interface: int, address: str) -> None:
+        super().__init__(group, interface, address)
+        self._weather = weather
+
+    def send(self, data: bytes) -> None:
+        """Send to the group."""
+        self._weather.pass_on(super().send, data)
+
+    def try_send(self, data: bytes, address: Address | None = None) -> None:
+        """Send to the group or to one address."""
+        send = super().try_send
+        with contextlib.suppress(OSError):
+            self._weather.pass_on(lambda data: send(data, address), data)
+
+
+class WeatherLinkSocket(LinkSocket):
+    """A node's, to others."""
+
+    def __init__(self, weather: Weather, host: str, ports: Iterable[int]) -> None:
+        super().__init__(host, ports)
+        self._weather = weather
+
+    def sendto(self, data: bytes, address: Address) -> bool:
+        """Send by unicast."""
+        send = super().sendto
+        self._weather.pass_on(lambda data: send(data, address), data)
+        return True
+
+    def multicast(self, data: bytes, interface: int, address: str) -> bool:
+        """Greet by multicast."""
+        send = super().multicast
+        self._weather.pass_on(lambda data: send(data, interface, address), data)
+        return True
