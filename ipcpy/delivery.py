@@ -12,23 +12,26 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from .fanout import LOCAL_FROM, Fanout, Group, random_group
+from .fanout import Fanout, Group
+from .fanouts import Fanouts
 from .graph import EndpointInfo
 from .loop import NEVER, Alarm
 from .node import Node
+from .protocol.heartbeat import Heartbeat
 from .protocol.history import History, Kept
 from .protocol.matching import Match
 from .protocol.reliable import Reliable
 from .protocol.reports import unpack_missing, unpack_report
 from .protocol.wire import MAX_BODY, Frame, Kind, Malformed, frames
 from .route import Route
-from .stats import PublisherStats
+from .stats import PastRoutes, PublisherStats
 from .transport.udp import Address, FanoutSocket
 
 HISTORY = 10_000  # messages that a reliable publisher keeps to fill gaps
 HISTORY_BYTES = 64 << 20
 WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
-HEARTBEATS = (0.1, 0.5, 2.0)  # seconds from the last message of a best-effort publisher to its polls
+LINGER = 0.05  # seconds that close waits at most until all have acknowledged the last message
+LINGER_PAUSE = 0.005  # between polls meanwhile
 
 Send = Callable[[bytes], object]
 
@@ -47,6 +50,7 @@ class Delivery:
         sends: how a small frame reaches all, and who stands behind each.
         routes: the subscribers that topic data is sent to.
         whole: bytes that a body may have to be sent as one frame to each.
+        beating: whether heartbeats follow the last message; the publisher starts them.
     """
 
     def __init__(
@@ -68,23 +72,19 @@ class Delivery:
         self.sends: tuple[tuple[Send, Route | Fanout], ...] = ()
         self.routes: tuple[Route, ...] = ()
         self.whole = MAX_BODY
+        self.beating = False
         self.closed = False
         self._node = node
         self._number = number
         self._codec = codec
         self._keep = keep
         self._block = block if reliable else 0.0
-        self._multicast = multicast
-        self._on_group = on_group
         kept = max(keep, HISTORY if reliable else 0)
         self.reliable = Reliable(History(kept, HISTORY_BYTES)) if kept else None
         self._all: dict[int, Route] = {}
-        self._fanouts: dict[int, Fanout] = {}
-        self._group: Group | None = None
-        self.beating = False  # whether polls follow the last message; a best-effort publisher starts them
-        self._beat = 0
-        self._beat_at = NEVER
-        self._beat_seq = 0
+        self._fanouts = Fanouts(node, number, multicast, on_group, self._on_fanout)
+        self._past = PastRoutes()
+        self._heart = Heartbeat()
         self._alarm = Alarm(node.loop, self._on_alarm)
 
     # -- for the publisher's thread, which holds the lock ------------------------------------------------------------
@@ -95,26 +95,26 @@ class Delivery:
 
     def stats(self) -> PublisherStats:
         """Give the counts."""
-        stats = {route.info.id: route.stats(self.seq) for route in self._all.values() if route.match.first}
-        each = list(stats.values())
-        return PublisherStats(
-            sum(route.handed for route in each),
-            sum(route.retransmitted for route in each),
-            sum(route.refused for route in each),
-            sum(route.given_up for route in each),
-            published=self.seq,
-            bytes=self.bytes,
-            subscribers=stats,
-        )
+        if self.reliable is not None:
+            self.reliable.settle()
+        living = {route.info.id: route.stats(self.seq) for route in self._all.values() if route.matched}
+        return self._past.sum(living, self.seq, self.bytes)
 
-    def send(self, frame: bytes) -> int:
-        """Send a frame to all; give the number of subscribers it was handed to."""
+    def _keep_counts(self, route: Route) -> None:
+        """A subscriber left: its counts stay."""
+        if self.reliable is not None:
+            self.reliable.settle()
+        if route.matched:
+            self._past.add(route.info.id, route.stats(self.seq))
+
+    def send(self, frame: bytes, messages: int = 1) -> int:
+        """Send a frame of one or more messages to all; give the number of subscribers it was handed to."""
         handed = len(self.routes)
         for send, target in self.sends:
             try:
                 send(frame)
             except OSError:
-                handed -= target.send_again(frame)
+                handed -= target.send_again(frame, messages)
         return handed
 
     def keep(self, messages: Iterable[Kept]) -> None:
@@ -138,6 +138,8 @@ class Delivery:
             route.owe(message, self._number, self._codec, now, drop=self.reliable is None)
             self._pump(route, now)
             route.sender.keep_copies()
+        if not self.beating:
+            self.start_beating()
         self._alarm.by(self._next_timer())
         return len(self.routes)
 
@@ -158,34 +160,43 @@ class Delivery:
     def _behind(self, size: int, now: float) -> set[int]:
         if self.reliable is None:
             return {r.match.subscriber for r in self.routes if r.sender.busy and not r.sender.stalled(now)}
-        full = {r.match.subscriber for r in self.routes if r.sender.full and not r.sender.stalled(now)}
-        return full | set(self.reliable.holding(size, now))
+        full = {r.match.subscriber for r in self.routes if r.full(now, large=size > self.whole)}
+        stalled = {n for n in full if self.reliable.followers[n].stalled(now)}
+        return full - stalled | set(self.reliable.holding(size, now))
 
     def start_beating(self) -> None:
-        """Poll some time after the last message, so that the end of a burst is not lost unnoticed."""
+        """Poll some time after the last message of a best-effort publisher; a reliable one does so anyway."""
         self.beating = True
-        self._beat, self._beat_seq = 0, self.seq
-        self._beat_at = NEVER if self.reliable is not None else time.monotonic() + HEARTBEATS[0]
-        self._alarm.by(self._beat_at)
+        if self.reliable is None:
+            self._heart.start(self.seq, time.monotonic())
+            self._alarm.by(self._heart.at)
 
-    def close(self) -> None:
-        """Say what the last number was, and let go of everything."""
+    def close(self, *, linger: float = LINGER) -> None:
+        """Say what the last number was, until all have heard it or for some seconds; then let go of everything."""
         self.closed = True
-        for route in self.routes:
-            self._poll(route)
-        addresses = {route.address for route in self._all.values()}
-        fanouts, self._fanouts = list(self._fanouts.values()), {}
+        self.changed.notify_all()
+        now = time.monotonic()
+        deadline = min(now + linger, self._node.close_by) if not self._node.loop.in_thread() else now
+        while behind := [route for route in self.routes if route.acknowledged < self.seq]:
+            for route in behind:
+                self._poll(route)
+            now = time.monotonic()
+            if now >= deadline:
+                break
+            self.changed.wait(min(LINGER_PAUSE, deadline - now))
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for route in self._all.values():
+            self._keep_counts(route)
+            self._node.loop.call(self._node.release_route, route.address, self._number)
         self._all.clear()
         self._rebuild()
-        for fanout in fanouts:
-            self._drop_socket(fanout.socket)
-        for address in addresses:
-            self._node.loop.call(self._node.release_route, address, self._number)
+        self._fanouts.close()
 
     def abandon(self) -> None:
         """Let go without a word, in a forked child."""
-        for fanout in self._fanouts.values():
-            fanout.socket.close()
+        self._fanouts.abandon()
 
     # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
 
@@ -202,14 +213,16 @@ class Delivery:
             except OSError:
                 return  # no way there now; the node finds another when the network changes
             match = Match(self._number, number, int.from_bytes(os.urandom(8), "little"), time.monotonic())
-            since = self.seq if known is None else known.since
-            self._all[number] = Route(info, address, socket, match, since)
+            route = self._all[number] = Route(info, address, socket, match, self.seq if known is None else known.since)
+            if known is not None:
+                route.succeed(known, self.seq)
         self._on_alarm()
 
     def subscriber_lost(self, number: int) -> None:
         """A subscriber is gone."""
         with self.lock:
             if number in self._all:
+                self._keep_counts(self._all[number])
                 self._drop(number)
                 if self.reliable is not None:
                     self.reliable.leave(number)
@@ -260,17 +273,18 @@ class Delivery:
 
     def _begin(self, number: int, route: Route, now: float) -> None:
         """The subscriber answered: say from which number on, send what it is to get first, then the live ones."""
-        route.open()
+        first, follower = self.seq + 1, None
         if self.reliable is not None:
-            first = self.seq + 1 - self._keep
+            first -= self._keep
             if self._block:
                 first = min(first, route.since + 1)  # what was published while it was being matched
-            route.match.first = self.reliable.join(number, max(first, 1), route.sender.window, now)
-        else:
-            route.match.first = self.seq + 1
+            first = self.reliable.join(number, first, route.window, now)
+            follower = self.reliable.followers[number]
+        route.open(first, self.seq, follower)
         route.send(route.match.start_frame())
         for message in self.reliable.begin(number, now) if self.reliable is not None else ():
             self._send_again(route, message, now)
+            route.lost_some()
         self._pump(route, now)
         self._rebuild()
 
@@ -279,6 +293,7 @@ class Delivery:
         route.reported(report, frame.sent_ns, now)
         for message in self.reliable.reported(number, report, now) if self.reliable is not None else ():
             self._send_again(route, message, now)
+            route.lost_some()
         self._pump(route, now)
 
     def _missing(self, number: int, route: Route, frame: Frame, now: float) -> None:
@@ -286,6 +301,7 @@ class Delivery:
             message = self.reliable.kept(number, frame.seq)
             if message is not None and message.parts:
                 route.owe(message, self._number, self._codec, now, drop=False, sent=True)
+        route.lost_some()
         route.sender.missing(frame.seq, *unpack_missing(frame.body))
         self._pump(route, now)
 
@@ -298,7 +314,7 @@ class Delivery:
 
     def _rebuild(self) -> None:
         routes = [route for route in self._all.values() if route.match.open]
-        fanouts = [fanout for fanout in self._fanouts.values() if fanout.members]
+        fanouts = [fanout for fanout in self._fanouts if fanout.members]
         by_multicast = {number for fanout in fanouts for number in fanout.members}
         unicast = [route for route in routes if route.match.subscriber not in by_multicast]
         self.whole = min((route.whole for route in routes), default=MAX_BODY)
@@ -312,61 +328,24 @@ class Delivery:
     # -- multicast, in the I/O thread --------------------------------------------------------------------------------
 
     def _choose_fanouts(self, now: float) -> None:
-        """Choose whom to reach by multicast, interface by interface."""
-        if self._multicast is False:
-            return
-        by_interface: dict[int, list[Route]] = {}
-        for route in self.routes:
-            index = self._node.interface_of(route.address[0])
-            if index is not None and route.match.confirmed:
-                by_interface.setdefault(index, []).append(route)
-        left = False
-        for index in {*by_interface, *self._fanouts}:
-            routes = by_interface.get(index, [])
-            enough = 1 if self._multicast else LOCAL_FROM
-            if len(routes) < enough or (routes[0].lossy and not self._multicast):
-                routes = []
-            if routes and index not in self._fanouts:
-                self._add_fanout(index, routes[0].address[0], now)
-            if index in self._fanouts:
-                left |= self._fanouts[index].want(routes, now)
-        if left:
+        if self._fanouts.choose(self.routes, now):
             self._rebuild()
 
-    def _add_fanout(self, index: int, address: str, now: float) -> None:
-        if self._group is None:
-            self._group = random_group()
-            self._on_group(self._group)
-        socket = self._node.fanout_socket(self._group, address, self._on_fanout)
-        if socket is not None:
-            self._fanouts[index] = Fanout(self._number, socket, now)
-
     def _on_fanout(self, socket: FanoutSocket) -> None:
-        now = time.monotonic()
         with self.lock:
-            fanout = next((each for each in self._fanouts.values() if each.socket is socket), None)
-            while fanout is not None and (received := socket.poll()) is not None:
-                with contextlib.suppress(Malformed):
-                    for frame in frames(received[0]):
-                        if frame.source == self._number and fanout.receive(frame, received[1], now):
-                            self._rebuild()
+            if self._fanouts.read(socket, time.monotonic()):
+                self._rebuild()
             due = self._next_timer()
         self._alarm.by(due)
 
     def network_changed(self) -> None:
         """The interfaces are others now: begin anew with multicast."""
         with self.lock:
-            fanouts, self._fanouts = list(self._fanouts.values()), {}
-            for fanout in fanouts:
-                self._drop_socket(fanout.socket)
+            self._fanouts.close()
             self._rebuild()
             self._choose_fanouts(time.monotonic())
             due = self._next_timer()
         self._alarm.by(due)
-
-    def _drop_socket(self, socket: FanoutSocket) -> None:
-        self._node.loop.unwatch(socket)
-        socket.close()
 
     # -- time, in the I/O thread -------------------------------------------------------------------------------------
 
@@ -382,20 +361,18 @@ class Delivery:
 
     def _next_timer(self) -> float:
         timers = [min(route.match.next_timer(), route.sender.next_timer()) for route in self._all.values()]
-        timers += [fanout.next_timer() for fanout in self._fanouts.values()]
         reliable = NEVER if self.reliable is None else self.reliable.next_timer()
-        return min([*timers, self._beat_at, reliable])
+        return min([*timers, self._fanouts.next_timer(), self._heart.at, reliable])
 
     def _on_alarm(self) -> None:
         with self.lock:
             now = time.monotonic()
             for route in list(self._all.values()):
                 self._tick(route, now)
-            for fanout in self._fanouts.values():
-                fanout.handle_timer(now)
+            self._fanouts.handle_timer(now)
             for number in () if self.reliable is None else self.reliable.handle_timer(now):
                 self._poll(self._all[number])
-            if now >= self._beat_at:
+            if now >= self._heart.at:
                 self._heartbeat(now)
             due = self._next_timer()
         self._alarm.by(due)
@@ -406,20 +383,15 @@ class Delivery:
         if datagram is not None:
             route.challenge(datagram)
         if was_open and not route.match.open:
+            route.settle(self.seq)
             self._rebuild()
         if route.sender.handle_timer(now) is not None:
             self._poll(route)
 
     def _heartbeat(self, now: float) -> None:
         """Say what the last number is. A heartbeat only ever causes questions, and ends once all have acknowledged."""
-        if self.seq != self._beat_seq:
-            self._beat, self._beat_seq = 0, self.seq
-        else:
-            behind = [route for route in self.routes if route.acknowledged < self.seq]
+        behind = [route for route in self.routes if route.acknowledged < self.seq]
+        if self._heart.handle_timer(self.seq, behind=bool(behind), now=now):
             for route in behind:
                 self._poll(route)
-            self._beat += 1
-            if not behind or self._beat == len(HEARTBEATS):
-                self.beating, self._beat_at = False, NEVER
-                return
-        self._beat_at = now + HEARTBEATS[self._beat]
+        self.beating = self._heart.beating

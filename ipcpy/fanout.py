@@ -74,13 +74,13 @@ class Fanout:
         """
         self.socket.send(frame)
 
-    def send_again(self, frame: bytes) -> int:
-        """Send a frame the system refused once more; give how many subscribers do not get it."""
+    def send_again(self, frame: bytes, messages: int = 1) -> int:
+        """Send messages the system refused once more; give how many subscribers do not get them."""
         try:
             self.socket.send(frame)
         except OSError:
             for route in self.members.values():
-                route.refused += 1
+                route.refused += messages
             return len(self.members)
         return 0
 

@@ -40,7 +40,7 @@ from .protocol.wire import (
     unpack_fragment,
 )
 from .stats import FlowStats
-from .transport.udp import Address, DataSocket
+from .transport.udp import LOOPBACK, Address, DataSocket, GroupSocket
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ BEHIND = (
     500_000  # ns that a message may be later than the fastest of its publisher before the socket is emptied at once
 )
 LINGER = 1.0  # seconds that a publisher that went is remembered: its last messages travel another way than its goodbye
+EXPLAINS = 3.0  # seconds: longer than it takes until the end of a burst is asked for
 MAX_EARLY = 64  # challenges of publishers not known yet
 MAX_PAST = 64  # publishers that went whose counts are kept
 
@@ -69,6 +70,7 @@ class Flow:
         "decode",
         "id",
         "is_its_address",
+        "kernel_drops",
         "info",
         "matched",
         "multicast",
@@ -94,6 +96,7 @@ class Flow:
         self.receiver: Receiver[Any] = Receiver(reliable=info.reliable or info.keep > 0)
         self.bytes = 0
         self.bad = 0  # bodies that could not be decoded
+        self.kernel_drops = 0  # of our sockets, when it was new
         self.base = 1 << 62  # ns: receive time less send time of the fastest message
         self.poll: tuple[int, int] = (0, 0)  # last position and lowest number it polled with
         self.codec_number = 0
@@ -140,7 +143,7 @@ class Inbound:
         self, number: int, socket: DataSocket, inbox: Inbox, codec: Any, on_matched: Callable[[], None]
     ) -> None:
         self.flows: dict[int, Flow] = {}
-        self.past: dict[str, FlowStats] = {}
+        self.sockets: list[DataSocket | GroupSocket] = [socket]
         self.dropped: Counter[str] = Counter()
         self.behind = False
         self.timer = NEVER
@@ -150,7 +153,11 @@ class Inbound:
         self._codec = codec
         self._on_matched = on_matched
         self._window = socket.capacity
-        self._kernel_drops = 0
+        self._kernel_drops = 0  # when a gap showed last
+        self._unexplained = 0  # of these, such as no missing message was laid to yet
+        self._explains_until = 0.0
+        self._gone: dict[int, Flow] = {}  # publishers that went, for their counts, and in case they return
+        self._others = FlowStats()  # the sums of those that are not even listed there
         self._logged: set[str] = set()
         self._secret = os.urandom(16)
         self._early: dict[int, tuple[Frame, Address]] = {}
@@ -160,8 +167,11 @@ class Inbound:
     def add(self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool]) -> Flow:
         """Get to know a publisher."""
         flow = self.flows.get(number)
+        if flow is None and number in self._gone:
+            flow = self.flows[number] = self._gone.pop(number)
         if flow is None:
             flow = self.flows[number] = Flow(number, info, is_its_address, self._codec)
+            flow.kernel_drops = self._drops()
             if flow.mismatch:
                 reasons = "; ".join(flow.mismatch)
                 log.warning("%s: the types of publisher %s differ: %s", info.topic, info.node.name, reasons)
@@ -182,13 +192,23 @@ class Inbound:
         self.timer = min(self.timer, now + LINGER)
         return True
 
-    def _forget(self, flow: Flow) -> None:
-        """Forget a publisher, but not its counts."""
+    def _forget(self, flow: Flow, now: float) -> None:
+        """Forget a publisher, but not its counts, nor which number was its last: it may only have been out of reach."""
+        for item in flow.receiver.finish(now):
+            self._put(*item)
         del self.flows[flow.number]
+        flow.address = flow.multicast = None
         if flow.receiver.first:
-            self.past[flow.info.id] = flow.stats(self._inbox.dropped.pop(flow.info.id, 0))
-            while len(self.past) > MAX_PAST:
-                self.past.pop(next(iter(self.past)))
+            self._gone[flow.number] = flow
+        while len(self._gone) > MAX_PAST:
+            oldest = self._gone.pop(next(iter(self._gone)))
+            self._others += oldest.stats(self._inbox.dropped.pop(oldest.id, 0))
+
+    def stats(self) -> tuple[FlowStats, dict[str, FlowStats]]:
+        """Give the sums, and the counts of each publisher."""
+        flows = [*self._gone.values(), *self.flows.values()]
+        each = {flow.id: flow.stats(self._inbox.dropped[flow.id]) for flow in flows}
+        return sum(each.values(), self._others), each
 
     # -- datagrams ---------------------------------------------------------------------------------------------------
 
@@ -299,7 +319,7 @@ class Inbound:
                 receiver.next = seq + 1
                 self._put(flow, seq, frame.sent_ns, received_ns, body)
                 continue
-            cause = self._cause() if seq > receiver.next else ""
+            cause = self._cause(flow, (seq - receiver.next) // len(bodies), now) if seq > receiver.next else ""
             for item in receiver.accept(seq, (flow, seq, frame.sent_ns, received_ns, body), now, cause, size=len(body)):
                 self._put(*item)
         self._arm(receiver)
@@ -325,15 +345,34 @@ class Inbound:
         partial = flow.receiver.accept_fragment(unpack_fragment(frame), now)
         if partial is not None:
             item = (flow, frame.seq, frame.sent_ns, time.time_ns(), partial.buffer)
-            for each in flow.receiver.accept(frame.seq, item, now, self._cause(), size=len(partial.buffer)):
+            gap = frame.seq - flow.receiver.next
+            cause = self._cause(flow, gap, now) if gap > 0 else ""
+            for each in flow.receiver.accept(frame.seq, item, now, cause, size=len(partial.buffer)):
                 self._put(*each)
         self._arm(flow.receiver)
 
-    def _cause(self) -> str:
-        """Tell what a gap that shows now is to be laid to: the buffer of our own socket, or what is before it."""
-        drops = self._socket.drops()
-        more, self._kernel_drops = drops - self._kernel_drops, drops
-        return "kernel" if more else "network"
+    def _drops(self) -> int:
+        return sum(socket.drops() for socket in self.sockets)
+
+    def _cause(self, flow: Flow, gap: int, now: float) -> str:
+        """Tell what a gap that shows now is to be laid to: the buffers of our own sockets, or what is before them.
+
+        The kernel only counts what it dropped, so on a network each drop explains one missing datagram, for a while.
+
+        Args:
+            gap: how many datagrams are missing.
+        """
+        drops = self._drops()
+        if flow.address is not None and flow.address[0] == LOOPBACK:
+            return "kernel" if drops > flow.kernel_drops else "network"
+        if drops > self._kernel_drops:
+            self._unexplained += drops - self._kernel_drops
+            self._kernel_drops, self._explains_until = drops, now + EXPLAINS
+        if now > self._explains_until or self._unexplained <= 0:
+            self._unexplained = 0
+            return "network"
+        self._unexplained -= gap
+        return "kernel"
 
     # -- what publishers ask -----------------------------------------------------------------------------------------
 
@@ -373,7 +412,9 @@ class Inbound:
             self.dropped["malformed"] += 1
             return
         flow.poll = POLL_BODY.unpack(frame.body)
-        for item in flow.receiver.polled(frame.seq, flow.poll[1], now, self._cause()):
+        gap = frame.seq + 1 - flow.receiver.next
+        cause = self._cause(flow, gap, now) if gap > 0 else ""
+        for item in flow.receiver.polled(frame.seq, flow.poll[1], now, cause):
             self._put(*item)
         self._report(flow)
         self._arm(flow.receiver)
@@ -404,6 +445,6 @@ class Inbound:
                 if ask:
                     self._report(flow)
             if now >= flow.left + LINGER:
-                self._forget(flow)
+                self._forget(flow, now)
         timers = (min(flow.receiver.next_timer(), flow.left + LINGER) for flow in self.flows.values())
         self.timer = min(timers, default=NEVER)

@@ -1,4 +1,4 @@
-"""What ipcpy says about itself, on demand. Knows the logger ``ipcpy`` only; without ``IPCPY_LOG`` it touches nothing."""
+"""What ipcpy says about itself, on demand. Knows the logger ``ipcpy``; without ``IPCPY_LOG`` it touches nothing."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 from zlib import crc32
 
 from .codec import MsgPack
-from .delivery import Delivery
+from .delivery import LINGER, Delivery
 from .errors import ArgumentError, ClosedError, RecvTimeout
 from .fanout import Group
 from .graph import EndpointInfo
@@ -220,7 +220,7 @@ class Publisher:
         delivery.bytes += len(frame)
         if not delivery.beating:
             delivery.start_beating()
-        return delivery.send(frame)
+        return delivery.send(frame, len(bodies))
 
     def _publish_kept(self, bodies: Sequence[bytes]) -> int:
         """Publish messages that may be asked for again: one frame each."""
@@ -287,12 +287,19 @@ class Publisher:
         return matched
 
     def close(self) -> None:
-        """Withdraw the topic; idempotent. What was handed over before goes out; nothing is waited for."""
+        """Withdraw the topic; idempotent.
+
+        What was handed over before goes out: it waits until all subscribers have confirmed the last message, for at
+        most 50 ms.
+        """
+        self._close(LINGER)
+
+    def _close(self, linger: float) -> None:
         if self._closed:
             return
         self._closed = True
         with self._lock:
-            self._delivery.close()
+            self._delivery.close(linger=linger)
         self._node.withdraw(self.number)
 
     def __enter__(self) -> Publisher:
@@ -305,7 +312,7 @@ class Publisher:
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
-            self.close()
+            self._close(0.0)  # answers no longer reach what is being collected
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{self._delivery.confirmed()} subscribers"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .inbound import Inbound
 from .loop import NEVER, Alarm, Loop
 from .message import Message
-from .transport.udp import Address, DataSocket, GroupSocket
+from .transport.udp import CAN_WAIT, MAX_DATAGRAM, Address, DataSocket, GroupSocket
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
@@ -42,7 +42,7 @@ class Reader:
     ) -> None:
         self._loop = loop
         self._socket = socket
-        self._receive = socket.receive
+        self._recvfrom = socket.recvfrom
         self._inbound = inbound
         self._lock = lock
         self._messages = messages
@@ -67,31 +67,37 @@ class Reader:
         Args:
             timeout: seconds; None waits for ever, 0 only looks.
         """
-        if not self._reading.acquire(timeout=-1 if timeout is None else timeout):
+        reading = self._reading
+        if not reading.acquire(False) and not reading.acquire(True, -1 if timeout is None else timeout):
             return
         try:
             if self._messages or self._closed:
                 return
             if not self._leased:
                 self._take_lease()
-            if self._groups or timeout == 0:
+            if self._groups or timeout == 0 or not CAN_WAIT:
                 if timeout == 0 or self._poll(timeout):
                     self._drain()
                 return
+            if timeout != self._socket.timeout:
+                self._socket.set_timeout(timeout)
             try:
-                data, address = self._receive(timeout)
+                data, address = self._recvfrom(MAX_DATAGRAM)
             except BlockingIOError:
                 return
             self._reads += 1
-            inbound = self._inbound
-            with self._lock:
+            inbound, lock = self._inbound, self._lock
+            lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
+            try:
                 inbound.take(data, address)
+            finally:
+                lock.release()
             if inbound.behind:
                 self._drain()
             elif inbound.timer != NEVER:
                 self._timer_alarm.by(inbound.timer)
         finally:
-            self._reading.release()
+            reading.release()
 
     def drain_now(self) -> None:
         """Read what is there, unless somebody else is reading."""
@@ -198,6 +204,7 @@ class Reader:
             return  # everything goes on by unicast
         socket.join(interfaces)
         self._groups[group] = socket
+        self._inbound.sockets.append(socket)
         if not self._leased:
             self._loop.watch(socket, self._ready)
         self._attach_group(socket)
@@ -208,6 +215,7 @@ class Reader:
         socket = self._groups.pop(group, None)
         if socket is not None:
             self._loop.unwatch(socket)
+            self._inbound.sockets.remove(socket)
             self._detach_group(socket)
             self._socket.wake()
             with self._reading:
@@ -305,6 +313,7 @@ class Reader:
     def abandon(self) -> None:
         """Close the sockets without a word."""
         self._closed = True
+        self._reading = threading.Lock()  # in a forked child the old one may be held by a thread that is not there
         for each in self._sockets():
             each.close()
 

@@ -11,6 +11,7 @@ from .graph import EndpointInfo
 from .protocol.fragments import Outgoing
 from .protocol.history import Kept
 from .protocol.matching import Match
+from .protocol.reliable import Follower
 from .protocol.reports import POLL_BODY, Report
 from .protocol.sender import Sender
 from .protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Kind, Place, pack_frame
@@ -34,10 +35,13 @@ class Route:
         self.socket = socket
         self.match = match
         self.since = since
-        self.sender = Sender(0, lossy=address[0] != LOOPBACK)
+        self.sender = Sender(0, lossy=socket.lossy)
         self.refused = 0
         self.retransmitted = 0
         self.acknowledged = 0  # every message up to this number is there, or given up
+        self._counted = 0  # the number from which on messages are counted as handed; 0 while none is sent
+        self._follower: Follower | None = None
+        self._past = RouteStats()  # of earlier matches
 
     @property
     def whole(self) -> int:
@@ -45,16 +49,64 @@ class Route:
         return self.socket.datagram - OVERHEAD
 
     @property
+    def local(self) -> bool:
+        """Whether it is on this host."""
+        return self.address[0] == LOOPBACK
+
+    @property
     def lossy(self) -> bool:
-        """Whether datagrams may get lost on the way, as on any network."""
+        """Whether datagrams may get lost on the way, as on any network, or on loopback once one was."""
         return self.sender.lossy
 
-    def open(self) -> None:
-        """Begin to send: the answer has come."""
+    def lost_some(self) -> None:
+        """Learn that something was lost: on loopback too when several publishers fill one socket."""
+        self.sender.lossy = True
+
+    def full(self, now: float, *, large: bool) -> bool:
+        """Tell whether one more message, small or large, would be too much for a subscriber that answers."""
+        busy = self.sender.full or (large and self.sender.backlog >= MAX_BACKLOG)
+        return busy and not self.sender.stalled(now)
+
+    def open(self, first: int, last: int, follower: Follower | None) -> None:
+        """Begin to send from a number on: the answer has come, perhaps not for the first time.
+
+        Args:
+            last: the number of the last message published.
+            follower: what it has of a reliable topic.
+        """
+        again = self.matched
+        self.settle(last)
+        self.match.first = first
+        self.acknowledged = first - 1
+        self._counted = last + 1 if again else first
+        self._follower = follower
         self.sender = Sender(int(self.match.window * WINDOW_SHARE), lossy=self.lossy)
 
+    @property
+    def window(self) -> int:
+        """Bytes on their way that its socket can hold, by its answer."""
+        return Sender(int(self.match.window * WINDOW_SHARE), lossy=self.lossy).window
+
+    @property
+    def matched(self) -> bool:
+        """Whether it was ever sent topic data."""
+        return self.match.first > 0
+
+    def settle(self, last: int) -> None:
+        """Close the books: for now it is sent no more, the last message published being ``last``."""
+        self._past = self.stats(last)
+        self._counted = self.refused = self.retransmitted = 0
+        self._follower = None
+        self.sender = Sender(0, lossy=self.lossy)
+
+    def succeed(self, other: Route, last: int) -> None:
+        """Go on with the books of a route to the same subscriber at another address."""
+        other.settle(last)
+        self.match.first = other.match.first
+        self._past = other.stats(last)
+
     def send(self, frame: bytes) -> bool:
-        """Send a frame; False, and counted, if the system would not take it."""
+        """Send a frame; False if the system would not take it."""
         for _ in range(2):  # the first call may only report that an earlier datagram was refused
             try:
                 self.socket.send(frame)
@@ -63,12 +115,14 @@ class Route:
                 continue
             except OSError:
                 break
-        self.refused += 1
         return False
 
-    def send_again(self, frame: bytes) -> int:
-        """Send a frame the system refused; give how many subscribers do not get it, 0 or 1."""
-        return not self.send(frame)
+    def send_again(self, frame: bytes, messages: int = 1) -> int:
+        """Send messages the system refused once more; give how many subscribers do not get them, 0 or 1."""
+        if self.send(frame):
+            return 0
+        self.refused += messages
+        return 1
 
     def challenge(self, datagram: bytes) -> None:
         """Send a challenge; one that the system refuses is sent again in time."""
@@ -98,10 +152,8 @@ class Route:
         """Send what credit allows; True if it is time to ask how it went."""
         while taken := self.sender.take():
             message, indexes = taken
-            try:
+            with contextlib.suppress(OSError):  # what the system refuses is asked for again, like what got lost
                 self.socket.send_many([message.fragment(index) for index in indexes], self.socket.datagram)
-            except OSError:
-                self.refused += 1
         return self.sender.poll(now) is not None
 
     def poll(self, source: int, last: int, low: int) -> None:
@@ -115,6 +167,8 @@ class Route:
         self.sender.reported(position, report.next, int(report.window * WINDOW_SHARE), now, report.missing)
 
     def stats(self, last: int) -> RouteStats:
-        """Give the counts."""
-        handed = max(0, last - self.match.first + 1 - self.refused) if self.match.first else 0
-        return RouteStats(handed, self.retransmitted + self.sender.retransmitted, self.refused, self.sender.given_up)
+        """Give the counts, the last message published being ``last``."""
+        handed = max(0, last - self._counted + 1 - self.refused) if self._counted else 0
+        given_up = self._follower.given_up if self._follower else self.sender.given_up
+        retransmitted = self.retransmitted + self.sender.retransmitted
+        return self._past + RouteStats(handed, retransmitted, self.refused, given_up)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 __all__ = ["FlowStats", "PublisherStats", "RouteStats", "SubscriberStats"]
 
+MAX_PAST = 64  # subscribers that left whose counts are listed
+
 
 @dataclass(frozen=True, slots=True)
 class FlowStats:
@@ -31,6 +33,17 @@ class FlowStats:
     reordered: int = 0
     lost: Mapping[str, int] = field(default_factory=dict)
 
+    def __add__(self, other: FlowStats) -> FlowStats:
+        """Add the counts of two."""
+        causes = {**self.lost, **other.lost}
+        return FlowStats(
+            self.received + other.received,
+            self.bytes + other.bytes,
+            self.duplicates + other.duplicates,
+            self.reordered + other.reordered,
+            {cause: self.lost.get(cause, 0) + other.lost.get(cause, 0) for cause in causes},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SubscriberStats(FlowStats):
@@ -40,7 +53,7 @@ class SubscriberStats(FlowStats):
         dropped: datagrams and frames that were not messages of a matched publisher, by cause: ``malformed``,
             ``unknown`` (a publisher that is not matched), ``source`` (right publisher, wrong address),
             ``version`` (another protocol version), ``schema`` (the types differ), ``unauthenticated``.
-        publishers: the same per publisher id; publishers that went are kept for a while.
+        publishers: the same per publisher id; of those that went the latest 64.
     """
 
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -51,11 +64,15 @@ class SubscriberStats(FlowStats):
 class RouteStats:
     """What one subscriber was sent.
 
+    ``handed + refused`` is what was published for it since it was matched, ``keep`` included. What became of a message
+    on its way is the subscriber's to count.
+
     Attributes:
-        handed: messages given to the operating system for it.
+        handed: messages given to the operating system for it; a large one as far as the subscriber can take it, the
+            rest follows. A multicast counts for each subscriber that is reached by it.
         retransmitted: messages or fragments sent again.
-        refused: messages the operating system would not take.
-        given_up: messages it asked for, or was still owed, when they were no longer kept.
+        refused: messages the operating system would not take. On a reliable topic they are asked for again.
+        given_up: of those handed, messages it asked for, or was still owed, when they were no longer kept.
     """
 
     handed: int = 0
@@ -63,17 +80,49 @@ class RouteStats:
     refused: int = 0
     given_up: int = 0
 
+    def __add__(self, other: RouteStats) -> RouteStats:
+        """Add the counts of two."""
+        return RouteStats(
+            self.handed + other.handed,
+            self.retransmitted + other.retransmitted,
+            self.refused + other.refused,
+            self.given_up + other.given_up,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PublisherStats(RouteStats):
-    """The sums over all subscribers, and what was published.
+    """The sums over all subscribers, those that left included, and what was published.
 
     Attributes:
         published: messages given to ``publish``.
         bytes: bytes of their bodies (0 for those published to nobody, which are not encoded).
-        subscribers: the same per subscriber id.
+        subscribers: the same per subscriber id; of those that left the latest 64.
     """
 
     published: int = 0
     bytes: int = 0
     subscribers: Mapping[str, RouteStats] = field(default_factory=dict)
+
+
+class PastRoutes:
+    """The counts of subscribers that left: by id for the latest, in one sum for those before."""
+
+    def __init__(self) -> None:
+        self._listed: dict[str, RouteStats] = {}
+        self._others = RouteStats()
+
+    def add(self, id: str, stats: RouteStats) -> None:
+        """A subscriber left."""
+        self._listed[id] = self._listed.pop(id, RouteStats()) + stats
+        while len(self._listed) > MAX_PAST:
+            self._others += self._listed.pop(next(iter(self._listed)))
+
+    def sum(self, living: Mapping[str, RouteStats], published: int, size: int) -> PublisherStats:
+        """Give the counts of a publisher, with those of the subscribers it has."""
+        each = dict(self._listed)
+        for id, stats in living.items():
+            each[id] = each.get(id, RouteStats()) + stats
+        total = sum(each.values(), self._others)
+        counts = (total.handed, total.retransmitted, total.refused, total.given_up)
+        return PublisherStats(*counts, published=published, bytes=size, subscribers=each)

@@ -15,13 +15,14 @@ from .errors import ArgumentError, ClosedError, RecvTimeout
 from .graph import EndpointInfo
 from .inbound import Inbound
 from .inbox import Inbox
+from .loop import NEVER
 from .message import Message
 from .node import Node, shared_node
 from .protocol.entries import SubscriberEntry
 from .protocol.topics import check_pattern
 from .reader import Reader
 from .stats import SubscriberStats
-from .transport.udp import Address, DataSocket
+from .transport.udp import Address
 
 __all__ = ["Subscriber"]
 
@@ -79,7 +80,7 @@ class Subscriber:
         self._matched = threading.Condition(self._lock)
         self._inbox = Inbox(self._depth)
         self._messages = self._inbox.messages
-        socket = DataSocket(self._node.bind_host)
+        socket = self._node.sockets.data(self._node.bind_host)
         self._port = socket.port
         self._inbound = Inbound(self.number, socket, self._inbox, self._codec, self._matched.notify_all)
         self._reader = Reader(self._node.loop, socket, self._inbound, self._lock, self._messages)
@@ -115,24 +116,10 @@ class Subscriber:
     def stats(self) -> SubscriberStats:
         """What arrived, and what did not and why; by publisher."""
         with self._lock:
-            flows = dict(self._inbound.past)
-            for flow in self._inbound.flows.values():
-                flows[flow.info.id] = flow.stats(self._inbox.dropped[flow.info.id])
+            total, flows = self._inbound.stats()
             dropped = dict(self._inbound.dropped)
-        lost: dict[str, int] = {}
-        for flow_stats in flows.values():
-            for cause, count in flow_stats.lost.items():
-                lost[cause] = lost.get(cause, 0) + count
-        each = list(flows.values())
-        return SubscriberStats(
-            sum(stats.received for stats in each),
-            sum(stats.bytes for stats in each),
-            sum(stats.duplicates for stats in each),
-            sum(stats.reordered for stats in each),
-            lost,
-            dropped=dropped,
-            publishers=flows,
-        )
+        counts = (total.received, total.bytes, total.duplicates, total.reordered, total.lost)
+        return SubscriberStats(*counts, dropped=dropped, publishers=flows)
 
     def recv(self, timeout: float | None = None) -> Message:
         """Give the next message.
@@ -144,29 +131,24 @@ class Subscriber:
             TimeoutError: if none came in time.
             ClosedError: (an OSError) if it is closed, also while waiting.
         """
+        deadline = NEVER if timeout is None else time.monotonic() + timeout
         messages = self._messages
-        if timeout is not None:
-            return self._recv_by(time.monotonic() + timeout, timeout)
-        while True:
-            if not messages:
-                self._reader.wait(None)
-            try:
-                return messages.popleft()
-            except IndexError:  # only control frames came, another thread was faster, or it is closed
-                self._check_open()
-                messages = self._messages
+        if not messages:
+            self._reader.wait(timeout if timeout is None or timeout > 0 else 0)
+        try:
+            return messages.popleft()
+        except IndexError:  # the time is up, only control frames came, another thread was faster, or it is closed
+            return self._recv_by(deadline, timeout)
 
-    def _recv_by(self, deadline: float, timeout: float) -> Message:
-        left = timeout
+    def _recv_by(self, deadline: float, timeout: float | None) -> Message:
         while True:
-            try:
+            self._check_open()
+            left = max(0.0, deadline - time.monotonic())
+            self._reader.wait(None if timeout is None else left)
+            with contextlib.suppress(IndexError):
                 return self._messages.popleft()
-            except IndexError:
-                self._check_open()
-            self._reader.wait(max(0.0, left))
-            if left <= 0 and not self._messages:
+            if not left:
                 raise RecvTimeout(f"no message on {self._topic!r} within {timeout} s")
-            left = deadline - time.monotonic()
 
     def latest(self) -> Message | None:
         """Give the newest message and discard the older ones; None if there is none. Never waits."""

@@ -242,6 +242,10 @@ class Receiver(Generic[Item]):
                 self._take_held(out)
         return out
 
+    def finish(self, now: float) -> list[Item]:
+        """The publisher is gone: what is missing up to the highest number known is lost; give what waited for it."""
+        return (self._pass_gone(self._seen, "network") if self.first else []) + self._release(now)
+
     # -- what the publisher is told ----------------------------------------------------------------------------------
 
     def report(self, window: int, low: int = 0) -> bytes:

@@ -70,7 +70,7 @@ class Follower:
 
     Attributes:
         next: all before this number is there, or lost and done with, as it last reported.
-        given_up: messages it asked for that were no longer kept.
+        given_up: messages it had not confirmed when they were no longer kept.
     """
 
     def __init__(self, first: int, window: int, now: float) -> None:
@@ -117,6 +117,10 @@ class Follower:
                 out.append(message)
         return out
 
+    def deny(self, low: int) -> None:
+        """Count what it has not confirmed and can no longer get, ``low`` being the lowest number kept."""
+        self._deny(self.next, low)
+
     def _deny(self, start: int, stop: int) -> None:
         start = max(start, self._denied)
         if start < stop:
@@ -146,7 +150,14 @@ class Reliable:
         self._at = NEVER
 
     def join(self, number: int, first: int, window: int, now: float) -> int:
-        """Get to know a subscriber that is to have all from a number on, if it is kept; give its first number."""
+        """Get to know a subscriber that is to have all from a number on, if it is kept; give its first number.
+
+        One that was known already is to have what it lacked then.
+        """
+        known = self.followers.get(number)
+        if known is not None:
+            known.deny(self.low())
+            first = known.next
         first = min(max(first, self.low()), self.history.next)
         self.followers[number] = Follower(first, window, now)
         if first < self.history.next:
@@ -176,6 +187,11 @@ class Reliable:
         if self._at == NEVER and self.followers:
             self._at = now + PAUSES[0]
 
+    def settle(self) -> None:
+        """Bring ``given_up`` of all up to date."""
+        for follower in self.followers.values():
+            follower.deny(self.low())
+
     def low(self) -> int:
         """Give the lowest number still kept, as polls say it."""
         return self.history.low(self.history.next)
@@ -203,6 +219,7 @@ class Reliable:
         follower = self.followers.get(number)
         if follower is None:
             return []
+        follower.deny(self.low())
         follower.answered(report.next, self.history.next)
         return follower.resend(report.missing, self.history, now)
 

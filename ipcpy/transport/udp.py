@@ -70,6 +70,16 @@ def _try(sock: socket.socket, level: int, option: int, value: int | bytes) -> bo
     return True
 
 
+def _drops(sock: socket.socket) -> int:
+    if not _LINUX:
+        return 0
+    try:
+        info = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    except OSError:
+        return 0
+    return int(struct.unpack_from("=I", info, 4 * _MEMINFO_DROPS)[0]) if len(info) >= 36 else 0
+
+
 class DataSocket:
     """A subscriber's socket.
 
@@ -111,13 +121,7 @@ class DataSocket:
 
     def drops(self) -> int:
         """Count the datagrams the kernel dropped since the buffer was full; 0 where it does not tell."""
-        if not _LINUX:
-            return 0
-        try:
-            info = self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
-        except OSError:
-            return 0
-        return int(struct.unpack_from("<I", info, 4 * _MEMINFO_DROPS)[0]) if len(info) >= 36 else 0
+        return _drops(self._sock)
 
     def poll(self) -> tuple[bytes, Address] | None:
         """Receive a datagram if one is there."""
@@ -142,11 +146,16 @@ class DataSocket:
 
 
 class RouteSocket:
-    """A publisher's socket, connected to one subscriber's: so the kernel tells when nobody listens there any more."""
+    """A publisher's socket, connected to one subscriber's: so the kernel tells when nobody listens there any more.
+
+    Attributes:
+        lossy: whether datagrams may get lost on the way, as on any network; on loopback only a full buffer loses some.
+    """
 
     def __init__(self, address: Address, datagram: int) -> None:
         self._sock = _udp()
         self.address = address
+        self.lossy = address[0] != LOOPBACK
         self.datagram = datagram
         if _LINUX:
             _try(self._sock, socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
@@ -267,6 +276,7 @@ class LinkSocket:
         self._sock = _udp()
         self._sock.setblocking(False)
         _try(self._sock, socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        _try(self._sock, socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         _try(self._sock, socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
         _try(self._sock, socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
         if _LINUX:
@@ -400,6 +410,10 @@ class GroupSocket:
             return self._sock.recvfrom(MAX_DATAGRAM)
         except OSError:
             return None
+
+    def drops(self) -> int:
+        """Count the datagrams the kernel dropped since the buffer was full; 0 where it does not tell."""
+        return _drops(self._sock)
 
     def close(self) -> None:
         """Close the socket."""

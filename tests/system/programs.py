@@ -33,7 +33,7 @@ with ipc.Publisher("robot/imu", messages, **options) as publisher:
     for number, sample in enumerate(samples(count)):
         handed = publisher.publish(sample)
         assert handed == subscribers, handed
-        by_multicast = max(by_multicast, sum(len(fanout.members) for fanout in publisher._delivery._fanouts.values()))
+        by_multicast = max(by_multicast, sum(len(fanout.members) for fanout in publisher._delivery._fanouts))
         time.sleep(max(0.0, start + (number + 1) / rate - time.monotonic()))
     print("published", digest([ipc.Message(s, "", n, 0, 0, "") for n, s in enumerate(samples(count), 1)]), flush=True)
     print("by multicast", by_multicast, flush=True)

@@ -1,0 +1,140 @@
+"""Subscribers that cannot follow: they find the newest, what was dropped is counted, and nobody else suffers."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from books import PUBLISHER, SUBSCRIBER, balanced, start
+
+from lan_process import wait_until
+
+CALM = 0.5  # seconds that one publish may take on a loaded machine
+
+
+def published(publisher, count):
+    longest, seconds = map(float, publisher.ask("publish", count, answer="published")[1].split())
+    print(f"published {count} in {seconds:.2f} s, one took at most {longest * 1e3:.1f} ms")
+    return longest, seconds
+
+
+def test_a_subscriber_that_sleeps_finds_the_newest(spawn):
+    sleeper = start(spawn, SUBSCRIBER, depth=10, read=False)
+    other = start(spawn, SUBSCRIBER)
+    publisher = start(spawn, PUBLISHER, rate=2_000, wait=2)
+    longest, seconds = published(publisher, 3_000)
+    assert longest < CALM and seconds < 4
+    assert sleeper.ask("latest")[1] == "3000"
+    assert balanced(sleeper, 3_000)["lost"] == {"inbox": 2_990}
+    assert balanced(other, 3_000)["received"] == 3_000
+
+
+def test_a_stopped_subscriber_finds_the_newest_and_holds_nobody_up(spawn):
+    stopped, other = start(spawn, SUBSCRIBER, buffer=212_992, depth=10), start(spawn, SUBSCRIBER)
+    publisher = start(spawn, PUBLISHER, rate=4_000, wait=2)
+    publisher.process.wait_line("matched", 20)
+    stopped.process.signal(signal.SIGSTOP)
+    longest, seconds = published(publisher, 6_000)
+    assert longest < CALM and seconds < 3
+    assert balanced(other, 6_000)["received"] == 6_000
+    stopped.process.signal(signal.SIGCONT)
+    books = balanced(stopped, 6_000)
+    assert books["lost"]["kernel"] > 1_000
+    published(publisher, 10)
+    wait_until(lambda: max(stopped.stats()["last"].values()) == 6_010)
+
+
+def test_a_reliable_publisher_goes_on_without_a_stopped_subscriber(spawn):
+    stopped, other = start(spawn, SUBSCRIBER, buffer=212_992), start(spawn, SUBSCRIBER)
+    publisher = start(spawn, PUBLISHER, wait=2, options={"reliable": True, "block": 1.0})
+    published(publisher, 100)
+    balanced(stopped, 100)
+    stopped.process.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    longest, _ = published(publisher, 20_000)  # the history holds 10,000
+    assert longest < 1.5
+    longest, _ = published(publisher, 10_000)
+    assert longest < CALM, "it blocks once"
+    assert balanced(other, 30_100)["received"] == 30_100
+    stopped.process.signal(signal.SIGCONT)
+    books = balanced(stopped, 30_100)
+    print(f"{time.monotonic() - begun:.1f} s")
+    assert set(books["lost"]) == {"given up"} and books["order"]
+    assert books["received"] >= 10_100
+    assert publisher.stats()[1][0][3] >= books["lost"]["given up"]
+
+
+def test_a_reliable_topic_with_a_slow_reader_keeps_its_books(spawn):
+    slow = start(spawn, SUBSCRIBER, depth=50, read=False)
+    publisher = start(spawn, PUBLISHER, options={"reliable": True})
+    published(publisher, 5_000)
+    assert balanced(slow, 5_000)["lost"] == {"inbox": 4_950}
+
+
+def test_twenty_publishers_flat_out(spawn):
+    subscriber = start(spawn, SUBSCRIBER, depth=1_000)
+    publishers = [start(spawn, MANY, count=10) for _ in range(2)]
+    for publisher in publishers:
+        publisher.process.wait_line("matched", 20)
+    for publisher in publishers:
+        publisher.process.send_line("publish 5000")
+    for publisher in publishers:
+        publisher.process.wait_line("published", 40)
+    books = balanced(subscriber, 100_000, 20)
+    assert set(books["each"].values()) == {5_000} and len(books["each"]) == 20
+    assert set(books["lost"]) <= {"kernel", "inbox"}
+    assert books["peak"] < 120  # MB
+
+
+MANY = """
+import json, sys, threading
+import ipcpy as ipc
+count = json.loads(sys.argv[1])["count"]
+publishers = [ipc.Publisher("books", ipc.Raw()) for _ in range(count)]
+print("ready", flush=True)
+for publisher in publishers:
+    publisher.wait_for_subscribers(timeout=20)
+print("matched", flush=True)
+
+
+def publish(publisher, count):
+    for _ in range(count):
+        publisher.publish(bytes(64))
+
+
+for line in sys.stdin:
+    count = int(line.split()[1])
+    threads = [threading.Thread(target=publish, args=(publisher, count)) for publisher in publishers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print("published", flush=True)
+"""
+
+
+def test_four_megabytes_at_30_hz_over_the_lan_with_default_buffers(lan):
+    hosts = lan(2)
+    for options in ({}, {"reliable": True}):
+        subscriber = start(hosts.spawn, SUBSCRIBER, 2, buffer=212_992, depth=10)
+        publisher = start(hosts.spawn, PUBLISHER, 1, rate=30, size=4_000_000, options=options)
+        longest, seconds = published(publisher, 90)
+        books = balanced(subscriber, 90)
+        print(publisher.stats())
+        assert not books["lost"], books
+        assert seconds < 5
+        for program in (subscriber, publisher):
+            program.process.close_stdin()
+            program.process.wait()
+
+
+def test_large_messages_of_several_publishers_into_one_default_buffer(spawn):
+    subscriber = start(spawn, SUBSCRIBER, buffer=212_992)
+    publishers = [start(spawn, PUBLISHER, rate=20, size=1_000_000) for _ in range(3)]
+    for publisher in publishers:
+        publisher.process.wait_line("matched", 20)
+        publisher.process.send_line("publish 30")
+    for publisher in publishers:
+        publisher.process.wait_line("published", 20)
+    books = balanced(subscriber, 90)
+    assert not books["lost"], books
