@@ -26,6 +26,7 @@ from .protocol.wire import sources
 from .routes import Routes
 from .settings import from_environment
 from .transport import process, udp
+from .transport.sockets import Sockets
 from .version import __version__
 from .view import View, Watch
 
@@ -62,6 +63,7 @@ __all__ = ["Node", "nodes", "shared_node", "topics"]
 
 log = logging.getLogger(__name__)
 
+CLOSE_ALL = 0.05  # seconds until which publishers may wait for answers while it closes
 STOP = 0.05  # seconds that close waits for the I/O thread
 QUIET = 0.05  # seconds without news after which a first picture counts as complete
 
@@ -84,6 +86,8 @@ class Node:
         TransportError: (an OSError) if there is no UDP socket to be had.
     """
 
+    sockets = Sockets()
+
     def __init__(
         self,
         name: str | None = None,
@@ -101,6 +105,7 @@ class Node:
         self._publishers: weakref.WeakValueDictionary[int, _Publisher] = weakref.WeakValueDictionary()
         self._subscribers: weakref.WeakValueDictionary[int, _Subscriber] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
+        self.close_by = float("inf")
         self._closed = False
         self._open()
 
@@ -109,14 +114,21 @@ class Node:
         self._forked = False
         pid = os.getpid()
         self._entry = NodeEntry(
-            self._name, udp.host_name()[:255] or "localhost", pid, __version__, self._settings.domain, process.identity(),
-            process.start_time(pid),
-        )  # fmt: skip
+            name=self._name,
+            host=udp.host_name()[:255] or "localhost",
+            pid=pid,
+            version=__version__,
+            domain=self._settings.domain,
+            machine=process.identity(),
+            started=process.start_time(pid),
+        )
         self._view = View(names.matches)
         self._entries: dict[int, dict[int, Entry]] = {self._id: {}}
         self.loop = Loop(f"ipcpy {self._name}")
-        self._peering = Peering(self.loop, self._settings, self._id, self._entry, self._on_link_event, self._on_network)
-        self._routes = Routes(self.loop, self._peering.mtu_to, self._on_answer, self._on_refusal)
+        self._peering = Peering(
+            self.loop, self._settings, self._id, self._entry, self._on_link_event, self._on_network, self.sockets
+        )
+        self._routes = Routes(self.loop, self._peering.mtu_to, self._on_answer, self._on_refusal, self.sockets.route)
         try:
             self._peering.open()
         except BaseException:
@@ -197,6 +209,7 @@ class Node:
             if self._closed:
                 return
             self._closed = True
+        self.close_by = time.monotonic() + CLOSE_ALL
         for endpoint in self._endpoints():
             endpoint.close()
         self.loop.call(self._shut_down)
@@ -272,10 +285,8 @@ class Node:
         self._tell_changed()
 
     def _tell_changed(self) -> None:
-        self._peering.link.changed(time.monotonic())
-        self._peering.flush()
         own = self._entries[self._id].values()
-        self._peering.advertise(tuple(sorted({e.topic for e in own if isinstance(e, PublisherEntry)})))
+        self._peering.changed(tuple(sorted({e.topic for e in own if isinstance(e, PublisherEntry)})))
 
     def route(self, address: udp.Address, publisher: int) -> udp.RouteSocket:
         """Give the socket that is connected to a subscriber's address; all publishers of the node share it."""
@@ -294,6 +305,11 @@ class Node:
         for publisher in map(self._publishers.get, self._routes.users(address)):
             if publisher is not None:
                 publisher.verify(address)
+        for node_id, entries in self._entries.items():
+            ports = (entry.port for entry in entries.values() if isinstance(entry, SubscriberEntry))
+            if node_id != self._id and self._address_of(node_id) == address[0] and address[1] in ports:
+                self._peering.doubt(node_id)
+                return
 
     def interface_indexes(self) -> list[int]:
         """Give the interfaces to listen for multicast on."""
@@ -311,7 +327,7 @@ class Node:
         if interface is None:
             return None
         try:
-            sock = udp.FanoutSocket(group, interface.index, interface.addresses[0])
+            sock = self.sockets.fanout(group, interface.index, interface.addresses[0])
         except OSError:
             return None
         self.loop.watch(sock, lambda: ready(sock))
@@ -322,7 +338,10 @@ class Node:
         interface = self._peering.interface_to(address)
         return interface.index if interface is not None and interface.multicast else None
 
-    def _on_network(self) -> None:
+    def _on_network(self, others: bool) -> None:
+        if not others:  # only routes are
+            self._renew_routes()
+            return
         indexes = self.interface_indexes()
         for subscriber in list(self._subscribers.values()):
             subscriber.network_changed(indexes)
@@ -522,6 +541,14 @@ def shared_node() -> Node:
         if _shared is None or _shared.closed:
             _shared = Node()
         return _shared
+
+
+def share(node: Node | None) -> Node | None:
+    """Make a node the one that the process shares; None lets it be made on first use. Gives the one before."""
+    global _shared
+    with _shared_lock:
+        before, _shared = _shared, node
+        return before
 
 
 def topics(timeout: float = 0.5) -> tuple[TopicInfo, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,9 +18,10 @@ from .loop import Alarm, Loop
 from .protocol.entries import NodeEntry, pack_entry
 from .protocol.link import Link, LinkEvent, PeerFound, PeerLost
 from .settings import LINK_PORTS, Settings
-from .transport import process
 from .transport.interfaces import Interface, InterfaceWatch, list_interfaces
-from .transport.udp import LOOPBACK, GroupSocket, LinkSocket, resolve
+from .transport.sockets import Sockets
+from .transport.udp import GROUP_PORT, LOOPBACK, GroupSocket, LinkSocket
+from .watching import Names, Processes
 
 if TYPE_CHECKING:
     from .discovery.mdns import Mdns
@@ -30,8 +31,9 @@ log = logging.getLogger(__name__)
 
 SETTLE = 0.05  # seconds between the first word of a change of the network and our looking at it
 LOOK_AGAIN = 2.0  # seconds between two looks where the system does not tell of changes
-RESOLVE_AGAIN = 5.0  # seconds between two tries to resolve the name of a static peer
 MDNS_AFTER = 0.1  # seconds until zeroconf is imported: it is no help to those who find each other at once
+MDNS_LATER = 0.5  # seconds that who has found others waits longer, at most, and for each ten of them once more
+TELL_PAUSE = 0.0005  # seconds between two tellings of changes for each peer: 50 ms where there are 100
 DRAIN = 256  # datagrams that are read before others have their turn
 
 
@@ -40,7 +42,7 @@ class Peering:
 
     Args:
         on_event: called with every event of the link.
-        on_network: called when the interfaces are others.
+        on_network: called when the network changed, with whether the interfaces are others, not routes alone.
     """
 
     def __init__(
@@ -50,20 +52,27 @@ class Peering:
         node_id: int,
         entry: NodeEntry,
         on_event: Callable[[LinkEvent], None],
-        on_network: Callable[[], None],
+        on_network: Callable[[bool], None],
+        sockets: Sockets,
     ) -> None:
         self._loop = loop
         self._settings = settings
         self._entry = entry
         self._on_event = on_event
         self._on_network_changed = on_network
+        self._sockets = sockets
         self.link = Link(node_id, pack_entry(entry), settings.domain, os.urandom(32))
+        self.link.host_port = GROUP_PORT  # only the group is bound to it
         self.only_loopback = _only_loopback(settings.interfaces)
         self.interfaces: tuple[Interface, ...] = ()
         self.counters: Counter[str] = Counter()
+        self.sent = 0  # datagrams of the link; one by multicast goes out on each interface
         self._alarm = Alarm(loop, self._on_timer)
         self._look_alarm = Alarm(loop, self._look)
-        self._watches: dict[int, int] = {}  # node id -> pidfd
+        self._tell_alarm = Alarm(loop, self._tell)
+        self._tell_from = 0.0
+        self._processes = Processes(loop, entry, self._died)
+        self._names = Names(loop, self._on_addresses)
         self._mdns: Mdns | None = None
         self._topics: tuple[str, ...] = ()
         self._closed = False
@@ -76,7 +85,7 @@ class Peering:
         Raises:
             TransportError: if there is no UDP port to be had.
         """
-        self._socket = LinkSocket(LOOPBACK if self.only_loopback else "", LINK_PORTS)
+        self._socket = self._sockets.link(LOOPBACK if self.only_loopback else "", LINK_PORTS)
         try:
             self._group: GroupSocket | None = GroupSocket()
         except OSError as error:
@@ -98,13 +107,14 @@ class Peering:
         """Begin to look for others."""
         self._look()
         self.flush()
-        self._loop.call_at(time.monotonic() + MDNS_AFTER, self._start_mdns)
+        self._loop.call_at(time.monotonic() + MDNS_AFTER, self._plan_mdns)
         for peer in self._settings.peers:
-            threading.Thread(target=self._find_static, args=(peer.host, peer.port), daemon=True).start()
+            self._names.add(peer.host, peer.port)
 
     def close(self) -> None:
         """Say goodbye and close everything."""
         self._closed = True
+        self._names.close()
         self.link.close()
         self.flush()
         if self._mdns is not None:
@@ -120,15 +130,18 @@ class Peering:
             if file is not None:
                 self._loop.unwatch(file)
                 file.close()
-        for descriptor in self._watches.values():
-            self._loop.unwatch(descriptor)
-            os.close(descriptor)
-        self._watches.clear()
+        self._processes.close()
 
     # -- rendezvous --------------------------------------------------------------------------------------------------
 
+    def _plan_mdns(self) -> None:
+        """Start mDNS: now if nobody was found without it; else it is but an advert, which comes when there is time."""
+        peers = len(self.link.peers)
+        later = random.uniform(0.5, 1.0) * MDNS_LATER * (1 + peers / 10) if peers else 0.0
+        self._loop.call_at(time.monotonic() + later, self._start_mdns)
+
     def _start_mdns(self) -> None:
-        if not self._closed:
+        if not self._closed and self._sockets.mdns:
             from .discovery.mdns import Mdns
 
             self._mdns = Mdns(self._advert(), self._addresses(), self._on_mdns, known=self._known_instances)
@@ -142,9 +155,21 @@ class Peering:
             f"{self.link.id:016x}", entry.name, entry.host, entry.domain, self.port, entry.version, self._topics
         )
 
-    def advertise(self, topics: tuple[str, ...]) -> None:
-        """Show other topics in mDNS."""
+    def changed(self, topics: tuple[str, ...]) -> None:
+        """Send what changed in the table, and show these topics in mDNS.
+
+        At once, but many changes in a row are sent together where there are many to be told.
+        """
         self._topics = topics
+        self._tell_alarm.by(max(time.monotonic(), self._tell_from))
+
+    def _tell(self) -> None:
+        if self._closed:
+            return
+        now = time.monotonic()
+        self._tell_from = now + TELL_PAUSE * len(self.link.peers)
+        self.link.changed(now)
+        self.flush()
         if self._mdns is not None:
             self._mdns.update(self._advert())
 
@@ -166,18 +191,12 @@ class Peering:
             self.link.hint((address, port), time.monotonic())
             self.flush()
 
-    def _find_static(self, host: str, port: int | None) -> None:
-        while not self._closed:
-            addresses = resolve(host)
-            if addresses:
-                self._loop.call(self._add_static, addresses, port)
-                return
-            time.sleep(RESOLVE_AGAIN)
-
-    def _add_static(self, addresses: list[str], port: int | None) -> None:
+    def _on_addresses(self, port: int | None, addresses: list[str], before: list[str]) -> None:
         now = time.monotonic()
-        for address in addresses:
-            for each in (port,) if port else LINK_PORTS:
+        for each in (port,) if port else LINK_PORTS:
+            for address in before:
+                self.link.forget((address, each))
+            for address in addresses:
                 self.link.hint((address, each), now, until=float("inf"))
         self.flush()
 
@@ -197,6 +216,8 @@ class Peering:
                 log.info("the network changed: %s", ", ".join(map(_describe, found)))
             self.interfaces = found
             self._rejoin()
+        else:
+            self._on_network_changed(False)
         if self._network is None and not self.only_loopback:
             self._look_alarm.by(time.monotonic() + LOOK_AGAIN)
 
@@ -207,7 +228,8 @@ class Peering:
             self._mdns.set_interfaces(self._addresses())
         self.link.greet(time.monotonic())
         self.flush()
-        self._on_network_changed()
+        self._names.again()
+        self._on_network_changed(True)
 
     def interface_to(self, address: str) -> Interface | None:
         """Give the interface on whose network a peer's address is; None behind a router."""
@@ -228,9 +250,14 @@ class Peering:
 
     def _on_datagrams(self) -> None:
         now = time.monotonic()
-        for address in self._socket.refusals():
-            self.link.receive_refusal(address, now)
+        for address, refused in self._socket.failures():
+            (self.link.receive_refusal if refused else self.link.receive_unreachable)(address, now)
         self._receive(self._socket, now)
+
+    def doubt(self, id: int) -> None:
+        """Learn that a host said that nobody listens at a port of a peer's other than that of its link."""
+        self.link.doubt(id, time.monotonic())
+        self.flush()
 
     def _on_group(self) -> None:
         if self._group is not None:
@@ -255,10 +282,12 @@ class Peering:
             for event in events:
                 self._on_link_event(event)
         for datagram, address in self.link.datagrams_to_send():
+            self.sent += 1
             if address is None:
                 self._multicast(datagram)
             elif not self._socket.sendto(datagram, address):
                 self.counters["refused"] += 1
+                self.link.receive_unreachable(address, time.monotonic())
         self._alarm.by(self.link.next_timer())
 
     def _multicast(self, datagram: bytes) -> None:
@@ -269,30 +298,10 @@ class Peering:
 
     def _on_link_event(self, event: LinkEvent) -> None:
         if isinstance(event, PeerFound):
-            self._watch_process(event)
+            self.link.watch(event.id, self._processes.add(event.id, event.entry))
         elif isinstance(event, PeerLost):
-            descriptor = self._watches.pop(event.id, None)
-            if descriptor is not None:
-                self._loop.unwatch(descriptor)
-                os.close(descriptor)
+            self._processes.remove(event.id)
         self._on_event(event)
-
-    # -- processes ---------------------------------------------------------------------------------------------------
-
-    def _watch_process(self, peer: PeerFound) -> None:
-        """Have the kernel tell of the end of a process that is of our own system (pidfd_open(2))."""
-        entry = peer.entry
-        if not entry.machine or entry.machine != self._entry.machine or entry.pid == os.getpid():
-            return
-        try:
-            descriptor = process.open_watch(entry.pid, entry.started)
-        except ProcessLookupError:
-            self._loop.call(self._died, peer.id)
-            return
-        if descriptor is not None:
-            self._watches[peer.id] = descriptor
-            self.link.watch(peer.id, True)
-            self._loop.watch(descriptor, lambda: self._died(peer.id))
 
     def _died(self, id: int) -> None:
         self.link.process_died(id, time.monotonic())

@@ -20,6 +20,7 @@ class Routes:
         mtu_to: gives the MTU on the way to an address.
         on_answer: called with a datagram and the address it came from.
         on_refusal: called with an address at which nobody listens, as its host says, or somebody who forged that.
+        make: makes a socket to an address for datagrams of a size.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class Routes:
         mtu_to: Callable[[str], int],
         on_answer: Callable[[bytes, Address], None],
         on_refusal: Callable[[Address], None],
+        make: Callable[[Address, int], RouteSocket] = RouteSocket,
     ) -> None:
         self._loop = loop
         self._mtu_to = mtu_to
         self._on_answer = on_answer
         self._on_refusal = on_refusal
+        self._make = make
         self._sockets: dict[Address, RouteSocket] = {}
         self._users: dict[Address, set[int]] = {}
         self._failed: set[Address] = set()  # to which there was no way
@@ -53,7 +56,7 @@ class Routes:
         return self._sockets[address]
 
     def _connect(self, address: Address) -> RouteSocket:
-        return RouteSocket(address, min(self._mtu_to(address[0]) - IP_UDP_HEADERS, LOOPBACK_DATAGRAM))
+        return self._make(address, min(self._mtu_to(address[0]) - IP_UDP_HEADERS, LOOPBACK_DATAGRAM))
 
     def release(self, address: Address, user: int) -> None:
         """A user needs the socket no more; the last one closes it."""

@@ -19,9 +19,9 @@ SIBLINGS = {"codec", "discovery", "protocol", "transport"}
 LAYERS = [
     LEAVES,
     SIBLINGS,
-    {"fanout", "inbound", "inbox", "loop", "peering", "reader", "route", "routes", "view"},  # parts of what joins them
+    {"fanout", "inbound", "inbox", "loop", "peering", "reader", "route", "routes", "view", "watching"},
     {"node"},
-    {"delivery"},
+    {"delivery", "fanouts"},
     {"publisher", "subscriber"},
     {"__init__"},
     {"__main__", "cli", "testing"},

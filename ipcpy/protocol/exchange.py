@@ -11,6 +11,7 @@ from .table import Table
 
 WINDOW = 16  # TABLE frames on the way to one peer
 RESEND = 0.03  # seconds until the first repetition: the round trip of a LAN, and the time a busy peer takes
+RESEND_EACH = 0.002  # seconds more for each peer: who has many is busier, and so, most likely, are they
 RESEND_MAX = 1.0  # seconds; the pause doubles up to this
 
 NEVER = float("inf")
@@ -23,10 +24,12 @@ class Delivery:
     Attributes:
         acked: the version that the peer has.
         resend_at: when ``again`` wants to be called.
+        peers: how many peers there are.
     """
 
     acked: int = 0
     resend_at: float = NEVER
+    peers: int = 0
     _told: int = 0  # the version it last said it has: acked, but for disorder
     _pause: float = RESEND
     _flight: deque[int] = field(default_factory=deque)  # the versions that the frames on their way lead to
@@ -41,7 +44,7 @@ class Delivery:
         if not flight:
             self.resend_at = NEVER
         elif self.resend_at == NEVER:
-            self.resend_at = now + self._pause
+            self.resend_at = now + self._pause + RESEND_EACH * self.peers
 
     def acknowledge(self, version: int) -> bool:
         """Learn which version the peer has; False if that is no news."""

@@ -16,6 +16,7 @@ from .exchange import NEVER
 from .peers import Peer, Timing
 
 MAX_HOSTS = 4_096
+TRIES = 3  # to learn whether a host is one that answers
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class Host:
     """One IP address: when it was knocked at, when it answered, when the network said that there is no way to it."""
 
     knocked: float = -NEVER
+    tries: int = 0
     answered: float = -NEVER
     unreachable: float = -NEVER
 
@@ -38,15 +40,18 @@ class Hosts:
         return [self._hosts[ip] for ip in {address[0] for address in peer.paths} if ip in self._hosts]
 
     def knock(self, ip: str, now: float, *, new: bool = False) -> bool:
-        """Tell whether a host is to be knocked at now; new: only if it never was."""
+        """Tell whether a host is to be knocked at now; new: to learn whether it ever answers, a few times."""
         host = self._hosts.get(ip)
         if host is None:
             if len(self._hosts) >= MAX_HOSTS:
                 del self._hosts[next(iter(self._hosts))]
             host = self._hosts[ip] = Host()
-        elif new or now < host.knocked + self._timing.knock_host:
+        elif new and (host.answered > -NEVER or host.tries >= TRIES or now < host.knocked + self._timing.alive_watched):
+            return False
+        elif now < host.knocked + self._timing.knock_host:
             return False
         host.knocked = now
+        host.tries += 1
         return True
 
     def answered(self, ip: str, now: float) -> None:
@@ -60,9 +65,10 @@ class Hosts:
             self._hosts[ip].unreachable = now
 
     def lives(self, peer: Peer, now: float) -> bool:
-        """Tell whether a silent peer's host has answered not long ago."""
+        """Tell whether a silent peer's host has answered not long ago, well after the peer fell silent."""
         last = max((host.answered for host in self._of(peer)), default=-NEVER)
-        return now < last + self._timing.lost and now < peer.heard + self._timing.remember
+        fresh = last > peer.heard + self._timing.suspect and now < last + self._timing.lost
+        return fresh and now < peer.heard + self._timing.remember
 
     def reason(self, peer: Peer) -> str:
         """Say why a peer that is silent for too long is given up."""
@@ -72,7 +78,7 @@ class Hosts:
         return "host unreachable" if told or (used_to and self._silent(peer)) else "timed out"
 
     def _silent(self, peer: Peer) -> bool:
-        return all(host.answered <= peer.heard < host.knocked for host in self._of(peer))
+        return all(host.knocked > max(peer.heard, host.answered) for host in self._of(peer))
 
     def forgive(self, seconds: float) -> None:
         """Let a time in which we heard nobody not count as anybody's silence."""

@@ -81,6 +81,10 @@ class Link:
         if not self._search.add(address, now, now + self.timing.hint if until is None else until):
             self.dropped["hints"] += 1
 
+    def forget(self, address: Address) -> None:
+        """Knock no more at an address that was hinted."""
+        self._search.hints.pop(address, None)
+
     def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
         """Take a datagram that came from an address, unicast or multicast."""
         if self._closed:
@@ -106,15 +110,25 @@ class Link:
         peer = self._roster.at.get(address)
         if peer is None or address != peer.address:
             return
+        if now >= peer.refused_at + self.timing.verify:
+            self._lose(peer, "process died", now)
+        else:
+            self._doubt(peer, now)
+
+    def doubt(self, id: int, now: float) -> None:
+        """Learn that a host said that nobody listens at another port of a peer's: it may have ended, so ask it."""
+        if id in self.peers:
+            self._doubt(self.peers[id], now)
+
+    def _doubt(self, peer: Peer, now: float) -> None:
         if peer.refused_at == NEVER:
             peer.refused_at = now
             self._outbox.send_alive(peer, now, peer.paths, ask=True)
             self._outbox.beat_in(peer, now, self.timing.verify)
-        elif now >= peer.refused_at + self.timing.verify:
-            self._lose(peer, "process died", now)
 
     def receive_unreachable(self, address: Address, now: float) -> None:
         """Learn that the network said that there is no way to a host: a hint that can be forged."""
+        self._search.refuse(address, now)
         self._hosts.unreachable(address[0], now)
 
     def process_died(self, id: int, now: float) -> None:
@@ -161,6 +175,8 @@ class Link:
         holder = self._roster.at.get(address)
         if holder is not None and holder.id != id:
             self._displace(holder, address, now)
+        elif holder is not None and holder.crossed(address, token, now - self.timing.alive):
+            return True
         peer = self._roster.place(id, address, Path(self._greeter.token(address), token, now))
         if peer is None:
             self.dropped["peers"] += 1
@@ -314,12 +330,16 @@ class Link:
         if silence >= timing.lost and not peer.watched and not self._hosts.lives(peer, now):
             self._lose(peer, self._hosts.reason(peer), now, knock=True)
             return
+        if now >= peer.refused_at + timing.doubt and not peer.watched:
+            self._lose(peer, "process died", now)
+            return
         if silence >= timing.stall + grace and not peer.stalled:
             peer.stalled = True
             peer.delivery.rest()
             self._say(peer, PeerStalled(peer.id))
         if silence < timing.suspect + grace and peer.refused_at == NEVER:
             self._outbox.send_alive(peer, now, (peer.address,))
+            self._knock_at_host(peer, now, new=True)
             return
         self._outbox.send_alive(peer, now, peer.paths, ask=True)
         if peer.stalled and (peer.watched or silence >= timing.lost):
@@ -329,7 +349,7 @@ class Link:
 
     def _knock_at_host(self, peer: Peer, now: float, *, new: bool = False) -> None:
         """Find out whether a peer's host lives; new: whether it is one that says so."""
-        for ip in {address[0] for address in peer.paths} if self.host_port else ():
+        for ip in {address[0] for address in peer.paths} if self.host_port and not peer.watched else ():
             if self._hosts.knock(ip, now, new=new):
                 address = (ip, self.host_port)
                 self._outbox.put(self._greeter.hello(address, KNOCK), address)

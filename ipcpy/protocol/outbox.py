@@ -52,6 +52,7 @@ class Outbox:
     def send_table(self, peer: Peer, now: float, *, again: bool = False) -> None:
         """Send what a peer lacks of our table; again: also what is on its way."""
         delivery = peer.delivery
+        delivery.peers = len(self._roster.peers)
         for body in (delivery.again if again else delivery.send)(self._table, now):
             self._send(Kind.TABLE, peer, peer.address, body)
         self.due = min(self.due, delivery.resend_at)

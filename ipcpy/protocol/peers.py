@@ -18,10 +18,13 @@ class Timing:
         alive: pause between two heartbeats to a peer on another host.
         alive_many: the same where there are so many peers that ``beats`` would be exceeded; at most this.
         alive_watched: the same to a peer whose process is watched by other means.
+        alive_watched_many: the same where ``beats_watched`` would be exceeded; at most this.
         beats: heartbeats per second, to all unwatched peers together, up to which the pause is ``alive``.
+        beats_watched: heartbeats per second, to all watched peers together, up to which it is ``alive_watched``.
         suspect: silence after which a peer is asked to answer; like stall longer where heartbeats are rarer.
         ask: pause between two such questions.
-        verify: for how long a peer whose host says that nobody listens there may still answer.
+        verify: how much later than the first a second refusal (a host says that nobody listens) is believed.
+        doubt: for how long a peer may still answer after the first; hosts send few refusals, one a second.
         stall: silence after which a peer counts as unresponsive.
         lost: silence after which a peer on another host is given up; a watched one is never, nor one whose host
             answers, until ``remember``.
@@ -37,10 +40,13 @@ class Timing:
     alive: float = 0.3
     alive_many: float = 0.8
     alive_watched: float = 1.0
-    beats: float = 150.0
+    alive_watched_many: float = 3.0
+    beats: float = 100.0
+    beats_watched: float = 60.0
     suspect: float = 0.7
     ask: float = 0.1
     verify: float = 0.02
+    doubt: float = 0.5
     stall: float = 1.5
     lost: float = 2.2
     asleep: float = 0.5
@@ -179,6 +185,10 @@ class Peer:
     def complete(self) -> bool:
         """Whether all that its node announced has come."""
         return self.entry is not None and 0 < self.announced <= self.mirror.version
+
+    def crossed(self, address: Address, token: int, since: float) -> bool:
+        """Tell whether a greeting crossed another one: it says what another has said just now."""
+        return self.paths[address].token == token and self.paths[address].heard > since and not self.stalled
 
     @property
     def due(self) -> float:

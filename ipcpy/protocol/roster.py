@@ -79,7 +79,7 @@ class Roster:
         """Give the pause between two heartbeats to a peer."""
         timing = self._timing
         if peer.watched:
-            return timing.alive_watched
+            return max(timing.alive_watched, min(len(self.peers) / timing.beats_watched, timing.alive_watched_many))
         return max(timing.alive, min(len(self.peers) / timing.beats, timing.alive_many))
 
     def grace(self, peer: Peer) -> float:

@@ -12,6 +12,10 @@ from .peers import Timing
 
 MAX_HINTS = 2_048  # static ones not counted
 MANY_HINTS = 100  # beyond, each is knocked at less often: in all no more than if there were this many
+KNOCKS = 60.0  # a second, to addresses that do not answer: each waits for up to 3 s in the kernel for the address to be
+# resolved, and all together must not fill the socket's send buffer (380 small datagrams take 290 kB of 426)
+KNOCKS_AT_ONCE = 200.0
+AGAIN = 0.25  # seconds until a knock that had to wait is thought of again
 MANY_PEERS = 30  # beyond, the group is greeted less often: each node then hears about 15 greetings a second
 
 
@@ -34,6 +38,8 @@ class Search:
         self._random = random
         self._greet_at = NEVER
         self._greeted = 0
+        self._credit = KNOCKS_AT_ONCE
+        self._credited = -NEVER
 
     def greet(self, now: float) -> None:
         """Greet the group now and often in the seconds that follow, and knock at every hinted address."""
@@ -97,6 +103,8 @@ class Search:
         found: list[tuple[Address | None, int]] = []
         pauses = self._timing.knock
         stretch = max(1.0, len(self.hints) / MANY_HINTS)
+        self._credit = min(KNOCKS_AT_ONCE, self._credit + KNOCKS * (now - self._credited))
+        self._credited = now
         for address, hint in list(self.hints.items()):
             if now < hint.next:
                 continue
@@ -104,7 +112,11 @@ class Search:
             if now >= hint.until or (answered and not static):
                 del self.hints[address]
                 continue
+            if not answered and self._credit < (1.0 if hint.tries == 0 else KNOCKS_AT_ONCE / 2):
+                hint.next = now + AGAIN
+                continue
             if not answered:
+                self._credit -= 1.0
                 found.append((address, STATIC if static else KNOCK))
             hint.next = now + pauses[min(hint.tries, len(pauses) - 1)] * stretch
             hint.tries += 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from linknet import Network, Node, reasons
 
 from ipcpy.protocol.hosts import MAX_HOSTS, Hosts
 from ipcpy.protocol.link import PeerResumed, PeerStalled, Timing
+from linknet import Network, Node, reasons
 
 PORT = 17769
 
@@ -48,9 +48,12 @@ def test_a_process_that_never_comes_back_is_given_up_at_last():
     assert len(reasons(a)) == 1
 
 
-def test_a_host_that_answered_before_and_not_now_is_unreachable():
+@pytest.mark.parametrize("late", [False, True])
+def test_a_host_that_answered_before_and_not_now_is_unreachable(late):
     net = Network()
     a, b = pair(net)
+    if late:  # the host was the last to be heard of
+        a.link.receive_refusal((b.address()[0], PORT), net.now)
     b.host.dead = True
     took = net.run(3, lambda: bool(reasons(a)))
     assert reasons(a) == ["host unreachable"]
@@ -108,3 +111,26 @@ def test_hosts_are_bounded():
     hosts.answered("unknown", 1.0)
     hosts.unreachable("unknown", 1.0)
     assert len(hosts._hosts) == MAX_HOSTS
+
+
+def test_a_killed_process_is_noticed_although_its_host_refuses_but_once():
+    net = Network()
+    a, b = pair(net)
+    b.kill()
+    net.lan.icmp = False
+    net.run(0.1)
+    a.link.doubt(b.link.id, net.now)
+    a.link.doubt(99, net.now)
+    a.flush()
+    assert net.run(2, lambda: bool(reasons(a))) <= Timing().doubt + Timing().ask
+    assert reasons(a) == ["process died"]
+
+
+def test_a_peer_that_answers_is_in_doubt_no_longer():
+    net = Network()
+    a, b = pair(net)
+    for _ in range(50):
+        a.link.doubt(b.link.id, net.now)
+        a.flush()
+        net.run(0.05)
+    assert reasons(a) == []

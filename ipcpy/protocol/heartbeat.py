@@ -1,0 +1,47 @@
+"""When a best-effort publisher says what its last number was. Pure: numbers and ``now`` come in, times go out."""
+
+from __future__ import annotations
+
+NEVER = float("inf")
+PAUSES = (0.1, 0.5, 2.0)  # seconds from the last message to the first poll, and on; the last repeats
+
+
+class Heartbeat:
+    """Polls after the last message, so that the end of a burst is not lost unnoticed.
+
+    Attributes:
+        beating: whether polls follow the last message; if not, ``start`` is to be called with the next one.
+        at: when ``handle_timer`` wants to be called; ``inf`` for never.
+    """
+
+    __slots__ = ("_beats", "_last", "at", "beating")
+
+    def __init__(self) -> None:
+        self.beating = False
+        self.at = NEVER
+        self._beats = 0
+        self._last = 0
+
+    def start(self, last: int, now: float) -> None:
+        """Begin, with a message of a number."""
+        self.beating = True
+        self._beats, self._last = 0, last
+        self.at = now + PAUSES[0]
+
+    def handle_timer(self, last: int, *, behind: bool, now: float) -> bool:
+        """Tell whether to poll those that are behind; if nobody is, it ends.
+
+        Args:
+            last: the number of the last message published.
+            behind: whether somebody has not acknowledged it.
+        """
+        if last != self._last:
+            self._beats, self._last = 0, last
+            self.at = now + PAUSES[0]
+            return False
+        if not behind:
+            self.beating, self.at = False, NEVER
+            return False
+        self._beats = min(self._beats + 1, len(PAUSES) - 1)
+        self.at = now + PAUSES[self._beats]
+        return True
