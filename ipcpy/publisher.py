@@ -156,7 +156,7 @@ class Publisher:
         if type(body) is list or len(body) > delivery.whole:
             return self._publish_large(body)
         lock = self._lock
-        lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
+        lock.acquire()  # and released by hand: a ``with`` takes twice as long
         try:
             if delivery.reliable is not None:
                 return self._publish_kept([body])

@@ -87,7 +87,7 @@ class Reader:
                 return
             self._reads += 1
             inbound, lock = self._inbound, self._lock
-            lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
+            lock.acquire()  # and released by hand: a ``with`` takes twice as long
             try:
                 inbound.take(data, address)
             finally:

@@ -146,6 +146,7 @@ def test_both_ways_with_the_real_release() -> None:
         [sys.executable, "-c", SEED_PROGRAM],
         input="\n".join(sent),
         env={"PYTHONPATH": seed},
+        cwd=seed,  # -c puts the working folder first, and that may be ours
         capture_output=True,
         text=True,
         timeout=20,

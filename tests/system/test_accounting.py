@@ -49,7 +49,7 @@ def test_stopped_and_resumed(spawn):
     subscriber.process.signal(signal.SIGCONT)
     books = balanced(subscriber, 6_100)
     assert books["lost"].get("kernel", 0) > 1_000 and not books["lost"].get("network")
-    assert longest < 0.5
+    assert longest < 3
 
 
 @pytest.mark.parametrize("size, count", [(64, 2_000), (100_000, 30)])

