@@ -28,6 +28,14 @@ class Inbox:
             self.drop_oldest()
         self.messages.append(message)
 
+    def put_all(self, messages: list[Message]) -> None:
+        """Add several messages."""
+        for _ in range(len(self.messages) + len(messages) - self.depth):
+            self.drop_oldest()
+        for message in messages[: -self.depth]:
+            self.dropped[message.publisher] += 1
+        self.messages.extend(messages[-self.depth :])
+
     def put_large(self, message: Message, size: int) -> None:
         """Add a message of LARGE bytes or more: of such only so many are kept as memory allows."""
         self._largest = max(size, self._largest)

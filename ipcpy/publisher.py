@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from struct import Struct
 from types import TracebackType
 from typing import Any
@@ -20,7 +22,7 @@ from .node import Node, shared_node
 from .protocol.entries import PublisherEntry
 from .protocol.history import Kept
 from .protocol.topics import check_topic
-from .protocol.wire import DATA_WORD, FAST_HEADER, OVERHEAD, codec_number, pack_batch
+from .protocol.wire import BATCH_HEADER, DATA_WORD, FAST_HEADER, OVERHEAD, codec_number, pack_batch
 from .stats import PublisherStats
 from .transport.udp import Address
 
@@ -73,6 +75,7 @@ class Publisher:
         block: float = BLOCK,
     ) -> None:
         self._closed = True  # until there is something to close
+        self._usable = False  # open, and not abandoned in a forked child
         self._topic = check_topic(topic)
         self._codec = _check_codec(MsgPack() if codec is None else codec)
         self._encode = self._codec.encode
@@ -99,7 +102,7 @@ class Publisher:
             on_group=self._announce,
         )
         self._lock = self._delivery.lock
-        self._abandoned = False
+        self._usable = True
         self._announce(None)
 
     def _announce(self, group: Group | None) -> None:
@@ -153,13 +156,11 @@ class Publisher:
         if not delivery.sends and delivery.reliable is None:
             return self._publish_to_nobody()
         body = self._encode(data) if id is None else self._encode(data, id)
-        if type(body) is list or len(body) > delivery.whole:
-            return self._publish_large(body)
+        if type(body) is list or delivery.reliable is not None or len(body) > delivery.whole:
+            return self._publish_otherwise(body)
         lock = self._lock
         lock.acquire()  # and released by hand: a ``with`` takes twice as long
         try:
-            if delivery.reliable is not None:
-                return self._publish_kept([body])
             seq = delivery.seq = delivery.seq + 1
             size = len(body)
             delivery.bytes += size
@@ -167,18 +168,33 @@ class Publisher:
             frame += _pack_check(crc32(frame))
             if not delivery.beating:
                 delivery.start_beating()
-            return delivery.send(frame)
+            handed = len(delivery.routes)
+            for send, target in delivery.sends:
+                try:
+                    send(frame)
+                except OSError:
+                    handed -= target.send_again(frame)
+            return handed
         finally:
             lock.release()
 
     def _publish_to_nobody(self) -> int:
-        if self._closed:
-            raise ClosedError(f"the publisher of {self._topic!r} is closed")
-        if self._abandoned:
+        if not self._usable:
+            self._check_open()
             self._open()
-        with self._lock:
-            self._delivery.seq += 1
+        lock = self._lock
+        lock.acquire()
+        self._delivery.seq += 1
+        lock.release()
         return 0
+
+    def _publish_otherwise(self, body: Any) -> int:
+        """Publish a message that may be asked for again, or is too large for one datagram."""
+        delivery = self._delivery
+        if type(body) is list or len(body) > delivery.whole:
+            return self._publish_large(body)
+        with self._lock:
+            return self._publish_kept([body])
 
     def publish_many(self, messages: Iterable[Any]) -> int:
         """Publish messages, as many in a datagram as fit: several times faster than one by one.
@@ -200,9 +216,10 @@ class Publisher:
             return 0
         encode = self._encode
         bodies = [encode(message) for message in messages]
+        ends = [0, *accumulate([BATCH_COST + (MAX_SIZE if type(body) is list else len(body)) for body in bodies])]
         at = 0
         while at < len(bodies):
-            stop = _batch_end(bodies, at, delivery.whole)
+            stop = _batch_end(ends, at, delivery.whole)
             if stop > at:
                 with self._lock:
                     small = bodies[at:stop]
@@ -275,7 +292,8 @@ class Publisher:
             TimeoutError: if there are fewer when the time is up.
             ClosedError: if it is closed.
         """
-        if self._abandoned:
+        if not self._usable:
+            self._check_open()
             self._open()
         delivery = self._delivery
         with self._lock:
@@ -298,6 +316,7 @@ class Publisher:
         if self._closed:
             return
         self._closed = True
+        self._usable = False
         with self._lock:
             self._delivery.close(linger=linger)
         self._node.withdraw(self.number)
@@ -343,21 +362,18 @@ class Publisher:
     def abandon(self) -> None:
         """Let go of what belongs to the parent, in a forked child; it begins anew when it is next used."""
         self._delivery.abandon()
-        self._abandoned = True
+        self._usable = False
         self._delivery.sends, self._delivery.routes, self._delivery.reliable = (), (), None
 
 
-def _batch_end(bodies: Sequence[Any], at: int, limit: int) -> int:
-    """Give the end of what fits one datagram from here on; ``at`` itself if not even the first does."""
-    size = 4
-    for stop in range(at, min(len(bodies), at + MAX_BATCH)):
-        body = bodies[stop]
-        if type(body) is list:
-            return stop
-        size += len(body) + BATCH_COST
-        if size > limit:
-            return stop
-    return min(len(bodies), at + MAX_BATCH)
+def _batch_end(ends: Sequence[int], at: int, limit: int) -> int:
+    """Give the end of what fits one datagram from here on; ``at`` itself if not even the first does.
+
+    Args:
+        ends: how many bytes each item and all before it may cost, beginning with 0 for none.
+    """
+    stop = bisect_right(ends, ends[at] + limit - BATCH_HEADER.size) - 1
+    return min(stop, at + MAX_BATCH)
 
 
 def _check_codec(codec: Any) -> Any:

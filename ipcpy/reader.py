@@ -17,9 +17,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from .inbound import Inbound
+from .inbound import Flow, Inbound
 from .loop import NEVER, Alarm, Loop
 from .message import Message
+from .protocol.wire import FRAGMENT_OVERHEAD
 from .transport.udp import CAN_WAIT, MAX_DATAGRAM, Address, DataSocket, GroupSocket
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 LEASE = 0.01  # seconds that the sockets are left to a reader who is away; then the I/O thread empties them
 DRAIN = 256  # datagrams that are read at once
+UNPREPARED = -1.0  # no timeout
 
 
 class Reader:
@@ -47,8 +49,11 @@ class Reader:
         self._lock = lock
         self._messages = messages
         self._groups: dict[Address, GroupSocket] = {}
+        self._head = bytearray(FRAGMENT_OVERHEAD)
+        self._rest = bytearray(MAX_DATAGRAM)
         self._reading = threading.Lock()
         self._leased = False
+        self._ready_for: float | None = UNPREPARED  # the timeout with which the socket can be read without ado
         self._reads = 0
         self._reads_seen = 0
         self._closed = False
@@ -71,33 +76,61 @@ class Reader:
         if not reading.acquire(False) and not reading.acquire(True, -1 if timeout is None else timeout):
             return
         try:
-            if self._messages or self._closed:
+            if self._messages or (timeout != self._ready_for and not self._prepare(timeout)):
                 return
-            if not self._leased:
-                self._take_lease()
-            if self._groups or timeout == 0 or not CAN_WAIT:
-                if timeout == 0 or self._poll(timeout):
-                    self._drain()
-                return
-            if timeout != self._socket.timeout:
-                self._socket.set_timeout(timeout)
-            try:
-                data, address = self._recvfrom(MAX_DATAGRAM)
-            except BlockingIOError:
-                return
-            self._reads += 1
             inbound, lock = self._inbound, self._lock
-            lock.acquire()  # and released by hand: a ``with`` takes twice as long
-            try:
-                inbound.take(data, address)
-            finally:
-                lock.release()
+            if inbound.gathering is None or not self._receive_in_place(inbound.gathering):
+                data, address = self._recvfrom(MAX_DATAGRAM)
+                lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
+                try:
+                    inbound.take(data, address)
+                finally:
+                    lock.release()
+            self._reads += 1
             if inbound.behind:
                 self._drain()
             elif inbound.timer != NEVER:
                 self._timer_alarm.by(inbound.timer)
+        except BlockingIOError:  # the time is up
+            pass
         finally:
             reading.release()
+
+    def _prepare(self, timeout: float | None) -> bool:
+        """Get ready to wait in the socket for one timeout; where that is not possible, wait otherwise and read.
+
+        Returns:
+            Whether the socket is to be read; else there is nothing more to wait for.
+        """
+        self._ready_for = timeout  # first: whoever changes what is looked at now takes it back
+        if not self._leased:
+            self._take_lease()
+        if self._closed or self._groups or timeout == 0 or not CAN_WAIT:
+            self._ready_for = UNPREPARED
+            if not self._closed and (timeout == 0 or self._poll(timeout)):
+                self._drain()
+            return False
+        if timeout != self._socket.timeout:
+            self._socket.set_timeout(timeout)
+        return True
+
+    def _receive_in_place(self, flow: Flow) -> bool:
+        """Receive the next fragment of a large message right where it belongs; False if none can be expected."""
+        with self._lock:
+            expected = flow.receiver.expected()
+        if expected is None:
+            return False
+        fragment, head = expected
+        with fragment.data as place:
+            size, address = self._socket.receive_into((self._head, place, self._rest))
+            with self._lock:
+                in_place = size == len(head) + len(place) and self._head == head
+                if in_place and self._inbound.take_in_place(fragment, address):
+                    return True
+            data = b"".join((self._head, place, self._rest))[:size]
+        with self._lock:
+            self._inbound.take(data, address)
+        return True
 
     def drain_now(self) -> None:
         """Read what is there, unless somebody else is reading."""
@@ -159,6 +192,7 @@ class Reader:
         if self._reads == self._reads_seen and self._reading.acquire(blocking=False):
             try:
                 self._leased = False
+                self._ready_for = UNPREPARED
                 for each in self._sockets():
                     self._loop.watch(each, self._ready)
                 return
@@ -204,6 +238,7 @@ class Reader:
             return  # everything goes on by unicast
         socket.join(interfaces)
         self._groups[group] = socket
+        self._ready_for = UNPREPARED
         self._inbound.sockets.append(socket)
         if not self._leased:
             self._loop.watch(socket, self._ready)
@@ -260,41 +295,55 @@ class Reader:
         """Wait until something came, or somebody woke us."""
         if self._event_loop is not loop:
             self.attach(loop)
+        if self._event_loop is not None and not self._leased and self._reading.acquire(False):
+            try:
+                self._take_lease()
+                self._drain()
+            finally:
+                self._reading.release()
         waiter: Future[None] = loop.create_future()
         self._waiters.append(waiter)
         try:
-            if self._event_loop is not None and not self._leased and self._reading.acquire(blocking=False):
-                try:
-                    self._take_lease()
-                    self._drain()
-                finally:
-                    self._reading.release()
             if not self._messages and not self._closed:
                 await waiter
         finally:
-            with contextlib.suppress(ValueError):
-                self._waiters.remove(waiter)
+            if not waiter.done() or waiter.cancelled():  # else whoever woke it took it out
+                with contextlib.suppress(ValueError):
+                    self._waiters.remove(waiter)
 
     def _on_loop_readable(self) -> None:
-        if self._closed or not self._reading.acquire(blocking=False):
+        if self._closed or not self._reading.acquire(False):
             return
         try:
-            if self._groups:
+            inbound = self._inbound
+            received = None if self._groups else self._socket.poll()
+            if received is not None:
+                self._reads += 1
+                with self._lock:
+                    inbound.take(*received)
+            if self._groups or inbound.behind:
                 self._drain()
-            else:
-                self._take(iter_limited(self._socket.poll, 1))
-                if self._inbound.behind:
-                    self._drain()
-                self._timer_alarm.by(self._inbound.timer)
+            elif inbound.timer != NEVER:
+                self._timer_alarm.by(inbound.timer)
         finally:
             self._reading.release()
         if self._messages:
-            self._wake_waiters()
+            self._wake_waiters(self._event_loop)
 
-    def _wake_waiters(self) -> None:
+    def _wake_waiters(self, here: AbstractEventLoop | None = None) -> None:
+        """Wake the coroutines that wait.
+
+        Args:
+            here: the event loop whose thread calls, if it is one.
+        """
         while self._waiters:
-            with contextlib.suppress(IndexError):
+            try:
                 waiter = self._waiters.popleft()
+            except IndexError:  # another thread was faster
+                return
+            if waiter.get_loop() is here:
+                _resolve(waiter)
+            else:
                 _call_in(waiter.get_loop(), _resolve, waiter)
 
     # -- the end -----------------------------------------------------------------------------------------------------
@@ -302,6 +351,7 @@ class Reader:
     def close(self, timeout: float) -> None:
         """Stop reading; whoever waits is woken. Waits no longer than a timeout for those who still read."""
         self._closed = True
+        self._ready_for = UNPREPARED
         for each in self._sockets():
             self._loop.unwatch(each)
         self._socket.wake()

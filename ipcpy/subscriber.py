@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ArgumentError, ClosedError, RecvTimeout
 from .graph import EndpointInfo
@@ -23,6 +23,9 @@ from .protocol.topics import check_pattern
 from .reader import Reader
 from .stats import SubscriberStats
 from .transport.udp import Address
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 __all__ = ["Subscriber"]
 
@@ -84,6 +87,7 @@ class Subscriber:
         self._port = socket.port
         self._inbound = Inbound(self.number, socket, self._inbox, self._codec, self._matched.notify_all)
         self._reader = Reader(self._node.loop, socket, self._inbound, self._lock, self._messages)
+        self._wait = self._reader.wait
         self._groups: dict[int, Address] = {}
         self._abandoned = False
         self._mismatch: dict[str, list[str]] = {}
@@ -131,10 +135,13 @@ class Subscriber:
             TimeoutError: if none came in time.
             ClosedError: (an OSError) if it is closed, also while waiting.
         """
-        deadline = NEVER if timeout is None else time.monotonic() + timeout
         messages = self._messages
+        deadline = NEVER
         if not messages:
-            self._reader.wait(timeout if timeout is None or timeout > 0 else 0)
+            if timeout is not None:
+                timeout = max(timeout, 0.0)
+                deadline = time.monotonic() + timeout
+            self._wait(timeout)
         try:
             return messages.popleft()
         except IndexError:  # the time is up, only control frames came, another thread was faster, or it is closed
@@ -176,16 +183,21 @@ class Subscriber:
         import asyncio
 
         loop = asyncio.get_running_loop()
+        if timeout is None:
+            return await self._next(loop)
         try:
             async with asyncio.timeout(timeout):
-                while True:
-                    await self._reader.wait_async(loop)
-                    try:
-                        return self._messages.popleft()
-                    except IndexError:
-                        self._check_open()
+                return await self._next(loop)
         except TimeoutError:
             raise RecvTimeout(f"no message on {self._topic!r} within {timeout} s") from None
+
+    async def _next(self, loop: AbstractEventLoop) -> Message:
+        while True:
+            await self._reader.wait_async(loop)
+            try:
+                return self._messages.popleft()
+            except IndexError:
+                self._check_open()
 
     def __iter__(self) -> Iterator[Message]:
         return self

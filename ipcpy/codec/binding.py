@@ -37,6 +37,7 @@ class Binding:
         pack: makes a message of an iterable of values.
         encode: makes a message of an instance of the type.
         decode: makes an instance of a whole message that begins with ``header``.
+        decode_intact: the same without a look at the check byte.
         unpack: makes an instance of a payload.
     """
 
@@ -48,6 +49,7 @@ class Binding:
     pack: Callable[[Iterable[Any]], bytes]
     encode: Callable[[Any], bytes]
     decode: Callable[[Buffer], Any]
+    decode_intact: Callable[[Buffer], Any]
     unpack: Callable[[Buffer], Any]
 
     @property
@@ -94,8 +96,8 @@ def bind(id: int, name: str, layout: Layout, shape: Shape) -> Binding:
     header = _HEADER.pack(*START, id, HEADER_SIZE + layout.size)
     pack = _packer(label, header, layout, shape)
     make = _maker(label, layout, shape)
-    decode, unpack = _decoder(label, header, layout, make), _unpacker(label, layout, make)
-    return Binding(id, name, layout, shape, header, pack, _encoder(pack, shape), decode, unpack)
+    (decode, decode_intact), unpack = _decoders(label, header, layout, make), _unpacker(label, layout, make)
+    return Binding(id, name, layout, shape, header, pack, _encoder(pack, shape), decode, decode_intact, unpack)
 
 
 def _packer(label: str, header: bytes, layout: Layout, shape: Shape) -> Callable[[Iterable[Any]], bytes]:
@@ -153,7 +155,9 @@ def _maker(label: str, layout: Layout, shape: Shape) -> Make:
     return make_with_text
 
 
-def _decoder(label: str, header: bytes, layout: Layout, make: Make) -> Callable[[Buffer], Any]:
+def _decoders(
+    label: str, header: bytes, layout: Layout, make: Make
+) -> tuple[Callable[[Buffer], Any], Callable[[Buffer], Any]]:
     # "<7x9f" takes the values out of the whole message, and fails if it is not as long as its header says
     unpack = struct.Struct(f"{layout.order}{HEADER_SIZE}x{layout.format[1:]}").unpack
     size = HEADER_SIZE + layout.size
@@ -162,12 +166,15 @@ def _decoder(label: str, header: bytes, layout: Layout, make: Make) -> Callable[
     xor = fold if size <= 64 else checksum
 
     def decode(body: Buffer) -> Any:
+        if len(body) == size and xor(body) != right:
+            raise CodecError(f"{label}: bad checksum")
+        return decode_intact(body)
+
+    def decode_intact(body: Buffer) -> Any:
         try:
             values = unpack(body)
         except struct.error:
             raise CodecError(f"{label} takes {size} bytes, got {len(body)}") from None
-        if xor(body) != right:
-            raise CodecError(f"{label}: bad checksum")
         try:
             return make(values)
         except CodecError:
@@ -175,7 +182,7 @@ def _decoder(label: str, header: bytes, layout: Layout, make: Make) -> Callable[
         except Exception as error:  # a type may refuse its values, in whatever way its author chose
             raise CodecError(f"{label}: its type does not take {_show(values)}: {error!r:.200}") from error
 
-    return decode
+    return decode, decode_intact
 
 
 def _unpacker(label: str, layout: Layout, make: Make) -> Callable[[Buffer], Any]:

@@ -21,7 +21,8 @@ class Codec(Protocol):
     """Turns what is published into bytes, and back. Anything with these four members is one.
 
     A codec may also have ``adapt(schema) -> Codec``, which makes the one that reads a publisher with that schema, and
-    raises SchemaError where the two do not fit.
+    raises SchemaError where the two do not fit; and ``decode_intact(body)``, which subscribers prefer to ``decode``: it
+    need not look for bytes that changed on their way, for the frame's own check was right.
     """
 
     @property

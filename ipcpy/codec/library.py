@@ -48,6 +48,7 @@ class MsgLibrary:
         self._ids: dict[type, list[int]] = {}
         self._encoders: dict[type, Callable[[Any], bytes]] = {}  # of the types with one ID
         self._decoders: dict[Buffer, Callable[[Buffer], Any]] = {}  # by the first 6 bytes: start bytes, ID, size
+        self._intact: dict[Buffer, Callable[[Buffer], Any]] = {}  # the same, without a look at the check byte
         for id, entry in _pairs(messages):
             self._add(_bind(id, entry))
         self._schema = describe(self._specs.values())
@@ -156,6 +157,18 @@ class MsgLibrary:
             return self._decode_other(body)
         return decode(body)
 
+    def decode_intact(self, body: Buffer) -> Any:
+        """Make an instance of a whole message that is known to have arrived as it was sent: half the time of decode.
+
+        Raises:
+            CodecError: as decode; only a wrong check byte is not noticed.
+        """
+        try:
+            decode = self._intact[body[:6]]
+        except (KeyError, TypeError, ValueError):
+            return self._decode_other(body)
+        return decode(body)
+
     def __repr__(self) -> str:
         messages = (f"{spec.id}: ({spec.layout.format!r}, {spec.name})" for spec in self._specs.values())
         return f"MsgLibrary({{{', '.join(messages)}}})"
@@ -166,6 +179,7 @@ class MsgLibrary:
         self._specs.setdefault(binding.id, MessageSpec.of(binding))
         self._bindings[binding.id] = binding
         self._decoders[binding.header] = binding.decode
+        self._intact[binding.header] = binding.decode_intact
         ids = self._ids.setdefault(binding.shape.type, [])
         ids.append(binding.id)
         if len(ids) == 1:

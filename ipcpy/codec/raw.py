@@ -35,7 +35,8 @@ class Raw:
             return data
         try:
             view = memoryview(data)
-            if "O" in re.sub(":[^:]*:", "", view.format):  # T{i:name:O:other:}, without the names
+            form = view.format  # of a structured array T{i:name:O:other:}, with names that may have any letters
+            if form != "B" and "O" in re.sub(":[^:]*:", "", form):
                 raise TypeError("its items are Python objects, whose bytes are addresses")
             return view.cast("B") if view.nbytes else b""  # with a zero in its shape it could not be cast
         except (TypeError, ValueError, BufferError) as error:

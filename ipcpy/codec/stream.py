@@ -35,13 +35,24 @@ def checksum(data: Buffer) -> int:
     7
     """
     if len(data) > 64:
-        return _fold_long(data)
+        return _fold_long(data) if len(data) > 128 else _fold_128(data)
     return fold(data)
 
 
 def fold(data: Buffer) -> int:
     """Return the XOR of at most 64 bytes: ``checksum`` for those who know that there are no more."""
     x = _integer(data, "little")
+    x ^= x >> 256
+    x ^= x >> 128
+    x ^= x >> 64
+    x ^= x >> 32
+    x ^= x >> 16
+    return (x ^ x >> 8) & 0xFF
+
+
+def _fold_128(data: Buffer) -> int:
+    x = _integer(data, "little")
+    x ^= x >> 512
     x ^= x >> 256
     x ^= x >> 128
     x ^= x >> 64

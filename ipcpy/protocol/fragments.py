@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from sys import getrefcount
 
-from .wire import FRAGMENT_OVERHEAD, Fragment, Place, pack_fragment
+from .wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Fragment, Place, pack_fragment, pack_fragment_head
 
 MAX_MESSAGE = 64 << 20  # bytes; what a subscriber takes unless told otherwise
 MAX_FRAGMENTS = 1 << 17  # of one message: 64 MiB in fragments of 512 bytes
 MAX_PARTIALS = 64  # messages of one publisher that are being put together
 RENEW = 0.2  # seconds of silence after which a message may come anew in fragments of another size: another way
+MAX_SPARE = 8 << 20  # bytes of a buffer that is kept to be used again
 REPORT_BYTES = 1_024  # of a bitmap of missing fragments in one frame
 _TO_BITS = bytes.maketrans(b"\0\1", b"10")  # a flag for "here" to the digit of a bit for "missing"
+
+
+def _count_unshared() -> int:
+    """Count the references to what only one local name holds: it differs between versions of Python."""
+    spares = deque([bytearray()])
+    buffer = spares.popleft()
+    return getrefcount(buffer)
+
+
+_UNSHARED = _count_unshared()
 
 
 class Outgoing:
@@ -98,15 +111,18 @@ def _set_bits(bitmap: bytes | memoryview, first: int, stop: int) -> Iterator[int
 class Partial:
     """A large message that is being put together.
 
-    Its buffer grows with what arrives, to the end of the highest fragment; what is missing below that is zeros. Of a
+    Its buffer grows with what arrives, to twice the end of the highest fragment; what is missing is anything. Of a
     length that is only declared nothing is allocated but a byte for each fragment, which MAX_FRAGMENTS bounds.
+
+    Args:
+        buffer: of exactly its size, if there is one to be filled.
     """
 
     __slots__ = ("_have", "_left", "buffer", "place", "touched")
 
-    def __init__(self, place: Place, now: float) -> None:
+    def __init__(self, place: Place, now: float, buffer: bytearray | None = None) -> None:
         self.place = place
-        self.buffer = bytearray()
+        self.buffer = bytearray() if buffer is None else buffer
         self._left = -(-place.total // place.size)
         self._have = bytearray(self._left)
         self.touched = now
@@ -124,14 +140,28 @@ class Partial:
         self._have[index] = 1
         self._left -= 1
         offset = index * self.place.size
-        if offset > len(buffer):
-            buffer += bytes(offset - len(buffer))
-        if offset == len(buffer):
-            buffer += fragment.data
-        else:
-            buffer[offset : offset + len(fragment.data)] = fragment.data
+        end = offset + len(fragment.data)
+        if end > len(buffer):
+            buffer += bytes(min(2 * end, self.place.total) - len(buffer))
+        if fragment.data.obj is not buffer:
+            with memoryview(buffer) as view:  # assigning to a slice of a bytearray would copy the data twice
+                view[offset:end] = fragment.data
         self.touched = now
         return True
+
+    def next(self) -> tuple[Fragment, bytes] | None:
+        """Give the first missing fragment, as a view of its place in the buffer, and the head it will come with.
+
+        Whoever receives it right there saves a copy. None if its data does not follow its head unchecked.
+        """
+        index, place = self._have.find(0), self.place
+        offset = index * place.size
+        end = min(offset + place.size, place.total)
+        if index < 0 or end - offset <= CHECKED_FRAGMENT:
+            return None
+        if end > len(self.buffer):
+            self.buffer += bytes(min(2 * end, place.total) - len(self.buffer))
+        return Fragment(place, index, memoryview(self.buffer)[offset:end]), pack_fragment_head(place, index)
 
     def missing(self) -> tuple[int, bytes]:
         """Give the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""
@@ -156,7 +186,9 @@ class Assembly:
         self.evicted: list[int] = []
         self._max_message = max_message
         self._max_bytes = max_bytes or 2 * max_message
+        self.latest: Partial | None = None  # the one that a fragment was added to last
         self._partials: dict[int, Partial] = {}
+        self._spares: deque[bytearray] = deque(maxlen=2)  # one that its reader holds, one to be filled
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -199,14 +231,24 @@ class Assembly:
             return None
         if len(self._partials) > 1:
             self._refresh(seq, now)
+        self.latest = partial
         return partial
 
     def _begin(self, place: Place, now: float, keep_lowest: bool) -> Partial | None:
         if not self._make_room(place.total, place.seq if keep_lowest else None):
             return None
-        partial = self._partials[place.seq] = Partial(place, now)
+        partial = self._partials[place.seq] = Partial(place, now, self._spare(place.total))
         self._bytes += place.total
         return partial
+
+    def _spare(self, size: int) -> bytearray | None:
+        """Give the buffer of an earlier message that nobody else holds any more: new memory costs page faults."""
+        for _ in range(len(self._spares)):
+            buffer = self._spares.popleft()
+            if len(buffer) == size and getrefcount(buffer) == _UNSHARED:
+                return buffer
+            self._spares.append(buffer)
+        return None
 
     def _refresh(self, seq: int, now: float) -> None:
         for other in self._partials.values():
@@ -224,4 +266,9 @@ class Assembly:
 
     def drop(self, seq: int) -> None:
         """Forget a message, complete or not."""
-        self._bytes -= self._partials.pop(seq).place.total
+        partial = self._partials.pop(seq)
+        self._bytes -= partial.place.total
+        if partial.complete and partial.place.total <= MAX_SPARE:
+            self._spares.append(partial.buffer)
+        if self.latest is partial:
+            self.latest = None

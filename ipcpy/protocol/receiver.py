@@ -164,6 +164,16 @@ class Receiver(Generic[Item]):
             self._ask_at = now + (self._pause() if self._reliable else PATIENCE)
         return None
 
+    def expected(self) -> tuple[Fragment, bytes] | None:
+        """Give the fragment that will come next if none is lost, as Partial.next does; None if there is none."""
+        partial = self._assembly.latest
+        return None if partial is None else partial.next()
+
+    def gathers(self, fragment: Fragment) -> bool:
+        """Tell whether the message of a fragment is being put together in the buffer that its data is a view of."""
+        partial = self._assembly.latest
+        return partial is not None and partial.buffer is fragment.data.obj
+
     def _wanted(self, seq: int) -> bool:
         return seq not in self._held and (seq >= self.next or seq in self._gaps)
 

@@ -105,8 +105,12 @@ class Sender:
         self._outgoing.append(message)
 
     def drop_oldest(self) -> None:
-        """Give up the oldest message."""
-        self._outgoing.popleft()
+        """Give up the oldest message of which no more than the first fragment was sent; if there is none, the oldest.
+
+        Whoever is too slow for all thus gets some of them whole, rather than a part of each.
+        """
+        victim = next((message for message in self._outgoing if message.next <= 1), self._outgoing[0])
+        self._outgoing.remove(victim)
         self.given_up += 1
 
     def keep_copies(self) -> None:

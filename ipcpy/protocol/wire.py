@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from itertools import chain
 from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
@@ -73,8 +74,10 @@ FRAGMENT_WORD = VERSION << 16 | Kind.FRAGMENT << 24
 
 FRAGMENT_HEADER = Struct("<IIQQQII")  # the header, total, offset; the check follows
 FRAGMENT_OVERHEAD = FRAGMENT_HEADER.size + CHECK_SIZE  # 44
+_FRAGMENT_HEAD = Struct("<IIQQQIII").unpack_from  # the check, too
 CHECKED_FRAGMENT = 9_000  # longer ones cross no wire but loopback's memory: their check covers the header only
 
+_pack_size = Struct("<H").pack
 BATCH_HEADER = Struct("<HH")  # count, size of each item; size 0: every item is preceded by its own size, u16
 
 
@@ -142,10 +145,8 @@ def pack_fragment(place: Place, offset: int, parts: Sequence[memoryview]) -> byt
     The header's extra is the size of every fragment of the message but its last. The check covers the 40 bytes before
     it and, up to CHECKED_FRAGMENT bytes, the data.
     """
-    source, seq, sent_ns, codec, total, size = place
     length = sum(map(len, parts))
-    word = FRAGMENT_WORD | (FRAGMENT_OVERHEAD + length)
-    head = FRAGMENT_HEADER.pack(word, codec | size << 16, source, seq, sent_ns, total, offset)
+    head = _pack_fragment_header(place, offset, length)
     check = crc32(head)
     if length <= CHECKED_FRAGMENT:
         for part in parts:
@@ -153,16 +154,30 @@ def pack_fragment(place: Place, offset: int, parts: Sequence[memoryview]) -> byt
     return head + check.to_bytes(4, "little")
 
 
+def _pack_fragment_header(place: Place, offset: int, length: int) -> bytes:
+    source, seq, sent_ns, codec, total, size = place
+    word = FRAGMENT_WORD | (FRAGMENT_OVERHEAD + length)
+    return FRAGMENT_HEADER.pack(word, codec | size << 16, source, seq, sent_ns, total, offset)
+
+
+def pack_fragment_head(place: Place, index: int) -> bytes:
+    """Build the 44 bytes that precede the data of a fragment of more than CHECKED_FRAGMENT bytes, without the data."""
+    offset = index * place.size
+    head = _pack_fragment_header(place, offset, min(place.size, place.total - offset))
+    return head + crc32(head).to_bytes(4, "little")
+
+
 def pack_batch(source: int, seq: int, sent_ns: int, codec: int, items: Sequence[bytes]) -> bytes:
     """Build one frame of several messages, numbered from ``seq``; they share one send time.
 
     Items of equal size are laid end to end; of unequal size each is preceded by its size, u16.
     """
-    size = len(items[0])
-    if size and all(len(item) == size for item in items):
+    sizes = list(map(len, items))
+    size = sizes[0]
+    if size and sizes.count(size) == len(sizes):
         body = BATCH_HEADER.pack(len(items), size) + b"".join(items)
     else:
-        sized = (part for item in items for part in (len(item).to_bytes(2, "little"), item))
+        sized = chain.from_iterable(zip(map(_pack_size, sizes), items, strict=True))
         body = BATCH_HEADER.pack(len(items), 0) + b"".join(sized)
     head = FAST_HEADER.pack(BATCH_WORD | (OVERHEAD + len(body)), codec, source, seq, sent_ns)
     check = crc32(body, crc32(head))
@@ -257,6 +272,27 @@ def unpack_fragment(frame: Frame) -> Fragment:
         raise Malformed("malformed")
     place = Place(frame.source, frame.seq, frame.sent_ns, frame.codec, total, size)
     return Fragment(place, offset // size, data)
+
+
+def read_fragment(datagram: bytes) -> Fragment:
+    """Read a datagram that is one FRAGMENT with more data than CHECKED_FRAGMENT: what frames and unpack_fragment do.
+
+    Raises:
+        Malformed: where it is not, or its data is not exactly what belongs at its offset.
+    """
+    _, codec, source, seq, sent_ns, total, offset, check = _FRAGMENT_HEAD(datagram)
+    view = memoryview(datagram)
+    data = view[FRAGMENT_OVERHEAD:]
+    size = codec >> 16
+    if (
+        codec & 0xFF00
+        or crc32(view[: FRAGMENT_OVERHEAD - CHECK_SIZE]) != check
+        or not size
+        or offset % size
+        or len(data) != min(size, total - offset)
+    ):
+        raise Malformed("malformed")
+    return Fragment(Place(source, seq, sent_ns, codec & 0xFF, total, size), offset // size, data)
 
 
 def sources(datagram: bytes) -> set[int]:

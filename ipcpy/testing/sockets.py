@@ -49,7 +49,7 @@ class WeatherRouteSocket(RouteSocket):
 
         self.send = send  # type: ignore[assignment]
 
-    def send_many(self, datagrams: Sequence[Sequence[bytes | memoryview]], segment: int) -> None:
+    def send_many(self, datagrams: Iterable[Sequence[bytes | memoryview]], segment: int) -> None:
         """Send datagrams, one by one: each has a fate of its own."""
         for datagram in datagrams:
             self.send(b"".join(datagram))

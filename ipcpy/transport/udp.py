@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 
 from ..errors import TransportError
 
@@ -114,6 +115,15 @@ class DataSocket:
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
         self.timeout = timeout
 
+    def receive_into(self, buffers: Sequence[bytearray | memoryview]) -> tuple[int, Address]:
+        """Receive a datagram into buffers, one after the other; give its size and where it came from.
+
+        Raises:
+            BlockingIOError: if none came within the timeout.
+        """
+        size, _, _, address = self._sock.recvmsg_into(buffers)
+        return size, address
+
     @property
     def capacity(self) -> int:
         """Bytes of kernel memory its buffer may take."""
@@ -190,28 +200,27 @@ class RouteSocket:
         except OSError:
             return None
 
-    def send_many(self, datagrams: Sequence[Sequence[bytes | memoryview]], segment: int) -> None:
+    def send_many(self, datagrams: Iterable[Sequence[bytes | memoryview]], segment: int) -> None:
         """Send datagrams of equal size (the last may be shorter), each given as buffers, in as few calls as possible.
+
+        Each is asked for when those before it are on their way.
 
         Raises:
             OSError: the first refusal; what comes after it was not sent.
         """
+        remaining = iter(datagrams)
         per_call = min(64, MAX_DATAGRAM // segment - 1) if self._gso and segment < 8_192 else 1
-        if per_call <= 1:
-            for datagram in datagrams:
-                self._sock.sendmsg(datagram)
-            return
-        options = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", segment))]
-        for at in range(0, len(datagrams), per_call):
-            chunk = datagrams[at : at + per_call]
+        while per_call > 1 and (chunk := list(islice(remaining, per_call))):
+            options = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", segment))]
             try:
                 self._sock.sendmsg([buffer for datagram in chunk for buffer in datagram], options)
             except OSError as error:
                 if error.errno not in (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP):
                     raise
                 self._gso = False  # a device without checksum offload, or an old kernel: one by one, then
-                self.send_many(datagrams[at:], segment)
-                return
+                remaining, per_call = chain(chunk, remaining), 1
+        for datagram in remaining:
+            self._sock.sendmsg(datagram)
 
     def close(self) -> None:
         """Close the socket."""

@@ -31,7 +31,8 @@ def publish(count):
         publisher.publish(body)
         longest = max(longest, time.monotonic() - before)
         if job["rate"]:
-            time.sleep(max(0.0, start + (number + 1) / job["rate"] - time.monotonic()))
+            start = max(start + 1 / job["rate"], time.monotonic() - 0.5 / job["rate"])
+            time.sleep(max(0.0, start - time.monotonic()))
     return longest, time.monotonic() - begun
 
 
