@@ -30,18 +30,18 @@ from .protocol.wire import (
     DATA_WORD,
     FAST_HEADER,
     FLAG_MULTICAST,
-    FRAGMENT_OVERHEAD,
     FRAGMENT_WORD,
     HEADER_SIZE,
+    KIND_MASK,
     OVERHEAD,
-    Fragment,
     Frame,
     Kind,
     Malformed,
+    Run,
     codec_number,
     frames,
     pack_frame,
-    read_fragment,
+    read_run,
     unpack_batch,
     unpack_fragment,
 )
@@ -58,8 +58,6 @@ LINGER = 1.0  # seconds that a publisher that went is remembered: its last messa
 EXPLAINS = 3.0  # seconds: longer than it takes until the end of a burst is asked for
 MAX_EARLY = 64  # challenges of publishers not known yet
 MAX_PAST = 64  # publishers that went whose counts are kept
-
-UNCHECKED = FRAGMENT_OVERHEAD + CHECKED_FRAGMENT  # bytes: longer fragments are taken in fewer steps
 
 _new = tuple.__new__
 _time_ns = time.time_ns
@@ -260,20 +258,13 @@ class Inbound:
                             inbox.drop_oldest()
                         inbox.messages.append(_new(Message, (value, flow.topic, seq, sent_ns, received_ns, flow.id)))
                         return
-                elif word == size | FRAGMENT_WORD and size > UNCHECKED:
-                    self._take_fragment(flow, data, address)
-                    return
+                elif word & KIND_MASK == FRAGMENT_WORD:
+                    run = read_run(data)
+                    if run is not None:
+                        self._accept_run(flow, run, time.monotonic())
+                        return
         if size:  # none is a call to wake up
             self._take_frames(data, address)
-
-    def _take_fragment(self, flow: Flow, data: bytes, address: Address) -> None:
-        """Take a datagram that is one fragment; what _take_frames does, in fewer steps."""
-        try:
-            fragment = read_fragment(data)
-        except Malformed:
-            self.dropped["malformed"] += 1
-            return
-        self._accept_fragment(flow, fragment, time.monotonic())
 
     def _cannot_decode(self, flow: Flow, error: Exception) -> None:
         flow.bad += 1
@@ -307,7 +298,7 @@ class Inbound:
         elif frame.kind == Kind.BATCH:
             self._accept(flow, frame, unpack_batch(frame.body), now)
         elif frame.kind == Kind.FRAGMENT:
-            self._accept_fragment(flow, unpack_fragment(frame), now)
+            self._accept_run(flow, unpack_fragment(frame), now)
         elif frame.kind == Kind.POLL:
             self._polled(flow, frame, now)
         else:
@@ -381,21 +372,21 @@ class Inbound:
         else:
             self._inbox.put_large(message, len(body))
 
-    def take_in_place(self, fragment: Fragment, address: Address) -> bool:
+    def take_in_place(self, run: Run, address: Address) -> bool:
         """Take a fragment that was received right where it belongs; False if it is not wanted there any more."""
-        flow = self.flows.get(fragment.place.source)
-        if flow is None or address not in (flow.address, flow.multicast) or not flow.receiver.gathers(fragment):
+        flow = self.flows.get(run.place.source)
+        if flow is None or address not in (flow.address, flow.multicast) or not flow.receiver.gathers(run):
             return False
-        self._accept_fragment(flow, fragment, time.monotonic())
+        self._accept_run(flow, run, time.monotonic())
         return True
 
-    def _accept_fragment(self, flow: Flow, fragment: Fragment, now: float) -> None:
-        place = fragment.place
+    def _accept_run(self, flow: Flow, run: Run, now: float) -> None:
+        place = run.place
         if place.codec != flow.codec_number:
             self.dropped["malformed"] += 1
             return
         self._match(flow)
-        partial = flow.receiver.accept_fragment(fragment, now)
+        partial = flow.receiver.accept_run(run, now)
         self.gathering = flow if partial is None and place.size > CHECKED_FRAGMENT else None
         if partial is not None:
             item = (flow, place.seq, place.sent_ns, _time_ns(), partial.buffer)

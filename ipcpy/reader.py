@@ -26,8 +26,12 @@ from .transport.udp import CAN_WAIT, MAX_DATAGRAM, Address, DataSocket, GroupSoc
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
-LEASE = 0.01  # seconds that the sockets are left to a reader who is away; then the I/O thread empties them
+LEASE = 0.04  # seconds that the sockets are left to a reader who is away; then the I/O thread empties them
+SHORT_LEASE = 0.01  # the same, where so much comes that a socket's buffer might be full by then
+MANY = 60  # datagrams in one lease: of small ones, the usual buffer of 212,992 bytes holds 277
+PAUSE = 0.02  # seconds without a further fragment of a large message
 DRAIN = 256  # datagrams that are read at once
+DRAIN_BYTES = 256 << 10  # the same in bytes: of small messages in batches these are thousands, and somebody waits
 UNPREPARED = -1.0  # no timeout
 
 
@@ -79,14 +83,15 @@ class Reader:
             if self._messages or (timeout != self._ready_for and not self._prepare(timeout)):
                 return
             inbound, lock = self._inbound, self._lock
-            if inbound.gathering is None or not self._receive_in_place(inbound.gathering):
-                data, address = self._recvfrom(MAX_DATAGRAM)
-                lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
-                try:
-                    inbound.take(data, address)
-                finally:
-                    lock.release()
+            data, address = self._recvfrom(MAX_DATAGRAM)
+            lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
+            try:
+                inbound.take(data, address)
+            finally:
+                lock.release()
             self._reads += 1
+            if inbound.gathering is not None:
+                self._gather(timeout)
             if inbound.behind:
                 self._drain()
             elif inbound.timer != NEVER:
@@ -114,18 +119,25 @@ class Reader:
             self._socket.set_timeout(timeout)
         return True
 
+    def _gather(self, timeout: float | None) -> None:
+        """A large message is on its way: take it up to its end, or until it pauses."""
+        self._ready_for = UNPREPARED
+        self._socket.set_timeout(PAUSE if timeout is None else min(PAUSE, timeout))
+        while not self._messages and (flow := self._inbound.gathering) is not None and self._receive_in_place(flow):
+            self._reads += 1
+
     def _receive_in_place(self, flow: Flow) -> bool:
         """Receive the next fragment of a large message right where it belongs; False if none can be expected."""
         with self._lock:
             expected = flow.receiver.expected()
         if expected is None:
             return False
-        fragment, head = expected
-        with fragment.data as place:
+        run, head = expected
+        with run.parts[0] as place:
             size, address = self._socket.receive_into((self._head, place, self._rest))
             with self._lock:
                 in_place = size == len(head) + len(place) and self._head == head
-                if in_place and self._inbound.take_in_place(fragment, address):
+                if in_place and self._inbound.take_in_place(run, address):
                     return True
             data = b"".join((self._head, place, self._rest))[:size]
         with self._lock:
@@ -169,10 +181,13 @@ class Reader:
 
     def _take(self, received: Iterable[tuple[bytes, Address]]) -> None:
         self._reads += 1
-        take = self._inbound.take
+        take, size = self._inbound.take, 0
         for data, address in received:
             with self._lock:
                 take(data, address)
+            size += len(data)
+            if size > DRAIN_BYTES and not self._groups:
+                break
 
     # -- the lease ---------------------------------------------------------------------------------------------------
 
@@ -183,7 +198,7 @@ class Reader:
         self._leased = True
         for each in self._sockets():
             self._loop.unwatch(each)
-        self._lease_alarm.by(time.monotonic() + LEASE)
+        self._lease_alarm.by(time.monotonic() + SHORT_LEASE)
 
     def _on_lease(self) -> None:
         """In the I/O thread, while a reader has the sockets: see whether he is there."""
@@ -198,8 +213,9 @@ class Reader:
                 return
             finally:
                 self._reading.release()
+        lease = LEASE if self._reads - self._reads_seen < MANY else SHORT_LEASE
         self._reads_seen = self._reads
-        self._lease_alarm.by(time.monotonic() + LEASE)
+        self._lease_alarm.by(time.monotonic() + lease)
 
     def _on_readable(self) -> None:
         if not self._leased:

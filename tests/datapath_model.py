@@ -330,7 +330,7 @@ class Subscriber:
         elif frame.kind == Kind.DATA:
             self._put(receiver.accept(frame.seq, (frame.seq, bytes(frame.body)), now, size=len(frame.body)))
         elif frame.kind == Kind.FRAGMENT:
-            partial = receiver.accept_fragment(unpack_fragment(frame), now)
+            partial = receiver.accept_run(unpack_fragment(frame), now)
             if partial is not None:
                 item = (frame.seq, bytes(partial.buffer))
                 self._put(receiver.accept(frame.seq, item, now, size=len(partial.buffer)))

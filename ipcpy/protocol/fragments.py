@@ -9,7 +9,15 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from sys import getrefcount
 
-from .wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Fragment, Place, pack_fragment, pack_fragment_head
+from .wire import (
+    CHECKED_FRAGMENT,
+    FRAGMENT_OVERHEAD,
+    FragmentPacker,
+    Place,
+    Run,
+    pack_fragment,
+    pack_fragment_head,
+)
 
 MAX_MESSAGE = 64 << 20  # bytes; what a subscriber takes unless told otherwise
 MAX_FRAGMENTS = 1 << 17  # of one message: 64 MiB in fragments of 512 bytes
@@ -39,10 +47,11 @@ class Outgoing:
         sent: whether it was sent before, so that only what is asked for is to be sent.
 
     Attributes:
+        datagram: bytes of a fragment's datagram; the last may be shorter.
         sent_at: for each fragment the sender's position when it was last sent, 0 for never.
     """
 
-    __slots__ = ("_ends", "count", "next", "parts", "place", "resend", "sent_at", "seq")
+    __slots__ = ("_ends", "_pack", "count", "datagram", "next", "parts", "place", "resend", "sent_at", "seq")
 
     def __init__(self, place: Place, parts: Sequence[memoryview], *, sent: bool = False) -> None:
         self.place = place
@@ -52,7 +61,9 @@ class Outgoing:
         self.next = self.count if sent else 0  # the first fragment never sent
         self.resend: list[int] = []
         self.sent_at = array("Q", bytes(8 * self.count))
+        self.datagram = FRAGMENT_OVERHEAD + place.size
         self._ends = list(accumulate(map(len, parts)))
+        self._pack = FragmentPacker(place).pack
 
     @property
     def done(self) -> bool:
@@ -61,23 +72,25 @@ class Outgoing:
 
     def fragment(self, index: int) -> list[bytes | memoryview]:
         """Give a fragment as the buffers of one datagram."""
-        offset = index * self.place.size
-        data = list(self._slices(offset, min(offset + self.place.size, self.place.total)))
+        size, total = self.place.size, self.place.total
+        offset = index * size
+        stop = offset + size
+        data = self._slices(offset, stop if stop < total else total)
+        if len(data) == 1 and stop <= total:
+            return [self._pack(offset, data[0]), data[0]]
         return [pack_fragment(self.place, offset, data), *data]
 
-    def _slices(self, start: int, stop: int) -> Iterator[memoryview]:
+    def _slices(self, start: int, stop: int) -> list[memoryview]:
         at = bisect_right(self._ends, start)
+        slices = []
         while start < stop:
             part, end = self.parts[at], self._ends[at]
             begin = end - len(part)
             if end > start:
-                yield part[start - begin : stop - begin]
+                slices.append(part[start - begin : stop - begin])
                 start = end
             at += 1
-
-    def length(self, index: int) -> int:
-        """Give the length of a fragment's datagram in bytes."""
-        return FRAGMENT_OVERHEAD + min(self.place.size, self.place.total - index * self.place.size)
+        return slices
 
     def ask(self, first: int, bitmap: bytes | memoryview, position: int | None = None) -> bool:
         """Note that fragments are asked for again: bit i of the bitmap is fragment ``first + i``.
@@ -132,24 +145,30 @@ class Partial:
         """Whether every fragment has come."""
         return self._left == 0
 
-    def add(self, fragment: Fragment, now: float) -> bool:
-        """Put a fragment in its place; False if it was there already."""
-        index, buffer = fragment.number, self.buffer
-        if self._have[index]:
+    def add(self, run: Run, now: float) -> bool:
+        """Put fragments in their places; False if all of them were there already."""
+        place, first, parts = run
+        have, buffer, size = self._have, self.buffer, place.size
+        stop = first + len(parts)
+        new = have.count(0, first, stop)
+        if not new:
             return False
-        self._have[index] = 1
-        self._left -= 1
-        offset = index * self.place.size
-        end = offset + len(fragment.data)
+        end = min(stop * size, place.total)
         if end > len(buffer):
-            buffer += bytes(min(2 * end, self.place.total) - len(buffer))
-        if fragment.data.obj is not buffer:
+            buffer += bytes(min(2 * end, place.total) - len(buffer))
+        if parts[0].obj is not buffer:
             with memoryview(buffer) as view:  # assigning to a slice of a bytearray would copy the data twice
-                view[offset:end] = fragment.data
+                at = first * size
+                for index, part in enumerate(parts, first):
+                    if not have[index]:
+                        view[at : at + len(part)] = part
+                    at += size
+        have[first:stop] = b"\1" * (stop - first)
+        self._left -= new
         self.touched = now
         return True
 
-    def next(self) -> tuple[Fragment, bytes] | None:
+    def next(self) -> tuple[Run, bytes] | None:
         """Give the first missing fragment, as a view of its place in the buffer, and the head it will come with.
 
         Whoever receives it right there saves a copy. None if its data does not follow its head unchecked.
@@ -161,7 +180,7 @@ class Partial:
             return None
         if end > len(self.buffer):
             self.buffer += bytes(min(2 * end, place.total) - len(self.buffer))
-        return Fragment(place, index, memoryview(self.buffer)[offset:end]), pack_fragment_head(place, index)
+        return Run(place, index, (memoryview(self.buffer)[offset:end],)), pack_fragment_head(place, index)
 
     def missing(self) -> tuple[int, bytes]:
         """Give the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""
@@ -208,26 +227,26 @@ class Assembly:
         """Tell whether a message is beyond what is taken at all."""
         return place.total > self._max_message or place.total > MAX_FRAGMENTS * place.size
 
-    def add(self, fragment: Fragment, now: float, *, keep_lowest: bool = False) -> Partial | None:
-        """Take a fragment of a message that is not too large.
+    def add(self, run: Run, now: float, *, keep_lowest: bool = False) -> Partial | None:
+        """Take fragments of a message that is not too large.
 
-        A fragment shows that those after it are only waiting for their turn, so it keeps them fresh too.
+        They show that those after it are only waiting for their turn, so it keeps them fresh too.
 
         Args:
             keep_lowest: where there is no room, the highest number gives way rather than the oldest: that of a
                 reliable topic is sent again, after the one that all wait for.
 
         Returns:
-            The message it belongs to; None if the fragment is a copy, contradicts those before it, or has no room.
+            The message they belong to; None if they are copies, contradict those before them, or have no room.
         """
-        seq = fragment.place.seq
+        seq = run.place.seq
         partial = self._partials.get(seq)
-        if partial is not None and partial.place.size != fragment.place.size and partial.touched + RENEW < now:
+        if partial is not None and partial.place.size != run.place.size and partial.touched + RENEW < now:
             self.drop(seq)
             partial = None
         if partial is None:
-            partial = self._begin(fragment.place, now, keep_lowest)
-        if partial is None or partial.place != fragment.place or not partial.add(fragment, now):
+            partial = self._begin(run.place, now, keep_lowest)
+        if partial is None or partial.place != run.place or not partial.add(run, now):
             return None
         if len(self._partials) > 1:
             self._refresh(seq, now)

@@ -21,7 +21,7 @@ from .reports import MAX_RANGES, missing_between, pack_report
 from .reports import POLL_BODY as POLL_BODY
 from .reports import RANGE as RANGE
 from .waiting import Waiting
-from .wire import MAX_SEQ, Fragment
+from .wire import MAX_SEQ, Run
 
 NEVER = float("inf")
 MAX_INCOMPLETE = 4  # large messages of which one report says what is missing
@@ -140,19 +140,19 @@ class Receiver(Generic[Item]):
             out += self._release(now, cause)
         return out
 
-    def accept_fragment(self, fragment: Fragment, now: float) -> Partial | None:
-        """Take a fragment; give its message if it is complete now. The caller then calls ``accept`` with it."""
-        seq = fragment.place.seq
+    def accept_run(self, run: Run, now: float) -> Partial | None:
+        """Take fragments; give their message if it is complete now. The caller then calls ``accept`` with it."""
+        seq = run.place.seq
         if not 0 < seq <= MAX_SEQ:
             return None
         self._see(seq, now)
         self._tries = 0
         if seq not in self._assembly and not self._wanted(seq):
             return None
-        if self._assembly.too_large(fragment.place):
+        if self._assembly.too_large(run.place):
             self._mark(seq, "too large", now)
             return None
-        partial = self._assembly.add(fragment, now, keep_lowest=self._reliable)
+        partial = self._assembly.add(run, now, keep_lowest=self._reliable)
         for evicted in self._assembly.evicted:
             if not self._reliable:
                 self._mark(evicted, "fragments", now)
@@ -164,15 +164,15 @@ class Receiver(Generic[Item]):
             self._ask_at = now + (self._pause() if self._reliable else PATIENCE)
         return None
 
-    def expected(self) -> tuple[Fragment, bytes] | None:
+    def expected(self) -> tuple[Run, bytes] | None:
         """Give the fragment that will come next if none is lost, as Partial.next does; None if there is none."""
         partial = self._assembly.latest
         return None if partial is None else partial.next()
 
-    def gathers(self, fragment: Fragment) -> bool:
+    def gathers(self, run: Run) -> bool:
         """Tell whether the message of a fragment is being put together in the buffer that its data is a view of."""
         partial = self._assembly.latest
-        return partial is not None and partial.buffer is fragment.data.obj
+        return partial is not None and partial.buffer is run.parts[0].obj
 
     def _wanted(self, seq: int) -> bool:
         return seq not in self._held and (seq >= self.next or seq in self._gaps)

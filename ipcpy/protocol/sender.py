@@ -8,6 +8,7 @@ lost on the way. So loss needs no timer of its own: a report also says what is m
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
@@ -136,7 +137,7 @@ class Sender:
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
-    def take(self) -> tuple[Outgoing, list[int]] | None:
+    def take(self) -> tuple[Outgoing, Sequence[int]] | None:
         """Take the next fragments that may be sent now: a message and indexes, of equal length but the last.
 
         The first fragment of each message is sent at once, whatever the credit: it makes the subscriber wait for the
@@ -145,35 +146,35 @@ class Sender:
         due = next((message for message in self._outgoing if not message.done), None)
         if due is None:
             return None
-        indexes = self._affordable(due, due.resend or range(due.next, due.count))
-        if not indexes:
+        count = self._affordable(due, len(due.resend) or due.count - due.next)
+        if not count:
             due = next((message for message in islice(self._outgoing, 1, None) if not message.next), None)
             if due is None:
                 return None
-            indexes = [0]
-        self._charge(due, indexes)
-        return due, indexes
+            count = 1
+        return due, self._charge(due, count)
 
-    def _affordable(self, message: Outgoing, due: Sequence[int]) -> list[int]:
+    def _affordable(self, message: Outgoing, due: int) -> int:
         room = self._limit - (self._sent - self._acked)
-        indexes: list[int] = []
-        for index in due[:BURST]:
-            room -= message.length(index) + DATAGRAM_COST
-            if room < 0 and (indexes or self._sent > self._acked):
-                break
-            indexes.append(index)
-        return indexes
+        affordable = min(due, BURST, max(room, 0) // (message.datagram + DATAGRAM_COST))
+        return affordable if affordable or self._sent > self._acked else 1
 
-    def _charge(self, message: Outgoing, indexes: list[int]) -> None:
+    def _charge(self, message: Outgoing, count: int) -> Sequence[int]:
         self._open_end = True
-        for index in indexes:
-            self._sent += message.length(index) + DATAGRAM_COST
-            message.sent_at[index] = self._sent
+        cost = message.datagram + DATAGRAM_COST
+        begin, self._sent = self._sent, self._sent + count * cost
+        positions = range(begin + cost, self._sent + 1, cost)
         if message.resend:
-            del message.resend[: len(indexes)]
-            self.retransmitted += len(indexes)
+            indexes: Sequence[int] = message.resend[:count]
+            del message.resend[:count]
+            self.retransmitted += count
+            for index, position in zip(indexes, positions, strict=True):
+                message.sent_at[index] = position
         else:
-            message.next += len(indexes)
+            indexes = range(message.next, message.next + count)
+            message.next += count
+            message.sent_at[indexes.start : indexes.stop] = array("Q", positions)
+        return indexes
 
     def poll(self, now: float) -> int | None:
         """Give the position to poll for if it is time to: credit is used up, or a message may be incomplete."""

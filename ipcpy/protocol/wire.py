@@ -72,12 +72,16 @@ DATA_WORD = VERSION << 16 | Kind.DATA << 24  # | length: the first word of a DAT
 BATCH_WORD = VERSION << 16 | Kind.BATCH << 24
 FRAGMENT_WORD = VERSION << 16 | Kind.FRAGMENT << 24
 
+KIND_MASK = 0xFFFF0000  # of the first word: all but the length
+
 FRAGMENT_HEADER = Struct("<IIQQQII")  # the header, total, offset; the check follows
 FRAGMENT_OVERHEAD = FRAGMENT_HEADER.size + CHECK_SIZE  # 44
-_FRAGMENT_HEAD = Struct("<IIQQQIII").unpack_from  # the check, too
+_FRAGMENT_COMMON = Struct("<IIQQQI")  # the same without the offset
+FRAGMENT_COMMON = _FRAGMENT_COMMON.size  # 36
 CHECKED_FRAGMENT = 9_000  # longer ones cross no wire but loopback's memory: their check covers the header only
 
-_pack_size = Struct("<H").pack
+_pack_u16 = Struct("<H").pack
+_pack_u32 = Struct("<I").pack
 BATCH_HEADER = Struct("<HH")  # count, size of each item; size 0: every item is preceded by its own size, u16
 
 
@@ -109,12 +113,15 @@ class Place(NamedTuple):
     size: int
 
 
-class Fragment(NamedTuple):
-    """A FRAGMENT frame: where its data belongs. ``number * place.size`` is the offset."""
+class Run(NamedTuple):
+    """FRAGMENT frames that follow one another: ``parts[i]`` is the data of fragment ``number + i``.
+
+    The offset of a fragment is its number times ``place.size``.
+    """
 
     place: Place
     number: int
-    data: memoryview
+    parts: Sequence[memoryview]
 
 
 class Malformed(Exception):
@@ -146,25 +153,46 @@ def pack_fragment(place: Place, offset: int, parts: Sequence[memoryview]) -> byt
     it and, up to CHECKED_FRAGMENT bytes, the data.
     """
     length = sum(map(len, parts))
-    head = _pack_fragment_header(place, offset, length)
+    head = _pack_common(place, length) + _pack_u32(offset)
     check = crc32(head)
     if length <= CHECKED_FRAGMENT:
         for part in parts:
             check = crc32(part, check)
-    return head + check.to_bytes(4, "little")
-
-
-def _pack_fragment_header(place: Place, offset: int, length: int) -> bytes:
-    source, seq, sent_ns, codec, total, size = place
-    word = FRAGMENT_WORD | (FRAGMENT_OVERHEAD + length)
-    return FRAGMENT_HEADER.pack(word, codec | size << 16, source, seq, sent_ns, total, offset)
+    return head + _pack_u32(check)
 
 
 def pack_fragment_head(place: Place, index: int) -> bytes:
     """Build the 44 bytes that precede the data of a fragment of more than CHECKED_FRAGMENT bytes, without the data."""
     offset = index * place.size
-    head = _pack_fragment_header(place, offset, min(place.size, place.total - offset))
-    return head + crc32(head).to_bytes(4, "little")
+    head = _pack_common(place, min(place.size, place.total - offset)) + _pack_u32(offset)
+    return head + _pack_u32(crc32(head))
+
+
+def _pack_common(place: Place, length: int) -> bytes:
+    """Build what the headers of all fragments of one message and one length have in common."""
+    source, seq, sent_ns, codec, total, size = place
+    return _FRAGMENT_COMMON.pack(
+        FRAGMENT_WORD | FRAGMENT_OVERHEAD + length, codec | size << 16, source, seq, sent_ns, total
+    )
+
+
+class FragmentPacker:
+    """Packs whole-sized fragments of one message, in fewer steps than pack_fragment."""
+
+    __slots__ = ("_begun", "_checked", "_common")
+
+    def __init__(self, place: Place) -> None:
+        self._common = _pack_common(place, place.size)
+        self._begun = crc32(self._common)
+        self._checked = place.size <= CHECKED_FRAGMENT
+
+    def pack(self, offset: int, data: memoryview) -> bytes:
+        """Build what precedes a fragment's data."""
+        where = _pack_u32(offset)
+        check = crc32(where, self._begun)
+        if self._checked:
+            check = crc32(data, check)
+        return self._common + where + _pack_u32(check)
 
 
 def pack_batch(source: int, seq: int, sent_ns: int, codec: int, items: Sequence[bytes]) -> bytes:
@@ -177,7 +205,7 @@ def pack_batch(source: int, seq: int, sent_ns: int, codec: int, items: Sequence[
     if size and sizes.count(size) == len(sizes):
         body = BATCH_HEADER.pack(len(items), size) + b"".join(items)
     else:
-        sized = chain.from_iterable(zip(map(_pack_size, sizes), items, strict=True))
+        sized = chain.from_iterable(zip(map(_pack_u16, sizes), items, strict=True))
         body = BATCH_HEADER.pack(len(items), 0) + b"".join(sized)
     head = FAST_HEADER.pack(BATCH_WORD | (OVERHEAD + len(body)), codec, source, seq, sent_ns)
     check = crc32(body, crc32(head))
@@ -258,7 +286,7 @@ def _checked_fragment(frame: memoryview) -> memoryview:
     return frame[HEADER_SIZE:]
 
 
-def unpack_fragment(frame: Frame) -> Fragment:
+def unpack_fragment(frame: Frame) -> Run:
     """Read a FRAGMENT frame. Its body is u32 total, u32 offset, u32 check, data.
 
     Raises:
@@ -271,28 +299,48 @@ def unpack_fragment(frame: Frame) -> Fragment:
     if not size or offset % size or not data or len(data) != min(size, total - offset):
         raise Malformed("malformed")
     place = Place(frame.source, frame.seq, frame.sent_ns, frame.codec, total, size)
-    return Fragment(place, offset // size, data)
+    return Run(place, offset // size, (data,))
 
 
-def read_fragment(datagram: bytes) -> Fragment:
-    """Read a datagram that is one FRAGMENT with more data than CHECKED_FRAGMENT: what frames and unpack_fragment do.
+def read_run(datagram: bytes) -> Run | None:
+    """Read a datagram, or merged buffer, of consecutive fragments of one message: what frames and unpack_fragment do.
 
-    Raises:
-        Malformed: where it is not, or its data is not exactly what belongs at its offset.
+    All but the last have the length of the first. A header is compared with the one that is due rather than taken
+    apart, and the check begun with the 36 bytes that all have in common.
+
+    Returns:
+        The fragments; None if the bytes are anything else, which may still be frames.
     """
-    _, codec, source, seq, sent_ns, total, offset, check = _FRAGMENT_HEAD(datagram)
-    view = memoryview(datagram)
-    data = view[FRAGMENT_OVERHEAD:]
-    size = codec >> 16
-    if (
-        codec & 0xFF00
-        or crc32(view[: FRAGMENT_OVERHEAD - CHECK_SIZE]) != check
-        or not size
-        or offset % size
-        or len(data) != min(size, total - offset)
-    ):
-        raise Malformed("malformed")
-    return Fragment(Place(source, seq, sent_ns, codec & 0xFF, total, size), offset // size, data)
+    end = len(datagram)
+    if end <= FRAGMENT_OVERHEAD:
+        return None
+    word, codec, source, seq, sent_ns, total, offset = FRAGMENT_HEADER.unpack_from(datagram)
+    size, length = codec >> 16, word & 0xFFFF
+    if not size or offset % size or codec & 0xFF00 or length <= FRAGMENT_OVERHEAD:
+        return None
+    place = Place(source, seq, sent_ns, codec & 0xFF, total, size)
+    number = offset // size
+    parts = []
+    common, view = datagram[:FRAGMENT_COMMON], memoryview(datagram)
+    begun = crc32(common)
+    for at in range(0, end, length):
+        stop = at + length
+        if stop > end:
+            stop = end
+            common = _pack_common(place, end - at - FRAGMENT_OVERHEAD)
+            begun = crc32(common)
+        where = _pack_u32(offset)
+        check = crc32(where, begun)
+        part = view[at + FRAGMENT_OVERHEAD : stop]
+        if len(part) <= CHECKED_FRAGMENT:
+            check = crc32(part, check)
+        if datagram[at : at + FRAGMENT_OVERHEAD] != common + where + _pack_u32(check):
+            return None
+        if len(part) != min(size, total - offset):
+            return None
+        parts.append(part)
+        offset += size
+    return Run(place, number, parts)
 
 
 def sources(datagram: bytes) -> set[int]:

@@ -12,23 +12,64 @@ from hypothesis import strategies as st
 
 from ipcpy.protocol import wire
 from ipcpy.protocol.fragments import MAX_FRAGMENTS, MAX_PARTIALS, RENEW, REPORT_BYTES, Assembly, Outgoing, Partial
-from ipcpy.protocol.wire import Fragment, Place
+from ipcpy.protocol.wire import Place, Run
 
 
 def place(total: int, size: int, seq: int = 1, sent_ns: int = 5) -> Place:
     return Place(7, seq, sent_ns, 0, total, size)
 
 
+def run(where: Place, number: int, *parts: memoryview) -> Run:
+    return Run(where, number, parts)
+
+
 def outgoing(body: bytes, size: int, seq: int = 1) -> Outgoing:
     return Outgoing(place(len(body), size, seq), [memoryview(body)])
 
 
-def fragment(message: Outgoing, index: int) -> Fragment:
+def fragment(message: Outgoing, index: int) -> Run:
     (frame,) = wire.frames(b"".join(message.fragment(index)))
     return wire.unpack_fragment(frame)
 
 
 bodies = st.binary(min_size=1, max_size=500)
+
+
+@given(bodies, st.integers(1, 60), st.data())
+def test_a_merged_buffer_of_fragments_is_a_run_of_them(body: bytes, size: int, data: st.DataObject) -> None:
+    message = outgoing(body, size)
+    first = data.draw(st.integers(0, message.count - 1))
+    stop = data.draw(st.integers(first + 1, message.count))
+    merged = b"".join(part for index in range(first, stop) for part in message.fragment(index))
+    found = wire.read_run(merged)
+    assert found is not None and found.place == message.place and found.number == first
+    assert b"".join(found.parts) == body[first * size : stop * size]
+    partial = Partial(message.place, 0.0)
+    assert partial.add(found, 0.0) and not partial.add(found, 0.0)
+    for index in range(message.count):
+        partial.add(fragment(message, index), 0.0)
+    assert partial.complete and partial.buffer == body
+
+
+@given(bodies, st.integers(1, 60), st.data())
+def test_what_is_changed_cut_or_put_in_another_order_is_no_run(body: bytes, size: int, data: st.DataObject) -> None:
+    message = outgoing(body, size)
+    pieces = [b"".join(message.fragment(index)) for index in range(message.count)]
+    merged = bytearray(b"".join(pieces))
+    at = data.draw(st.integers(0, len(merged) - 1))
+    merged[at] ^= 1 << data.draw(st.integers(0, 7))
+    assert wire.read_run(bytes(merged)) is None
+    assert wire.read_run(b"".join(pieces)[:-1]) is None
+    assert wire.read_run(b"".join(pieces) + b"x") is None
+    if len(pieces) > 2:
+        assert wire.read_run(pieces[1] + pieces[0]) is None
+        assert wire.read_run(pieces[0] + pieces[2]) is None
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_may_be_read_as_a_run(data: bytes) -> None:
+    assert wire.read_run(data) is None
+    assert wire.read_run(wire.FRAGMENT_WORD.to_bytes(4, "little") + data) is None
 
 
 @given(bodies, st.integers(1, 60), st.randoms(use_true_random=False))
@@ -52,7 +93,7 @@ def test_parts_are_sliced_where_fragments_end(parts: list[bytes], size: int) -> 
     partial = Partial(message.place, 0.0)
     for index in range(message.count):
         data = b"".join(message.fragment(index))
-        assert len(data) == message.length(index)
+        assert len(data) <= message.datagram
         partial.add(fragment(message, index), 0.0)
     assert partial.buffer == body
 
@@ -119,24 +160,24 @@ def test_a_message_sent_before_sends_only_what_is_asked_for() -> None:
 
 def test_the_first_fragment_fixes_what_the_message_is() -> None:
     assembly = Assembly()
-    assert assembly.add(Fragment(place(100, 10), 0, memoryview(bytes(10))), 0.0)
+    assert assembly.add(run(place(100, 10), 0, memoryview(bytes(10))), 0.0)
     for other in (place(200, 10), place(100, 20), place(100, 10, sent_ns=6)):
-        assert assembly.add(Fragment(other, 1, memoryview(bytes(other.size))), 0.0) is None
-    assert assembly.add(Fragment(place(100, 10), 1, memoryview(bytes(10))), 0.0)
+        assert assembly.add(run(other, 1, memoryview(bytes(other.size))), 0.0) is None
+    assert assembly.add(run(place(100, 10), 1, memoryview(bytes(10))), 0.0)
 
 
 def test_a_message_comes_anew_in_other_fragments_once_nothing_more_came_of_the_old() -> None:
     assembly = Assembly()
-    assembly.add(Fragment(place(100, 10), 0, memoryview(bytes(10))), 0.0)
-    renewed = assembly.add(Fragment(place(100, 50), 1, memoryview(bytes(50))), RENEW + 0.01)
+    assembly.add(run(place(100, 10), 0, memoryview(bytes(10))), 0.0)
+    renewed = assembly.add(run(place(100, 50), 1, memoryview(bytes(50))), RENEW + 0.01)
     assert renewed is not None and not renewed.complete
-    assert assembly.add(Fragment(place(100, 50), 0, memoryview(bytes(50))), RENEW + 0.01) is renewed
+    assert assembly.add(run(place(100, 50), 0, memoryview(bytes(50))), RENEW + 0.01) is renewed
     assert renewed.complete
 
 
 def test_copies_are_told_apart() -> None:
     assembly = Assembly()
-    part = Fragment(place(100, 10), 3, memoryview(bytes(10)))
+    part = run(place(100, 10), 3, memoryview(bytes(10)))
     assert assembly.add(part, 0.0) is not None
     assert assembly.add(part, 0.0) is None
 
@@ -157,7 +198,7 @@ def test_100_000_forged_first_fragments_cost_little_memory_and_time() -> None:
     tracemalloc.start()
     begin = time.perf_counter()
     for seq in range(1, 100_001):
-        assembly.add(Fragment(place(1 << 20, 64, seq), 0, data), 0.0)
+        assembly.add(run(place(1 << 20, 64, seq), 0, data), 0.0)
         assembly.evicted.clear()
     elapsed = time.perf_counter() - begin
     peak = tracemalloc.get_traced_memory()[1]
@@ -171,7 +212,7 @@ def test_declared_lengths_are_not_allocated() -> None:
     assembly = Assembly()
     tracemalloc.start()
     for seq in (1, 2):
-        assembly.add(Fragment(place(64 << 20, 1_428, seq), 0, memoryview(bytes(1_428))), 0.0)
+        assembly.add(run(place(64 << 20, 1_428, seq), 0, memoryview(bytes(1_428))), 0.0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200_000
@@ -181,7 +222,7 @@ def test_forged_last_fragments_are_bounded() -> None:
     assembly = Assembly(max_message=1 << 20)
     last = (1 << 20) // 1_024 - 1
     for seq in range(1, 100):
-        assembly.add(Fragment(place(1 << 20, 1_024, seq), last, memoryview(bytes(1_024))), 0.0)
+        assembly.add(run(place(1 << 20, 1_024, seq), last, memoryview(bytes(1_024))), 0.0)
         assert sum(len(partial.buffer) for partial in assembly) <= 2 << 20
     assert len(assembly) == 2
 
@@ -189,7 +230,7 @@ def test_forged_last_fragments_are_bounded() -> None:
 def test_best_effort_gives_up_the_oldest_and_says_so() -> None:
     assembly = Assembly(max_message=1_000)
     for seq in (1, 2, 3):
-        assembly.add(Fragment(place(1_000, 10, seq), 0, memoryview(bytes(10))), 0.0)
+        assembly.add(run(place(1_000, 10, seq), 0, memoryview(bytes(10))), 0.0)
     assert sorted(partial.place.seq for partial in assembly) == [2, 3]
     assert assembly.evicted == [1]
 
@@ -197,17 +238,17 @@ def test_best_effort_gives_up_the_oldest_and_says_so() -> None:
 def test_reliable_keeps_the_lowest() -> None:
     assembly = Assembly(max_message=1_000)
     for seq in (5, 6):
-        assembly.add(Fragment(place(1_000, 10, seq), 0, memoryview(bytes(10))), 0.0, keep_lowest=True)
-    assert assembly.add(Fragment(place(1_000, 10, 7), 0, memoryview(bytes(10))), 0.0, keep_lowest=True) is None
-    assert assembly.add(Fragment(place(1_000, 10, 4), 0, memoryview(bytes(10))), 0.0, keep_lowest=True)
+        assembly.add(run(place(1_000, 10, seq), 0, memoryview(bytes(10))), 0.0, keep_lowest=True)
+    assert assembly.add(run(place(1_000, 10, 7), 0, memoryview(bytes(10))), 0.0, keep_lowest=True) is None
+    assert assembly.add(run(place(1_000, 10, 4), 0, memoryview(bytes(10))), 0.0, keep_lowest=True)
     assert sorted(partial.place.seq for partial in assembly) == [4, 5]
 
 
 def test_a_message_that_waits_for_its_turn_stays_fresh() -> None:
     assembly = Assembly()
-    assembly.add(Fragment(place(100, 10, 1), 0, memoryview(bytes(10))), 0.0)
-    assembly.add(Fragment(place(100, 10, 2), 0, memoryview(bytes(10))), 0.0)
-    assembly.add(Fragment(place(100, 10, 1), 1, memoryview(bytes(10))), 5.0)
+    assembly.add(run(place(100, 10, 1), 0, memoryview(bytes(10))), 0.0)
+    assembly.add(run(place(100, 10, 2), 0, memoryview(bytes(10))), 0.0)
+    assembly.add(run(place(100, 10, 1), 1, memoryview(bytes(10))), 5.0)
     assert [partial.touched for partial in assembly] == [5.0, 5.0]
-    assembly.add(Fragment(place(100, 10, 2), 1, memoryview(bytes(10))), 6.0)
+    assembly.add(run(place(100, 10, 2), 1, memoryview(bytes(10))), 6.0)
     assert [partial.touched for partial in assembly] == [5.0, 6.0]

@@ -14,7 +14,7 @@ from ipcpy.protocol.fragments import Assembly
 from ipcpy.protocol.receiver import MAX_INCOMPLETE, MAX_TRIES, NEVER, PATIENCE, REORDER_DELAY, RETRY, Receiver
 from ipcpy.protocol.reports import MAX_RANGES, unpack_report
 from ipcpy.protocol.waiting import MAX_HELD, MAX_HELD_BYTES, MAX_MARKED
-from ipcpy.protocol.wire import MAX_SEQ, Fragment, Place
+from ipcpy.protocol.wire import MAX_SEQ, Place, Run
 
 HUGE = 1 << 63
 
@@ -27,8 +27,8 @@ def started(first: int = 1, *, reliable: bool = False, assembly: Assembly | None
     return receiver
 
 
-def piece(seq: int, number: int = 0, *, total: int = 30, size: int = 10) -> Fragment:
-    return Fragment(Place(9, seq, 0, 0, total, size), number, memoryview(bytes(min(size, total - number * size))))
+def piece(seq: int, number: int = 0, *, total: int = 30, size: int = 10) -> Run:
+    return Run(Place(9, seq, 0, 0, total, size), number, (memoryview(bytes(min(size, total - number * size))),))
 
 
 def balanced(receiver: Receiver[int], delivered: int) -> None:
@@ -110,12 +110,12 @@ def test_a_poll_counts_the_tail_and_takes_it_back() -> None:
 
 def test_a_large_message_holds_later_ones_back_until_it_is_complete() -> None:
     receiver = started()
-    assert receiver.accept_fragment(piece(1, 0), 0.0) is None
+    assert receiver.accept_run(piece(1, 0), 0.0) is None
     assert receiver.accept(2, 2, 0.0) == []
     assert receiver.accept(4, 4, 0.0) == []
     assert receiver.waiting
-    receiver.accept_fragment(piece(1, 1), 0.0)
-    partial = receiver.accept_fragment(piece(1, 2), 0.0)
+    receiver.accept_run(piece(1, 1), 0.0)
+    partial = receiver.accept_run(piece(1, 2), 0.0)
     assert partial is not None and partial.buffer == bytes(30)
     assert receiver.accept(1, 1, 0.0) == [1, 2, 4]
     assert receiver.lost == {"network": 1}
@@ -124,19 +124,19 @@ def test_a_large_message_holds_later_ones_back_until_it_is_complete() -> None:
 
 def test_a_large_message_that_stays_incomplete_is_given_up_in_time() -> None:
     receiver = started()
-    receiver.accept_fragment(piece(1, 0), 0.0)
+    receiver.accept_run(piece(1, 0), 0.0)
     receiver.accept(2, 2, 0.1)
     assert receiver.next_timer() == PATIENCE
     assert receiver.handle_timer(PATIENCE) == (False, [2])
     assert receiver.lost == {"fragments": 1}
-    assert receiver.accept_fragment(piece(1, 1), 2.0) is None, "it is not begun anew by stragglers"
+    assert receiver.accept_run(piece(1, 1), 2.0) is None, "it is not begun anew by stragglers"
     assert receiver.handle_timer(receiver.next_timer()) == (False, [])
     balanced(receiver, 1)
 
 
 def test_after_a_poll_nothing_is_left_uncounted_once_the_incomplete_are_given_up() -> None:
     receiver = started()
-    receiver.accept_fragment(piece(1, 0), 0.0)
+    receiver.accept_run(piece(1, 0), 0.0)
     receiver.polled(5, 1, 0.0)
     assert receiver.next == 1
     receiver.handle_timer(PATIENCE)
@@ -149,7 +149,7 @@ def test_a_large_message_all_of_which_was_lost_may_come_late() -> None:
     receiver.accept(2, 2, 0.0)
     assert unpack_report(receiver.report(0, 1)).missing == ((1, 2),)
     for number in range(3):
-        partial = receiver.accept_fragment(piece(1, number), 0.0)
+        partial = receiver.accept_run(piece(1, number), 0.0)
     assert partial is not None
     assert receiver.accept(3, 3, 0.0) == [3], "a late one holds nothing back"
     assert receiver.accept(1, 1, 0.0) == [1]
@@ -158,7 +158,7 @@ def test_a_large_message_all_of_which_was_lost_may_come_late() -> None:
 
 def test_what_the_publisher_sends_no_more_is_passed() -> None:
     receiver = started()
-    receiver.accept_fragment(piece(1, 0), 0.0)
+    receiver.accept_run(piece(1, 0), 0.0)
     receiver.accept(2, 2, 0.0)
     assert receiver.polled(3, 4, 0.0) == [2]
     assert receiver.lost == {"fragments": 1, "network": 1}
@@ -168,18 +168,18 @@ def test_too_large_a_message_is_counted_and_passed() -> None:
     receiver = started(assembly=Assembly(max_message=20))
     assert receiver.accept(2, 2, 0.0) == [2]
     for number in range(3):
-        assert receiver.accept_fragment(piece(4, number), 0.0) is None
-        assert receiver.accept_fragment(piece(1, number), 0.0) is None
+        assert receiver.accept_run(piece(4, number), 0.0) is None
+        assert receiver.accept_run(piece(1, number), 0.0) is None
     assert receiver.accept(5, 5, 0.0) == [5]
     assert receiver.lost == {"network": 2, "too large": 1}
-    assert receiver.accept_fragment(piece(6, 0), 0.0) is None
+    assert receiver.accept_run(piece(6, 0), 0.0) is None
     assert receiver.handle_timer(receiver.next_timer()) == (False, [])
     assert receiver.lost["too large"] == 2 and receiver.next == 7
 
 
 def test_too_many_that_wait_give_up_what_they_wait_for() -> None:
     receiver = started()
-    receiver.accept_fragment(piece(1, 0), 0.0)
+    receiver.accept_run(piece(1, 0), 0.0)
     got = [item for seq in range(2, MAX_HELD + 10) for item in receiver.accept(seq, seq, 0.0)]
     assert got == list(range(2, MAX_HELD + 10))
     assert receiver.lost == {"fragments": 1}
@@ -187,7 +187,7 @@ def test_too_many_that_wait_give_up_what_they_wait_for() -> None:
 
 def test_too_many_bytes_that_wait_give_up_what_they_wait_for() -> None:
     receiver = started()
-    receiver.accept_fragment(piece(1, 0), 0.0)
+    receiver.accept_run(piece(1, 0), 0.0)
     assert receiver.accept(2, 2, 0.0, size=MAX_HELD_BYTES) == []
     assert receiver.accept(3, 3, 0.0, size=1) == [2, 3]
 
@@ -273,7 +273,7 @@ def test_a_report_names_the_lowest_gaps_first_and_not_too_many() -> None:
 def test_incomplete_messages_are_reported_lowest_first() -> None:
     receiver = started()
     for seq in (9, 3, 5, 7, 1):
-        receiver.accept_fragment(piece(seq, 1), 0.0)
+        receiver.accept_run(piece(seq, 1), 0.0)
     assert receiver.incomplete() == [(seq, 0, b"\x05") for seq in (1, 3, 5, 7)]
     assert len(receiver.incomplete()) == MAX_INCOMPLETE
 
@@ -296,7 +296,7 @@ def test_giant_numbers_cost_nothing(reliable: bool) -> None:
         elif kind == 1:
             receiver.accept(number, 0, step, size=100)
         elif kind == 2:
-            receiver.accept_fragment(piece(number, random_.randrange(3)), step)
+            receiver.accept_run(piece(number, random_.randrange(3)), step)
         elif kind == 3:
             receiver.start(number, step)
         elif kind == 4:
@@ -322,7 +322,7 @@ def test_30_000_forged_first_fragments_are_bounded() -> None:
     receiver = started()
     tracemalloc.start()
     for seq in range(1, 30_001):
-        receiver.accept_fragment(piece(2 * seq, 0, total=1 << 20, size=64), 0.0)
+        receiver.accept_run(piece(2 * seq, 0, total=1 << 20, size=64), 0.0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 << 20
@@ -335,7 +335,7 @@ def test_30_000_forged_first_fragments_are_bounded() -> None:
 def test_100_000_too_large_messages_are_bounded() -> None:
     receiver = started(assembly=Assembly(max_message=10))
     for seq in range(1, 100_001):
-        receiver.accept_fragment(piece(seq), 0.0)
+        receiver.accept_run(piece(seq), 0.0)
     receiver.handle_timer(0.0)
     assert sum(receiver.lost.values()) == 100_000
     assert receiver.lost["too large"] == MAX_MARKED
