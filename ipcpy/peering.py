@@ -10,12 +10,15 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
+from .echoing import Echoes
 from .loop import Alarm, Loop
+from .protocol.echo import is_echo
 from .protocol.entries import NodeEntry, pack_entry
+from .protocol.greeting import domain_number
 from .protocol.link import Link, LinkEvent, PeerFound, PeerLost
 from .settings import LINK_PORTS, Settings
 from .transport.interfaces import Interface, InterfaceWatch, list_interfaces
@@ -63,7 +66,10 @@ class Peering:
         self._sockets = sockets
         self.link = Link(node_id, pack_entry(entry), settings.domain, os.urandom(32))
         self.link.host_port = GROUP_PORT  # only the group is bound to it
-        self.only_loopback = _only_loopback(settings.interfaces)
+        self.only_loopback = settings.only_loopback
+        self._echoes = Echoes(
+            loop, node_id, domain_number(settings.domain), lambda: self._open_socket(()), self.link.dropped
+        )
         self.interfaces: tuple[Interface, ...] = ()
         self.counters: Counter[str] = Counter()
         self.sent = 0  # datagrams of the link; one by multicast goes out on each interface
@@ -85,7 +91,7 @@ class Peering:
         Raises:
             TransportError: if there is no UDP port to be had.
         """
-        self._socket = self._sockets.link(LOOPBACK if self.only_loopback else "", LINK_PORTS)
+        self._socket = self._open_socket(LINK_PORTS)
         try:
             self._group: GroupSocket | None = GroupSocket()
         except OSError as error:
@@ -97,6 +103,9 @@ class Peering:
             self._loop.watch(self._group, self._on_group)
         if self._network is not None:
             self._loop.watch(self._network, self._on_network)
+
+    def _open_socket(self, ports: Iterable[int]) -> LinkSocket:
+        return self._sockets.link(LOOPBACK if self.only_loopback else "", ports)
 
     @property
     def port(self) -> int:
@@ -126,6 +135,7 @@ class Peering:
         self._closed = True
         if self._mdns is not None:
             self._mdns.abandon()
+        self._echoes.close()
         for file in (self._socket, self._group, self._network):
             if file is not None:
                 self._loop.unwatch(file)
@@ -268,7 +278,10 @@ class Peering:
             received = source.poll()
             if received is None:
                 break
-            self.link.receive_datagram(*received, now)
+            if source is self._socket and is_echo(received[0]):
+                self._echoes.receive(*received, self._socket)
+            else:
+                self.link.receive_datagram(*received, now)
         self.flush()
 
     def _on_timer(self) -> None:
@@ -306,10 +319,6 @@ class Peering:
     def _died(self, id: int) -> None:
         self.link.process_died(id, time.monotonic())
         self.flush()
-
-
-def _only_loopback(interfaces: tuple[str, ...]) -> bool:
-    return bool(interfaces) and all(name == "lo" or name.startswith("127.") for name in interfaces)
 
 
 def _describe(interface: Interface) -> str:

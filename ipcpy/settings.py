@@ -37,6 +37,12 @@ class Settings:
     interfaces: tuple[str, ...] = ()
     peers: tuple[Peer, ...] = ()
 
+    @property
+    def only_loopback(self) -> bool:
+        """Whether nothing may leave this host."""
+        names = self.interfaces
+        return bool(names) and all(name == "lo" or name.startswith("127.") for name in names)
+
 
 def from_environment(
     domain: str | None = None,

@@ -14,20 +14,21 @@ import pytest
 ROOT = Path(__file__).parents[1] / "ipcpy"
 
 # Bottom to top. A part imports from its own layer or below, but siblings never import one another.
-LEAVES = {"errors", "graph", "log", "message", "settings", "stats", "version"}
-SIBLINGS = {"codec", "discovery", "protocol", "transport"}
+LEAVES = {"errors", "facts", "graph", "log", "message", "settings", "stats", "version"}
+SIBLINGS = {"codec", "diagnosis", "discovery", "protocol", "transport"}
 LAYERS = [
     LEAVES,
     SIBLINGS,
-    {"fanout", "inbound", "inbox", "loop", "peering", "reader", "route", "routes", "view", "watching"},
+    {"echoing", "fanout", "inbound", "inbox", "loop", "peering", "reader", "route", "routes", "view", "watching"},
     {"node"},
     {"delivery", "fanouts"},
     {"publisher", "subscriber"},
+    {"doctor", "probing"},
     {"__init__"},
     {"__main__", "cli", "testing"},
 ]
 
-PURE = {"codec", "protocol"}
+PURE = {"codec", "diagnosis", "protocol"}
 IMPURE = {
     "asyncio",
     "multiprocessing",

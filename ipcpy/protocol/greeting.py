@@ -30,6 +30,11 @@ KNOCK = 1  # in ``extra`` of a greeting: sent to this address, not to all; to be
 STATIC = 2  # the same for a static peer: multicast may not pass, so the two must tell each other of their peers
 
 
+def domain_number(domain: str) -> int:
+    """Give what stands for a domain on the wire."""
+    return int.from_bytes(blake2b(domain.encode(), digest_size=8).digest(), "little")
+
+
 class Answer(NamedTuple):
     """What a greeting calls for.
 
@@ -51,7 +56,7 @@ class Greeter:
 
     def __init__(self, id: int, domain: str, secret: bytes) -> None:
         self._id = id
-        self._domain = int.from_bytes(blake2b(domain.encode(), digest_size=8).digest(), "little")
+        self._domain = domain_number(domain)
         self._secret = secret
 
     def token(self, address: Address | None) -> int:

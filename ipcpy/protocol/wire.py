@@ -63,6 +63,8 @@ class Kind(IntEnum):
     ALIVE = 20
     BYE = 21
     PEERS = 22
+    ECHO = 23
+    ECHOED = 24
 
 
 CODECS = {"raw": 0, "struct": 1, "msgpack": 2}

@@ -13,10 +13,10 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
-__all__ = ["Interface", "InterfaceWatch", "list_interfaces"]
+__all__ = ["Interface", "InterfaceWatch", "list_interfaces", "list_links"]
 
 _NETLINK = sys.platform == "linux" and hasattr(socket, "AF_NETLINK")
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
@@ -49,6 +49,7 @@ class Interface:
         up: it is switched on and its link works.
         loopback: it leads to this host only.
         multicast: it can be used for multicast. Loopback can, though Linux leaves out the flag.
+        enabled: it is switched on; where it is not up all the same, its cable or its radio link is missing.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Interface:
     up: bool
     loopback: bool
     multicast: bool
+    enabled: bool = True
 
 
 LOOPBACK = Interface("lo", 1, ("127.0.0.1",), ("127.0.0.1/8",), 65_536, True, True, True)
@@ -75,7 +77,8 @@ def list_interfaces(only: Sequence[str] = ()) -> tuple[Interface, ...]:
     Returns:
         The interfaces by index. Loopback is always among them.
     """
-    found = tuple(_selected(_all_interfaces(), frozenset(only)))
+    usable = [each for each in list_links() if each.addresses or each.loopback]
+    found = tuple(_selected(usable, frozenset(only)))
     return found if any(each.loopback for each in found) else (LOOPBACK, *found)
 
 
@@ -86,19 +89,12 @@ def _selected(interfaces: Sequence[Interface], only: frozenset[str]) -> Iterator
             continue
         kept = [n for n, address in enumerate(each.addresses) if address in only]
         if kept:
-            yield Interface(
-                each.name,
-                each.index,
-                tuple(each.addresses[n] for n in kept),
-                tuple(each.networks[n] for n in kept),
-                each.mtu,
-                each.up,
-                each.loopback,
-                each.multicast,
-            )
+            addresses = tuple(each.addresses[n] for n in kept)
+            yield replace(each, addresses=addresses, networks=tuple(each.networks[n] for n in kept))
 
 
-def _all_interfaces() -> Sequence[Interface]:
+def list_links() -> Sequence[Interface]:
+    """List all interfaces by index, also those without an IPv4 address, as far as the system tells; never raises."""
     if _NETLINK:
         try:
             return _from_netlink()
@@ -124,7 +120,7 @@ def _from_netlink() -> Sequence[Interface]:
             index, network = _parse_address(body)
             found.setdefault(index, []).append(network)
     interfaces = [_parse_link(body, found) for kind, body in links if kind == _RTM_NEWLINK]
-    return sorted((each for each in interfaces if each.addresses or each.loopback), key=lambda each: each.index)
+    return sorted(interfaces, key=lambda each: each.index)
 
 
 def _dump(kernel: socket.socket, kind: int, body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -186,6 +182,7 @@ def _parse_link(body: bytes, networks_by_index: dict[int, list[str]]) -> Interfa
         up=flags & (_IFF_UP | _IFF_RUNNING) == _IFF_UP | _IFF_RUNNING,
         loopback=loopback,
         multicast=loopback or bool(flags & _IFF_MULTICAST),
+        enabled=bool(flags & _IFF_UP),
     )
 
 

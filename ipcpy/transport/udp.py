@@ -333,15 +333,20 @@ class LinkSocket:
 
     def sendto(self, data: bytes, address: Address) -> bool:
         """Send by unicast; False if the system would not take it."""
+        return self.send_error(data, address) is None
+
+    def send_error(self, data: bytes, address: Address) -> OSError | None:
+        """Send by unicast, and give what the system said if it would not take it."""
+        found: OSError | None = None
         for _ in range(2):  # the first call may only report an earlier refusal
             try:
                 self._sock.sendto(data, address)
-                return True
-            except ConnectionRefusedError:
-                continue
-            except OSError:
-                break
-        return False
+                return None
+            except OSError as error:
+                found = error
+                if not isinstance(error, ConnectionRefusedError):
+                    break
+        return found
 
     def multicast(self, data: bytes, interface: int, address: str) -> bool:
         """Send to GROUP on the interface of an index, from one of its addresses; False if that is not possible now."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcpy.protocol import matching, wire
+from ipcpy.protocol import echo, matching, wire
 from ipcpy.protocol.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_addresses, pack_entry
 from ipcpy.protocol.greeting import GREETING_BODY
 from ipcpy.protocol.outbox import ALIVE_BODY, ASK
@@ -60,6 +60,7 @@ def table() -> bytes:
     return pack_frame(Kind.TABLE, NODE, TOKEN, 0, body)
 
 
+ECHO = echo.pack_echo(NODE, NONCE, DOMAIN, size=52, answer=46, aside=True)
 VECTORS = {
     "DATA": pack_frame(Kind.DATA, PUBLISHER, 5, SENT, STRUCT, codec=1),
     "FRAGMENT": fragment(),
@@ -79,6 +80,8 @@ VECTORS = {
     "ALIVE": pack_frame(Kind.ALIVE, NODE, TOKEN, 0, ALIVE_BODY.pack(3, 9, ASK)),
     "BYE": pack_frame(Kind.BYE, NODE, TOKEN, 0),
     "PEERS": pack_frame(Kind.PEERS, NODE, TOKEN, 0, pack_addresses([("10.0.0.7", 17_770), ("", 17_771)])),
+    "ECHO": ECHO,
+    "ECHOED": echo.pack_echoed(echo.unpack_echo(ECHO, DOMAIN), SUBSCRIBER, DOMAIN, SENT, 40_000),
     "entry node": pack_entry(NodeEntry("cam", "pi", 77, "1", "lab")),
     "entry publisher": pack_entry(PublisherEntry("imu", "raw", reliable=True)),
     "entry subscriber": pack_entry(SubscriberEntry("*/imu", "any", 4_000)),
