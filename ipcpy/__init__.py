@@ -17,7 +17,9 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .codec import Codec, MsgLibrary, MsgPack, MsgStream, Raw, get_msg
+    from .doctor import diagnose
     from .errors import ArgumentError, ClosedError, CodecError, IpcError, RecvTimeout, SchemaError, TransportError
+    from .facts import Diagnosis, Finding
     from .graph import (
         EndpointInfo,
         Event,
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
+    "doctor": "diagnose",
     "errors": "ArgumentError ClosedError CodecError IpcError RecvTimeout SchemaError TransportError",
+    "facts": "Diagnosis Finding",
     "graph": "EndpointInfo Event NodeFound NodeInfo NodeLost NodeResumed NodeStalled PublisherFound PublisherLost "
     "SubscriberFound SubscriberLost TopicInfo",
     "message": "Message",
@@ -60,8 +64,10 @@ __all__ = [  # noqa: F822  (found by __getattr__)
     "ClosedError",
     "Codec",
     "CodecError",
+    "Diagnosis",
     "EndpointInfo",
     "Event",
+    "Finding",
     "FlowStats",
     "IpcError",
     "Message",
@@ -90,6 +96,7 @@ __all__ = [  # noqa: F822  (found by __getattr__)
     "TopicInfo",
     "TransportError",
     "Watch",
+    "diagnose",
     "get_ip",
     "get_msg",
     "nodes",

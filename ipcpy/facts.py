@@ -157,6 +157,7 @@ class PeerFacts:
         greeted: it answered a greeting at least; then it may be an older version.
         heard: its greetings by multicast were heard here.
         hears: it answered a greeting by multicast from here.
+        static: the settings name it, so that it is found without multicast.
         refused: the ports at which its host says that nobody listens.
         asked: the ports that were asked.
         alive: its host says that nobody listens where indeed nobody does.
@@ -193,3 +194,4 @@ class PeerFacts:
     sizes: Mapping[int, tuple[bool, bool]] = field(default_factory=dict)
     version: str = ""
     state: str = "alive"
+    static: bool = False

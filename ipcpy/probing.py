@@ -71,7 +71,7 @@ class Target:
         if self.answered:
             tries: list[tuple[What, int]] = [("in", ECHO_SIZE)]
             tries += [("out", ECHO_SIZE)] if self.second else []
-            tries += [(what, size) for size in self.sizes for what in ("there", "back")]  # type: ignore[misc]
+            tries += [(what, size) for size in self.sizes for what in ("there", "back")]
             wanted += [one for one in tries if one not in self.passed]
         return wanted
 
@@ -97,8 +97,11 @@ class Target:
             out=("out", ECHO_SIZE) in self.passed if self.second else None,
             in_=("in", ECHO_SIZE) in self.passed if self.second else None,
             mtu=self.mtu,
-            sizes={size: (bool({("there", size), ("back", size)} & self.passed), ("back", size) in self.passed)
-                   for size in self.sizes if self.answered},  # fmt: skip
+            sizes={
+                size: (bool({("there", size), ("back", size)} & self.passed), ("back", size) in self.passed)
+                for size in self.sizes
+                if self.answered
+            },  # fmt: skip
             version=self.version,
             state=self.state,
         )
@@ -222,7 +225,8 @@ class _Prober:
         target.second = echo.port or target.second
         if asked.what != "near":
             return
-        target.answered, target.ports = True, (asked.port,)
+        if new:
+            target.answered, target.ports = True, (asked.port,)
         target.rtts.append(now - asked.sent)
         trip = max(0, now_ns - asked.sent_ns)
         target.best = min(target.best, (trip, (echo.clock_ns - (asked.sent_ns + now_ns) // 2) / 1e9))

@@ -23,7 +23,8 @@ LAYERS = [
     {"node"},
     {"delivery", "fanouts"},
     {"publisher", "subscriber"},
-    {"doctor", "probing"},
+    {"hearing", "probing"},
+    {"doctor"},
     {"__init__"},
     {"__main__", "cli", "testing"},
 ]

@@ -1,12 +1,13 @@
-"""Questions of those who look for faults: how long a way takes, which size passes it, which port, what time it is there.
+"""Questions of those who look for faults: how long a way takes, what passes it, what time it is there.
 
     asker                                    node
     ECHO    nonce, size of the answer ->
                                    <- ECHOED   nonce, the node's wall clock, its second port
 
 The answer is never longer than the question, there is one for each, and a node remembers nothing of it. With ASIDE it
-comes from the node's *second port*, which nobody has sent anything to: so the asker learns whether its own firewall lets
-pass what was not asked for, as a publisher's first datagram is; and by a question to that port whether the node's does.
+comes from the node's *second port*, which nobody has sent anything to: so the asker learns whether its own firewall
+lets pass what was not asked for, as a publisher's first datagram is; and by a question to that port whether the node's
+does.
 Knows frames; nothing of sockets or clocks. See docs/protocol.md.
 """
 

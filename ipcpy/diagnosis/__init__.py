@@ -1,0 +1,1 @@
+"""What facts mean, in plain sentences. Pure: facts come in, findings go out."""
