@@ -7,6 +7,8 @@ code  meaning
 1     failed
 2     wrong usage
 3     nothing was found, or nobody was there, before ``--timeout``
+4     ``ipcpy doctor`` has warnings, but found no problem
+5     ``ipcpy doctor`` found a problem
 130   interrupted (Ctrl-C)
 143   terminated (SIGTERM)
 ====  ==========================================================================================
@@ -29,9 +31,11 @@ import click
 
 import ipcpy as ipc
 
-__all__ = ["INTERRUPTED", "NOTHING", "TERMINATED", "NothingFound", "ended_well"]
+__all__ = ["INTERRUPTED", "NOTHING", "PROBLEMS", "TERMINATED", "WARNINGS", "NothingFound", "ended_well"]
 
 NOTHING = 3
+WARNINGS = 4
+PROBLEMS = 5
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 TERMINATED = 143  # 128 + SIGTERM
 

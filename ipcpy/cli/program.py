@@ -11,6 +11,7 @@ import ipcpy as ipc
 
 from .completion import completion
 from .demo import demo
+from .doctor import doctor
 from .echo import echo
 from .endings import ended_well
 from .graph import list_topics, nodes
@@ -51,12 +52,14 @@ def program(ctx: click.Context) -> None:
       ipcpy list                        what is there
       ipcpy echo imu                    listen
       ipcpy pub cmd '{"speed": 0.5}'    talk
+      ipcpy doctor                      nothing arrives? what is wrong
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing found before --timeout, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing found before --timeout, 4 and 5 warnings and problems of
+    the doctor, 130 interrupted, 143 terminated.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
 
 
-for _command in (list_topics, info, echo, hz, bw, delay, pub, nodes, demo, completion):
+for _command in (list_topics, info, echo, hz, bw, delay, pub, nodes, doctor, demo, completion):
     program.add_command(_command)

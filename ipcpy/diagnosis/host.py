@@ -31,7 +31,7 @@ def _ports(facts: HostFacts) -> Iterator[Finding]:
     elif group.result is not None:
         who = "another program has it and does not share it" if group.result == "taken" else group.reason
         text = f"UDP port 17769, by which programs greet, cannot be had: {who}. We hear nobody's greeting."
-        advice: tuple[str, ...] = (
+        advice = (
             "sudo ss -ulpn sport = 17769   (shows who)",
             "Meanwhile:  export IPCPY_PEERS=...   (addresses)",
         )
@@ -40,8 +40,8 @@ def _ports(facts: HostFacts) -> Iterator[Finding]:
         yield Finding("note", "link-ports", "ports 17770 to 17779", "Whether the link ports are free cannot be told.")
     elif facts.links_taken >= facts.links:
         text = f"All {facts.links} link ports (17770 to 17779) are in use: more programs take any port."
-        advice = ("Static peers (IPCPY_PEERS) then need it: host:port, as `ipcpy nodes` shows it.",)
-        yield Finding("warning", "link-ports-taken", "ports 17770 to 17779", text, advice)
+        name_port = ("Static peers (IPCPY_PEERS) then need it: host:port, as `ipcpy nodes` shows it.",)
+        yield Finding("warning", "link-ports-taken", "ports 17770 to 17779", text, name_port)
     else:
         text = f"{facts.links - facts.links_taken} of {facts.links} link ports (17770 to 17779) are free."
         yield Finding("ok", "link-ports", "ports 17770 to 17779", text)

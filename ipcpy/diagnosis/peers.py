@@ -119,8 +119,8 @@ def _ways(facts: PeerFacts) -> Iterator[Finding]:
     """Data goes from any port to any port: what nobody asked for must pass too."""
     if facts.out is False:
         text = (
-            f"{_who(facts)} answers at its link port, but UDP from here to its other ports is dropped: a firewall there."
-            " Subscribers there get nothing from this host."
+            f"{_who(facts)} answers at its link port, but UDP from here to its other ports is dropped, by a firewall "
+            "there. Subscribers there get nothing from this host."
         )
         yield _bad(facts, "peer-blocks-data", text, "sudo ufw allow proto udp from OUR-ADDRESS   (there)")
     if facts.in_ is False:

@@ -14,7 +14,7 @@ from ipcpy.cli.program import program
 
 SOURCES = sorted((Path(__file__).parents[2] / "ipcpy" / "cli").glob("*.py"))
 COMMANDS = sorted(program.commands)
-LISTENING = ["list", "info", "echo", "hz", "bw", "delay", "pub", "nodes", "demo"]
+LISTENING = ["list", "info", "echo", "hz", "bw", "delay", "pub", "nodes", "doctor", "demo"]
 
 
 def test_all_commands_are_there():
@@ -57,6 +57,8 @@ def test_version():
         ["list", "--peers", "host:port"],
         ["demo", "--csv", "/no/such/file"],
         ["completion", "tcsh"],
+        ["doctor", "host:port"],
+        ["doctor", "--peer", "host:0"],
     ],
 )
 def test_wrong_usage_is_code_2_in_a_sentence(arguments):
