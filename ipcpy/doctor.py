@@ -112,7 +112,8 @@ class _Examination:
         found: list[Finding] = [*judge_settings(self._settings_facts(host))]
         for peer in self._asked:
             found += judge_name(self._names.of(peer), "the command")
-        found += [*judge_interfaces(host.interfaces), *judge_host(host)]
+        found += judge_interfaces(host.interfaces, only_loopback=self._settings.only_loopback)
+        found += judge_host(host)
         found += judge_strangers(strangers, domain)
         for each in peers:
             found += judge_peer(each)

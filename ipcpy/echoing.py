@@ -25,23 +25,31 @@ class Echoes:
     Args:
         id: of the node.
         domain: its number on the wire; others get no answer.
+        reply: sends from the link's port.
         open_socket: opens a socket at any free port.
         dropped: where what is no question is counted, by cause.
     """
 
     def __init__(
-        self, loop: Loop, id: int, domain: int, open_socket: Callable[[], LinkSocket], dropped: Counter[str]
+        self,
+        loop: Loop,
+        id: int,
+        domain: int,
+        reply: Callable[[bytes, Address], object],
+        open_socket: Callable[[], LinkSocket],
+        dropped: Counter[str],
     ) -> None:
         self._loop = loop
         self._id = id
         self._domain = domain
+        self._reply = reply
         self._open_socket = open_socket
         self._dropped = dropped
         self._aside: LinkSocket | None = None
         self._closed = False
 
-    def receive(self, data: bytes, address: Address, socket: LinkSocket) -> None:
-        """Take a question and answer it, from the socket it came to or from the second port."""
+    def receive(self, data: bytes, address: Address) -> None:
+        """Take a question that came to either port, and answer it from the one it asks for."""
         try:
             question = unpack_echo(data, self._domain)
         except Malformed as error:
@@ -49,9 +57,11 @@ class Echoes:
             return
         aside = self._second()
         port = aside.port if aside is not None else 0
-        source = aside if question.aside else socket
-        if source is not None:
-            source.sendto(pack_echoed(question, self._id, self._domain, time.time_ns(), port), address)
+        answer = pack_echoed(question, self._id, self._domain, time.time_ns(), port)
+        if not question.aside:
+            self._reply(answer, address)
+        elif aside is not None:
+            aside.sendto(answer, address)
 
     def _second(self) -> LinkSocket | None:
         if self._aside is None and not self._closed:
@@ -66,7 +76,7 @@ class Echoes:
             if received is None or self._aside is None:
                 return
             if is_echo(received[0]):
-                self.receive(*received, self._aside)
+                self.receive(*received)
 
     def close(self) -> None:
         """Close the second port."""

@@ -68,7 +68,12 @@ class Peering:
         self.link.host_port = GROUP_PORT  # only the group is bound to it
         self.only_loopback = settings.only_loopback
         self._echoes = Echoes(
-            loop, node_id, domain_number(settings.domain), lambda: self._open_socket(()), self.link.dropped
+            loop,
+            node_id,
+            domain_number(settings.domain),
+            lambda answer, address: self._socket.sendto(answer, address),
+            lambda: self._open_socket(()),
+            self.link.dropped,
         )
         self.interfaces: tuple[Interface, ...] = ()
         self.counters: Counter[str] = Counter()
@@ -279,7 +284,7 @@ class Peering:
             if received is None:
                 break
             if source is self._socket and is_echo(received[0]):
-                self._echoes.receive(*received, self._socket)
+                self._echoes.receive(*received)
             else:
                 self.link.receive_datagram(*received, now)
         self.flush()

@@ -117,7 +117,12 @@ class _Asked(NamedTuple):
 
 
 class _Prober:
-    """Asks targets, from two ports: from the first their links, from the second the ports they name."""
+    """Asks targets, from two ports.
+
+    To the first nothing but answers from the port of the link ever comes, to the second nothing but those from a port
+    that it never sent to; and nothing was ever sent from a target's second port to the first. So no firewall takes for
+    an answer what is none, and none drops an answer on the way of a question.
+    """
 
     def __init__(self, targets: Sequence[Target], domain: str, host: str) -> None:
         self._targets = targets
@@ -171,7 +176,7 @@ class _Prober:
         answer = size if what == "back" else ECHO_SIZE
         packet = pack_echo(self._id, nonce, self._domain, size=size, answer=answer, aside=what == "in")
         self._asked[nonce] = _Asked(target, what, size, port, time.monotonic(), time.time_ns())
-        self._send(self._far if what == "out" else self._near, packet, (target.address, port), target)
+        self._send(self._far if what == "in" else self._near, packet, (target.address, port), target)
 
     def _send(self, source: LinkSocket, data: bytes, address: Address, target: Target) -> None:
         error = source.send_error(data, address)

@@ -25,12 +25,12 @@ CODES = {"problem": PROBLEMS, "warning": WARNINGS}
 
 @click.command(short_help="Find out why nothing arrives.")
 @click.argument("hosts", nargs=-1, metavar="[HOST[:PORT]]...")
-@click.option("--peer", "peers", multiple=True, metavar="HOST[:PORT]", help="A host to ask; the same as HOST.")
+@click.option("--peer", "named", multiple=True, metavar="HOST[:PORT]", help="A host to ask; the same as HOST.")
 @click.option("--timeout", type=SECONDS, default=2.2, show_default=True, help="Seconds to listen for others.")
 @as_json
 @node_options
 @click.pass_context
-def doctor(ctx: click.Context, hosts: tuple[str, ...], peers: tuple[str, ...], timeout: float, as_json: bool) -> None:
+def doctor(ctx: click.Context, hosts: tuple[str, ...], named: tuple[str, ...], timeout: float, as_json: bool) -> None:
     """Examine settings, network interfaces and this host, and what passes to other hosts: those found, and each HOST.
 
     Says in sentences what is wrong and what to do, the worst first; takes about three seconds. Nothing is published.
@@ -46,7 +46,7 @@ def doctor(ctx: click.Context, hosts: tuple[str, ...], peers: tuple[str, ...], t
     """
     if not os.environ.get("IPCPY_LOG"):
         logging.getLogger("ipcpy").addHandler(logging.NullHandler())  # the findings say it better
-    found = ipc.diagnose((*hosts, *peers), timeout=timeout, **(ctx.obj or {}))
+    found = ipc.diagnose((*hosts, *named), timeout=timeout, **(ctx.obj or {}))
     for finding in found.findings:
         if as_json:
             click.echo(dumps(to_json(asdict(finding))))

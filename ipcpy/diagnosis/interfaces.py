@@ -20,25 +20,28 @@ FIREWALL = (
 )
 
 
-def judge_interfaces(interfaces: Sequence[InterfaceFacts]) -> Iterator[Finding]:
-    """Say which interfaces work, and what is wrong with the others."""
+def judge_interfaces(interfaces: Sequence[InterfaceFacts], *, only_loopback: bool = False) -> Iterator[Finding]:
+    """Say which interfaces work, and what is wrong with the others.
+
+    Args:
+        only_loopback: whether the settings want it so.
+    """
     for each in interfaces:
         yield from _judge(each)
     usable = [each for each in interfaces if each.used and each.up and each.networks]
     outward = [each for each in usable if not each.loopback]
     if not outward:
-        yield from _no_network(interfaces)
+        yield _no_network(only_loopback or any(each.up and each.networks for each in interfaces if not each.used))
     for one, other in combinations(outward, 2):
         yield from _judge_pair(one, other)
 
 
-def _no_network(interfaces: Sequence[InterfaceFacts]) -> Iterator[Finding]:
-    if any(each.up and each.networks and not each.loopback for each in interfaces):
+def _no_network(wanted: bool) -> Finding:
+    if wanted:
         text = "The settings use no interface but loopback: other hosts are neither seen nor heard."
-        yield Finding("note", "only-loopback", "network", text)
-    else:
-        text = "No interface that leads to other hosts is up and has an IPv4 address: only this host can be reached."
-        yield Finding("warning", "no-network", "network", text, ("ip -brief address   (shows what there is)",))
+        return Finding("note", "only-loopback", "network", text)
+    text = "No interface that leads to other hosts is up and has an IPv4 address: only this host can be reached."
+    return Finding("warning", "no-network", "network", text, ("ip -brief address   (shows what there is)",))
 
 
 def _judge(each: InterfaceFacts) -> Iterator[Finding]:

@@ -137,13 +137,14 @@ def _bad(facts: PeerFacts, code: str, text: str, *advice: str) -> Finding:
 
 
 def _multicast(facts: PeerFacts) -> Iterator[Finding]:
-    if facts.local or (facts.heard is not False and facts.hears is not False):
+    hears = None if facts.in_ is False else facts.hears  # a firewall here drops its answer too
+    if facts.local or (facts.heard is not False and hears is not False):
         return
     peers = f"export IPCPY_PEERS={facts.address}   (one side is enough)"
-    if not facts.heard and not facts.hears:
+    if facts.heard is False and hears is False:
         text = f"{_who(facts)} answers, but multicast passes neither way: programs are not found without help."
-    elif not facts.heard:
-        text = f"Multicast from {_who(facts)} does not come here, the other way it does."
+    elif facts.heard is False:
+        text = f"Multicast from {_who(facts)} does not come here{', the other way it does' if hears else ''}."
     else:
         text = f"Multicast from here does not come to {_who(facts)}, or its answer not back; the other way it does."
     advice = (f"{ALLOW_LINK}   (on both)", "Switch IGMP snooping or client isolation off, on switch or access point.")

@@ -64,7 +64,8 @@ def judge_strangers(strangers: Sequence[tuple[str, str]], domain: str) -> Iterat
             f"{_count(hosts)} {where}, heard at {', '.join(hosts[:5])}{', ...' if len(hosts) > 5 else ''}, "
             f"but this program is in {domain!r}: the two neither see nor hear each other."
         )
-        advice = (f"If they should meet: export IPCPY_DOMAIN={name or '...'}   (the same on both sides)",)
+        here = f"export IPCPY_DOMAIN={name}" if name else "echo $IPCPY_DOMAIN   (there), and export the same here"
+        advice = (f"If they should meet:  {here}",)
         data = {"addresses": hosts, "domain": name or None}
         yield Finding("note", "other-domain", where, text, advice, data)
 

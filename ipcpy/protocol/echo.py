@@ -6,8 +6,8 @@
 
 The answer is never longer than the question, there is one for each, and a node remembers nothing of it. With ASIDE it
 comes from the node's *second port*, which nobody has sent anything to: so the asker learns whether its own firewall
-lets pass what was not asked for, as a publisher's first datagram is; and by a question to that port whether the node's
-does.
+lets pass what was not asked for, as a publisher's first datagram is. A question to that port is answered from the
+link's: so it learns whether the node's firewall does.
 Knows frames; nothing of sockets or clocks. See docs/protocol.md.
 """
 
