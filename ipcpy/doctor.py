@@ -236,8 +236,9 @@ class _Examination:
         if self._way(facts.address) is None:  # behind a router, where multicast does not go
             return facts
         fellows = hearing.fellows()
-        heard = facts.address in {one.address[0] for one in hearing.heard if one in fellows}
-        hears = facts.address in {one.address[0] for one in hearing.answered if one in fellows}
+        places = {(facts.address, port) for port in facts.asked}
+        heard = any(one.address in places for one in hearing.heard & fellows)
+        hears = any(one.address in places for one in hearing.answered & fellows)
         long_enough = self._timeout >= WHOLE and len(fellows) <= MANY
         static = any(facts.address in (self._names.of(peer).addresses or ()) for peer in self._settings.peers)
         return replace(facts, heard=heard if heard or long_enough else None, hears=hears, static=static)

@@ -49,6 +49,7 @@ class Target:
     version: str = ""
     state: str = "alive"
     second: int | None = None
+    tries: int = 0
     answered: bool = False
     greeted: bool = False
     alive: bool = False
@@ -159,17 +160,26 @@ class _Prober:
                 self._read()
 
     def _ask(self, target: Target) -> None:
-        """Ask what is open."""
+        """Ask what is open.
+
+        A host says only six times in a row, and then once a second, that nobody listens (icmp_ratelimit): so no port is
+        asked twice at once, and the most telling come first.
+        """
         if not target.answered:
-            address = target.address, GROUP_PORT  # nobody listens there: a host that lives says so
-            self._send(self._near, self._greeter.hello(address, KNOCK), address, target)
-            for port in target.ports:
-                address = target.address, port
-                self._send(self._near, self._greeter.hello(address, KNOCK), address, target)
+            if not target.alive:  # nobody listens there: a host that lives says so
+                self._greet(target, GROUP_PORT)
+            for port in target.ports if target.tries else ():  # perhaps it is too old to know ECHO
+                self._greet(target, port)
+        target.tries += 1
         for what, size in target.open():
             for port in target.ports if what != "out" else (target.second or 0,):
                 if port not in target.refused:
                     self._question(target, what, size, port)
+
+    def _greet(self, target: Target, port: int) -> None:
+        if port not in target.refused:
+            address = target.address, port
+            self._send(self._near, self._greeter.hello(address, KNOCK), address, target)
 
     def _question(self, target: Target, what: What, size: int, port: int) -> None:
         nonce = int.from_bytes(os.urandom(8), "little")

@@ -79,19 +79,19 @@ def _silent(facts: PeerFacts) -> Finding:
     if facts.unreachable:
         text = f"There is no way to {who}: no route, or nobody has that address. It is off, or in another network."
         return _no(facts, "unreachable", text, (ping, f"ip route get {facts.address}"))
+    if facts.asked and facts.asked[0] in facts.refused:  # the one that a program takes first
+        text = f"{who} is there, but says that no ipcpy program listens at {_port(facts)}."
+        advice = ("Start the program there; if it runs, see that it has no IPCPY_INTERFACES=lo.",)
+        return _no(facts, "not-running", text, (*advice, "`ipcpy nodes` there shows its port."))
     if facts.heard:
         text = (
             f"{who} is heard by multicast, but does not answer what is sent to it: a firewall drops UDP to its link "
             "port there, or its answers here."
         )
         return _no(facts, "one-way", text, (f"{ALLOW_LINK}   (on both)", ping))
-    if facts.asked and facts.refused >= set(facts.asked):
-        text = f"{who} is there, but says that no ipcpy program listens at {_ports(facts)}."
-        advice = ("Start the program there; if it runs, see that it has no IPCPY_INTERFACES=lo.",)
-        return _no(facts, "not-running", text, (*advice, "`ipcpy nodes` there shows its port."))
     if facts.alive or facts.refused:
         text = (
-            f"{who} is there, but {_ports(facts, unrefused=True)} does not answer: "
+            f"{who} is there, but {_port(facts)} does not answer: "
             "a firewall drops it, or the program there is in another domain."
         )
         advice = (f"{ALLOW_LINK}   (there)", "echo $IPCPY_DOMAIN   (on both: it must be the same)")
@@ -105,11 +105,9 @@ def _no(facts: PeerFacts, code: str, text: str, advice: tuple[str, ...], level: 
     return Finding(level, f"peer-{code}", facts.name, text, advice, _data(facts))  # type: ignore[arg-type]
 
 
-def _ports(facts: PeerFacts, *, unrefused: bool = False) -> str:
-    ports = sorted(set(facts.asked) - facts.refused if unrefused else facts.asked)
-    if len(ports) == 1:
-        return f"UDP port {ports[0]}"
-    return f"UDP port {ports[0]} to {ports[-1]}" if ports else "its UDP port"
+def _port(facts: PeerFacts) -> str:
+    first = f"UDP port {facts.asked[0]}" if facts.asked else "its UDP port"
+    return first if len(facts.asked) < 2 else f"{first}, the one that is taken first"
 
 
 # -- an answer, but ---------------------------------------------------------------------------------------------------
