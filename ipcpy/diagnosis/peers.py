@@ -107,7 +107,7 @@ def _no(facts: PeerFacts, code: str, text: str, advice: tuple[str, ...], level: 
 
 def _port(facts: PeerFacts) -> str:
     first = f"UDP port {facts.asked[0]}" if facts.asked else "its UDP port"
-    return first if len(facts.asked) < 2 else f"{first}, the one that is taken first"
+    return first if len(facts.asked) < 2 else f"{first} (the one that is taken first)"
 
 
 # -- an answer, but ---------------------------------------------------------------------------------------------------

@@ -287,7 +287,7 @@ def test_a_peer_that_does_not_answer(change, code):
 
 def test_the_port_that_does_not_answer_is_named():
     (found,) = judge_peer(replace(SILENT, refused=frozenset((17_771,))))
-    assert "but UDP port 17770, the one that is taken first, does not answer" in found.text
+    assert "but UDP port 17770 (the one that is taken first) does not answer" in found.text
 
 
 def test_whatever_is_known_of_a_peer_can_be_said():
