@@ -54,7 +54,7 @@ def diagnose(
 
     Args:
         hosts: ``host`` or ``host:port``, to be asked whether they are found or not.
-        timeout: seconds to listen for others; below 2.1 it cannot be told whose multicasts do not come.
+        timeout: seconds to listen for others, at least 0.5; below 2.1 it cannot be told whose multicasts do not come.
         domain: as of ``Node``, like ``interfaces`` and ``peers``.
 
     Raises:
@@ -94,16 +94,18 @@ class _Examination:
             ports = self._ports()  # before our own node takes one
             node = self._node(stack)
             hearing = stack.enter_context(closing(Hearing(self._interfaces, self._settings.domain)))
-            hearing.run(self._start + min(FIRST, self._timeout))
+            hearing.run(self._start + FIRST)
             self._names.wait(self._start + RESOLVE)
             peers = self._probe(self._targets(node, hearing))
             host = self._host(ports)
             hearing.run(self._start + self._timeout)
             known = {each.address for each in peers}
             peers += self._probe([each for each in self._targets(node, hearing) if each.address not in known])
+            if any(each.heard is False and each.hears for each in self._with_multicast(peers, hearing)):
+                hearing.run(time.monotonic() + WHOLE)  # one greeting may have got lost
             trials = hearing.trials()
             host = replace(host, interfaces=tuple(self._interface(each, trials) for each in self._links()))
-            return self._judge(host, [self._with_multicast(each, hearing) for each in peers], hearing)
+            return self._judge(host, self._with_multicast(peers, hearing), hearing)
 
     def _judge(self, host: HostFacts, peers: list[PeerFacts], hearing: Hearing) -> Diagnosis:
         domain = self._settings.domain
@@ -232,7 +234,10 @@ class _Examination:
             self._error = self._error or str(error)
             return []
 
-    def _with_multicast(self, facts: PeerFacts, hearing: Hearing) -> PeerFacts:
+    def _with_multicast(self, peers: list[PeerFacts], hearing: Hearing) -> list[PeerFacts]:
+        return [self._add_multicast(each, hearing) for each in peers]
+
+    def _add_multicast(self, facts: PeerFacts, hearing: Hearing) -> PeerFacts:
         if self._way(facts.address) is None:  # behind a router, where multicast does not go
             return facts
         fellows = hearing.fellows()
