@@ -218,8 +218,10 @@ class _Examination:
     def _target(self, name: str, address: str, ports: tuple[int, ...], *, asked_for: bool = False) -> Target:
         local = address.startswith("127.") or address in self._own_addresses()
         way = self._way(address)
-        mtu = way.mtu if way is not None else 1_500
-        return Target(name, address, ports, asked_for, local, mtu)
+        target = Target(name, address, ports, asked_for, local)
+        if way is not None:
+            target.mtu, target.ours = way.mtu, way.addresses[0]
+        return target
 
     def _way(self, address: str) -> Interface | None:
         for each in self._interfaces:

@@ -168,6 +168,7 @@ class PeerFacts:
         out: whether a datagram came to a port of it to which none had come before; None if it has no such port.
         in_: whether one from there comes to such a port of ours.
         mtu: of our interface on the way there.
+        ours: our address there, as far as it is known.
         sizes: bytes of a datagram -> whether it arrived there, whether one like it came back.
     """
 
@@ -195,3 +196,4 @@ class PeerFacts:
     version: str = ""
     state: str = "alive"
     static: bool = False
+    ours: str = ""

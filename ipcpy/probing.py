@@ -36,6 +36,7 @@ class Target:
     Attributes:
         ports: where its node may be; cut down to the one that answered.
         mtu: of our interface on the way there.
+        ours: our address there.
         second: the port that it names for questions of its firewall.
         best: (round trip in ns, s that its clock is ahead) of the shortest round trip.
     """
@@ -46,6 +47,7 @@ class Target:
     asked_for: bool = False
     local: bool = False
     mtu: int = 1_500
+    ours: str = ""
     version: str = ""
     state: str = "alive"
     second: int | None = None
@@ -105,6 +107,7 @@ class Target:
             },  # fmt: skip
             version=self.version,
             state=self.state,
+            ours=self.ours,
         )
 
 

@@ -120,7 +120,9 @@ def _ways(facts: PeerFacts) -> Iterator[Finding]:
             f"{_who(facts)} answers at its link port, but UDP from here to its other ports is dropped, by a firewall "
             "there. Subscribers there get nothing from this host."
         )
-        yield _bad(facts, "peer-blocks-data", text, "sudo ufw allow proto udp from OUR-ADDRESS   (there)")
+        yield _bad(
+            facts, "peer-blocks-data", text, f"sudo ufw allow proto udp from {facts.ours or 'OUR-ADDRESS'}   (there)"
+        )
     if facts.in_ is False:
         text = (
             f"UDP from {_who(facts)} to ports here that it was not asked at is dropped: a firewall here. "

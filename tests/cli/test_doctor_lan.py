@@ -156,6 +156,7 @@ def test_a_firewall_there_that_drops_data(examine):
     assert found.code == 5
     assert found.bad == {"peer-blocks-data"}
     assert "by a firewall there" in found["peer-blocks-data"]["text"]
+    assert "sudo ufw allow proto udp from 10.77.0.1   (there)" in found["peer-blocks-data"]["advice"]
 
 
 @needs_nft
