@@ -240,15 +240,17 @@ class _Examination:
         return [self._add_multicast(each, hearing) for each in peers]
 
     def _add_multicast(self, facts: PeerFacts, hearing: Hearing) -> PeerFacts:
-        if self._way(facts.address) is None:  # behind a router, where multicast does not go
+        way = self._way(facts.address)
+        if way is None:  # behind a router, where multicast does not go
             return facts
+        deaf = hearing.trials().get(way.index, (Trial(), Trial()))[0].result == "not heard"
         fellows = hearing.fellows()
         places = {(facts.address, port) for port in facts.asked}
         heard = any(one.address in places for one in hearing.heard & fellows)
         hears = any(one.address in places for one in hearing.answered & fellows)
         long_enough = self._timeout >= WHOLE and len(fellows) <= MANY
         static = any(facts.address in (self._names.of(peer).addresses or ()) for peer in self._settings.peers)
-        return replace(facts, heard=heard if heard or long_enough else None, hears=hears, static=static)
+        return replace(facts, heard=heard if heard or long_enough else None, hears=hears, static=static, deaf=deaf)
 
 
 class _Names:

@@ -169,6 +169,7 @@ class PeerFacts:
         in_: whether one from there comes to such a port of ours.
         mtu: of our interface on the way there.
         ours: our address there, as far as it is known.
+        deaf: the interface that leads there sends, but hears nothing, not even itself.
         sizes: bytes of a datagram -> whether it arrived there, whether one like it came back.
     """
 
@@ -197,3 +198,4 @@ class PeerFacts:
     state: str = "alive"
     static: bool = False
     ours: str = ""
+    deaf: bool = False

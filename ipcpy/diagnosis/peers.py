@@ -77,12 +77,18 @@ def _silent(facts: PeerFacts) -> Finding:
         text = f"This host does not let UDP out to {who}: a firewall here forbids it."
         return _no(facts, "blocked-here", text, ("sudo ufw allow out proto udp", "sudo nft list ruleset"))
     if facts.unreachable:
-        text = f"There is no way to {who}: no route, or nobody has that address. It is off, or in another network."
+        text = (
+            f"There is no way to {who}, says the network: it is off, in another network, or a firewall on the way "
+            "refuses it."
+        )
         return _no(facts, "unreachable", text, (ping, f"ip route get {facts.address}"))
     if facts.asked and facts.asked[0] in facts.refused:  # the one that a program takes first
         text = f"{who} is there, but says that no ipcpy program listens at {_port(facts)}."
-        advice = ("Start the program there; if it runs, see that it has no IPCPY_INTERFACES=lo.",)
-        return _no(facts, "not-running", text, (*advice, "`ipcpy nodes` there shows its port."))
+        advice = (
+            "Start the program there. If it runs, `ipcpy nodes` there shows its port: ipcpy doctor HOST:PORT",
+            "See that it has no IPCPY_INTERFACES=lo, and that no firewall answers in its place.",
+        )
+        return _no(facts, "not-running", text, advice)
     if facts.heard:
         text = (
             f"{who} is heard by multicast, but does not answer what is sent to it: a firewall drops UDP to its link "
@@ -96,6 +102,12 @@ def _silent(facts: PeerFacts) -> Finding:
         )
         advice = (f"{ALLOW_LINK}   (there)", "echo $IPCPY_DOMAIN   (on both: it must be the same)")
         return _no(facts, "blocked-there", text, advice)
+    if facts.deaf:
+        text = (
+            f"{who} does not answer at all. Our interface there hears not even its own multicast: most likely the "
+            "firewall of this host drops what comes in."
+        )
+        return _no(facts, "unheard-here", text, (f"{ALLOW_LINK}   (here)", "sudo nft list ruleset", ping))
     text = f"{who} does not answer at all: it is off, not in this network, or a firewall drops all UDP, there or here."
     advice = (ping, f"{ALLOW_LINK}   (on both)", "On Wi-Fi: client isolation of the access point does this too.")
     return _no(facts, "silent", text, advice)

@@ -270,6 +270,7 @@ def test_which_way_is_broken_is_said(change, words):
     ("change", "code"),
     [
         ({}, "peer-silent"),
+        ({"deaf": True}, "peer-unheard-here"),
         ({"greeted": True}, "peer-older"),
         ({"forbidden": True, "unreachable": True}, "peer-blocked-here"),
         ({"unreachable": True}, "peer-unreachable"),

@@ -183,6 +183,14 @@ def test_a_firewall_there_that_drops_everything(examine):
 
 
 @needs_nft
+def test_a_firewall_here_that_lets_nothing_in(examine):
+    found = examine(firewall(1, "input", "iifname eth0 drop"), "10.77.0.2")
+    assert found.code == 5
+    assert {"multicast-not-heard", "peer-unheard-here"} <= found.bad
+    assert "firewall of this host" in found["peer-unheard-here"]["text"]
+
+
+@needs_nft
 def test_a_firewall_here_that_lets_nothing_out(examine):
     found = examine(firewall(1, "output", "ip daddr 10.77.0.2 drop"), "10.77.0.2", robot=False)
     assert "a firewall here forbids it" in found["peer-blocked-here"]["text"]
