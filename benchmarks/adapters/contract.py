@@ -1,0 +1,166 @@
+"""What an adapter is: how one family of messaging does the work that all do. Knows the message; nothing of clocks.
+
+The small message is a struct of 64 bytes: an int64 stamp and seven doubles. Every adapter packs it from values and
+unpacks all of it. The large one is bytes with the stamp in front. A stamp is whatever the work wants to know of a
+message: a time, or the number of a phase.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from struct import Struct
+from typing import Any, NamedTuple
+
+LARGE = 1_000_000  # bytes
+BUFFERS = 8  # large messages are sent from so many buffers in turn: a publisher may still be sending the one before
+VALUES = (0.25, -1.5, 9.81, 1e-3, -2e-3, 3e-3, 21.0)
+SAMPLE = Struct("<q7d")
+STAMP = Struct("<q")
+LOOPBACK = "127.0.0.1"
+
+Send = Callable[[int], object]
+Take = Callable[[int], object]  # of a stamp; what it returns, if true, ends the loop
+Loop = Callable[[Take], None]
+
+
+class Sample(NamedTuple):
+    """The small message."""
+
+    stamp: int
+    gx: float
+    gy: float
+    gz: float
+    ax: float
+    ay: float
+    az: float
+    temperature: float
+
+
+@dataclass
+class Setting:
+    """What a process is told of the work.
+
+    Attributes:
+        port: the first of 40 that nobody else uses: 20 for each of the topics ``a`` and ``b``.
+        folder: of this run alone, for sockets in the file system.
+        large: whether messages have LARGE bytes, else 64.
+        flat_out: whether it is throughput that counts, else latency.
+        subscribers: how many there are.
+        address: where the subscriber is.
+        reliable: whether gaps are to be filled where that is a choice.
+    """
+
+    port: int
+    folder: str
+    large: bool = False
+    flat_out: bool = False
+    subscribers: int = 1
+    address: str = LOOPBACK
+    publisher_address: str = LOOPBACK
+    reliable: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def port_of(self, topic: str, index: int = 0) -> int:
+        """Give the port of a subscriber's socket, where ports are chosen by hand."""
+        return self.port + {"a": 0, "b": 20}[topic] + index
+
+    @property
+    def name(self) -> str:
+        """A word that no other run uses."""
+        return f"bench{self.port}"
+
+
+class Adapter:
+    """One family: override ``sender`` and ``receiver``, perhaps ``many``.
+
+    Attributes:
+        keep: what must live as long as the process.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.keep: list[Any] = []
+        self._senders: dict[str, Send] = {}
+
+    def send_of(self, topic: str) -> Send:
+        """Return the sender of a topic, the same each time."""
+        if topic not in self._senders:
+            self._senders[topic] = self.sender(topic)
+        return self._senders[topic]
+
+    def sender(self, topic: str) -> Send:
+        """Return a function that publishes a message with a stamp."""
+        raise NotImplementedError
+
+    def receiver(self, topic: str, index: int) -> Loop:
+        """Subscribe; return a function that gives each message's stamp to ``take`` until that returns true."""
+        raise NotImplementedError
+
+    def again(self, topic: str, stamp: int) -> Callable[[], object]:
+        """Return a function that publishes the same message each time."""
+        return partial(self.send_of(topic), stamp)
+
+    def many(self, topic: str, stamp: int, count: int) -> Callable[[], object]:
+        """Return a function that publishes so many small messages at once."""
+        raise NotImplementedError
+
+
+def packed(send: Callable[[bytes], object]) -> Send:
+    """Return a sender of small messages for a family that takes bytes."""
+    pack = SAMPLE.pack
+
+    def publish(stamp: int) -> None:
+        send(pack(stamp, *VALUES))
+
+    return publish
+
+
+def stamped(send: Callable[[Any], object], kind: Callable[[bytearray], Any] | None = None) -> Send:
+    """Return a sender of large messages: the stamp is written in place, so no copy of ours is in the figures.
+
+    Args:
+        kind: makes of a buffer, once, what the family takes.
+    """
+    buffers = [bytearray(LARGE) for _ in range(BUFFERS)]
+    for buffer in buffers:
+        buffer[:] = b"\x5a" * LARGE  # touched, so that no page is missing
+    turn = itertools.cycle([(buffer, buffer if kind is None else kind(buffer)) for buffer in buffers])
+    put = STAMP.pack_into
+
+    def publish(stamp: int) -> None:
+        buffer, data = next(turn)
+        put(buffer, 0, stamp)
+        send(data)
+
+    return publish
+
+
+def stamp_of_large(data: Any) -> int:
+    """Read a large message; one of another size is refused."""
+    if len(data) != LARGE or data[-1] != 0x5A:
+        raise ValueError(f"a message of {len(data)} bytes, or a damaged one")
+    return int(STAMP.unpack_from(data)[0])
+
+
+def stamp_of_small(data: Any) -> int:
+    """Read a small message, all of its fields."""
+    return int(SAMPLE.unpack_from(data)[0])
+
+
+def bytes_sender(setting: Setting, send: Callable[[Any], object], *, copy: bool = False) -> Send:
+    """Return a sender for a family that takes bytes.
+
+    Args:
+        copy: it takes ``bytes`` alone, so a large message is copied once for it.
+    """
+    if not setting.large:
+        return packed(send)
+    return stamped((lambda data: send(bytes(data))) if copy else send)
+
+
+def reader(setting: Setting) -> Callable[[Any], int]:
+    """Return the function that reads the stamp of a message in bytes."""
+    return stamp_of_large if setting.large else stamp_of_small

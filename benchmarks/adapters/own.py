@@ -1,0 +1,85 @@
+"""ipcpy, by its public names only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import ipcpy
+
+from .contract import VALUES, Adapter, Loop, Sample, Send, Setting, Take, stamp_of_large, stamped
+
+MESSAGES: Any = {1: ("<q7d", Sample)}
+DEPTH = 1_000_000  # unread messages: in a benchmark none is to give way
+
+
+class Ipcpy(Adapter):
+    """``publish`` and ``recv``."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._publishers: dict[str, ipcpy.Publisher] = {}
+
+    def publisher(self, topic: str) -> ipcpy.Publisher:
+        """Give the publisher of a topic."""
+        if topic not in self._publishers:
+            codec = ipcpy.Raw() if self.setting.large else ipcpy.MsgLibrary(MESSAGES)
+            name = f"{self.setting.name}/{topic}"
+            self._publishers[topic] = ipcpy.Publisher(name, codec, reliable=self.setting.reliable)
+        return self._publishers[topic]
+
+    def subscriber(self, topic: str) -> Any:
+        """Open a subscriber."""
+        codec = None if self.setting.large else ipcpy.MsgLibrary(MESSAGES)
+        depth = 64 if self.setting.large else DEPTH
+        subscriber = ipcpy.Subscriber(f"{self.setting.name}/{topic}", codec, depth=depth)
+        self.keep.append(subscriber)
+        return subscriber
+
+    def sender(self, topic: str) -> Send:
+        publish = self.publisher(topic).publish
+        if self.setting.large:
+            return stamped(publish)
+        return lambda stamp: publish(Sample(stamp, *VALUES))
+
+    def again(self, topic: str, stamp: int) -> Callable[[], object]:
+        if self.setting.large:
+            return super().again(topic, stamp)
+        return partial(self.publisher(topic).publish, Sample(stamp, *VALUES))
+
+    def many(self, topic: str, stamp: int, count: int) -> Callable[[], object]:
+        return partial(self.publisher(topic).publish_many, [Sample(stamp, *VALUES)] * count)
+
+    def receiver(self, topic: str, index: int) -> Loop:
+        recv = self.subscriber(topic).recv
+        if self.setting.large:
+            return _large_loop(recv)
+
+        def loop(take: Take) -> None:
+            while not take(recv().data.stamp):
+                pass
+
+        return loop
+
+
+def _large_loop(recv: Callable[[], Any]) -> Loop:
+    def loop(take: Take) -> None:
+        while not take(stamp_of_large(recv().data)):
+            pass
+
+    return loop
+
+
+class IpcpyAsyncio(Ipcpy):
+    """``publish`` and ``recv_async``."""
+
+    def receiver(self, topic: str, index: int) -> Loop:
+        recv = self.subscriber(topic).recv_async
+
+        async def run(take: Take) -> None:
+            while not take((await recv()).data.stamp):
+                pass
+
+        return lambda take: asyncio.run(run(take))

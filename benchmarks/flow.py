@@ -1,0 +1,101 @@
+"""One publisher and its subscribers, through phases: warm up, publish, wait until all has arrived, count."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .processes import PATIENCE, RoleFailed, Run
+
+SETTLE = 0.15  # seconds without a message after which none is on its way any more
+LOSS = 0.01  # what may be lost flat out
+SLOWER = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.35, 0.2, 0.1)  # of what arrived when it was too fast
+
+
+class Flow:
+    """Publisher and subscribers of one run, each matched with the others."""
+
+    def __init__(self, run: Run, subscribers: int = 1, many: int = 0) -> None:
+        self._subscribers = [run.start("subscribe", index=index) for index in range(subscribers)]
+        for subscriber in self._subscribers:
+            subscriber.answer()
+        self._publisher = run.start("publish", **({"many": many} if many else {}))
+        self._publisher.answer()
+        self._phase = 0
+        self._warm()
+
+    def _warm(self) -> None:
+        self._publisher.tell(do="warm")
+        deadline = time.monotonic() + PATIENCE
+        while not all(report["warm"] for report in self._reports()):
+            if time.monotonic() > deadline:
+                raise RoleFailed("nothing arrived")
+            time.sleep(0.01)
+        self._publisher.tell(do="nothing")  # whatever comes on its standard input stops it
+        self._publisher.answer()
+        self._publisher.answer()
+
+    def _reports(self) -> list[dict[str, Any]]:
+        return [subscriber.ask(do="report") for subscriber in self._subscribers]
+
+    def phase(self, do: str, **words: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Publish, wait until all is there, give what publisher and subscribers say."""
+        self._phase += 1
+        for subscriber in self._subscribers:
+            subscriber.ask(do="begin", phase=self._phase)
+        if do != "paced":
+            words["phase"] = self._phase
+        said = self._publisher.ask(60, do=do, **words)
+        return said, self._settled(said["sent"])
+
+    def _settled(self, sent: int) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + PATIENCE
+        reports = self._reports()
+        changed = time.monotonic()
+        while any(report["count"] < sent for report in reports):
+            time.sleep(0.02)
+            before, reports = reports, self._reports()
+            if [report["count"] for report in before] != [report["count"] for report in reports]:
+                changed = time.monotonic()
+            if time.monotonic() > min(deadline, changed + SETTLE):
+                break
+        return reports
+
+    def paced(self, hz: float, count: int) -> dict[str, float]:
+        """Measure latency at a pace, and CPU time on either side."""
+        self.phase("paced", hz=hz, count=max(2, count // 10))
+        said, [report] = self.phase("paced", hz=hz, count=count)
+        if not report["count"]:
+            raise RoleFailed("nothing arrived whole")
+        return {
+            "p50": report["p50"],
+            "p99": report["p99"],
+            "max": report["max"],
+            "publisher cpu": said["cpu"],
+            "subscriber cpu": report["cpu"] / report["count"],
+            "lost": 100 * (1 - report["count"] / said["sent"]),
+        }
+
+    def fastest(self, seconds: float) -> dict[str, float]:
+        """Find the highest rate at which less than 1 % is lost: flat out, or else ever slower."""
+        self.phase("flat", seconds=seconds / 4)
+        said, [report] = self.phase("flat", seconds=seconds)
+        top = _rate(report)
+        for part in (*SLOWER, 0.0):
+            loss = 1 - report["count"] / said["sent"]
+            if loss < LOSS and report["count"]:
+                break
+            if not part:
+                raise RoleFailed(f"more than {LOSS:.0%} lost at every rate tried")
+            said, [report] = self.phase("flat", seconds=seconds, rate=top * part)
+        return {
+            "rate": _rate(report),
+            "publisher cpu": said["cpu"],
+            "subscriber cpu": report["cpu"] / report["count"],
+            "lost": 100 * loss,
+        }
+
+
+def _rate(report: dict[str, Any]) -> float:
+    seconds = report.get("seconds", 0)
+    return float((report["count"] - 1) / seconds) if seconds else 10.0

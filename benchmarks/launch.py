@@ -1,0 +1,27 @@
+"""Starts a role in a process of its own: ``python launch.py ADAPTER ROLE JSON``. Not meant to be run by hand.
+
+It sees to it that the role comes from this checkout, and ``ipcpy`` from PYTHONPATH if one is there: so the same
+benchmarks measure another checkout.
+"""
+
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def main() -> None:
+    """Find the packages, then do as told."""
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    theirs = next((path for path in paths if os.path.exists(os.path.join(path, "ipcpy", "__init__.py"))), ROOT)
+    sys.path[0] = ROOT
+    import benchmarks  # noqa: F401  (its parts are found through it from here on)
+
+    sys.path[0] = theirs
+    from benchmarks import roles
+
+    roles.main(*sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What a row of the benchmark is, and how much of it is done."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from ..figures import Metric
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much is done in one round; ``--quick`` does the least that gives a figure."""
+
+    trips: int = 10_000
+    messages: int = 2_000
+    frames: int = 60
+    bursts: int = 200
+    seconds: float = 1.0
+    imports: int = 9
+    quick: bool = False
+
+
+QUICK = Amount(trips=1_500, messages=300, frames=10, bursts=20, seconds=0.3, imports=2, quick=True)
+
+
+class Row(ABC):
+    """One kind of work.
+
+    Attributes:
+        name: what ``--rows`` calls it.
+        floor: the adapter that all figures are divided by; empty for rows without one.
+        adapters: the floors and ipcpy, in the order in which they are shown.
+        peers: the adapters of peers that can do it.
+        long: whether it takes so long that it has to be asked for.
+    """
+
+    name: str
+    title: str
+    floor: str
+    adapters: tuple[str, ...]
+    peers: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...]
+    long: bool = False
+
+    def why_not(self) -> str:
+        """Say why it cannot be measured here; empty if it can."""
+        return ""
+
+    @abstractmethod
+    def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
+        """Measure one round of one adapter."""
+
+    def close(self) -> None:
+        """Let go of what rounds share."""
