@@ -7,15 +7,20 @@ from typing import Any
 
 from .processes import PATIENCE, RoleFailed, Run
 
-SETTLE = 0.15  # seconds without a message after which none is on its way any more
+SETTLE = 0.5  # seconds without a message after which none is on its way any more
 LOSS = 0.01  # what may be lost flat out
-SLOWER = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.35, 0.2, 0.1)  # of what arrived when it was too fast
+SLOWER = (0.95, 0.85, 0.75, 0.65, 0.5, 0.35, 0.2, 0.1)  # of what arrived when it was too fast
+CALM = 0.8  # seconds from the first message to the first that counts: until then some libraries still find each other
 
 
 class Flow:
-    """Publisher and subscribers of one run, each matched with the others."""
+    """Publisher and subscribers of one run, each matched with the others.
 
-    def __init__(self, run: Run, subscribers: int = 1, many: int = 0) -> None:
+    Args:
+        many: messages that are published at once.
+    """
+
+    def __init__(self, run: Run, subscribers: int = 1, *, many: int = 0, calm: float = CALM) -> None:
         self._subscribers = [run.start("subscribe", index=index) for index in range(subscribers)]
         for subscriber in self._subscribers:
             subscriber.answer()
@@ -23,6 +28,7 @@ class Flow:
         self._publisher.answer()
         self._phase = 0
         self._warm()
+        time.sleep(calm)
 
     def _warm(self) -> None:
         self._publisher.tell(do="warm")
@@ -80,7 +86,7 @@ class Flow:
         """Find the highest rate at which less than 1 % is lost: flat out, or else ever slower."""
         self.phase("flat", seconds=seconds / 4)
         said, [report] = self.phase("flat", seconds=seconds)
-        top = _rate(report)
+        top = _rate(said, report)
         for part in (*SLOWER, 0.0):
             loss = 1 - report["count"] / said["sent"]
             if loss < LOSS and report["count"]:
@@ -89,13 +95,13 @@ class Flow:
                 raise RoleFailed(f"more than {LOSS:.0%} lost at every rate tried")
             said, [report] = self.phase("flat", seconds=seconds, rate=top * part)
         return {
-            "rate": _rate(report),
+            "rate": _rate(said, report),
             "publisher cpu": said["cpu"],
             "subscriber cpu": report["cpu"] / report["count"],
             "lost": 100 * loss,
         }
 
 
-def _rate(report: dict[str, Any]) -> float:
-    seconds = report.get("seconds", 0)
-    return float((report["count"] - 1) / seconds) if seconds else 10.0
+def _rate(said: dict[str, Any], report: dict[str, Any]) -> float:
+    """Give the messages that arrived in a second of publishing, or of arriving if that took longer."""
+    return float(report["count"] / max(said["seconds"], report.get("seconds", 0)))

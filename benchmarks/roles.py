@@ -83,28 +83,28 @@ def ping(adapter: Adapter, setting: Setting) -> None:
     """Send, wait for the answer, send again, so many times; tell how long it took."""
     loop = adapter.receiver("b", 0)
     send = adapter.sender("a")
-    count, warm = setting.extra["count"], setting.extra["warm"]
+    count = setting.extra["count"]
     tell(ready=True)
     asked()
     started = threading.Event()
     kicker = threading.Thread(target=_kick, args=(send, started), daemon=True)
     kicker.start()
     taken: list[int] = []
-    left = warm
-    cpu = 0
+    calm = cpu = 0
 
     def take(stamp: int) -> bool:
-        nonlocal left, cpu
+        nonlocal calm, cpu
         end = now()
         if stamp == WARM:
             if not started.is_set():
                 started.set()
                 kicker.join()
+                calm = now() + int(setting.extra["calm"] * 1e9)
                 send(now())
             return False
-        if left:
-            left -= 1
-            if not left:
+        if calm:
+            if end > calm:
+                calm = 0
                 cpu = time.process_time_ns()
         else:
             taken.append(end - stamp)
@@ -289,7 +289,7 @@ def flat(ways: Ways, phase: int, seconds: float, rate: float = 0) -> dict[str, A
     took = (now() - begun) / 1e9
     cpu = time.process_time_ns() - cpu
     sent = calls * per_call
-    return {"sent": sent, "rate": sent / took, "cpu": cpu / 1e3 / sent}
+    return {"sent": sent, "seconds": took, "cpu": cpu / 1e3 / sent}
 
 
 def nothing(ways: Ways) -> dict[str, Any]:

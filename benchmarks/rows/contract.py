@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from ..figures import Metric
+from ..flow import CALM
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,11 @@ class Amount:
     bursts: int = 200
     seconds: float = 1.0
     imports: int = 9
+    calm: float = CALM
     quick: bool = False
 
 
-QUICK = Amount(trips=1_500, messages=300, frames=10, bursts=20, seconds=0.3, imports=2, quick=True)
+QUICK = Amount(trips=1_500, messages=300, frames=10, bursts=20, seconds=0.3, imports=2, calm=0.25, quick=True)
 
 
 class Row(ABC):

@@ -45,7 +45,7 @@ class RoundTrip(Row):
         here = cores()
         with Run(adapter) as run:
             pong = run.start("pong", cores=[here[-1]])
-            ping = run.start("ping", cores=[here[-self._on]], count=amount.trips, warm=amount.trips // 10)
+            ping = run.start("ping", cores=[here[-self._on]], count=amount.trips, calm=amount.calm)
             pong.answer()
             ping.answer()
             ping.tell(do="begin")
@@ -88,4 +88,4 @@ class OneWay(Row):
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
         with Run(adapter) as run:
-            return Flow(run).paced(1000, amount.messages)
+            return Flow(run, calm=amount.calm).paced(1000, amount.messages)

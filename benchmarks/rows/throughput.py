@@ -24,7 +24,7 @@ class PublishCost(Row):
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
         with Run(adapter) as run:
-            flow = Flow(run)
+            flow = Flow(run, calm=amount.calm)
             flow.phase("bursts", bursts=max(2, amount.bursts // 10))
             said, _ = flow.phase("bursts", bursts=amount.bursts)
             return {"cpu": said["cpu"]}
@@ -70,7 +70,7 @@ class FlatOut(Row):
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
         with Run(adapter, flat_out=True) as run:
-            figures = Flow(run, many=MANY if adapter == "ipcpy many" else 0).fastest(amount.seconds)
+            figures = Flow(run, many=MANY if adapter == "ipcpy many" else 0, calm=amount.calm).fastest(amount.seconds)
             return figures | {"rate": figures["rate"] / 1e3}
 
 
@@ -91,7 +91,7 @@ class LargeFlatOut(Row):
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
         with Run(adapter, flat_out=True, large=True) as run:
-            figures = Flow(run).fastest(amount.seconds)
+            figures = Flow(run, calm=amount.calm).fastest(amount.seconds)
             return figures | {"rate": figures["rate"] * LARGE / 1e6}
 
 
@@ -113,7 +113,7 @@ class LargePaced(Row):
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
         with Run(adapter, large=True) as run:
-            return Flow(run).paced(30, amount.frames)
+            return Flow(run, calm=amount.calm).paced(30, amount.frames)
 
 
 class FanOut(Row):
@@ -125,8 +125,8 @@ class FanOut(Row):
     adapters = ("raw", "ipcpy")
     peers = PEERS
     metrics = (
-        Metric("times", "publisher's CPU, times that of one subscriber", "", (Target("ipcpy", 2.5, ratio=False),)),
         Metric("cpu", "publisher's CPU", "µs", (Target("ipcpy", 1.0, lead=True),)),
+        Metric("times", "publisher's CPU, times that of one subscriber", "", (Target("ipcpy", 2.5, ratio=False),)),
         Metric("one", "publisher's CPU with one", "µs"),
     )
     SUBSCRIBERS = 8
@@ -137,7 +137,7 @@ class FanOut(Row):
 
     def _cost(self, adapter: str, subscribers: int, amount: Amount) -> float:
         with Run(adapter, subscribers=subscribers) as run:
-            flow = Flow(run, subscribers)
+            flow = Flow(run, subscribers, calm=amount.calm)
             flow.phase("bursts", bursts=max(5, amount.bursts // 10))  # also until it has chosen multicast
             said, reports = flow.phase("bursts", bursts=amount.bursts)
             if not all(report["count"] for report in reports):
