@@ -40,7 +40,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the order within the rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds' figures")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write what is printed")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios: .png, .svg or .pdf; needs matplotlib")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the ratios: .png, .svg or .pdf; needs matplotlib"
+    )
     parser.add_argument("--here", action="store_true", help="stay in this network, even where a private one can be had")
     given = parser.parse_args(words)
     try:

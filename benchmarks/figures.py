@@ -89,7 +89,7 @@ class Results:
 
 
 def met(results: Results, row: str, metric: Metric, target: Target, floor: str, peers: list[str]) -> str:
-    """Say whether a target was met: ``met``, ``missed``, with who is ahead, or ``?`` where there is no figure."""
+    """Say whether a target was met: ``met``, ``missed``, who is ahead, or ``?`` where there is no figure."""
     if target.ratio:
         spread = results.ratio(row, target.adapter, floor, metric.key)
     else:
@@ -101,7 +101,7 @@ def met(results: Results, row: str, metric: Metric, target: Target, floor: str, 
     ahead = []
     if target.lead and own is not None:
         others = {peer: results.figure(row, peer, metric.key) for peer in peers}
-        ahead = [
-            peer for peer, it in others.items() if it and (it.median < own.median) != metric.higher and it != own
-        ]
-    return ("met" if good else "missed") + (f", behind {', '.join(ahead)}" if ahead else "")
+        ahead = [peer for peer, it in others.items() if it and (it.median < own.median) != metric.higher and it != own]
+    if ahead:
+        return f"missed: behind {', '.join(ahead)}"
+    return "met" if good else "missed"

@@ -7,7 +7,7 @@ from typing import Any
 
 from .processes import PATIENCE, RoleFailed, Run
 
-SETTLE = 0.5  # seconds without a message after which none is on its way any more
+SETTLE = 0.5  # seconds
 LOSS = 0.01  # what may be lost flat out
 SLOWER = (0.95, 0.85, 0.75, 0.65, 0.5, 0.35, 0.2, 0.1)  # of what arrived when it was too fast
 CALM = 0.8  # seconds from the first message to the first that counts: until then some libraries still find each other
@@ -18,9 +18,13 @@ class Flow:
 
     Args:
         many: messages that are published at once.
+        settle: seconds without a message after which none is on its way any more.
     """
 
-    def __init__(self, run: Run, subscribers: int = 1, *, many: int = 0, calm: float = CALM) -> None:
+    def __init__(
+        self, run: Run, subscribers: int = 1, *, many: int = 0, calm: float = CALM, settle: float = SETTLE
+    ) -> None:
+        self._settle = settle
         self._subscribers = [run.start("subscribe", index=index) for index in range(subscribers)]
         for subscriber in self._subscribers:
             subscriber.answer()
@@ -63,7 +67,7 @@ class Flow:
             before, reports = reports, self._reports()
             if [report["count"] for report in before] != [report["count"] for report in reports]:
                 changed = time.monotonic()
-            if time.monotonic() > min(deadline, changed + SETTLE):
+            if time.monotonic() > min(deadline, changed + self._settle):
                 break
         return reports
 
@@ -79,8 +83,14 @@ class Flow:
             "max": report["max"],
             "publisher cpu": said["cpu"],
             "subscriber cpu": report["cpu"] / report["count"],
+            "delivered": report["count"],
             "lost": 100 * (1 - report["count"] / said["sent"]),
         }
+
+    def resent(self) -> dict[str, float]:
+        """Give how many messages or fragments the publisher sent again, where that is known."""
+        count = self._publisher.ask(do="resent")["resent"]
+        return {} if count is None else {"resent": count}
 
     def fastest(self, seconds: float) -> dict[str, float]:
         """Find the highest rate at which less than 1 % is lost: flat out, or else ever slower."""

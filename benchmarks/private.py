@@ -12,7 +12,7 @@ import sys
 
 MARK = "IPCPY_BENCHMARK_NETWORK"
 SBIN = os.pathsep.join(("/usr/sbin", "/sbin"))
-SETUP = "ip link set lo up && ip route add 224.0.0.0/4 dev lo 2>/dev/null; exec \"$@\""
+SETUP = 'ip link set lo up && ip route add 224.0.0.0/4 dev lo 2>/dev/null; exec "$@"'
 
 
 def enter() -> str:
@@ -25,7 +25,9 @@ def enter() -> str:
     if not all(shutil.which(tool, path=path) for tool in ("unshare", "ip")):
         return "unshare or ip is missing"
     for flags in (["--net"], ["--net", "--user", "--map-root-user"]):
-        probe = subprocess.run(["unshare", *flags, "ip", "link", "set", "lo", "up"], capture_output=True, env={"PATH": path})
+        probe = subprocess.run(
+            ["unshare", *flags, "ip", "link", "set", "lo", "up"], capture_output=True, env={"PATH": path}
+        )
         if probe.returncode == 0:
             words = ["unshare", *flags, "sh", "-c", SETUP, "sh", sys.executable, "-m", "benchmarks", *sys.argv[1:]]
             os.execvpe("unshare", words, {**os.environ, MARK: "private", "PATH": path})

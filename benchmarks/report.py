@@ -63,12 +63,23 @@ def _verdict(row: Row, results: Results, metric: Metric, target: Target) -> str:
 
 
 def table(row: Row, results: Results) -> str:
-    """Write one row's table: an adapter a line."""
+    """Write one row's table: an adapter a line, or a figure a line where the row is upright."""
+    if row.upright:
+        return _upright(row, results)
     units = [f"{metric.title}{f', {metric.unit}' if metric.unit else ''}" for metric in row.metrics]
     head = [*([f"× {row.floor}: {row.metrics[0].title}"] if row.floor else []), *units]
     lines = [f"### {row.title} (`{row.name}`)", "", f"| | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
     for name in order(row, results):
         lines.append(f"| {name} | {' | '.join(_cells(row, results, name))} |")
+    return "\n".join(lines)
+
+
+def _upright(row: Row, results: Results) -> str:
+    names = order(row, results)
+    lines = [f"### {row.title} (`{row.name}`)", "", f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for metric in row.metrics:
+        cells = [spread(results.figure(row.name, name, metric.key)) for name in names]
+        lines.append(f"| {metric.title}{f', {metric.unit}' if metric.unit else ''} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

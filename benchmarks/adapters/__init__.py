@@ -31,6 +31,7 @@ class Family:
 ADAPTERS = {
     "raw": Family("raw:Raw"),
     "raw asyncio": Family("raw:RawAsyncio"),
+    "raw gso": Family("gso:RawGso"),
     "ipcpy": Family("own:Ipcpy"),
     "ipcpy many": Family("own:Ipcpy"),
     "ipcpy asyncio": Family("own:IpcpyAsyncio"),

@@ -103,6 +103,10 @@ class Adapter:
         """Return a function that publishes the same message each time."""
         return partial(self.send_of(topic), stamp)
 
+    def resent(self) -> float | None:
+        """Return how many messages or fragments were sent again; None where that is not known."""
+        return None
+
     def many(self, topic: str, stamp: int, count: int) -> Callable[[], object]:
         """Return a function that publishes so many small messages at once."""
         raise NotImplementedError

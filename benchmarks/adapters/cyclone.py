@@ -1,7 +1,6 @@
 """Cyclone DDS on loopback: reliable, its own types; large messages as an array of bytes."""
 
-from __future__ import annotations
-
+# No postponed annotations here: its type builder wants types, not their names.
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +60,11 @@ class Cyclone(Adapter):
             policies += [Policy.History.KeepLast(64)]
         qos = Qos(*policies)
         participant = DomainParticipant(0)
-        return participant, Topic(participant, f"{setting.name}_{topic}", Blob if setting.large else Sample, qos=qos), qos
+        return (
+            participant,
+            Topic(participant, f"{setting.name}_{topic}", Blob if setting.large else Sample, qos=qos),
+            qos,
+        )
 
     def sender(self, topic: str) -> Send:
         participant, subject, qos = self._open(topic)

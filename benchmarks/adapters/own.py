@@ -52,6 +52,9 @@ class Ipcpy(Adapter):
     def many(self, topic: str, stamp: int, count: int) -> Callable[[], object]:
         return partial(self.publisher(topic).publish_many, [Sample(stamp, *VALUES)] * count)
 
+    def resent(self) -> float | None:
+        return sum(publisher.stats.retransmitted for publisher in self._publishers.values())
+
     def receiver(self, topic: str, index: int) -> Loop:
         recv = self.subscriber(topic).recv
         if self.setting.large:

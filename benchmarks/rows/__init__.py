@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from .contract import QUICK, Amount, Row
+from .footprint import Footprint
 from .latency import OneWay, RoundTrip, RoundTripAsyncio
+from .network import AcrossLan, Hosts, Reliability
+from .steps import Steps
 from .throughput import FanOut, FlatOut, LargeFlatOut, LargePaced, PublishCost, PublishToNobody
+from .topics import Subscribers, Topics
 
 __all__ = ["GROUPS", "QUICK", "Amount", "Row", "all_rows"]
 
-GROUPS = {"rtt": ("rtt1", "rtt2"), "1mb": ("large", "large30"), "cpu": ("publish", "nobody")}
+LOSSES = (0.0, 0.01, 0.1, 0.3)
+GROUPS = {
+    "rtt": ("rtt1", "rtt2"),
+    "1mb": ("large", "large30"),
+    "cpu": ("publish", "nobody"),
+    "reliability": tuple(f"{size}{round(100 * loss)}" for size in ("small", "large") for loss in LOSSES),
+}
 """Names for several rows."""
 
 
 def all_rows() -> list[Row]:
     """Make every row."""
+    hosts = Hosts(switch="user", seed=7)
     return [
         RoundTrip(1),
         RoundTrip(2),
@@ -25,4 +36,10 @@ def all_rows() -> list[Row]:
         LargeFlatOut(),
         LargePaced(),
         FanOut(),
+        AcrossLan(),
+        Topics(),
+        Subscribers(),
+        Footprint(),
+        Steps(),
+        *(Reliability(hosts, size, loss) for size in ("small", "large") for loss in LOSSES),
     ]

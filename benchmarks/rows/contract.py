@@ -34,6 +34,7 @@ class Row(ABC):
         floor: the adapter that all figures are divided by; empty for rows without one.
         adapters: the floors and ipcpy, in the order in which they are shown.
         peers: the adapters of peers that can do it.
+        upright: whether its table has a line for each figure, and a column for each adapter.
         long: whether it takes so long that it has to be asked for.
     """
 
@@ -44,6 +45,7 @@ class Row(ABC):
     peers: tuple[str, ...] = ()
     metrics: tuple[Metric, ...]
     long: bool = False
+    upright: bool = False
 
     def why_not(self) -> str:
         """Say why it cannot be measured here; empty if it can."""

@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+import json
 import os
+import statistics
+import subprocess
 import sys
-import time
+from typing import Any
 
+from .. import launch
+from ..adapters import ADAPTERS
 from ..adapters.contract import Setting
-from ..roles import tell
+from ..figures import Metric, Target
+from ..processes import RoleFailed, Run
+from ..roles import asked, tell
+from .contract import Amount, Row
+
+TOPIC = "start"
+MODULES = {
+    "raw": "socket",
+    "cyclonedds": "cyclonedds.domain, cyclonedds.pub, cyclonedds.sub, cyclonedds.topic, cyclonedds.idl",
+    "ecal": "ecal.nanobind_core",
+}
+BEGIN = """
+import sys, time
+def memory():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+bare, begun = memory(), time.perf_counter()
+import {modules}
+figures = {{"import": (time.perf_counter() - begun) * 1e3, "imported": memory() - bare}}
+"""
+MATCH = """
+begun = time.perf_counter()
+from ipcpy import Publisher, Subscriber
+figures["names"] = figures["import"] + (time.perf_counter() - begun) * 1e3
+begun = time.perf_counter()
+publisher = Publisher("start")
+publisher.wait_for_subscribers(timeout=15)
+figures["ready"] = (time.perf_counter() - begun) * 1e3
+subscriber = Subscriber("start/back")
+time.sleep(1.0)  # what is loaded later counts too
+figures["memory"] = memory() - bare
+"""
+END = """
+import json
+print(json.dumps(figures))
+"""
 
 
 def version(setting: Setting) -> None:
@@ -15,3 +55,63 @@ def version(setting: Setting) -> None:
     import ipcpy
 
     tell(version=ipcpy.__version__, where=os.path.dirname(ipcpy.__file__))
+
+
+def listen(setting: Setting) -> None:
+    """Be there to be found."""
+    import ipcpy
+
+    subscriber = ipcpy.Subscriber(TOPIC)
+    tell(ready=True)
+    asked()
+    subscriber.close()
+
+
+class Footprint(Row):
+    """A fresh process imports, is matched with one that runs already, and is looked at a second later."""
+
+    name = "start"
+    title = "Before the first message"
+    floor = ""
+    adapters = ("raw", "ipcpy")
+    peers = ("lcm", "zenoh", "cyclonedds", "ecal", "iceoryx2", "zmq tcp", "nng")
+    metrics = (
+        Metric("import", "import", "ms", (Target("ipcpy", 40, ratio=False),)),
+        Metric("names", "import with Publisher and Subscriber", "ms", (Target("ipcpy", 40, ratio=False),)),
+        Metric("ready", "publisher matched, after that", "ms"),
+        Metric("imported", "memory of the import, over bare Python", "MB"),
+        Metric(
+            "memory",
+            "memory with publisher and subscriber, over bare Python",
+            "MB",
+            (Target("ipcpy", 15, ratio=False),),
+        ),
+    )
+
+    upright = True
+
+    def why_not(self) -> str:
+        return "" if os.path.exists("/proc/self/statm") else "memory is read from /proc"
+
+    def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
+        modules = MODULES.get(adapter, ADAPTERS[adapter].needs or "ipcpy")
+        with Run(adapter) as run:
+            program = BEGIN.format(modules=modules) + END
+            rounds = [_figures(program, run.env) for _ in range(amount.imports)]
+            figures = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+            if adapter == "ipcpy":
+                run.start("benchmarks.rows.footprint.listen", adapter="").answer()
+                figures |= _figures(BEGIN.format(modules=modules) + MATCH + END, run.env) | {
+                    "import": figures["import"]
+                }
+        return figures
+
+
+def _figures(program: str, env: dict[str, str]) -> dict[str, float]:
+    path = os.pathsep.join(filter(None, [launch.path_of_ipcpy(), env.get("PYTHONPATH", "")]))
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, env={**env, "PYTHONPATH": path}, cwd="/")
+    if done.returncode:
+        raise RoleFailed(done.stderr.strip().splitlines()[-1])
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
