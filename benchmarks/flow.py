@@ -28,7 +28,7 @@ class Flow:
         self._subscribers = [run.start("subscribe", index=index) for index in range(subscribers)]
         for subscriber in self._subscribers:
             subscriber.answer()
-        self._publisher = run.start("publish", **({"many": many} if many else {}))
+        self._publisher = run.start("publish", many=many)
         self._publisher.answer()
         self._phase = 0
         self._warm()
@@ -76,7 +76,7 @@ class Flow:
         self.phase("paced", hz=hz, count=max(2, count // 10))
         said, [report] = self.phase("paced", hz=hz, count=count)
         if not report["count"]:
-            raise RoleFailed("nothing arrived whole")
+            return {"delivered": 0, "lost": 100.0, "publisher cpu": said["cpu"]}
         return {
             "p50": report["p50"],
             "p99": report["p99"],

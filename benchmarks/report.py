@@ -16,7 +16,7 @@ def number(value: float) -> str:
     """
     if value != value:
         return "–"
-    if abs(value) >= 100:
+    if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
 
@@ -100,9 +100,9 @@ def markdown(rows: Sequence[Row], results: Results) -> str:
     about = results.about
     parts = [
         "## Targets",
-        f"{about['rounds']} rounds, all adapters of a row in random order in each; median (lowest–highest). The ratio is"
-        f" that of a round's figure to the floor's in the same round. ipcpy {about['ipcpy']}, Python {about['python']},"
-        f" {about['system']}, {about['cores']} cores, net.core.rmem_max {about['rmem_max']}.",
+        f"Rounds: {about['rounds']}, all adapters of a row in random order in each; median (lowest–highest). The ratio"
+        f" is that of a round's figure to the floor's in the same round. ipcpy {about['ipcpy']}, Python"
+        f" {about['python']}, {about['system']}, {about['cores']} cores, net.core.rmem_max {about['rmem_max']}.",
         verdicts(rows, results),
         "## Rows",
         *(table(row, results) for row in rows if row.name in results.rounds),

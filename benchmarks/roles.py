@@ -8,13 +8,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from .adapters import load
@@ -23,7 +21,12 @@ from .adapters.contract import Adapter, Setting
 LIFE = 120  # seconds
 WARM = -1  # the stamp of a message that only opens the way
 PHASES = 1 << 32  # stamps below are numbers of phases, above they are times
-BURST = 100  # messages
+ROLES = {
+    "ping": "benchmarks.roles.ping",
+    "pong": "benchmarks.roles.pong",
+    "subscribe": "benchmarks.roles.subscribe",
+    "publish": "benchmarks.publishing.publish",
+}
 now = time.monotonic_ns
 
 
@@ -36,8 +39,8 @@ def main(adapter: str, role: str, given: str) -> None:
     if cores is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, set(cores))
     setting = Setting(**options)
-    module, _, name = role.rpartition(".")
-    function = getattr(importlib.import_module(module), name) if module else ROLES[role]
+    module, _, name = ROLES.get(role, role).rpartition(".")
+    function = getattr(importlib.import_module(module), name)
     if adapter:
         function(load(adapter, setting), setting)
     else:
@@ -60,11 +63,6 @@ def asked() -> dict[str, Any]:
     return words
 
 
-def is_asked(timeout: float) -> bool:
-    """Wait until there is something to be read from the starter."""
-    return bool(select.select([sys.stdin], [], [], timeout)[0])
-
-
 def share(values: list[int], part: float) -> float:
     """Give a quantile of values in ns, in microseconds."""
     ordered = sorted(values)
@@ -76,7 +74,7 @@ def latencies(values: list[int]) -> dict[str, float]:
     return {"p50": share(values, 0.5), "p99": share(values, 0.99), "max": share(values, 1.0)}
 
 
-# -- round trips ---------------------------------------------------------------------------------------------------------
+# -- round trips -------------------------------------------------------------------------------------------------------
 
 
 def ping(adapter: Adapter, setting: Setting) -> None:
@@ -148,7 +146,7 @@ def end_with_starter() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-# -- one way -------------------------------------------------------------------------------------------------------------
+# -- one way -----------------------------------------------------------------------------------------------------------
 
 
 class Tally:
@@ -162,14 +160,14 @@ class Tally:
         """Forget what was."""
         self.phase = phase
         self.count = self.first = self.last = 0
-        self.late: list[int] = []
+        self.late: dict[int, int] = {}  # by stamp: a message that comes twice counts once
         self.cpu = time.process_time_ns()
 
     def take(self, stamp: int) -> None:
         """Take a message."""
         at = now()
         if stamp > PHASES:
-            self.late.append(at - stamp)
+            self.late.setdefault(stamp, at - stamp)
         elif stamp == self.phase:
             self.count += 1
             self.last = at
@@ -185,7 +183,7 @@ class Tally:
         figures: dict[str, Any] = {"count": count, "warm": self.warm, "cpu": cpu}
         if self.count:
             figures["seconds"] = (self.last - self.first) / 1e9
-        return figures | (latencies(self.late) if self.late else {})
+        return figures | (latencies(list(self.late.values())) if self.late else {})
 
 
 def subscribe(adapter: Adapter, setting: Setting) -> None:
@@ -205,104 +203,3 @@ def subscribe(adapter: Adapter, setting: Setting) -> None:
     threading.Thread(target=answer, daemon=True).start()
     tell(ready=True)
     loop(tally.take)
-
-
-def publish(adapter: Adapter, setting: Setting) -> None:
-    """Publish as asked: at a pace, in bursts, or flat out."""
-    ways = Ways(adapter)
-    tell(ready=True)
-    while True:
-        words = asked()
-        with suppress(BrokenPipeError):
-            tell(**WORKS[words.pop("do")](ways, **words))
-
-
-class Ways:
-    """The ways to publish that one adapter has: one by one or, with ``many``, so many at once."""
-
-    def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
-        self._many = adapter.setting.extra.get("many", 0)
-        self.per_call = self._many or 1
-        self.stamped = adapter.send_of("a")
-        self.resent = adapter.resent
-
-    def same(self, stamp: int) -> Callable[[], object]:
-        """Give a function that publishes the same message, or the same many, at each call."""
-        if self._many:
-            return self._adapter.many("a", stamp, self._many)
-        return self._adapter.again("a", stamp)
-
-
-def warm(ways: Ways) -> dict[str, Any]:
-    """Publish until the starter says that it arrives."""
-    for _ in range(2000):
-        ways.stamped(WARM)
-        if is_asked(0.01):
-            break
-    return {"warm": True}
-
-
-def paced(ways: Ways, hz: float, count: int) -> dict[str, Any]:
-    """Publish messages with their time, at a pace."""
-    send, sleep = ways.stamped, time.sleep
-    step = int(1e9 / hz)
-    cpu = time.process_time_ns()
-    due = now() + step
-    for _ in range(count):
-        wait = due - now()
-        if wait > 0:
-            sleep(wait / 1e9)
-        send(now())
-        due += step
-    return {"sent": count, "cpu": (time.process_time_ns() - cpu) / 1e3 / count}
-
-
-def bursts(ways: Ways, phase: int, bursts: int) -> dict[str, Any]:
-    """Publish in bursts, so that no buffer overflows; tell what it costs in all threads, but for the sleep between."""
-    send = ways.same(phase)
-    asleep = 0
-    cpu = time.process_time_ns()
-    for _ in range(bursts):
-        for _ in range(BURST):
-            send()
-        begun = time.thread_time_ns()
-        time.sleep(0.002)
-        asleep += time.thread_time_ns() - begun
-    count = bursts * BURST
-    return {"sent": count, "cpu": (time.process_time_ns() - cpu - asleep) / 1e3 / count}
-
-
-def flat(ways: Ways, phase: int, seconds: float, rate: float = 0) -> dict[str, Any]:
-    """Publish as fast as it goes, or at a rate too high for sleeping between messages."""
-    send, per_call = ways.same(phase), ways.per_call
-    chunk = 1 if ways.per_call > 1 or rate and rate < 10_000 else 32
-    calls = 0
-    cpu = time.process_time_ns()
-    begun = now()
-    end = begun + int(seconds * 1e9)
-    while (at := now()) < end:
-        if rate and calls * per_call > (at - begun) / 1e9 * rate:
-            time.sleep(0.0002)
-            continue
-        for _ in range(chunk):
-            send()
-        calls += chunk
-    took = (now() - begun) / 1e9
-    cpu = time.process_time_ns() - cpu
-    sent = calls * per_call
-    return {"sent": sent, "seconds": took, "cpu": cpu / 1e3 / sent}
-
-
-def nothing(ways: Ways) -> dict[str, Any]:
-    """Only answer."""
-    return {}
-
-
-def resent(ways: Ways) -> dict[str, Any]:
-    """Tell how many messages or fragments were sent again."""
-    return {"resent": ways.resent()}
-
-
-WORKS = {"nothing": nothing, "resent": resent, "warm": warm, "paced": paced, "bursts": bursts, "flat": flat}
-ROLES: dict[str, Callable[..., None]] = {"ping": ping, "pong": pong, "subscribe": subscribe, "publish": publish}

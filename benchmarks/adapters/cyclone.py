@@ -5,8 +5,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from cyclonedds.core import Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
 from cyclonedds.core import InstanceState as Instance
+from cyclonedds.core import Policy, Qos, ReadCondition, SampleState, ViewState, WaitSet
 from cyclonedds.domain import DomainParticipant
 from cyclonedds.idl import IdlStruct
 from cyclonedds.idl.types import array, float64, int64, uint8

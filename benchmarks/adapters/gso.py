@@ -37,7 +37,7 @@ class RawGso(Raw):
             number = next(numbers)
             try:
                 for first in range(0, COUNT, BATCH):
-                    buffers = []
+                    buffers: list[bytes | memoryview] = []
                     for index in range(first, min(first + BATCH, COUNT)):
                         buffers += [pack(number, index, COUNT), pieces[index]]
                     sendmsg(buffers, ANCILLARY)
@@ -58,7 +58,7 @@ def _receive(sock: socket.socket, take: Take) -> None:
     message, places = bytearray(COUNT * DATA), bytearray(COUNT * PART.size)
     batches = []
     for first in range(0, COUNT, BATCH):
-        buffers = []
+        buffers: list[memoryview] = []
         for index in range(first, min(first + BATCH, COUNT)):
             buffers.append(memoryview(places)[index * PART.size : (index + 1) * PART.size])
             buffers.append(memoryview(message)[index * DATA : (index + 1) * DATA])

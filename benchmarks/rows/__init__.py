@@ -17,7 +17,7 @@ GROUPS = {
     "rtt": ("rtt1", "rtt2"),
     "1mb": ("large", "large30"),
     "cpu": ("publish", "nobody"),
-    "reliability": tuple(f"{size}{round(100 * loss)}" for size in ("small", "large") for loss in LOSSES),
+    "reliability": tuple(f"{size}-loss{round(100 * loss)}" for size in ("small", "large") for loss in LOSSES),
 }
 """Names for several rows."""
 

@@ -55,5 +55,5 @@ class Row(ABC):
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
         """Measure one round of one adapter."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (most rows share nothing)
         """Let go of what rounds share."""

@@ -97,6 +97,7 @@ class Footprint(Row):
         modules = MODULES.get(adapter, ADAPTERS[adapter].needs or "ipcpy")
         with Run(adapter) as run:
             program = BEGIN.format(modules=modules) + END
+            _figures(program, run.env)  # compiles what is new
             rounds = [_figures(program, run.env) for _ in range(amount.imports)]
             figures = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
             if adapter == "ipcpy":

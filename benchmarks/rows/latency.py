@@ -24,7 +24,7 @@ class RoundTrip(Row):
 
     floor = "raw"
     adapters = ("raw", "ipcpy")
-    peers = PEERS
+    peers: tuple[str, ...] = PEERS
 
     def __init__(self, on: int) -> None:
         self._on = on

@@ -109,9 +109,9 @@ class Reliability(Row):
         self._hosts = hosts
         self._size = size
         self._loss = loss
-        self.name = f"{size}{round(100 * loss)}"
+        self.name = f"{size}-loss{round(100 * loss)}"
         work = "64 bytes at 1 kHz" if size == "small" else "1 MB at 10 Hz"
-        weather = f"{loss:.0%} of frames lost" if loss else "none lost"
+        weather = f"{round(100 * loss)} % of frames lost" if loss else "none lost"
         self.title = f"Reliable, {work}, {weather}, 2 % reordered, 2 % doubled, 1 ± 0.5 ms each way"
 
     def why_not(self) -> str:
@@ -126,7 +126,7 @@ class Reliability(Row):
             flow = Flow(run, calm=amount.calm, settle=PATIENT)
             self._hosts.lan.impair(loss=self._loss, reorder=0.02, duplicate=0.02, delay=0.001, jitter=0.0005)
             figures = flow.paced(hz, count) | flow.resent()
-        return figures | {key: figures[key] / 1e3 for key in ("p50", "p99", "max")}
+        return figures | {key: figures[key] / 1e3 for key in ("p50", "p99", "max") if key in figures}
 
     def close(self) -> None:
         self._hosts.close()

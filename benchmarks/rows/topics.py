@@ -15,7 +15,8 @@ from ..adapters.own import MESSAGES
 from ..adapters.raw import connected, receiving
 from ..figures import Metric, Target
 from ..processes import RoleFailed, Run
-from ..roles import BURST, asked, tell
+from ..publishing import BURST
+from ..roles import asked, tell
 from .contract import Amount, Row
 
 PAUSE = 0.003  # seconds between bursts
