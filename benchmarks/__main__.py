@@ -145,6 +145,7 @@ def main() -> int:
     results = Results()
     tasks = plan(given.rows, given.peers, results)
     results.about = about(given, sorted({name for _, name in tasks}))
+    print(f"ipcpy {results.about['ipcpy']} in {results.about['from']}", file=sys.stderr)
     try:
         measure(given.rows, tasks, given, results)
     except KeyboardInterrupt:

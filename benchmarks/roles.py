@@ -1,10 +1,12 @@
 """What the processes of a benchmark do. They are told by lines of JSON on standard input and answer likewise.
 
-No role outlives its starter: it ends when its standard input does, and after ``LIFE`` seconds whatever happens.
+No role outlives its starter: Linux kills it with that, its standard input ends, and after ``LIFE`` seconds it goes
+whatever happens.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -19,6 +21,7 @@ from .adapters import load
 from .adapters.contract import Adapter, Setting
 
 LIFE = 120  # seconds
+PDEATHSIG = 1  # prctl(2): the signal to be sent when the parent ends
 WARM = -1  # the stamp of a message that only opens the way
 PHASES = 1 << 32  # stamps below are numbers of phases, above they are times
 ROLES = {
@@ -34,6 +37,8 @@ def main(adapter: str, role: str, given: str) -> None:
     """Do a role until its work is over."""
     if hasattr(signal, "alarm"):
         signal.alarm(LIFE)  # the default action ends the process, wherever it hangs
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)
     options = json.loads(given)
     cores = options.pop("cores", None)
     if cores is not None and hasattr(os, "sched_setaffinity"):

@@ -138,7 +138,16 @@ def _whole_steps(ipcpy: Any, library: Any, sample: Sample, setting: Setting) -> 
     sink = ipcpy.Subscriber(f"{setting.name}/sending")
     sending.wait_for_subscribers(timeout=10)
     nobody = ipcpy.Publisher(f"{setting.name}/nobody", library)
-    time.sleep(0.8)
+    filling = ipcpy.Publisher(f"{setting.name}/filling", library)
+    filled = ipcpy.Subscriber(f"{setting.name}/filling")
+    filling.wait_for_subscribers(timeout=10)
+    time.sleep(0.8)  # until discovery is quiet
+
+    def fill() -> None:
+        for _ in range(BLOCK):
+            filling.publish(sample)
+
+    fill()
 
     def empty() -> None:
         for _ in range(BLOCK):
@@ -146,6 +155,7 @@ def _whole_steps(ipcpy: Any, library: Any, sample: Sample, setting: Setting) -> 
 
     return {
         "publish": (lambda: sending.publish(sample), empty),
+        "recv": (lambda: filled.recv(timeout=5), fill),
         "nobody": (lambda: nobody.publish(sample), None),
     }
 
@@ -174,6 +184,7 @@ class Steps(Row):
             "decode": "decode (raw: `struct`)",
             "deliver": "make the Message, append it to the inbox",
             "publish": "all of `publish`, to a subscriber",
+            "recv": "all of `recv`, of what is there",
             "nobody": "all of `publish`, to nobody",
         }.items()
     )

@@ -1,0 +1,83 @@
+"""The benchmarks run and give figures. Never that a figure is small: that is for whoever reads them."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROWS = "rtt1,asyncio,publish,nobody,steps"
+
+
+def benchmark(spawn, *words):
+    return spawn([sys.executable, "-m", "benchmarks", *words], cwd=ROOT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are bound to cores on Linux only")
+def test_a_quick_run_has_figures_in_json_and_markdown(spawn, tmp_path):
+    json_file, markdown_file = tmp_path / "figures.json", tmp_path / "figures.md"
+    run = benchmark(
+        spawn, "--quick", "--rows", ROWS, "--peers", "none", "--json", json_file, "--markdown", markdown_file
+    )
+    printed = run.succeed(timeout=50)
+    results = json.loads(json_file.read_text())
+    assert results["failures"] == {}
+    for row, adapter, figure in [
+        ("rtt1", "raw", "p50"),
+        ("rtt1", "ipcpy", "p99"),
+        ("asyncio", "raw asyncio", "p50"),
+        ("asyncio", "ipcpy asyncio", "p50"),
+        ("publish", "raw", "cpu"),
+        ("publish", "ipcpy", "cpu"),
+        ("nobody", "ipcpy", "cpu"),
+        ("steps", "raw", "send"),
+        ("steps", "ipcpy", "encode"),
+    ]:
+        [figures] = results["rounds"][row][adapter]
+        assert math.isfinite(figures[figure]) and figures[figure] > 0, (row, adapter, figures)
+    assert results["about"]["from"].endswith("ipcpy") and results["about"]["seed"] == 1
+    assert printed.strip() == markdown_file.read_text().strip()
+    assert "| Round trip of 64 bytes, both processes on one core | p50, ipcpy | **" in printed
+    assert "× raw" in printed and ("| met |" in printed or "| missed |" in printed)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+def test_no_role_outlives_a_killed_benchmark(spawn, wait_until):
+    run = benchmark(spawn, "--rows", "rtt2,rtt1", "--peers", "none", "--rounds", "3")
+    roles = wait_until(lambda: roles_of(run.pid), timeout=20)
+    run.kill()
+    wait_until(lambda: not any(command_of(role) for role in roles), timeout=5)
+
+
+def roles_of(pid):
+    """Return the processes a benchmark started, once there are two."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    found = children.read_text().split() if children.exists() else []
+    roles = [child for child in found if b"launch.py" in command_of(child)]
+    return roles if len(roles) >= 2 else []
+
+
+def command_of(pid):
+    """Return a process's command, which is empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_rows_and_peers_that_do_not_exist_are_named(spawn):
+    run = benchmark(spawn, "--rows", "rtt1,speed")
+    assert run.wait() == 2
+    assert "no row speed; there are rtt1," in run.stderr
+    run = benchmark(spawn, "--peers", "lcm,dds")
+    assert run.wait() == 2
+    assert "no peer dds; there are cyclonedds," in run.stderr
+
+
+def test_help_names_every_row(spawn):
+    printed = benchmark(spawn, "--help").succeed()
+    assert all(f"{name}:" in printed.replace("\n", " ") for name in ("rtt1", "lan", "topics", "reliability"))
