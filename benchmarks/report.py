@@ -62,6 +62,27 @@ def _verdict(row: Row, results: Results, metric: Metric, target: Target) -> str:
     return f"| {row.title} | {metric.title}, {target.adapter} | {measured} | {wanted.rstrip()} | {verdict} |"
 
 
+def overview(rows: Sequence[Row], results: Results) -> str:
+    """Write one table of everyone's main figures, as multiples of the floor's and by themselves."""
+    shown = [row for row in rows if row.floor and not row.upright and row.name in results.rounds]
+    names = list(dict.fromkeys(name for row in shown for name in order(row, results)))
+    heads = [f"`{row.name}`: {row.metrics[0].title}, {row.metrics[0].unit}" for row in shown]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name in names:
+        lines.append(f"| {name} | {' | '.join(_main_figure(row, results, name) for row in shown)} |")
+    return "\n".join(lines)
+
+
+def _main_figure(row: Row, results: Results, name: str) -> str:
+    key = row.metrics[0].key
+    figure, ratio = results.figure(row.name, name, key), results.ratio(row.name, name, row.floor, key)
+    if figure is None:
+        return "failed" if name in results.rounds[row.name] else ""
+    if name == row.floor:
+        return spread(figure, extremes=False)
+    return f"**{spread(ratio, extremes=False)} ×** {spread(figure, extremes=False)}"
+
+
 def table(row: Row, results: Results) -> str:
     """Write one row's table: an adapter a line, or a figure a line where the row is upright."""
     if row.upright:
@@ -104,6 +125,9 @@ def markdown(rows: Sequence[Row], results: Results) -> str:
         f" is that of a round's figure to the floor's in the same round. ipcpy {about['ipcpy']}, Python"
         f" {about['python']}, {about['system']}, {about['cores']} cores, net.core.rmem_max {about['rmem_max']}.",
         verdicts(rows, results),
+        "## Everyone",
+        "The main figure of each row, as a multiple of the floor's in bold.",
+        overview(rows, results),
         "## Rows",
         *(table(row, results) for row in rows if row.name in results.rounds),
     ]

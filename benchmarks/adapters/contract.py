@@ -122,22 +122,18 @@ def packed(send: Callable[[bytes], object]) -> Send:
     return publish
 
 
-def stamped(send: Callable[[Any], object], kind: Callable[[bytearray], Any] | None = None) -> Send:
-    """Return a sender of large messages: the stamp is written in place, so no copy of ours is in the figures.
-
-    Args:
-        kind: makes of a buffer, once, what the family takes.
-    """
+def stamped(send: Callable[[Any], object]) -> Send:
+    """Return a sender of large messages: the stamp is written in place, so no copy of ours is in the figures."""
     buffers = [bytearray(LARGE) for _ in range(BUFFERS)]
     for buffer in buffers:
         buffer[:] = b"\x5a" * LARGE  # touched, so that no page is missing
-    turn = itertools.cycle([(buffer, buffer if kind is None else kind(buffer)) for buffer in buffers])
+    turn = itertools.cycle(buffers)
     put = STAMP.pack_into
 
     def publish(stamp: int) -> None:
-        buffer, data = next(turn)
+        buffer = next(turn)
         put(buffer, 0, stamp)
-        send(data)
+        send(buffer)
 
     return publish
 

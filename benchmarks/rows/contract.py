@@ -23,7 +23,7 @@ class Amount:
     quick: bool = False
 
 
-QUICK = Amount(trips=1_500, messages=300, frames=10, bursts=20, seconds=0.3, imports=2, calm=0.25, quick=True)
+QUICK = Amount(trips=1_000, messages=200, frames=6, bursts=10, seconds=0.2, imports=1, calm=0.1, quick=True)
 
 
 class Row(ABC):
