@@ -49,8 +49,9 @@ class Setting:
         large: whether messages have LARGE bytes, else 64.
         flat_out: whether it is throughput that counts, else latency.
         subscribers: how many there are.
-        address: where the subscriber is.
+        address, publisher_address: where subscriber and publisher are.
         reliable: whether gaps are to be filled where that is a choice.
+        extra: what one role alone is told.
     """
 
     port: int
