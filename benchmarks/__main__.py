@@ -46,17 +46,17 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--here", action="store_true", help="stay in this network, even where a private one can be had")
     given = parser.parse_args(words)
     try:
-        given.rows = chosen_rows(rows, given.rows)
+        given.rows = chosen_rows(rows, given.rows, brief=given.quick)
         given.peers = chosen_peers(given.peers)
     except ValueError as error:
         parser.error(str(error))
     return given
 
 
-def chosen_rows(rows: Sequence[Row], names: str) -> list[Row]:
+def chosen_rows(rows: Sequence[Row], names: str, *, brief: bool) -> list[Row]:
     """Give the rows that were asked for."""
     if not names:
-        return [row for row in rows if not row.long]
+        return [row for row in rows if not row.long and (row.brief or not brief)]
     wanted = [each for name in names.split(",") for each in GROUPS.get(name.strip(), (name.strip(),))]
     unknown = sorted(set(wanted) - {row.name for row in rows})
     if unknown:

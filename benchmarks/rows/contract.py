@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from ..figures import Metric
-from ..flow import CALM
+from ..flow import CALM, SETTLE
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,11 @@ class Amount:
     seconds: float = 1.0
     imports: int = 9
     calm: float = CALM
+    settle: float = SETTLE
     quick: bool = False
 
 
-QUICK = Amount(trips=1_000, messages=200, frames=6, bursts=10, seconds=0.2, imports=1, calm=0.1, quick=True)
+QUICK = Amount(trips=1_000, messages=200, frames=6, bursts=10, seconds=0.2, imports=1, calm=0.1, settle=0.2, quick=True)
 
 
 class Row(ABC):
@@ -35,6 +36,7 @@ class Row(ABC):
         adapters: the floors and ipcpy, in the order in which they are shown.
         peers: the adapters of peers that can do it.
         upright: whether its table has a line for each figure, and a column for each adapter.
+        brief: whether it is part of a quick run that names no rows.
         long: whether it takes so long that it has to be asked for.
     """
 
@@ -45,6 +47,7 @@ class Row(ABC):
     peers: tuple[str, ...] = ()
     metrics: tuple[Metric, ...]
     long: bool = False
+    brief: bool = True
     upright: bool = False
 
     def why_not(self) -> str:

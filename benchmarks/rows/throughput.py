@@ -70,7 +70,9 @@ class FlatOut(Row):
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
         with Run(adapter, flat_out=True) as run:
-            figures = Flow(run, many=MANY if adapter == "ipcpy many" else 0, calm=amount.calm).fastest(amount.seconds)
+            figures = Flow(
+                run, many=MANY if adapter == "ipcpy many" else 0, calm=amount.calm, settle=amount.settle
+            ).fastest(amount.seconds)
             return figures | {"rate": figures["rate"] / 1e3}
 
 
@@ -91,7 +93,7 @@ class LargeFlatOut(Row):
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
         with Run(adapter, flat_out=True, large=True) as run:
-            figures = Flow(run, calm=amount.calm).fastest(amount.seconds)
+            figures = Flow(run, calm=amount.calm, settle=amount.settle).fastest(amount.seconds)
             return figures | {"rate": figures["rate"] * LARGE / 1e6}
 
 

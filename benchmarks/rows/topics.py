@@ -167,6 +167,7 @@ class Topics(Row):
         *(Metric(f"publish {n}", f"publisher's CPU, {n}", "µs") for n in NUMBERS),
         *(Metric(f"receive {n}", f"subscriber's CPU, {n}", "µs") for n in NUMBERS),
     )
+    brief = False
     upright = True
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
@@ -185,6 +186,7 @@ class Subscribers(Row):
     adapters = ("raw", "ipcpy")
     NUMBERS = (1, 2, 4, 8, 16, 32, 64)
     metrics = tuple(Metric(f"publish {n}", f"publisher's CPU, {n}", "µs") for n in NUMBERS)
+    brief = False
     upright = True
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
