@@ -69,8 +69,8 @@ class Loop:
             self._selector.unregister(file)
 
     def _on_wake(self) -> None:
+        self._wake.clear()  # first: who finds ``_woken`` set has added his call already, and it is made in this round
         self._woken = False
-        self._wake.clear()
 
     def _run(self) -> None:
         while not self._stopping:

@@ -31,6 +31,27 @@ def test_calls_happen_in_the_thread_and_in_order(loop):
     assert seen[-1] is True and not loop.in_thread()
 
 
+def test_a_call_made_while_the_loop_takes_note_of_another_leaves_it_awake(monkeypatch):
+    loop = Loop("test")
+    clear, first, second, third = loop._wake.clear, threading.Event(), threading.Event(), threading.Event()
+
+    def clear_late():
+        other = threading.Thread(target=loop.call, args=(second.set,))
+        other.start()
+        other.join(5)
+        clear()
+
+    monkeypatch.setattr(loop._wake, "clear", clear_late)
+    loop.call(first.set)
+    loop.start()
+    assert first.wait(5) and second.wait(5)
+    monkeypatch.undo()
+    loop.call(third.set)
+    assert third.wait(5)
+    loop.call(loop.quit)
+    loop.join(5)
+
+
 def test_a_defect_stops_nothing(loop, caplog):
     done = threading.Event()
     loop.call(lambda: 1 / 0)

@@ -12,7 +12,8 @@ from .table import Table
 WINDOW = 16  # TABLE frames on the way to one peer
 RESEND = 0.03  # seconds until the first repetition: the round trip of a LAN, and the time a busy peer takes
 RESEND_EACH = 0.002  # seconds more for each peer: who has many is busier, and so, most likely, are they
-RESEND_MAX = 1.0  # seconds; the pause doubles up to this
+RESEND_MAX = 0.25  # seconds; the pause doubles up to this: what a peer that was stopped or cut off then waits at most
+RESEND_MAX_EACH = 0.0075  # seconds more for each peer, up to 100
 
 NEVER = float("inf")
 
@@ -64,7 +65,7 @@ class Delivery:
         """Begin again after what the peer has: frames or their acknowledgements were lost."""
         self._flight.clear()
         self.acked = self._told
-        self._pause = min(2 * self._pause, RESEND_MAX)
+        self._pause = min(2 * self._pause, RESEND_MAX + RESEND_MAX_EACH * min(self.peers, 100))
         self.resend_at = NEVER
         return self.send(table, now)
 

@@ -228,6 +228,7 @@ class Link:
             if frame.kind not in (Kind.TABLE, Kind.ALIVE) or frame.seq != self._greeter.token(address):
                 raise Malformed("unknown")
             self.hint(address, now)  # it knows us, we do not, or no longer, know it
+            self._search.hasten(address, now)
             raise Malformed("forgotten")
         self._hear(peer, address, now)
         if frame.kind == Kind.TABLE:

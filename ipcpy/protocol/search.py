@@ -63,6 +63,13 @@ class Search:
         self.next = min(self.next, now)
         return oldest is None
 
+    def hasten(self, address: Address, now: float) -> None:
+        """Learn that somebody speaks from an address that is hinted: knock there soon, however often it was in vain."""
+        hint = self.hints.get(address)
+        if hint is not None and hint.tries:
+            hint.tries, hint.next = 1, min(hint.next, now + self._timing.knock[0])
+            self.next = min(self.next, hint.next)
+
     def refuse(self, address: Address, now: float) -> None:
         """Learn that nobody listens at an address: not worth many more tries, unless it is static."""
         hint = self.hints.get(address)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.protocol import table as module
-from ipcpy.protocol.exchange import RESEND, WINDOW, Delivery
+from ipcpy.protocol.exchange import RESEND, RESEND_MAX, WINDOW, Delivery
 from ipcpy.protocol.table import Change, Mirror, Pool, Table
 from ipcpy.protocol.wire import Malformed
 
@@ -223,7 +223,7 @@ def test_repetitions_become_rare_and_stop_when_all_has_come():
         now = delivery.resend_at
         times.append(now)
         assert len(list(delivery.again(table, now))) == 1
-    assert times[-1] - times[-2] == 1.0
+    assert times[-1] - times[-2] == pytest.approx(RESEND_MAX)
     delivery.acknowledge(table.version)
     list(delivery.send(table, now))
     assert delivery.resend_at == float("inf")
