@@ -12,16 +12,16 @@ import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Protocol
 
 from .errors import ArgumentError, ClosedError
-from .graph import EndpointInfo, NodeInfo, TopicInfo
+from .graph import NodeInfo, TopicInfo
+from .introductions import Introductions, OwnPublisher, OwnSubscriber, node_info
 from .log import configure
 from .loop import Loop
 from .peering import Peering
 from .protocol import topics as names
-from .protocol.entries import Entry, NodeEntry, PublisherEntry, SubscriberEntry, pack_entry, unpack_entry
-from .protocol.link import EntryChanged, LinkEvent, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled
+from .protocol.entries import Entry, NodeEntry, PublisherEntry, SubscriberEntry, pack_entry
+from .protocol.link import LinkEvent
 from .protocol.wire import sources
 from .routes import Routes
 from .settings import from_environment
@@ -29,35 +29,6 @@ from .transport import process, udp
 from .transport.sockets import Sockets
 from .version import __version__
 from .view import View, Watch
-
-
-class _Publisher(Protocol):
-    """What a node asks of a publisher; all but ``close`` is called in the I/O thread."""
-
-    number: int
-
-    def subscriber_found(self, number: int, info: EndpointInfo, address: udp.Address) -> None: ...
-    def subscriber_lost(self, number: int) -> None: ...
-    def receive_datagram(self, data: bytes, address: udp.Address) -> None: ...
-    def verify(self, address: udp.Address) -> None: ...
-    def network_changed(self) -> None: ...
-    def close(self) -> None: ...
-    def abandon(self) -> None: ...
-
-
-class _Subscriber(Protocol):
-    """What a node asks of a subscriber; all but ``close`` is called in the I/O thread."""
-
-    number: int
-
-    def publisher_found(
-        self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool], group: udp.Address | None
-    ) -> None: ...
-    def publisher_lost(self, number: int) -> None: ...
-    def network_changed(self, interfaces: Iterable[int]) -> None: ...
-    def close(self) -> None: ...
-    def abandon(self) -> None: ...
-
 
 __all__ = ["Node", "nodes", "shared_node", "topics"]
 
@@ -102,8 +73,8 @@ class Node:
         configure()
         self._name = _check_name(name)
         self._settings = from_environment(domain, interfaces, peers)
-        self._publishers: weakref.WeakValueDictionary[int, _Publisher] = weakref.WeakValueDictionary()
-        self._subscribers: weakref.WeakValueDictionary[int, _Subscriber] = weakref.WeakValueDictionary()
+        self._publishers: weakref.WeakValueDictionary[int, OwnPublisher] = weakref.WeakValueDictionary()
+        self._subscribers: weakref.WeakValueDictionary[int, OwnSubscriber] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
         self.close_by = float("inf")
         self._closed = False
@@ -123,10 +94,18 @@ class Node:
             started=process.start_time(pid),
         )
         self._view = View(names.matches)
-        self._entries: dict[int, dict[int, Entry]] = {self._id: {}}
         self.loop = Loop(f"ipcpy {self._name}")
         self._peering = Peering(
-            self.loop, self._settings, self._id, self._entry, self._on_link_event, self._on_network, self.sockets
+            self.loop,
+            self._settings,
+            self._id,
+            self._entry,
+            lambda event: self._introductions.on_link_event(event),
+            self._on_network,
+            self.sockets,
+        )
+        self._introductions = Introductions(
+            self._id, self._view, self._peering.link, self._publishers, self._subscribers
         )
         self._routes = Routes(self.loop, self._peering.mtu_to, self._on_answer, self._on_refusal, self.sockets.route)
         try:
@@ -134,7 +113,7 @@ class Node:
         except BaseException:
             self.loop.abandon()
             raise
-        self._view.add_node(self._id, self._info(self._entry, self._id, None))
+        self._view.add_node(self._id, node_info(self._entry, self._id, None))
         self.loop.call(self._peering.start)
         self.loop.start()
         _open_nodes.add(self)
@@ -217,7 +196,7 @@ class Node:
         self._view.close()
         _open_nodes.discard(self)
 
-    def _endpoints(self) -> list[_Publisher | _Subscriber]:
+    def _endpoints(self) -> list[OwnPublisher | OwnSubscriber]:
         return [*self._publishers.values(), *self._subscribers.values()]
 
     def _shut_down(self) -> None:
@@ -256,13 +235,13 @@ class Node:
         """The address that data sockets are bound to."""
         return udp.LOOPBACK if self._peering.only_loopback else ""
 
-    def add_publisher(self, publisher: _Publisher, entry: PublisherEntry) -> None:
+    def add_publisher(self, publisher: OwnPublisher, entry: PublisherEntry) -> None:
         """Announce a publisher, and introduce it to the subscribers known."""
         self._publishers[publisher.number] = publisher
         packed = pack_entry(entry)
         self.loop.call(self._announce, publisher.number, entry, packed)
 
-    def add_subscriber(self, subscriber: _Subscriber, entry: SubscriberEntry) -> None:
+    def add_subscriber(self, subscriber: OwnSubscriber, entry: SubscriberEntry) -> None:
         """Announce a subscriber, and introduce it to the publishers known."""
         self._subscribers[subscriber.number] = subscriber
         packed = pack_entry(entry)
@@ -276,17 +255,13 @@ class Node:
 
     def _announce(self, number: int, entry: Entry, packed: bytes) -> None:
         self._peering.link.table.put(number, packed)
-        self._entry_changed(self._id, number, entry)
-        self._tell_changed()
+        self._introductions.change_own(number, entry)
+        self._peering.changed(self._introductions.published())
 
     def _withdraw(self, number: int) -> None:
         self._peering.link.table.remove(number)
-        self._entry_changed(self._id, number, None)
-        self._tell_changed()
-
-    def _tell_changed(self) -> None:
-        own = self._entries[self._id].values()
-        self._peering.changed(tuple(sorted({e.topic for e in own if isinstance(e, PublisherEntry)})))
+        self._introductions.change_own(number, None)
+        self._peering.changed(self._introductions.published())
 
     def route(self, address: udp.Address, publisher: int) -> udp.RouteSocket:
         """Give the socket that is connected to a subscriber's address; all publishers of the node share it."""
@@ -305,11 +280,9 @@ class Node:
         for publisher in map(self._publishers.get, self._routes.users(address)):
             if publisher is not None:
                 publisher.verify(address)
-        for node_id, entries in self._entries.items():
-            ports = (entry.port for entry in entries.values() if isinstance(entry, SubscriberEntry))
-            if node_id != self._id and self._address_of(node_id) == address[0] and address[1] in ports:
-                self._peering.doubt(node_id)
-                return
+        node_id = self._introductions.node_listening_at(address)
+        if node_id is not None:
+            self._peering.doubt(node_id)
 
     def interface_indexes(self) -> list[int]:
         """Give the interfaces to listen for multicast on."""
@@ -351,148 +324,10 @@ class Node:
 
     def _renew_routes(self) -> None:
         """Have subscribers challenged anew where this host's own address on the way to them is another."""
-        stale = self._routes.refresh()
-        for node_id, entries in list(self._entries.items()) if stale else ():
-            ip = self._address_of(node_id)
-            for number, entry in list(entries.items()):
-                if isinstance(entry, SubscriberEntry) and (ip, entry.port) in stale:
-                    info = self._endpoint(node_id, number, entry)
-                    if info is not None:
-                        self._introduce(node_id, number, entry, info)
-
-    # -- the link ----------------------------------------------------------------------------------------------------
+        self._introductions.renew(self._routes.refresh())
 
     def _on_link_event(self, event: LinkEvent) -> None:
-        if isinstance(event, EntryChanged):
-            self._on_entry(event)
-        elif isinstance(event, PeerFound):
-            self._entries[event.id] = {}
-            self._view.add_node(event.id, self._info(event.entry, event.id, event.address))
-        elif isinstance(event, PeerLost):
-            for number in list(self._entries.pop(event.id, {})):
-                self._part(event.id, number)
-            self._view.remove_node(event.id, event.reason)
-        elif isinstance(event, PeerMoved):
-            self._on_moved(event)
-        elif isinstance(event, PeerStalled):
-            self._view.change_node(event.id, state="unresponsive")
-        elif isinstance(event, PeerResumed):
-            self._view.change_node(event.id, state="alive")
-
-    def _on_entry(self, event: EntryChanged) -> None:
-        entry = None
-        if event.data is not None:
-            try:
-                entry = unpack_entry(event.data)
-            except ValueError as error:
-                self._peering.link.dropped["entry"] += 1
-                log.warning("node %016x announces what is no publisher or subscriber: %s", event.id, error)
-        self._entry_changed(event.id, event.entry_id, entry)
-
-    def _entry_changed(self, node_id: int, number: int, entry: Entry | None) -> None:
-        known = self._entries.get(node_id)
-        if known is None:
-            return
-        if not isinstance(entry, PublisherEntry | SubscriberEntry):
-            known.pop(number, None)
-            self._part(node_id, number)
-            self._view.remove(node_id, number)
-            return
-        before = known.get(number)
-        known[number] = entry
-        info = self._endpoint(node_id, number, entry)
-        if info is None:
-            return
-        self._view.put(node_id, number, info)
-        if before is None or _without_mismatch(before) != _without_mismatch(entry):
-            self._introduce(node_id, number, entry, info)
-
-    def _introduce(self, node_id: int, number: int, entry: Entry, info: EndpointInfo) -> None:
-        """Bring a new endpoint, of this node or another, together with those of this node that it matches.
-
-        For one of this node that goes both ways: it is also brought together with those of other nodes.
-        """
-        for other_node, entries in list(self._entries.items()):
-            if node_id != self._id and other_node != self._id:
-                continue
-            for other_number, other in list(entries.items()):
-                self._pair(node_id, number, entry, other_node, other_number, other)
-
-    def _pair(self, node_id: int, number: int, entry: Entry, other_node: int, other_number: int, other: Entry) -> None:
-        if isinstance(entry, SubscriberEntry) and isinstance(other, PublisherEntry):
-            self._match(other_node, other_number, other, node_id, number, entry)
-        elif isinstance(entry, PublisherEntry) and isinstance(other, SubscriberEntry):
-            self._match(node_id, number, entry, other_node, other_number, other)
-
-    def _match(
-        self,
-        publisher_node: int,
-        publisher_number: int,
-        publisher_entry: PublisherEntry,
-        subscriber_node: int,
-        subscriber_number: int,
-        subscriber_entry: SubscriberEntry,
-    ) -> None:
-        if not names.matches(subscriber_entry.topic, publisher_entry.topic):
-            return
-        subscriber = self._subscribers.get(subscriber_number) if subscriber_node == self._id else None
-        publisher = self._publishers.get(publisher_number) if publisher_node == self._id else None
-        if subscriber is not None:
-            info = self._endpoint(publisher_node, publisher_number, publisher_entry)
-            if info is not None:
-                group = (publisher_entry.group, publisher_entry.group_port) if publisher_entry.group else None
-                subscriber.publisher_found(publisher_number, info, self._addresses_of(publisher_node), group)
-        if publisher is not None:
-            info = self._endpoint(subscriber_node, subscriber_number, subscriber_entry)
-            if info is not None:
-                ip = self._address_of(subscriber_node)
-                publisher.subscriber_found(subscriber_number, info, (ip, subscriber_entry.port))
-
-    def _part(self, node_id: int, number: int) -> None:
-        for publisher in list(self._publishers.values()):
-            publisher.subscriber_lost(number)
-        for subscriber in list(self._subscribers.values()):
-            subscriber.publisher_lost(number)
-
-    def _on_moved(self, event: PeerMoved) -> None:
-        self._view.change_node(event.id, address=f"{event.address[0]}:{event.address[1]}")
-        for number, entry in list(self._entries.get(event.id, {}).items()):
-            info = self._endpoint(event.id, number, entry)
-            if info is not None:
-                self._introduce(event.id, number, entry, info)
-
-    def _address_of(self, node_id: int) -> str:
-        peer = self._peering.link.peers.get(node_id)
-        return peer.address[0] if peer is not None else udp.LOOPBACK
-
-    def _addresses_of(self, node_id: int) -> Callable[[str], bool]:
-        """Give a test whether an ip is one of a node's: where a challenge was answered, or loopback for our own."""
-        if node_id == self._id:
-            return lambda ip: ip == udp.LOOPBACK
-        peer = self._peering.link.peers.get(node_id)
-        return lambda ip: peer is not None and any(ip == address[0] for address in peer.paths)
-
-    # -- values ------------------------------------------------------------------------------------------------------
-
-    def _info(self, entry: NodeEntry, id: int, address: udp.Address | None) -> NodeInfo:
-        where = f"{address[0]}:{address[1]}" if address else None
-        return NodeInfo(
-            f"{id:016x}", entry.name, entry.host, entry.pid, entry.domain, where, entry.version, "alive", 0.0
-        )
-
-    def _endpoint(self, node_id: int, number: int, entry: Entry) -> EndpointInfo | None:
-        node = self._view.node(node_id)
-        if node is None:
-            return None
-        id = f"{number:016x}"
-        if isinstance(entry, PublisherEntry):
-            return EndpointInfo(
-                id, "publisher", entry.topic, entry.codec, entry.schema, entry.reliable, entry.keep, node
-            )
-        if isinstance(entry, SubscriberEntry):
-            reasons = tuple(str(reason) for reasons in entry.mismatch.values() for reason in _texts(reasons))
-            return EndpointInfo(id, "subscriber", entry.topic, entry.codec, entry.schema, False, 0, node, reasons)
-        return None
+        self._introductions.on_link_event(event)
 
     # -- fork --------------------------------------------------------------------------------------------------------
 
@@ -506,15 +341,6 @@ class Node:
         self._routes.abandon()
         for endpoint in self._endpoints():
             endpoint.abandon()
-
-
-def _without_mismatch(entry: Entry) -> Entry:
-    """Give an entry without what it says of others, for comparing."""
-    return replace(entry, mismatch={}) if isinstance(entry, SubscriberEntry) else entry
-
-
-def _texts(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _check_name(name: str | None) -> str:

@@ -20,6 +20,7 @@ LAYERS = [
     LEAVES,
     SIBLINGS,
     {"echoing", "fanout", "inbound", "inbox", "loop", "peering", "reader", "route", "routes", "view", "watching"},
+    {"introductions"},
     {"node"},
     {"delivery", "fanouts"},
     {"publisher", "subscriber"},
