@@ -34,8 +34,10 @@ log = logging.getLogger(__name__)
 
 SETTLE = 0.05  # seconds between the first word of a change of the network and our looking at it
 LOOK_AGAIN = 2.0  # seconds between two looks where the system does not tell of changes
-MDNS_AFTER = 0.1  # seconds until zeroconf is imported: it is no help to those who find each other at once
-MDNS_LATER = 0.5  # seconds that who has found others waits longer, at most, and for each ten of them once more
+MDNS_AFTER = 0.3  # seconds until zeroconf is imported, 55 ms of computing: those who find each other at once are busy
+MDNS_LATER = 0.4  # seconds that who has found others waits longer, at most
+MDNS_LATER_EACH = 0.1  # seconds more for each of them, again and again while there are ever more
+MDNS_AT_LAST = 20.0  # seconds after which mDNS starts even if others are still being found
 TELL_PAUSE = 0.0005  # seconds between two tellings of changes for each peer: 50 ms where there are 100
 DRAIN = 256  # datagrams that are read before others have their turn
 
@@ -85,6 +87,8 @@ class Peering:
         self._processes = Processes(loop, entry, self._died)
         self._names = Names(loop, self._on_addresses)
         self._mdns: Mdns | None = None
+        self._mdns_waits_for = 0  # peers known when it was put off
+        self._started = 0.0
         self._topics: tuple[str, ...] = ()
         self._closed = False
 
@@ -121,7 +125,8 @@ class Peering:
         """Begin to look for others."""
         self._look()
         self.flush()
-        self._loop.call_at(time.monotonic() + MDNS_AFTER, self._plan_mdns)
+        self._started = time.monotonic()
+        self._loop.call_at(self._started + MDNS_AFTER, self._plan_mdns)
         for peer in self._settings.peers:
             self._names.add(peer.host, peer.port)
 
@@ -151,9 +156,13 @@ class Peering:
 
     def _plan_mdns(self) -> None:
         """Start mDNS: now if nobody was found without it; else it is but an advert, which comes when there is time."""
-        peers = len(self.link.peers)
-        later = random.uniform(0.5, 1.0) * MDNS_LATER * (1 + peers / 10) if peers else 0.0
-        self._loop.call_at(time.monotonic() + later, self._start_mdns)
+        now, found = time.monotonic(), len(self.link.peers)
+        if found <= self._mdns_waits_for or now > self._started + MDNS_AT_LAST:
+            self._start_mdns()
+        else:
+            self._mdns_waits_for = found
+            later = random.uniform(0.5, 1.0) * (MDNS_LATER + MDNS_LATER_EACH * found)
+            self._loop.call_at(now + later, self._plan_mdns)
 
     def _start_mdns(self) -> None:
         if not self._closed and self._sockets.mdns:
@@ -265,9 +274,13 @@ class Peering:
 
     def _on_datagrams(self) -> None:
         now = time.monotonic()
-        for address, refused in self._socket.failures():
+        if 0 < self._receive(self._socket, now) < DRAIN:
+            return  # what failed, if anything did, is why we are called again
+        failures = self._socket.failures()
+        for address, refused in failures:
             (self.link.receive_refusal if refused else self.link.receive_unreachable)(address, now)
-        self._receive(self._socket, now)
+        if failures:
+            self.flush()
 
     def doubt(self, id: int) -> None:
         """Learn that a host said that nobody listens at a port of a peer's other than that of its link."""
@@ -278,16 +291,18 @@ class Peering:
         if self._group is not None:
             self._receive(self._group, time.monotonic())
 
-    def _receive(self, source: LinkSocket | GroupSocket, now: float) -> None:
-        for _ in range(DRAIN):
-            received = source.poll()
-            if received is None:
-                break
+    def _receive(self, source: LinkSocket | GroupSocket, now: float) -> int:
+        """Take what has come; give how many datagrams."""
+        count, news = 0, False
+        while count < DRAIN and (received := source.poll()) is not None:
+            count += 1
             if source is self._socket and is_echo(received[0]):
                 self._echoes.receive(*received)
             else:
-                self.link.receive_datagram(*received, now)
-        self.flush()
+                news |= self.link.receive_datagram(*received, now)
+        if news:
+            self.flush()
+        return count
 
     def _on_timer(self) -> None:
         self.link.handle_timer(time.monotonic())

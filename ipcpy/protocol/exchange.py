@@ -12,6 +12,7 @@ from .table import Table
 WINDOW = 16  # TABLE frames on the way to one peer
 RESEND = 0.03  # seconds until the first repetition: the round trip of a LAN, and the time a busy peer takes
 RESEND_EACH = 0.002  # seconds more for each peer: who has many is busier, and so, most likely, are they
+RESEND_USUAL_EACH = 0.01  # seconds for each peer: up to this, twice what acknowledgements usually take is waited for
 RESEND_MAX = 0.25  # seconds; the pause doubles up to this: what a peer that was stopped or cut off then waits at most
 RESEND_MAX_EACH = 0.0075  # seconds more for each peer, up to 100
 
@@ -26,26 +27,32 @@ class Delivery:
         acked: the version that the peer has.
         resend_at: when ``again`` wants to be called.
         peers: how many peers there are.
+        usual: seconds that the acknowledgements of all peers took of late.
     """
 
     acked: int = 0
     resend_at: float = NEVER
     peers: int = 0
+    usual: float = 0.0
     _told: int = 0  # the version it last said it has: acked, but for disorder
     _pause: float = RESEND
+    _begun: float = 0.0  # when the first frame of the flight was first sent
     _flight: deque[int] = field(default_factory=deque)  # the versions that the frames on their way lead to
 
     def send(self, table: Table, now: float) -> Iterator[bytes]:
         """Give the bodies of the TABLE frames that may go out now."""
         flight = self._flight
         base = flight[-1] if flight else self.acked
+        if not flight and self._pause == RESEND:
+            self._begun = now
         for to, body in islice(table.frames_after(base), WINDOW - len(flight)):
             flight.append(to)
             yield body
         if not flight:
             self.resend_at = NEVER
         elif self.resend_at == NEVER:
-            self.resend_at = now + self._pause + RESEND_EACH * self.peers
+            usual = min(2 * self.usual, RESEND_USUAL_EACH * self.peers)
+            self.resend_at = now + max(self._pause + RESEND_EACH * self.peers, usual)
 
     def acknowledge(self, version: int) -> bool:
         """Learn which version the peer has; False if that is no news."""
@@ -68,6 +75,11 @@ class Delivery:
         self._pause = min(2 * self._pause, RESEND_MAX + RESEND_MAX_EACH * min(self.peers, 100))
         self.resend_at = NEVER
         return self.send(table, now)
+
+    def took(self, now: float) -> float:
+        """Give the seconds that what was acknowledged just now took, from when it was first sent."""
+        took, self._begun = now - self._begun, now
+        return took
 
     def rest(self) -> None:
         """Send nothing more until ``again`` is called: the peer does not read."""

@@ -27,12 +27,12 @@ from .peers import EntryChanged, LinkEvent, Path, Peer, PeerFound, PeerLost, Pee
 from .roster import Roster
 from .search import Search
 from .table import Table
-from .wire import Frame, Kind, Malformed, frames
+from .wire import CHECK_SIZE, OVERHEAD, Frame, Kind, Malformed, frames
 
 __all__ = ["Address", "EntryChanged", "Link", "LinkEvent", "Peer", "PeerFound", "PeerLost", "PeerMoved"]
 __all__ += ["PeerResumed", "PeerStalled", "Timing"]
 
-TOGETHER = 0.03  # seconds: heartbeats that are due this soon are sent with those that are due
+TOGETHER = 0.1  # of the pause between two heartbeats: those that are due this soon are sent with those that are due
 
 
 class Link:
@@ -85,11 +85,13 @@ class Link:
         """Knock no more at an address that was hinted."""
         self._search.hints.pop(address, None)
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
-        """Take a datagram that came from an address, unicast or multicast."""
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
+        """Take a datagram that came from an address, unicast or multicast; False if it said nothing new."""
         if self._closed:
-            return
+            return False
         self._wake(now)
+        if self._is_old_news(data, address, now):
+            return False
         try:
             for frame in frames(data):
                 if frame.source == self.id:
@@ -100,8 +102,32 @@ class Link:
                     self._receive_greeting(frame, address, now)
                 else:  # never more datagrams to who is unknown than came from there
                     raise Malformed("malformed")
+            self._remember(data, address)
         except Malformed as error:
             self.dropped[error.cause] += 1
+        return True
+
+    def _is_old_news(self, data: bytes, address: Address, now: float) -> bool:
+        """Take a heartbeat or greeting that is the same as the last one, as nearly all are while nothing happens."""
+        peer = self._roster.at.get(address)
+        if peer is None or peer.stalled:
+            return False
+        path = peer.paths[address]
+        if data == path.beat and address == peer.address:
+            path.heard = peer.heard = now
+            peer.refused_at = NEVER
+            return True
+        return data == path.hello
+
+    def _remember(self, data: bytes, address: Address) -> None:
+        """Note a heartbeat, or a greeting to all, that was taken: the same again will say nothing new."""
+        peer = self._roster.at.get(address)
+        if peer is None or len(data) < OVERHEAD or int.from_bytes(data[8:16], "little") != peer.id:
+            return
+        if data[3] == Kind.ALIVE and len(data) == OVERHEAD + ALIVE_BODY.size and data[-CHECK_SIZE - 1] == 0:
+            peer.paths[address].beat = data
+        elif data[3] == Kind.HELLO and not int.from_bytes(data[6:8], "little"):
+            peer.paths[address].hello = data
 
     def receive_refusal(self, address: Address, now: float) -> None:
         """Learn that a host said that nobody listens at an address: a hint that can be forged, so ask once more."""
@@ -183,7 +209,7 @@ class Link:
             return False
         self._hear(peer, address, now)
         self._outbox.send_table(peer, now)
-        self._outbox.send_alive(peer, now, (address,))
+        self._outbox.owe_alive(peer, address, now)
         return True
 
     def _displace(self, peer: Peer, address: Address, now: float) -> None:
@@ -250,7 +276,7 @@ class Link:
         elif not known:
             self._outbox.tell_soon(peer, now)
             self._knock_at_host(peer, now, new=True)
-        self._outbox.send_alive(peer, now, (address,))
+        self._outbox.owe_alive(peer, address, now)
 
     def _receive_alive(self, peer: Peer, frame: Frame, address: Address, now: float) -> None:
         if len(frame.body) != ALIVE_BODY.size:
@@ -260,10 +286,11 @@ class Link:
             raise Malformed("malformed")
         peer.announced = max(peer.announced, announced)
         if peer.delivery.acknowledge(acked):
+            self._outbox.acknowledged(peer, now)
             self._outbox.send_table(peer, now)
             self._forget_removals()
         if ask:
-            self._outbox.send_alive(peer, now, (address,))
+            self._outbox.owe_alive(peer, address, now)
 
     def _receive_peers(self, peer: Peer, frame: Frame, address: Address, now: float) -> None:
         try:
@@ -322,8 +349,11 @@ class Link:
             self._outbox.send_table(peer, now, again=True)
         if now >= peer.tell_at:
             self._outbox.send_peers(peer, now)
-        soon = TOGETHER if peer.refused_at == NEVER else 0.0
-        if now >= peer.alive_at - soon:
+        if now < peer.alive_at - TOGETHER * self.timing.alive_watched_many:
+            return  # not even together with others
+        pause = self._roster.pause(peer)
+        heard = peer.refused_at == NEVER and now - peer.heard < self.timing.suspect + pause - self.timing.alive
+        if now >= peer.alive_at - (TOGETHER * pause if heard else 0.0):
             self._check(peer, now)
 
     def _check(self, peer: Peer, now: float) -> None:

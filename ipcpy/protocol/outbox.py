@@ -17,6 +17,7 @@ from .wire import Kind, pack_frame
 
 ALIVE_BODY = Struct("<QQB")  # version of our table, version of yours that we have, 1 = please answer
 ASK = 1
+LATE = 0.5  # seconds that an acknowledgement counts as having taken at most: more says that somebody was stopped
 
 
 class Outbox:
@@ -34,16 +35,26 @@ class Outbox:
         self._timing = timing
         self._random = random
         self._queue: deque[tuple[bytes, Address | None]] = deque()
+        self._owed: dict[Address, tuple[Peer, float]] = {}
+        self._usual = 0.0  # seconds until an acknowledgement, the average of late
 
     def put(self, datagram: bytes, address: Address | None) -> None:
         """Queue a datagram; None: by multicast, on every interface."""
         self._queue.append((datagram, address))
 
     def take(self) -> list[tuple[bytes, Address | None]]:
-        """Take what was queued."""
+        """Take what was queued, and what is owed."""
+        owed, self._owed = self._owed, {}
+        for address, (peer, now) in owed.items():
+            if address in peer.paths:
+                self.send_alive(peer, now, (address,))
         taken = list(self._queue)
         self._queue.clear()
         return taken
+
+    def owe_alive(self, peer: Peer, address: Address, now: float) -> None:
+        """Say that we live, and what we have, once all that came in together has been read."""
+        self._owed[address] = peer, now
 
     def send_bye(self, peer: Peer, address: Address) -> None:
         """Say goodbye."""
@@ -52,10 +63,14 @@ class Outbox:
     def send_table(self, peer: Peer, now: float, *, again: bool = False) -> None:
         """Send what a peer lacks of our table; again: also what is on its way."""
         delivery = peer.delivery
-        delivery.peers = len(self._roster.peers)
+        delivery.peers, delivery.usual = len(self._roster.peers), self._usual
         for body in (delivery.again if again else delivery.send)(self._table, now):
             self._send(Kind.TABLE, peer, peer.address, body)
         self.due = min(self.due, delivery.resend_at)
+
+    def acknowledged(self, peer: Peer, now: float) -> None:
+        """Learn how long a peer takes: on a busy computer all do, and to repeat too soon makes it busier."""
+        self._usual += (min(peer.delivery.took(now), LATE) - self._usual) / 8
 
     def send_alive(self, peer: Peer, now: float, addresses: Iterable[Address], *, ask: bool = False) -> None:
         """Say that we live, and perhaps ask for the same."""

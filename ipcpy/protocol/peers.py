@@ -118,11 +118,14 @@ class Path:
         given: the token that frames from there carry.
         token: the token that frames to there carry.
         heard: when the peer was last heard from there.
+        beat, hello: the last heartbeat and greeting from there that said nothing new: said again they still do not.
     """
 
     given: int
     token: int
     heard: float
+    beat: bytes = b""
+    hello: bytes = b""
 
 
 @dataclass(slots=True)

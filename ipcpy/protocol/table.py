@@ -18,6 +18,7 @@ from .wire import Malformed
 CHUNK = 1_200  # bytes of changes in a TABLE frame, a single larger one excepted: below any MTU in use
 ENTRY_COST = 128  # bytes that an entry takes beside its data, about
 MAX_REMOVED = 4_096  # removals that are remembered at most
+MAX_PACKED = 1_024  # frames that are kept for the next peer
 MAX_BYTES = 16 << 20  # of one peer's entries, costs included
 FREE_BYTES = 64 << 10  # what every peer may have; what goes beyond comes out of one pool, and peers may be hostile
 POOL_BYTES = 128 << 20
@@ -40,6 +41,7 @@ class Table:
         self._changes: dict[int, tuple[int, bytes | None]] = {}  # id -> version, data; in the order of versions
         self._removed: dict[int, int] = {}  # id -> version of its removal, in the order of versions
         self._forgotten = 0  # removals up to this version are remembered no more
+        self._packed: dict[int, tuple[int, bytes]] = {}  # version -> the frame after it: many peers want the same
 
     def put(self, id: int, data: bytes) -> None:
         """Add or change an entry."""
@@ -57,6 +59,7 @@ class Table:
                 self._forget_first()
 
     def _record(self, id: int, data: bytes | None) -> None:
+        self._packed.clear()
         self.version += 1
         self._changes.pop(id, None)
         self._changes[id] = (self.version, data)
@@ -70,9 +73,21 @@ class Table:
         id = next(iter(self._removed))
         self._forgotten = self._removed.pop(id)
         del self._changes[id]
+        self._packed.clear()
 
     def frames_after(self, version: int) -> Iterator[tuple[int, bytes]]:
         """Give (to, body) of the TABLE frames that bring a mirror from a version to today's; none if it is there."""
+        while version in self._packed:
+            yield self._packed[version]
+            version = self._packed[version][0]
+        for frame in self._frames_after(version):
+            if len(self._packed) >= MAX_PACKED:
+                self._packed.clear()
+            self._packed[version] = frame
+            yield frame
+            version = frame[0]
+
+    def _frames_after(self, version: int) -> Iterator[tuple[int, bytes]]:
         if 0 < version < self._forgotten:  # it may hold what was removed since
             yield 0, _pack(version, 0, [])
             version = 0

@@ -118,6 +118,43 @@ def test_a_watched_heartbeat_is_slow_and_wakes_the_node_seldom():
     assert not any(node.what(PeerStalled) for node in nodes)
 
 
+def test_tables_that_are_read_together_are_answered_once():
+    net = Network()
+    a, b = pair(net)
+    before = a.sent[Kind.ALIVE]
+    taken = []
+    net._carry = lambda segment, data, source, to: taken.append((data, source))
+    for number in range(5):
+        b.put(**{f"n{number + 100}": "more"})
+    for data, source in taken:
+        assert a.link.receive_datagram(data, source, net.now)
+    a.flush()
+    assert len(taken) >= 5
+    assert a.link.peers[b.link.id].complete
+    assert a.sent[Kind.ALIVE] == before + 1
+
+
+def test_a_heartbeat_that_repeats_the_last_one_says_nothing_but_that_the_peer_lives():
+    net = Network()
+    a, b = pair(net)
+    net.run(3)
+    link, beats = a.link, []
+    net._carry = lambda segment, data, source, to: to is a and data[3] == Kind.ALIVE and beats.append((data, source))
+    while not beats:
+        net.run(0.1)
+    peer = link.peers[b.link.id]
+    data, source = beats[0]
+    before = peer.heard
+    assert not link.receive_datagram(data, source, net.now)
+    assert peer.heard == net.now > before
+    stranger = (source[0], source[1] + 1)
+    assert link.receive_datagram(data, stranger, net.now)
+    assert link.dropped["unknown"] == 1
+    peer.stalled = True
+    assert link.receive_datagram(data, source, net.now)
+    assert not peer.stalled
+
+
 # -- ends
 
 
