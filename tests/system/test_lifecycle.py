@@ -145,18 +145,18 @@ if os.fork() == 0:
     publisher.publish(b"wakes up")
     publisher.wait_for_subscribers(2, 10)
     publisher.publish(b"child")
-    print("child got", bytes(inner.recv(10).data), flush=True)
-    print("child node", publisher._node.id, flush=True)
+    print(f"child got {bytes(inner.recv(10).data)!r}", flush=True)  # one write: two processes share the pipe
+    print(f"child node {publisher._node.id}", flush=True)
     sys.exit(0)
 outside = ipc.Subscriber("forked")
 messages = {bytes(outside.recv(10).data)}
-print("parent got", messages, flush=True)
-print("parent node", publisher._node.id, flush=True)
+print(f"parent got {messages}", flush=True)
+print(f"parent node {publisher._node.id}", flush=True)
 assert publisher.publish(b"parent") >= 1
 while True:
     message = outside.recv(10)
     if message.publisher == publisher.id:
-        print("parent heard itself", bytes(message.data), flush=True)
+        print(f"parent heard itself {bytes(message.data)!r}", flush=True)
         break
 os.wait()
 """
