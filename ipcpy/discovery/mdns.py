@@ -20,7 +20,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import sys
 import threading
 import time
 from collections import Counter
@@ -28,17 +27,13 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .records import SERVICE_TYPE, Advert, Batch, Sightings, instance_name, to_txt
-
-if sys.platform == "win32":
-    from selectors import SelectSelector as _Selector
-else:
-    from selectors import PollSelector as _Selector  # an epoll would be shared with forked children
+from .hearing import IN, PTR, SRV, TXT, A, CalmSelector, batch, confine, listener
+from .records import SERVICE_TYPE, Advert, Sightings, instance_name, to_txt
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Event, Future
 
-    from zeroconf import DNSOutgoing, DNSRecord, RecordUpdate, RecordUpdateListener, ServiceInfo, Zeroconf  # type: ignore[attr-defined]  # exported, though not in __all__
+    from zeroconf import DNSOutgoing, DNSRecord, ServiceInfo, Zeroconf  # type: ignore[attr-defined]  # exported, though not in __all__
 
 __all__ = ["Mdns"]
 
@@ -64,13 +59,9 @@ _GOODBYE_GAP = 0.01
 """Seconds between the two goodbyes, so that a burst of loss does not take both."""
 _CLOSE = 0.1
 """Seconds that ``close`` may take."""
-_SHARE, _CREDIT = 0.1, 0.5
-"""The thread's share of a core, and the seconds it may work at once: 100 nodes that start together take 0.1."""
 _QUIET = frozenset({"own", "domain"})
 """Causes that are nothing to worry about."""
-_PTR, _A, _TXT, _SRV, _IN = 12, 1, 16, 33, 1
 _TTL = 4500  # seconds, RFC 6762, 10
-_SOL_SOCKET, _SO_BINDTODEVICE, _IPPROTO_IP, _IP_MULTICAST_ALL = 1, 25, 0, 49  # of Linux
 
 
 class Mdns:
@@ -193,7 +184,7 @@ class _Responder:
         except ImportError as exc:
             self._fail(f"python-zeroconf cannot be imported ({exc})")
             return
-        loop = asyncio.SelectorEventLoop(_CalmSelector(self._stopping, self._throttled))
+        loop = asyncio.SelectorEventLoop(CalmSelector(self._stopping, self._throttled))
         loop.set_exception_handler(self._on_exception)
         self._woken = asyncio.Event()
         self._loop = loop  # from here on other threads wake us; what they wrote before is read below
@@ -306,7 +297,7 @@ class _Responder:
         from zeroconf import IPVersion, Zeroconf
 
         self._zeroconf = instance = Zeroconf(interfaces=[], ip_version=IPVersion.V4Only, use_asyncio=True)
-        instance.async_add_listener(_listener(self), None)
+        instance.async_add_listener(listener(self.hear, self.is_kept), None)
         joined: list[str] = []
         for address in addresses:
             before = len(instance.engine.senders)
@@ -315,7 +306,7 @@ class _Responder:
             if len(instance.engine.senders) > before:
                 joined.append(address)
         self._descriptors = tuple({each.fileno for each in (*instance.engine.readers, *instance.engine.senders)})
-        _confine(instance, to_host=all(address.startswith("127.") for address in joined))
+        confine(instance, to_host=all(address.startswith("127.") for address in joined))
         return joined
 
     async def _leave(self, *, goodbye: bool) -> None:
@@ -379,18 +370,18 @@ class _Responder:
     def _question(self, known: Iterable[str]) -> None:
         from zeroconf import DNSPointer  # type: ignore[attr-defined]
 
-        query = self._query([(SERVICE_TYPE, _PTR)])
+        query = self._query([(SERVICE_TYPE, PTR)])
         for name in list(dict.fromkeys(known))[:_MAX_KNOWN]:
-            query.add_answer_at_time(DNSPointer(SERVICE_TYPE, _PTR, _IN, _TTL, name, 0.0), 0)
+            query.add_answer_at_time(DNSPointer(SERVICE_TYPE, PTR, IN, _TTL, name, 0.0), 0)
         self._send(query)
 
     async def _resolve(self, now: float) -> None:
         """Ask for what did not come along."""
         questions: list[tuple[str, int]] = []
         for instance, server in self._sightings.missing():
-            questions += [(instance, _SRV), (instance, _TXT)]
+            questions += [(instance, SRV), (instance, TXT)]
             if server:
-                questions.append((server, _A))
+                questions.append((server, A))
         if questions:
             self._send(self._query(questions))
             self._plan("resolve", _SPACING["resolve"])
@@ -400,7 +391,7 @@ class _Responder:
 
         query = DNSOutgoing(0)  # a query: no flags
         for name, kind in questions:
-            query.add_question(DNSQuestion(name, kind, _IN))
+            query.add_question(DNSQuestion(name, kind, IN))
         return query
 
     def _send(self, query: DNSOutgoing) -> None:
@@ -411,20 +402,20 @@ class _Responder:
 
     def hear(self, records: Iterable[DNSRecord]) -> None:
         """Take in the records of one packet. In the loop only."""
-        batch = _batch(records)
-        for node_id in self._sightings.goodbyes(batch):
+        heard = batch(records)
+        for node_id in self._sightings.goodbyes(heard):
             if self._on_lost is not None:
                 self._tell(self._on_lost, node_id)
         now = time.monotonic()
-        for hint in self._sightings.hear(batch, self._own_addresses, now):
+        for hint in self._sightings.hear(heard, self._own_addresses, now):
             self._tell(self._on_found, hint.address, hint.port, hint.node_id)
-        if self._sightings.unresolved(batch):
+        if self._sightings.unresolved(heard):
             self._plan("resolve", _RESOLVE_AFTER)
 
     def is_kept(self, record: DNSRecord) -> bool:
         """Tell whether zeroconf should remember a record: ours (so as not to repeat it within a second), and the
         pointers to nodes (without which it would not tell us of their goodbyes). In the loop only."""
-        return (record.type == _PTR and record.name.lower() == SERVICE_TYPE) or record in self._own_records
+        return (record.type == PTR and record.name.lower() == SERVICE_TYPE) or record in self._own_records
 
     def _tell(self, callback: Callable[..., None], *args: object) -> None:
         try:
@@ -461,89 +452,6 @@ class _Responder:
         if self.error is not None:
             self.error = None
             _log.info("mDNS works now")
-
-
-class _CalmSelector(_Selector):
-    """Waits for sockets, and before that until the thread has not used more than its share of a core.
-
-    Whoever floods port 5353 thereby fills a kernel buffer, not the interpreter.
-    """
-
-    def __init__(self, stopping: threading.Event, on_pause: Callable[[], None]) -> None:
-        super().__init__()
-        self._stopping, self._on_pause = stopping, on_pause
-        self._credit, self._now, self._used = _CREDIT, time.monotonic(), time.thread_time()
-
-    def select(self, timeout: float | None = None) -> Any:
-        """Wait like any selector; after too much work pause for up to 0.25 s first."""
-        now, used = time.monotonic(), time.thread_time()
-        earned = (now - self._now) * _SHARE
-        self._credit = min(_CREDIT, self._credit + earned) - (used - self._used)
-        self._now, self._used = now, used
-        if self._credit < 0:
-            self._on_pause()
-            self._stopping.wait(min(-self._credit / _SHARE, 0.25))
-        return super().select(timeout)
-
-
-def _listener(responder: _Responder) -> RecordUpdateListener:
-    """Return what zeroconf tells of records. A function, because the base class is imported late."""
-    from zeroconf import RecordUpdateListener
-
-    class Listener(RecordUpdateListener):
-        """Collects the records of a packet; when zeroconf has stored them, hands them over and has it forget most."""
-
-        def __init__(self) -> None:
-            self._records: list[DNSRecord] = []
-            self._zeroconf: Zeroconf | None = None
-
-        def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
-            self._zeroconf = zc
-            # An expired record with a TTL was in the cache long enough: that says nothing.
-            self._records = [each.new for each in records if not (each.new.ttl and each.new.is_expired(now))]
-
-        def async_update_records_complete(self) -> None:
-            records, self._records = self._records, []
-            if records and self._zeroconf is not None:
-                cache = self._zeroconf.cache
-                dropped = {record for record in records if not responder.is_kept(record)}
-                cache.async_remove_records([record for record in dropped if cache.get(record) is not None])
-                responder.hear(records)
-
-    return Listener()
-
-
-def _batch(records: Iterable[DNSRecord]) -> Batch:
-    """Sort the records of a packet by kind."""
-    batch = Batch()
-    for record in records:
-        kind: Any = record  # each type has attributes of its own
-        if record.type == _PTR and record.name.lower() == SERVICE_TYPE:
-            (batch.pointers if record.ttl else batch.goodbyes).append(kind.alias)
-        elif not record.ttl:
-            continue
-        elif record.type == _SRV:
-            batch.services.append((record.name, kind.server, kind.port))
-        elif record.type == _TXT:
-            batch.texts.append((record.name, kind.text))
-        elif record.type == _A:
-            batch.addresses.append((record.name, kind.address))
-    return batch
-
-
-def _confine(instance: Zeroconf, *, to_host: bool) -> None:
-    """Hear only groups that this socket joined itself, and with loopback alone only what came over loopback.
-
-    A socket on port 5353 otherwise also gets what came for another program of this host over another interface.
-    """
-    if sys.platform != "linux":
-        return
-    for reader in instance.engine.readers:
-        with suppress(OSError):
-            reader.sock.setsockopt(_IPPROTO_IP, _IP_MULTICAST_ALL, 0)
-        if to_host:
-            with suppress(OSError):
-                reader.sock.setsockopt(_SOL_SOCKET, _SO_BINDTODEVICE, b"lo\0")
 
 
 def _is_ipv4(address: str) -> bool:
