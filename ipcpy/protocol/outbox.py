@@ -46,7 +46,7 @@ class Outbox:
         """Take what was queued, and what is owed."""
         owed, self._owed = self._owed, {}
         for address, (peer, now) in owed.items():
-            if address in peer.paths:
+            if self._roster.at.get(address) is peer:  # it may have said goodbye meanwhile
                 self.send_alive(peer, now, (address,))
         taken = list(self._queue)
         self._queue.clear()

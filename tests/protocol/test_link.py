@@ -134,6 +134,21 @@ def test_tables_that_are_read_together_are_answered_once():
     assert a.sent[Kind.ALIVE] == before + 1
 
 
+def test_who_said_goodbye_is_owed_no_answer():
+    net = Network()
+    a, b = pair(net)
+    before = a.sent[Kind.ALIVE]
+    taken = []
+    net._carry = lambda segment, data, source, to: taken.append((data, source))
+    b.put(n100="more")
+    b.close()
+    for data, source in taken:
+        a.link.receive_datagram(data, source, net.now)
+    a.flush()
+    assert reasons(a) == ["closed"]
+    assert a.sent[Kind.ALIVE] == before
+
+
 def test_a_heartbeat_that_repeats_the_last_one_says_nothing_but_that_the_peer_lives():
     net = Network()
     a, b = pair(net)
