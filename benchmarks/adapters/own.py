@@ -9,7 +9,20 @@ from typing import Any
 
 import ipcpy
 
-from .contract import VALUES, Adapter, Loop, Sample, Send, Setting, Take, stamp_of_large, stamped
+from .contract import (
+    SAMPLE,
+    VALUES,
+    Adapter,
+    Loop,
+    Sample,
+    Send,
+    Setting,
+    Take,
+    packed,
+    stamp_of_large,
+    stamp_of_small,
+    stamped,
+)
 
 MESSAGES: Any = {1: ("<q7d", Sample)}
 DEPTH = 1_000_000  # unread messages: in a benchmark none is to give way
@@ -73,6 +86,34 @@ def _large_loop(recv: Callable[[], Any]) -> Loop:
             pass
 
     return loop
+
+
+class IpcpyBytes(Ipcpy):
+    """The same with the codec Raw: the user packs and unpacks, as with peers that take bytes."""
+
+    def publisher(self, topic: str) -> ipcpy.Publisher:
+        if topic not in self._publishers:
+            name = f"{self.setting.name}/{topic}"
+            self._publishers[topic] = ipcpy.Publisher(name, ipcpy.Raw(), reliable=self.setting.reliable)
+        return self._publishers[topic]
+
+    def sender(self, topic: str) -> Send:
+        return packed(self.publisher(topic).publish)
+
+    def many(self, topic: str, stamp: int, count: int) -> Callable[[], object]:
+        publish_many = self.publisher(topic).publish_many
+        return lambda: publish_many([SAMPLE.pack(stamp, *VALUES) for _ in range(count)])
+
+    def receiver(self, topic: str, index: int) -> Loop:
+        subscriber = ipcpy.Subscriber(f"{self.setting.name}/{topic}", ipcpy.Raw(), depth=DEPTH)
+        self.keep.append(subscriber)
+        recv, stamp_of = subscriber.recv, stamp_of_small
+
+        def loop(take: Take) -> None:
+            while not take(stamp_of(recv().data)):
+                pass
+
+        return loop
 
 
 class IpcpyAsyncio(Ipcpy):

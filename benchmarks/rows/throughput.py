@@ -53,7 +53,7 @@ class FlatOut(Row):
     name = "flat"
     title = "64 bytes flat out, less than 1 % lost"
     floor = "raw"
-    adapters = ("raw", "ipcpy", "ipcpy many")
+    adapters = ("raw", "ipcpy", "ipcpy many", "ipcpy many structs")
     peers = PEERS
     metrics = (
         Metric(
@@ -70,9 +70,9 @@ class FlatOut(Row):
 
     def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
         with Run(adapter, flat_out=True) as run:
-            figures = Flow(
-                run, many=MANY if adapter == "ipcpy many" else 0, calm=amount.calm, settle=amount.settle
-            ).fastest(amount.seconds)
+            figures = Flow(run, many=MANY if "many" in adapter else 0, calm=amount.calm, settle=amount.settle).fastest(
+                amount.seconds
+            )
             return figures | {"rate": figures["rate"] / 1e3}
 
 
