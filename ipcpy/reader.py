@@ -123,8 +123,13 @@ class Reader:
         """A large message is on its way: take it up to its end, or until it pauses."""
         self._ready_for = UNPREPARED
         self._socket.set_timeout(PAUSE if timeout is None else min(PAUSE, timeout))
-        while not self._messages and (flow := self._inbound.gathering) is not None and self._receive_in_place(flow):
-            self._reads += 1
+        try:
+            while not self._messages and (flow := self._inbound.gathering) is not None:
+                if not self._receive_in_place(flow):
+                    break
+                self._reads += 1
+        finally:
+            self._timer_alarm.by(self._inbound.timer)
 
     def _receive_in_place(self, flow: Flow) -> bool:
         """Receive the next fragment of a large message right where it belongs; False if none can be expected."""
