@@ -30,6 +30,8 @@ from .transport.udp import Address, FanoutSocket
 HISTORY = 10_000  # messages that a reliable publisher keeps to fill gaps
 HISTORY_BYTES = 64 << 20
 WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
+SLACK = 0.1  # seconds that asking again may be late where nothing gets lost, and the answer wakes the I/O thread
+HANDOVER = 0.002  # seconds that it waits to send all of a message, before it copies what it may still have to send
 LINGER = 0.05  # seconds that close waits at most until all have acknowledged the last message
 LINGER_PAUSE = 0.005  # between polls meanwhile
 
@@ -137,11 +139,28 @@ class Delivery:
         for route in self.routes:
             route.owe(message, self._number, self._codec, now, drop=self.reliable is None)
             self._pump(route, now)
-            route.sender.keep_copies()
         if not self.beating:
             self.start_beating()
-        self._alarm.by(self._next_timer())
-        return len(self.routes)
+        lossy = any(route.lossy for route in self.routes)
+        self._alarm.by(self._next_timer(), 0.0 if lossy else SLACK)
+        handed = len(self.routes)
+        if not all(part.readonly for part in message.parts):
+            self._let_go_of(message, now + HANDOVER)
+        return handed
+
+    def _let_go_of(self, message: Kept, deadline: float) -> None:
+        """Give the caller's buffer back: wait a moment until the message is sent, then copy it for those it is owed."""
+        owing = self._owing(message)
+        while any(route.sender.busy for route in owing) and (now := time.monotonic()) < deadline and not self.closed:
+            self.changed.wait(deadline - now)
+            owing = self._owing(message)
+        if owing:
+            parts = [part if part.readonly else memoryview(bytes(part)) for part in message.parts]
+            for route in owing:
+                route.sender.replace(message.seq, parts)
+
+    def _owing(self, message: Kept) -> list[Route]:
+        return [route for route in self.routes if route.sender.owes(message.seq)]
 
     def make_room(self, size: int) -> None:
         """Wait, for a bounded time, for subscribers that answer but cannot take a message of a size yet."""

@@ -373,7 +373,7 @@ class Inbound:
             self._inbox.put_large(message, len(body))
 
     def take_in_place(self, run: Run, address: Address) -> bool:
-        """Take a fragment that was received right where it belongs; False if it is not wanted there any more."""
+        """Take fragments that were received right where they belong; False if they are not wanted there any more."""
         flow = self.flows.get(run.place.source)
         if flow is None or address not in (flow.address, flow.multicast) or not flow.receiver.gathers(run):
             return False

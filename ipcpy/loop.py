@@ -34,6 +34,7 @@ class Loop:
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
+        self._wakes_at = 0.0  # when it will at the latest; it looks for calls after it has set this
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -48,6 +49,15 @@ class Loop:
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have a function called in the thread, soon; from any thread."""
         self._calls.append((function, arguments))
+        self._rouse()
+
+    def call_by(self, when: float, function: Callable[[], object]) -> None:
+        """Have a function called in the thread when it wakes up anyway, if that is by a time; else soon."""
+        self._calls.append((function, ()))
+        if self._wakes_at > when:
+            self._rouse()
+
+    def _rouse(self) -> None:
         if not self._woken and not self.in_thread():
             self._woken = True
             self._wake.set()
@@ -103,11 +113,10 @@ class Loop:
             self.watch(file, ready)
 
     def _timeout(self) -> float | None:
+        self._wakes_at = self._timers[0][0] if self._timers else NEVER  # first: see call_by
         if self._calls:
             return 0.0
-        if not self._timers:
-            return None
-        return max(0.0, self._timers[0][0] - time.monotonic())
+        return max(0.0, self._wakes_at - time.monotonic()) if self._timers else None
 
     def quit(self) -> None:
         """End the thread once it has done what it is doing; from the thread itself."""
@@ -139,14 +148,18 @@ class Alarm:
         self._function = function
         self._set = NEVER
 
-    def by(self, when: float) -> None:
-        """Have the function called at this time or before."""
+    def by(self, when: float, slack: float = 0.0) -> None:
+        """Have the function called at this time or before.
+
+        Args:
+            slack: seconds that it may be late if the thread would have to be woken for it.
+        """
         if when < self._set:
             self._set = when
             if self._loop.in_thread():
                 self._push()
             else:
-                self._loop.call(self._push)
+                self._loop.call_by(when + slack, self._push)
 
     def _push(self) -> None:
         self._loop.call_at(self._set, self._fire)

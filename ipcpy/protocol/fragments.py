@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import accumulate
 from sys import getrefcount
 
@@ -168,19 +168,31 @@ class Partial:
         self.touched = now
         return True
 
-    def next(self) -> tuple[Run, bytes] | None:
-        """Give the first missing fragment, as a view of its place in the buffer, and the head it will come with.
+    def due(self) -> Generator[tuple[int, bytes, memoryview], None, None]:
+        """Give the fragments that come next if none is lost: number, head, and the place of the data in the buffer.
 
-        Whoever receives it right there saves a copy. None if its data does not follow its head unchecked.
+        Whoever receives one right there, and finds the head before it, saves a copy. They end with the buffer, which
+        grows by what has come, and with fragments whose data is checked.
         """
-        index, place = self._have.find(0), self.place
-        offset = index * place.size
-        end = min(offset + place.size, place.total)
-        if index < 0 or end - offset <= CHECKED_FRAGMENT:
-            return None
+        place, size = self.place, self.place.size
+        first = self._have.find(0)
+        if first < 0 or size <= CHECKED_FRAGMENT:
+            return
+        end = min((first + 1) * size, place.total)
         if end > len(self.buffer):
             self.buffer += bytes(min(2 * end, place.total) - len(self.buffer))
-        return Run(place, index, (memoryview(self.buffer)[offset:end],)), pack_fragment_head(place, index)
+        pack = FragmentPacker(place).pack
+        view = memoryview(self.buffer)
+        stop = self._have.find(1, first)
+        for number in range(first, stop if stop >= 0 else len(self._have)):
+            offset = number * size
+            if offset + size <= len(view):
+                data = view[offset : offset + size]
+                yield number, pack(offset, data), data
+            elif len(view) == place.total and place.total - offset > CHECKED_FRAGMENT:
+                yield number, pack_fragment_head(place, number), view[offset:]
+            else:
+                return
 
     def missing(self) -> tuple[int, bytes]:
         """Give the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""

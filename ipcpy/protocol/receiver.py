@@ -164,13 +164,13 @@ class Receiver(Generic[Item]):
             self._ask_at = now + (self._pause() if self._reliable else PATIENCE)
         return None
 
-    def expected(self) -> tuple[Run, bytes] | None:
-        """Give the fragment that will come next if none is lost, as Partial.next does; None if there is none."""
-        partial = self._assembly.latest
-        return None if partial is None else partial.next()
+    @property
+    def gathering(self) -> Partial | None:
+        """The large message of which a fragment came last, if it is not complete."""
+        return self._assembly.latest
 
     def gathers(self, run: Run) -> bool:
-        """Tell whether the message of a fragment is being put together in the buffer that its data is a view of."""
+        """Tell whether a message is still being put together in the buffer that its fragments are views of."""
         partial = self._assembly.latest
         return partial is not None and partial.buffer is run.parts[0].obj
 

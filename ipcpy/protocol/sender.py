@@ -114,10 +114,11 @@ class Sender:
         self._outgoing.remove(victim)
         self.given_up += 1
 
-    def keep_copies(self) -> None:
-        """Copy what is still owed and may change under us: the caller's buffer is the caller's again."""
+    def replace(self, seq: int, parts: Sequence[memoryview]) -> None:
+        """Send what is still owed of a message from elsewhere: the caller's buffer is the caller's again."""
         for message in self._outgoing:
-            message.parts = [part if part.readonly else memoryview(bytes(part)) for part in message.parts]
+            if message.seq == seq:
+                message.parts = parts
 
     def forget_sent(self) -> None:
         """Forget what was sent whole: the way there loses nothing."""
