@@ -17,11 +17,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from .gathering import Gathering
 from .inbound import Inbound
 from .loop import NEVER, Alarm, Loop
 from .message import Message
-from .protocol.fragments import Partial
-from .protocol.wire import FRAGMENT_OVERHEAD, Run, pack_fragment_head
 from .transport.udp import CAN_WAIT, MAX_DATAGRAM, Address, DataSocket, GroupSocket
 
 if TYPE_CHECKING:
@@ -54,8 +53,7 @@ class Reader:
         self._lock = lock
         self._messages = messages
         self._groups: dict[Address, GroupSocket] = {}
-        self._head = bytearray(FRAGMENT_OVERHEAD)
-        self._rest = bytearray(MAX_DATAGRAM)
+        self._gathering = Gathering(socket, inbound, lock, messages)
         self._reading = threading.Lock()
         self._leased = False
         self._ready_for: float | None = UNPREPARED  # the timeout with which the socket can be read without ado
@@ -121,60 +119,12 @@ class Reader:
         return True
 
     def _gather(self, timeout: float | None) -> None:
-        """A large message is on its way: take it up to its end, or until it pauses."""
         self._ready_for = UNPREPARED
         self._socket.set_timeout(PAUSE if timeout is None else min(PAUSE, timeout))
         try:
-            while not self._messages and (flow := self._inbound.gathering) is not None:
-                partial = flow.receiver.gathering
-                if partial is None or not self._receive_in_place(partial):
-                    break
+            self._reads += self._gathering.gather()
         finally:
             self._timer_alarm.by(self._inbound.timer)
-
-    def _receive_in_place(self, partial: Partial) -> bool:
-        """Receive the next fragments of a large message right where they belong, as long as nothing else comes.
-
-        Returns:
-            Whether anything was received; if not, no fragment can be expected.
-        """
-        head, rest, receive_into = self._head, self._rest, self._socket.receive_into
-        due = partial.due()
-        parts: list[memoryview] = []
-        first, address = 0, ("", 0)
-        other = b""
-        try:
-            for number, expected, place in due:
-                size, source = receive_into((head, place, rest))
-                if head != expected or size != len(head) + len(place) or (parts and source != address):
-                    other = b"".join((head, place, rest))[:size]
-                    place.release()
-                    break
-                if not parts:
-                    first, address = number, source
-                parts.append(place)
-        finally:
-            due.close()  # it has a view of the buffer, which cannot grow while there are any
-            if parts:
-                self._take_in_place(Run(partial.place, first, parts), address)
-        if other:
-            with self._lock:
-                self._inbound.take(other, source)
-        return bool(parts or other)
-
-    def _take_in_place(self, run: Run, address: Address) -> None:
-        self._reads += len(run.parts)
-        with self._lock:
-            taken = self._inbound.take_in_place(run, address)
-            for part in run.parts if taken else ():
-                part.release()
-        if taken:
-            return
-        numbered = enumerate(run.parts, run.number)
-        datagrams = [pack_fragment_head(run.place, number) + part for number, part in numbered]
-        for part in run.parts:
-            part.release()
-        self._take((datagram, address) for datagram in datagrams)
 
     def drain_now(self) -> None:
         """Read what is there, unless somebody else is reading."""
