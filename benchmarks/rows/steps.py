@@ -92,7 +92,7 @@ def _own_steps(setting: Setting) -> dict[str, tuple[Step, Step | None]]:
     steps: dict[str, tuple[Step, Step | None]] = {
         "make": (lambda: Sample(1, *VALUES), None),
         "encode": (lambda: library.encode(sample), None),
-        "decode": (lambda: library.decode(body), None),
+        "decode": (lambda: library.decode_intact(body), None),
         "clock": (time.time_ns, None),
     }
     with suppress(ImportError, AttributeError):
