@@ -326,6 +326,8 @@ def read_run(datagram: bytes) -> Run | None:
     common, view = datagram[:FRAGMENT_COMMON], memoryview(datagram)
     begun = crc32(common)
     for at in range(0, end, length):
+        if offset >= total:
+            return None
         stop = at + length
         if stop > end:
             stop = end

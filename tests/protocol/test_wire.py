@@ -222,5 +222,17 @@ def test_a_fragment_that_does_not_fit_its_message_is_rejected(data: bytes, total
         wire.unpack_fragment(frame)
 
 
+@pytest.mark.parametrize(
+    ("total", "offset", "size", "data", "behind"),
+    [
+        (8, 0, 8, b"abcdefgh", fragment(b"", total=8, offset=8, size=8)),  # an empty one behind the last
+        ((1 << 32) - 1, (1 << 32) - 8, 8, b"abcdefg", bytes(60)),  # the next offset is no u32
+    ],
+    ids=["empty", "overflow"],
+)
+def test_a_run_ends_with_its_message(total: int, offset: int, size: int, data: bytes, behind: bytes) -> None:
+    assert wire.read_run(fragment(data, total=total, offset=offset, size=size) + behind) is None
+
+
 def test_codec_numbers() -> None:
     assert [wire.codec_number(name) for name in ("raw", "struct", "msgpack", "protobuf")] == [0, 1, 2, 255]
