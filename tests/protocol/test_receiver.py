@@ -311,6 +311,12 @@ def test_giant_numbers_cost_nothing(reliable: bool) -> None:
     assert receiver.received >= 0
 
 
+def test_a_report_is_possible_whatever_was_delivered_without_a_look_at_the_bound() -> None:
+    receiver = started(MAX_SEQ)
+    receiver.next += 1 << 16  # as its user does for a batch
+    assert unpack_report(receiver.report(0)).next == MAX_SEQ + 1
+
+
 def test_after_a_forged_jump_the_real_messages_are_still_delivered() -> None:
     receiver = started()
     receiver.polled(HUGE, 0, 0.0)
