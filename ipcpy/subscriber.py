@@ -148,6 +148,8 @@ class Subscriber:
             return self._recv_by(deadline, timeout)
 
     def _recv_by(self, deadline: float, timeout: float | None) -> Message:
+        if timeout is not None and deadline == NEVER:  # one was there, but another thread was faster
+            deadline = time.monotonic() + timeout
         while True:
             self._check_open()
             left = max(0.0, deadline - time.monotonic())

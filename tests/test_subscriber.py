@@ -51,6 +51,22 @@ def test_waiting_ends_in_time(node):
         assert time.monotonic() - started >= timeout
 
 
+def test_who_finds_the_message_taken_by_another_waits_for_the_next_in_time(node):
+    """Between a look at the inbox and taking from it another thread, or the I/O thread for want of room, may take."""
+
+    class Taken(collections.deque):
+        def __bool__(self):
+            self.clear()
+            return True
+
+    _, subscriber = pair(node)
+    subscriber._messages = Taken()
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
+        subscriber.recv(0.05)
+    assert 0.05 <= time.monotonic() - started < 1
+
+
 def test_the_newest_are_kept_and_the_rest_is_counted(node, wait_until):
     publisher, subscriber = pair(node, depth=10)
     for number in range(100):
