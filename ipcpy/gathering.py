@@ -6,6 +6,7 @@ For the time until it is complete, while a reader waits; whatever else comes is 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 
 from .inbound import Inbound
@@ -31,22 +32,22 @@ class Gathering:
         self._head = bytearray(FRAGMENT_OVERHEAD)
         self._rest = bytearray(MAX_DATAGRAM)
 
-    def gather(self) -> int:
-        """Receive until there is a message, or no fragment can be expected; give the number of datagrams.
+    def gather(self, deadline: float) -> int:
+        """Receive until there is a message, no fragment can be expected, or the time is up; give how many datagrams.
 
         Raises:
             BlockingIOError: if nothing more came within the socket's timeout.
         """
         count = 0
-        while not self._messages and (flow := self._inbound.gathering) is not None:
+        while not self._messages and (flow := self._inbound.gathering) is not None and time.monotonic() < deadline:
             partial = flow.receiver.gathering
-            received = 0 if partial is None else self._receive(partial)
+            received = 0 if partial is None else self._receive(partial, deadline)
             if not received:
                 break
             count += received
         return count
 
-    def _receive(self, partial: Partial) -> int:
+    def _receive(self, partial: Partial, deadline: float) -> int:
         head, rest, receive_into = self._head, self._rest, self._receive_into
         due = partial.due()
         parts: list[memoryview] = []
@@ -62,6 +63,8 @@ class Gathering:
                 if not parts:
                     first, address = number, source
                 parts.append(place)
+                if time.monotonic() >= deadline:
+                    break
         finally:
             due.close()  # it has a view of the buffer, which cannot grow while there are any
             if parts:

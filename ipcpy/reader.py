@@ -69,15 +69,18 @@ class Reader:
 
     # -- threads -----------------------------------------------------------------------------------------------------
 
-    def wait(self, timeout: float | None) -> None:
+    def wait(self, timeout: float | None, deadline: float) -> None:
         """Wait until something came, somebody woke us, or the time is up.
 
         Args:
             timeout: seconds; None waits for ever, 0 only looks.
+            deadline: when they are over, for what takes several steps; ``inf`` for never.
         """
         reading = self._reading
-        if not reading.acquire(False) and not reading.acquire(True, -1 if timeout is None else timeout):
-            return
+        if not reading.acquire(False):
+            if not reading.acquire(True, -1 if timeout is None else timeout):
+                return
+            timeout = None if timeout is None else max(0.0, deadline - time.monotonic())
         try:
             if self._messages or (timeout != self._ready_for and not self._prepare(timeout)):
                 return
@@ -90,7 +93,7 @@ class Reader:
                 lock.release()
             self._reads += 1
             if inbound.gathering is not None:
-                self._gather(timeout)
+                self._gather(timeout, deadline)
             if inbound.behind:
                 self._drain()
             elif inbound.timer != NEVER:
@@ -118,11 +121,11 @@ class Reader:
             self._socket.set_timeout(timeout)
         return True
 
-    def _gather(self, timeout: float | None) -> None:
+    def _gather(self, timeout: float | None, deadline: float) -> None:
         self._ready_for = UNPREPARED
         self._socket.set_timeout(PAUSE if timeout is None else min(PAUSE, timeout))
         try:
-            self._reads += self._gathering.gather()
+            self._reads += self._gathering.gather(deadline)
         finally:
             self._timer_alarm.by(self._inbound.timer)
 

@@ -141,7 +141,7 @@ class Subscriber:
             if timeout is not None:
                 timeout = max(timeout, 0.0)
                 deadline = time.monotonic() + timeout
-            self._wait(timeout)
+            self._wait(timeout, deadline)
         try:
             return messages.popleft()
         except IndexError:  # the time is up, only control frames came, another thread was faster, or it is closed
@@ -153,7 +153,7 @@ class Subscriber:
         while True:
             self._check_open()
             left = max(0.0, deadline - time.monotonic())
-            self._reader.wait(None if timeout is None else left)
+            self._reader.wait(None if timeout is None else left, deadline)
             with contextlib.suppress(IndexError):
                 return self._messages.popleft()
             if not left:

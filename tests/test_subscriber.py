@@ -11,6 +11,7 @@ import time
 import pytest
 
 import ipcpy as ipc
+from ipcpy.protocol.wire import Place, pack_fragment
 
 Point = collections.namedtuple("Point", "x y")
 
@@ -49,6 +50,41 @@ def test_waiting_ends_in_time(node):
         with pytest.raises(TimeoutError, match="no message on 't'"):
             subscriber.recv(timeout)
         assert time.monotonic() - started >= timeout
+
+
+def test_waiting_ends_in_time_where_another_thread_reads(node):
+    _, subscriber = pair(node)
+    reader = threading.Thread(target=lambda: pytest.raises(TimeoutError, subscriber.recv, 0.4))
+    reader.start()
+    time.sleep(0.05)
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        subscriber.recv(0.5)
+    assert 0.5 <= time.monotonic() - started < 0.7
+    reader.join()
+
+
+def test_waiting_ends_in_time_while_a_large_message_comes_slowly(node):
+    publisher, subscriber = pair(node)
+    (route,) = publisher._delivery.routes
+    data = bytes(10_000)
+    place = Place(publisher.number, 1, 5, 2, 1_000_000, len(data))
+    stop = threading.Event()
+
+    def send():
+        for number in range(100):
+            if stop.wait(0.01):
+                return
+            route.socket.send(pack_fragment(place, number * len(data), [memoryview(data)]) + data)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        subscriber.recv(0.1)
+    assert 0.1 <= time.monotonic() - started < 0.5
+    stop.set()
+    sender.join()
 
 
 def test_who_finds_the_message_taken_by_another_waits_for_the_next_in_time(node):
