@@ -124,10 +124,8 @@ class Reader:
     def _gather(self, timeout: float | None, deadline: float) -> None:
         self._ready_for = UNPREPARED
         self._socket.set_timeout(PAUSE if timeout is None else min(PAUSE, timeout))
-        try:
+        with contextlib.suppress(BlockingIOError):  # a pause; the timers are still to be looked at
             self._reads += self._gathering.gather(deadline)
-        finally:
-            self._timer_alarm.by(self._inbound.timer)
 
     def drain_now(self) -> None:
         """Read what is there, unless somebody else is reading."""

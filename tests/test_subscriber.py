@@ -11,7 +11,7 @@ import time
 import pytest
 
 import ipcpy as ipc
-from ipcpy.protocol.wire import Place, pack_fragment
+from ipcpy.protocol.wire import Kind, Place, pack_fragment, pack_frame
 
 Point = collections.namedtuple("Point", "x y")
 
@@ -85,6 +85,21 @@ def test_waiting_ends_in_time_while_a_large_message_comes_slowly(node):
     assert 0.1 <= time.monotonic() - started < 0.5
     stop.set()
     sender.join()
+
+
+def test_what_waits_for_the_rest_of_a_large_message_is_delivered_in_time(node):
+    publisher, subscriber = pair(node)
+    (route,) = publisher._delivery.routes
+    data = bytes(10_000)
+    place = Place(publisher.number, 1, 5, 2, 1_000_000, len(data))
+
+    def send():
+        route.socket.send(pack_fragment(place, 0, [memoryview(data)]) + data)
+        route.socket.send(pack_frame(Kind.DATA, publisher.number, 2, 5, b"\x01", codec=2))
+
+    threading.Timer(0.05, send).start()
+    assert subscriber.recv(5).seq == 2
+    assert subscriber.stats.lost == {"fragments": 1}
 
 
 def test_who_finds_the_message_taken_by_another_waits_for_the_next_in_time(node):
