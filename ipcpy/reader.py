@@ -362,6 +362,7 @@ class Reader:
     def abandon(self) -> None:
         """Close the sockets without a word."""
         self._closed = True
+        self._ready_for = UNPREPARED
         self._reading = threading.Lock()  # in a forked child the old one may be held by a thread that is not there
         for each in self._sockets():
             each.close()

@@ -172,6 +172,30 @@ def test_a_forked_child_has_a_life_of_its_own(spawn):
     assert len(nodes) == 2
 
 
+FORK_AFTER_RECV = """
+import os, threading
+import ipcpy as ipc
+publisher = ipc.Publisher("forked", ipc.Raw())
+subscriber = ipc.Subscriber("forked")
+publisher.wait_for_subscribers(timeout=10)
+threading.Timer(0.1, publisher.publish, [b"parent"]).start()
+subscriber.recv(0.5)
+if os.fork() == 0:
+    try:
+        subscriber.recv(0.5)  # as before: what the parent had made ready is not ready here
+    except TimeoutError:
+        print("in time", flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_child_forked_right_after_recv_can_recv(spawn):
+    program = spawn(FORK_AFTER_RECV)
+    program.succeed(timeout=30)
+    assert "in time" in program.stdout
+
+
 MULTIPROCESSING = """
 import multiprocessing, sys
 import ipcpy as ipc
