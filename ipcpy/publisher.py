@@ -154,6 +154,9 @@ class Publisher:
         """
         delivery = self._delivery
         if not delivery.sends and delivery.reliable is None:
+            if not self._usable:
+                self._reopen()
+                return self.publish(data, id)
             return self._publish_to_nobody()
         body = self._encode(data) if id is None else self._encode(data, id)
         if type(body) is list or delivery.reliable is not None or len(body) > delivery.whole:
@@ -181,12 +184,16 @@ class Publisher:
     def _publish_to_nobody(self) -> int:
         if not self._usable:
             self._check_open()
-            self._open()
         lock = self._lock
         lock.acquire()
         self._delivery.seq += 1
         lock.release()
         return 0
+
+    def _reopen(self) -> None:
+        """Begin anew in a forked child; what is published then may be kept, so it is not published to nobody."""
+        self._check_open()
+        self._open()
 
     def _publish_otherwise(self, body: Any) -> int:
         """Publish a message that may be asked for again, or is too large for one datagram."""
@@ -211,6 +218,9 @@ class Publisher:
         delivery = self._delivery
         handed = 0
         if not delivery.sends and delivery.reliable is None:
+            if not self._usable:
+                self._reopen()
+                return self.publish_many(messages)
             for _ in messages:
                 self._publish_to_nobody()
             return 0
@@ -293,8 +303,7 @@ class Publisher:
             ClosedError: if it is closed.
         """
         if not self._usable:
-            self._check_open()
-            self._open()
+            self._reopen()
         delivery = self._delivery
         with self._lock:
             met = delivery.changed.wait_for(lambda: self._closed or delivery.confirmed() >= count, timeout)

@@ -196,6 +196,26 @@ def test_a_child_forked_right_after_recv_can_recv(spawn):
     assert "in time" in program.stdout
 
 
+FORK_LATCHED = """
+import os
+import ipcpy as ipc
+one, many = ipc.Publisher("one", ipc.Raw(), keep=5), ipc.Publisher("many", ipc.Raw(), keep=5)
+if os.fork() == 0:
+    one.publish(b"1")
+    many.publish_many([b"2", b"3"])
+    with ipc.Subscriber("one") as first, ipc.Subscriber("many") as second:
+        print(first.recv(10).data, second.recv(10).data, second.recv(10).data, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_what_a_forked_child_publishes_first_is_kept(spawn):
+    program = spawn(FORK_LATCHED)
+    program.succeed(timeout=50)
+    assert "b'1' b'2' b'3'" in program.stdout
+
+
 MULTIPROCESSING = """
 import multiprocessing, sys
 import ipcpy as ipc
