@@ -209,11 +209,10 @@ class Reader:
     def _on_timer(self) -> None:
         if self._closed:
             return
-        before = len(self._messages)
         with self._lock:
             self._inbound.handle_timer(time.monotonic())
         self._timer_alarm.by(self._inbound.timer)
-        if len(self._messages) > before:
+        if self._messages:  # not by a count: a reader may have taken one meanwhile, and wait again
             self.wake()
 
     def timer_changed(self) -> None:

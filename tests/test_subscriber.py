@@ -102,6 +102,22 @@ def test_what_waits_for_the_rest_of_a_large_message_is_delivered_in_time(node):
     assert subscriber.stats.lost == {"fragments": 1}
 
 
+def test_what_a_timer_delivers_wakes_a_reader_who_took_the_last_message_meanwhile(node, monkeypatch):
+    _, subscriber = pair(node)
+    reader, inbound = subscriber._reader, subscriber._inbound
+    subscriber._messages.append("earlier")
+    woken = []
+
+    def handle_timer(now):
+        subscriber._messages.popleft()
+        subscriber._messages.append("released")
+
+    monkeypatch.setattr(inbound, "handle_timer", handle_timer)
+    monkeypatch.setattr(reader, "wake", lambda: woken.append(1))
+    reader._on_timer()
+    assert woken
+
+
 def test_who_finds_the_message_taken_by_another_waits_for_the_next_in_time(node):
     """Between a look at the inbox and taking from it another thread, or the I/O thread for want of room, may take."""
 
