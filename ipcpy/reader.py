@@ -102,6 +102,8 @@ class Reader:
             pass
         finally:
             reading.release()
+            if self._waiters and self._messages:  # more than this thread takes may have come
+                self._wake_waiters()
 
     def _prepare(self, timeout: float | None) -> bool:
         """Get ready to wait in the socket for one timeout; where that is not possible, wait otherwise and read.
@@ -299,6 +301,8 @@ class Reader:
                 self._drain()
             finally:
                 self._reading.release()
+            if self._messages:  # more than this coroutine takes
+                self._wake_waiters(loop)
         waiter: Future[None] = loop.create_future()
         self._waiters.append(waiter)
         try:

@@ -247,6 +247,43 @@ def test_several_tasks_wait_each_for_one(node):
     asyncio.run(main())
 
 
+def test_a_task_is_woken_for_what_another_task_read(node):
+    """The I/O thread is busy, so the second task finds the socket unread and takes it on lease."""
+
+    async def main():
+        publisher, subscriber = pair(node)
+        first = asyncio.create_task(subscriber.recv_async(5))
+        await asyncio.sleep(0.2)  # the lease is over
+        busy, done = threading.Event(), threading.Event()
+        node.loop.call(lambda: (busy.set(), done.wait(5)))
+        busy.wait(5)
+        publisher.publish_many([1, 2])
+        assert (await subscriber.recv_async(5)).data == 1
+        assert (await asyncio.wait_for(first, 0.5)).data == 2  # no datagram comes meanwhile: the I/O thread polls
+        done.set()
+
+    asyncio.run(main())
+
+
+def test_a_task_is_woken_for_what_a_thread_read(node):
+    async def main():
+        publisher, subscriber = pair(node)
+        reader = threading.Thread(target=subscriber.recv, args=(5,))
+        reader.start()
+        await asyncio.sleep(0.05)
+        task = asyncio.create_task(subscriber.recv_async(5))
+        await asyncio.sleep(0.05)
+        busy, done = threading.Event(), threading.Event()
+        node.loop.call(lambda: (busy.set(), done.wait(5)))
+        await asyncio.to_thread(busy.wait, 5)
+        publisher.publish_many([1, 2])
+        await asyncio.wait_for(task, 0.5)
+        done.set()
+        await asyncio.to_thread(reader.join)
+
+    asyncio.run(main())
+
+
 def test_one_subscriber_serves_two_event_loops_in_turn(node):
     publisher, subscriber = pair(node)
     for number in range(3):
