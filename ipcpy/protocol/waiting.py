@@ -49,8 +49,11 @@ class Waiting(Generic[Item]):
         self._push(seq, [item], size, "")
 
     def mark(self, seq: int, cause: str) -> None:
-        """Remember that a number is to be passed as lost; if there is no room, forget it: then it is just missing."""
-        if len(self._held) < MAX_MARKED:
+        """Remember that a number is to be passed as lost, unless it waits.
+
+        If there is no room, forget it: then it is just missing.
+        """
+        if seq not in self._held and len(self._held) < MAX_MARKED:
             self._push(seq, [], 0, cause)
 
     def _push(self, seq: int, items: list[Item], size: int, cause: str) -> None:

@@ -317,6 +317,15 @@ def test_a_report_is_possible_whatever_was_delivered_without_a_look_at_the_bound
     assert unpack_report(receiver.report(0)).next == MAX_SEQ + 1
 
 
+def test_a_message_that_comes_whole_and_in_part_is_delivered_once() -> None:
+    receiver = started()
+    receiver.accept_run(piece(1), 0.0)
+    receiver.accept_run(piece(2), 0.0)
+    assert receiver.accept(2, 2, 0.0) == []
+    assert receiver.handle_timer(PATIENCE) == (False, [2])
+    balanced(receiver, 1)
+
+
 def test_after_a_forged_jump_the_real_messages_are_still_delivered() -> None:
     receiver = started()
     receiver.polled(HUGE, 0, 0.0)

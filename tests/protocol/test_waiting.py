@@ -30,6 +30,16 @@ def test_a_message_may_be_none() -> None:
     assert waiting.take() == ([None], "")
 
 
+def test_what_waits_is_not_marked_as_gone() -> None:
+    waiting: Waiting[int] = Waiting()
+    waiting.hold(1, 1, 0)
+    waiting.mark(1, "gone")
+    waiting.mark(2, "gone")
+    waiting.mark(2, "gone again")
+    assert [waiting.take() for _ in range(2)] == [([1], ""), ([], "gone")]
+    assert waiting.lowest is None and len(waiting) == 0
+
+
 def test_bounds() -> None:
     waiting: Waiting[int] = Waiting()
     assert waiting.full(MAX_HELD_BYTES + 1) and not waiting.full(MAX_HELD_BYTES)
