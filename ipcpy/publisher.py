@@ -22,7 +22,7 @@ from .node import Node, shared_node
 from .protocol.entries import PublisherEntry
 from .protocol.history import Kept
 from .protocol.topics import check_topic
-from .protocol.wire import BATCH_HEADER, DATA_WORD, FAST_HEADER, OVERHEAD, codec_number, pack_batch
+from .protocol.wire import BATCH_HEADER, DATA_WORD, FAST_HEADER, OVERHEAD, Kind, codec_number, pack_batch, pack_frame
 from .stats import PublisherStats
 from .transport.udp import Address
 
@@ -243,7 +243,10 @@ class Publisher:
         delivery = self._delivery
         first = delivery.seq + 1
         delivery.seq += len(bodies)
-        frame = pack_batch(self.number, first, _time_ns(), self._codec_number, bodies)
+        if len(bodies) > 1:
+            frame = pack_batch(self.number, first, _time_ns(), self._codec_number, bodies)
+        else:  # it may fill the datagram up to the last byte
+            frame = pack_frame(Kind.DATA, self.number, first, _time_ns(), bodies[0], codec=self._codec_number)
         delivery.bytes += len(frame)
         if not delivery.beating:
             delivery.start_beating()

@@ -145,6 +145,21 @@ def test_many_of_mixed_size_arrive_in_order(node):
     assert [bytes(subscriber.recv(10).data) for _ in bodies] == bodies
 
 
+def test_no_datagram_is_larger_than_the_way_takes(node):
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    delivery, sent = publisher._delivery, []
+    ((send, route),) = delivery.sends
+    delivery.sends = ((lambda frame: sent.append(len(frame)) or send(frame), route),)
+    bodies = [bytes(delivery.whole - less) for less in range(10)]
+    publisher.publish_many(bodies)
+    for body in bodies:
+        publisher.publish_many([body[:1]] * 3 + [body])
+    assert [subscriber.recv(5).data for _ in bodies] == bodies
+    assert max(sent) <= route.socket.datagram
+
+
 def test_several_threads_may_publish(node):
     publisher = ipc.Publisher("t", node=node)
     subscriber = ipc.Subscriber("t", depth=10_000, node=node)
