@@ -247,7 +247,7 @@ class Publisher:
             frame = pack_batch(self.number, first, _time_ns(), self._codec_number, bodies)
         else:  # it may fill the datagram up to the last byte
             frame = pack_frame(Kind.DATA, self.number, first, _time_ns(), bodies[0], codec=self._codec_number)
-        delivery.bytes += len(frame)
+        delivery.bytes += sum(map(len, bodies))
         if not delivery.beating:
             delivery.start_beating()
         return delivery.send(frame, len(bodies))

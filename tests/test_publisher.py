@@ -145,6 +145,15 @@ def test_many_of_mixed_size_arrive_in_order(node):
     assert [bytes(subscriber.recv(10).data) for _ in bodies] == bodies
 
 
+def test_bytes_are_those_of_the_bodies_in_batches_too(node):
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    publisher.publish_many([b"12345"] * 3)
+    assert [subscriber.recv(5).data for _ in range(3)] == [b"12345"] * 3
+    assert publisher.stats.bytes == subscriber.stats.bytes == 15
+
+
 def test_no_datagram_is_larger_than_the_way_takes(node):
     publisher = ipc.Publisher("t", ipc.Raw(), node=node)
     subscriber = ipc.Subscriber("t", node=node)
