@@ -11,7 +11,6 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 
 from .fragments import Outgoing
 from .reports import REPORT_BODY as REPORT_HEAD
@@ -149,7 +148,7 @@ class Sender:
             return None
         count = self._affordable(due, len(due.resend) or due.count - due.next)
         if not count:
-            due = next((message for message in islice(self._outgoing, 1, None) if not message.next), None)
+            due = next((message for message in self._outgoing if not message.next), None)
             if due is None:
                 return None
             count = 1

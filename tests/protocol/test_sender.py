@@ -36,6 +36,16 @@ def take_all(sender: Sender) -> list[tuple[int, int]]:
     return taken
 
 
+def test_the_first_fragment_is_sent_at_once_also_where_nothing_else_is_owed() -> None:
+    sender = Sender(MIN_WINDOW, lossy=False)
+    sender.add(message(1, MIN_WINDOW // COST), 0.0)
+    take_all(sender)
+    sender.forget_sent()
+    assert not sender.backlog
+    sender.add(message(2, 100), 0.0)
+    assert take_all(sender) == [(2, 0)]
+
+
 def test_only_as_much_is_sent_as_the_socket_holds() -> None:
     sender = Sender(200_000, lossy=True)
     sender.add(message(1, 500), 0.0)
