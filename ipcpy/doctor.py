@@ -199,12 +199,20 @@ class _Examination:
         for info in node.nodes() if node is not None else ():
             if node is not None and info.id != node.id and info.address is not None:
                 self._add(found, info)
+        self._leave_out_own(found.values(), node)
         own = int(node.id, 16) if node is not None else 0
         for one in sorted(hearing.fellows()):
             if one.id != own and one.address[0] not in self._own_addresses():
                 host, port = one.address
                 found.setdefault(host, self._target(host, host, (port,)))
         return list(found.values())[:MOST]
+
+    def _leave_out_own(self, targets: Iterable[Target], node: Node | None) -> None:
+        """Take the port of our own node for one where no program listens: asked about this host, it would answer."""
+        if node is not None:
+            for target in targets:
+                if target.local:
+                    target.refused.add(node.link_port)
 
     def _add(self, found: dict[str, Target], info: NodeInfo) -> None:
         address, _, port = (info.address or "").rpartition(":")

@@ -231,6 +231,11 @@ class Node:
                     self._open()
 
     @property
+    def link_port(self) -> int:
+        """The UDP port of this node's link."""
+        return self._peering.port
+
+    @property
     def bind_host(self) -> str:
         """The address that data sockets are bound to."""
         return udp.LOOPBACK if self._peering.only_loopback else ""

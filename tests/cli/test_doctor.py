@@ -96,6 +96,20 @@ def test_a_host_that_was_named(spawn):
     assert "no.such.name.invalid" in process.stdout
 
 
+def test_the_doctor_does_not_take_itself_for_a_program(spawn):
+    process = spawn([*IPCPY, "doctor", "127.0.0.1", "--json", "--timeout", "0.3"])
+    assert process.wait() == 5
+    codes = {each["code"] for each in map(json.loads, process.stdout.splitlines())}
+    assert "peer-not-running" in codes and "peer" not in codes
+
+
+def test_a_program_of_this_host_is_found_beside_the_doctor(spawn):
+    spawn(ROBOT).wait_line("ready")
+    process = spawn([*IPCPY, "doctor", "127.0.0.1", "--json", "--timeout", "0.3"])
+    (peer,) = [each for each in map(json.loads, process.succeed().splitlines()) if each["code"] == "peer"]
+    assert peer["data"]["port"] == 17_770
+
+
 def test_diagnose_refuses_what_is_no_host():
     with pytest.raises(ArgumentError, match="a peer is"):
         ipc.diagnose(["host:0"])
