@@ -95,6 +95,13 @@ def _silent(facts: PeerFacts) -> Finding:
             "port there, or its answers here."
         )
         return _no(facts, "one-way", text, (f"{ALLOW_LINK}   (on both)", ping))
+    if facts.deaf:
+        what = f"{who} is there, but {_port(facts)}" if facts.alive or facts.refused else who
+        text = (
+            f"{what} does not answer{'' if facts.alive or facts.refused else ' at all'}. Our interface there hears not "
+            "even its own multicast: most likely the firewall of this host drops what comes in."
+        )
+        return _no(facts, "unheard-here", text, (f"{ALLOW_LINK}   (here)", "sudo nft list ruleset", ping))
     if facts.alive or facts.refused:
         text = (
             f"{who} is there, but {_port(facts)} does not answer: "
@@ -102,12 +109,6 @@ def _silent(facts: PeerFacts) -> Finding:
         )
         advice = (f"{ALLOW_LINK}   (there)", "echo $IPCPY_DOMAIN   (on both: it must be the same)")
         return _no(facts, "blocked-there", text, advice)
-    if facts.deaf:
-        text = (
-            f"{who} does not answer at all. Our interface there hears not even its own multicast: most likely the "
-            "firewall of this host drops what comes in."
-        )
-        return _no(facts, "unheard-here", text, (f"{ALLOW_LINK}   (here)", "sudo nft list ruleset", ping))
     text = f"{who} does not answer at all: it is off, not in this network, or a firewall drops all UDP, there or here."
     advice = (ping, f"{ALLOW_LINK}   (on both)", "On Wi-Fi: client isolation of the access point does this too.")
     return _no(facts, "silent", text, advice)

@@ -271,6 +271,7 @@ def test_which_way_is_broken_is_said(change, words):
     [
         ({}, "peer-silent"),
         ({"deaf": True}, "peer-unheard-here"),
+        ({"deaf": True, "alive": True}, "peer-unheard-here"),  # ICMP passes, so the firewall is no farther than here
         ({"greeted": True}, "peer-older"),
         ({"forbidden": True, "unreachable": True}, "peer-blocked-here"),
         ({"unreachable": True}, "peer-unreachable"),
