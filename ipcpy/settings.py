@@ -80,14 +80,12 @@ def parse_peer(text: str) -> Peer:
     """Read ``host`` or ``host:port``.
 
     Raises:
-        ArgumentError: if the port is no port.
+        ArgumentError: if the port is no port, or there is no host.
 
     >>> parse_peer("robot.local:17770")
     Peer(host='robot.local', port=17770)
     """
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        return Peer(text)
-    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+    host, colon, port = text.rpartition(":") if ":" in text else (text, "", "")
+    if not host.strip() or (colon and not (port.isdecimal() and 0 < int(port) < 65_536)):
         raise ArgumentError(f"a peer is 'host' or 'host:port' with a port from 1 to 65535, got {text!r}")
-    return Peer(host, int(port))
+    return Peer(host, int(port) if colon else None)

@@ -33,7 +33,7 @@ def test_a_wrong_domain_is_refused(domain):
         from_environment(domain, environ={})
 
 
-@pytest.mark.parametrize("text", ["host:", "host:0", "host:65536", "host:x", ":5", "a:-1"])
+@pytest.mark.parametrize("text", ["host:", "host:0", "host:65536", "host:x", ":5", "a:-1", "", " "])
 def test_a_wrong_peer_is_refused(text):
     with pytest.raises(ArgumentError, match="a peer is 'host' or 'host:port'"):
         parse_peer(text)
