@@ -13,7 +13,7 @@ import ipcpy as ipc
 
 from .endings import NothingFound
 
-__all__ = ["Sources", "left", "messages", "nothing_came", "subscribe"]
+__all__ = ["Sources", "first", "left", "messages", "nothing_came", "subscribe"]
 
 WORRY = 2.0  # seconds of nothing after which a person at a terminal is told why
 DEPTH = 100_000  # messages that wait while the terminal or the next program in the pipe is slow
@@ -38,7 +38,7 @@ def messages(sub: ipc.Subscriber, count: int | None = None, timeout: float | Non
     received = 0
     while count is None or received < count:
         try:
-            message = _first(sub, timeout) if not received else sub.recv(timeout)
+            message = first(sub, timeout) if not received else sub.recv(timeout)
         except ipc.RecvTimeout:
             if received and count is None:
                 return
@@ -47,7 +47,7 @@ def messages(sub: ipc.Subscriber, count: int | None = None, timeout: float | Non
         yield message
 
 
-def _first(sub: ipc.Subscriber, timeout: float | None) -> ipc.Message:
+def first(sub: ipc.Subscriber, timeout: float | None) -> ipc.Message:
     """Wait for the first message, and tell whoever sits at a terminal what is known of why there is none."""
     if timeout is not None and timeout <= WORRY:
         return sub.recv(timeout)

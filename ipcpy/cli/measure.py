@@ -15,7 +15,7 @@ import click
 import ipcpy as ipc
 
 from .jsonform import dumps
-from .listen import nothing_came, subscribe
+from .listen import first, nothing_came, subscribe
 from .options import SECONDS, as_json, node_options, open_node, topic_argument
 from .render import duration, printable, size, warning
 
@@ -45,6 +45,7 @@ class _Window:
         self.seconds = 0.0  # since the last line
         self.received = self.bytes = 0  # since then
         self.lost: dict[str, int] = {}  # in all
+        self.dropped: dict[str, int] = {}  # in all
         self.sub = sub
         self._before = (0, 0)
         self._at = time.monotonic()
@@ -59,7 +60,7 @@ class _Window:
         stats, now = self.sub.stats, time.monotonic()
         counts = (stats.received, stats.bytes)
         self.received, self.bytes = counts[0] - self._before[0], counts[1] - self._before[1]
-        self.lost = dict(stats.lost)
+        self.lost, self.dropped = dict(stats.lost), dict(stats.dropped)
         self.seconds, self._at, self._before = max(now - self._at, 1e-9), now, counts
 
 
@@ -97,11 +98,11 @@ def _run(ctx: click.Context, topic: str, report: Report, show: Show, options: _O
     """Receive, and print a line a second."""
     with open_node(ctx) as node, subscribe(node, topic) as sub:
         try:
-            first = sub.recv(options.timeout)
+            message = first(sub, options.timeout)
         except ipc.RecvTimeout:
             raise nothing_came(sub, options.timeout) from None
         seen = _Window(sub, options.window)
-        seen.add(first)
+        seen.add(message)
         due = time.monotonic()
         end = math.inf if options.duration is None else due + options.duration
         lines = 0
@@ -109,8 +110,9 @@ def _run(ctx: click.Context, topic: str, report: Report, show: Show, options: _O
             due = min(due + PERIOD, end)
             _receive(seen, due)
             seen.turn()
-            line = {"topic": topic, **report(seen), "lost": seen.lost}
-            click.echo(dumps(line) if options.as_json else f"{printable(topic)}  {show(line)}{_losses(seen.lost)}")
+            line = {"topic": topic, **report(seen), "lost": seen.lost, "dropped": seen.dropped}
+            text = f"{printable(topic)}  {show(line)}{_losses(seen.lost)}{_drops(seen.dropped)}"
+            click.echo(dumps(line) if options.as_json else text)
             lines += 1
 
 
@@ -125,13 +127,24 @@ def _receive(seen: _Window, until: float) -> None:
 def _losses(lost: Mapping[str, int]) -> str:
     if not lost:
         return "  lost 0"
-    return warning("  lost " + ", ".join(f"{cause} {count:,}" for cause, count in sorted(lost.items())))
+    return warning(f"  lost {_by_cause(lost)}")
+
+
+def _drops(dropped: Mapping[str, int]) -> str:
+    return warning(f"  dropped {_by_cause(dropped)}") if dropped else ""
+
+
+def _by_cause(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{cause} {count:,}" for cause, count in sorted(counts.items()))
 
 
 @click.command(short_help="Measure the rate of a topic.")
 @_options
 def hz(ctx: click.Context, topic: str, **options: Any) -> None:
     """Print once a second how often messages come: the rate, the time between two, and losses by cause.
+
+    'lost' are messages that did not arrive and 'dropped' datagrams that were none, both since it began. With --json
+    'rate' is in Hz, 'interval' in seconds.
 
     \b
     Example:
@@ -163,6 +176,8 @@ def _rate(seen: _Window) -> dict[str, Any]:
 def bw(ctx: click.Context, topic: str, **options: Any) -> None:
     """Print once a second how many bytes come, how large messages are, and losses by cause.
 
+    'lost' are messages that did not arrive and 'dropped' datagrams that were none, both since it began.
+
     \b
     Example:
       ipcpy bw camera
@@ -189,7 +204,7 @@ def delay(ctx: click.Context, topic: str, **options: Any) -> None:
     """Print once a second the time from publishing to receiving, by the wall clocks of both hosts.
 
     Between two machines the difference of their clocks is in it, and it may be negative: then only how it varies
-    says something.
+    says something. With --json times are in seconds.
 
     \b
     Example:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 
+import click
 import pytest
+from click.testing import CliRunner
+
+import ipcpy as ipc
+from ipcpy.cli import listen, measure
+from ipcpy.cli.program import program
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
 ROBOT = """
@@ -35,7 +42,24 @@ def test_hz(robot, spawn):
     assert second["messages"] > first["messages"]
     assert 0.005 < second["interval"]["p50"] < 0.015
     assert second["interval"]["min"] <= second["interval"]["mean"] <= second["interval"]["max"]
-    assert second["lost"] == {}
+    assert second["lost"] == {} == second["dropped"]
+
+
+def test_what_was_lost_and_dropped_is_said_by_cause():
+    sub = SimpleNamespace(stats=ipc.SubscriberStats(lost={"network": 2, "inbox": 1000}, dropped={"malformed": 1}))
+    seen = measure._Window(sub, 2)
+    assert click.unstyle(measure._losses(seen.lost)) == "  lost inbox 1,000, network 2"
+    assert click.unstyle(measure._drops(seen.dropped)) == "  dropped malformed 1"
+    assert measure._drops({}) == ""
+
+
+@pytest.mark.parametrize("command", ["hz", "bw", "delay", "echo"])
+def test_who_waits_at_a_terminal_is_told_why(monkeypatch, command):
+    monkeypatch.setattr(listen, "WORRY", 0.05)
+    monkeypatch.setattr(listen, "sys", SimpleNamespace(stderr=SimpleNamespace(isatty=lambda: True)))
+    done = CliRunner().invoke(program, [command, "beet", "--timeout", "0.1"])
+    assert done.exit_code == 3
+    assert "waiting. No publisher of 'beet' is known" in done.output
 
 
 def test_bw(robot, spawn):
