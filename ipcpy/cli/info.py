@@ -40,9 +40,7 @@ def info(ctx: click.Context, topic: str, measure: float, timeout: float, as_json
     """
     with open_node(ctx) as node:
         if not look(node, timeout, lambda: _find(node, topic) is not None):
-            names = ", ".join(known.name for known in node.topics()[:10])
-            missing = NOBODY.format(what=f"topic {topic!r}", timeout=timeout, domain=node.domain)
-            raise NothingFound(f"{missing} Topics there are: {names}." if names else missing)
+            raise NothingFound(_missing(node, topic, timeout))
         found = _find(node, topic)
         assert found is not None
         known = {each.id: each for each in node.nodes()}
@@ -54,6 +52,17 @@ def info(ctx: click.Context, topic: str, measure: float, timeout: float, as_json
             click.echo(line)
         for line in _stats_lines(stats, measure) if stats else ():
             click.echo(line)
+
+
+def _missing(node: ipc.Node, topic: str, timeout: float) -> str:
+    """Say that a topic is not there: which ones are, or, where there are none, why that may be."""
+    names = [known.name for known in node.topics()]
+    if not names:
+        return NOBODY.format(what=f"topic {topic!r}", timeout=timeout, domain=node.domain)
+    one = " It takes the name of one topic, no pattern." if "*" in topic else ""
+    listed = ", ".join(map(printable, names[:10])) + (", ..." if len(names) > 10 else "")
+    what = f"no topic {topic!r} within {timeout:g} s in domain {node.domain!r}."
+    return f"{what}{one} Topics there are: {listed}."
 
 
 def _find(node: ipc.Node, name: str) -> ipc.TopicInfo | None:

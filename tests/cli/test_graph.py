@@ -116,6 +116,14 @@ def test_info_names_the_topics_there_are(robot, spawn):
     process = spawn([*IPCPY, "info", "robot/gps", "--timeout", "0.3"])
     assert process.wait() == 3
     assert "Topics there are: robot/imu" in process.stderr
+    assert "--domain" not in process.stderr
+
+
+def test_info_takes_no_pattern_and_says_so(robot, spawn):
+    process = spawn([*IPCPY, "info", "robot/*", "--timeout", "0.3"])
+    assert process.wait() == 3
+    assert "no topic 'robot/*' within 0.3 s in domain" in process.stderr
+    assert "It takes the name of one topic, no pattern. Topics there are: " in process.stderr
 
 
 def test_watching_topics(spawn):
