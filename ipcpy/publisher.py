@@ -313,7 +313,7 @@ class Publisher:
             self._check_open()
             matched = delivery.confirmed()
         if not met:
-            raise RecvTimeout(f"{matched} of {count} subscribers of {self._topic!r} within {timeout} s")
+            raise RecvTimeout(f"{matched} of {count} subscribers of {self._topic!r} within {timeout:g} s")
         return matched
 
     def close(self) -> None:

@@ -24,7 +24,6 @@ class FlowStats:
         lost: messages that did not arrive, by cause: ``network``, ``kernel`` (this host's socket buffer was full),
             ``inbox`` (the inbox was full: the oldest was dropped), ``fragments`` (a large message stayed incomplete),
             ``codec`` (its bytes could not be decoded), ``given up`` (a reliable publisher had it no more).
-        bytes: bytes of the bodies received.
     """
 
     received: int = 0

@@ -157,7 +157,7 @@ class Subscriber:
             with contextlib.suppress(IndexError):
                 return self._messages.popleft()
             if not left:
-                raise RecvTimeout(f"no message on {self._topic!r} within {timeout} s")
+                raise RecvTimeout(f"no message on {self._topic!r} within {timeout:g} s")
 
     def latest(self) -> Message | None:
         """Give the newest message and discard the older ones; None if there is none. Never waits."""
@@ -191,7 +191,7 @@ class Subscriber:
             async with asyncio.timeout(timeout):
                 return await self._next(loop)
         except TimeoutError:
-            raise RecvTimeout(f"no message on {self._topic!r} within {timeout} s") from None
+            raise RecvTimeout(f"no message on {self._topic!r} within {timeout:g} s") from None
 
     async def _next(self, loop: AbstractEventLoop) -> Message:
         while True:
@@ -239,7 +239,9 @@ class Subscriber:
             if met and not self._closed:
                 return self._count()
         self._check_open()
-        raise RecvTimeout(f"{self._count()} of {count} publishers of {self._topic!r} within {timeout} s. {self.why()}")
+        raise RecvTimeout(
+            f"{self._count()} of {count} publishers of {self._topic!r} within {timeout:g} s. {self.why()}"
+        )
 
     def _count(self) -> int:
         return sum(flow.matched for flow in self._inbound.flows.values())

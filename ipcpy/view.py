@@ -219,7 +219,7 @@ class Watch:
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._events or self._ended, timeout):
-                raise RecvTimeout(f"no event within {timeout} s")
+                raise RecvTimeout(f"no event within {timeout:g} s")
             if not self._events:
                 raise StopIteration
             return self._events.popleft()
