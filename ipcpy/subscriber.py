@@ -44,12 +44,13 @@ class Subscriber:
         topic: a name, or a pattern: ``robot/*/imu`` (any one segment), ``robot/**`` (any number of them).
         codec: what its own types are; by default the publisher's schema decides, which comes with discovery.
         callback: called with each Message in a thread of its own; what it raises is logged and stops nothing.
-        depth: how many unread messages are kept; the oldest give way, and are counted.
+        depth: how many unread messages are kept, from 1 (1,000); the oldest give way, and are counted.
         node: the node it belongs to; by default the one the process shares.
 
     Raises:
         ArgumentError: (a ValueError) which argument is wrong, and what was expected.
         TransportError: (an OSError) if there is no UDP socket to be had.
+        ClosedError: (an OSError) if the node is closed.
     """
 
     def __init__(
@@ -160,7 +161,11 @@ class Subscriber:
                 raise RecvTimeout(f"no message on {self._topic!r} within {timeout:g} s")
 
     def latest(self) -> Message | None:
-        """Give the newest message and discard the older ones; None if there is none. Never waits."""
+        """Give the newest message and discard the older ones; None if there is none. Never waits.
+
+        Raises:
+            ClosedError: (an OSError) if it is closed.
+        """
         self._check_open()
         self._reader.drain_now()
         message = None
@@ -247,7 +252,11 @@ class Subscriber:
         return sum(flow.matched for flow in self._inbound.flows.values())
 
     def why(self) -> str:
-        """Say in plain words what is known of why messages arrive, or do not."""
+        """Say in plain words what is known of why messages arrive, or do not.
+
+        Raises:
+            ClosedError: (an OSError) if its node is closed.
+        """
         with self._lock:
             flows = list(self._inbound.flows.values())
         lines = [_why(flow.info, flow.matched, flow.address is not None, flow.mismatch) for flow in flows]
@@ -353,7 +362,7 @@ def _check_depth(depth: object) -> int:
 def _why(info: EndpointInfo, matched: bool, challenged: bool, mismatch: tuple[str, ...]) -> str:
     where = f"Publisher {info.node.name!r} on {info.node.host} ({info.node.address or 'this process'})"
     if mismatch:
-        return f"{where}: the types differ. {' '.join(mismatch)}"
+        return f"{where}: the types differ: {'; '.join(mismatch)}."
     if matched:
         return f"{where}: matched."
     if challenged:

@@ -176,6 +176,7 @@ def test_types_that_differ_are_told_field_by_field_and_give_no_garbage(node, cap
     with pytest.raises(TimeoutError):
         subscriber.recv(0.1)
     assert "7" in subscriber.why() and "x" in subscriber.why()
+    assert ": the types differ: message 7" in subscriber.why() and subscriber.why().endswith(".")
     assert "differ" in caplog.text
     wait_until(lambda: any(each.mismatch for topic in node.topics() for each in topic.subscribers))
 
