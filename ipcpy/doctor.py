@@ -41,7 +41,7 @@ MOST = 64  # hosts that are asked
 
 
 def diagnose(
-    hosts: Iterable[str] = (),
+    hosts: str | Iterable[str] = (),
     *,
     timeout: float = 2.2,
     domain: str | None = None,
@@ -53,14 +53,15 @@ def diagnose(
     Nothing is published or subscribed. Greetings and questions go to the nodes of the domain, and to the hosts named.
 
     Args:
-        hosts: ``host`` or ``host:port``, to be asked whether they are found or not.
-        timeout: seconds to listen for others, at least 0.5; below 2.1 it cannot be told whose multicasts do not come.
+        hosts: ``host`` or ``host:port``, comma-separated or one each, to be asked whether they are found or not.
+        timeout: seconds to listen for others, 0.5 if less is given; below 2.1 it cannot be told whose multicasts do not
+            come.
         domain: as of ``Node``, like ``interfaces`` and ``peers``.
 
     Raises:
         ArgumentError: (a ValueError) one of the hosts is no ``host`` or ``host:port``.
     """
-    asked = [parse_peer(host) for host in hosts]
+    asked = [parse_peer(host.strip()) for host in (hosts.split(",") if isinstance(hosts, str) else hosts)]
     return _Examination(asked, timeout, domain, interfaces, peers).run()
 
 

@@ -115,6 +115,12 @@ def test_diagnose_refuses_what_is_no_host():
         ipc.diagnose(["host:0"])
 
 
+def test_hosts_may_be_one_text(monkeypatch):
+    monkeypatch.setattr(doctor, "resolve", lambda host: ())
+    found = ipc.diagnose("one.invalid, two.invalid:5", timeout=0.1)
+    assert {each.about for each in found.findings if each.code == "no-such-name"} == {"one.invalid", "two.invalid"}
+
+
 def test_wrong_settings_are_a_finding_not_an_error(monkeypatch):
     monkeypatch.setenv("IPCPY_KEY", "secret")
     found = ipc.diagnose(timeout=0.1)
