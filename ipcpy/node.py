@@ -141,12 +141,20 @@ class Node:
         return self._closed
 
     def topics(self) -> tuple[TopicInfo, ...]:
-        """Give the topics known now, by name; a new node needs a moment, see ``wait_complete``."""
+        """Give the topics known now, by name; a new node needs a moment, see ``wait_complete``.
+
+        Raises:
+            ClosedError: (an OSError) if it is closed.
+        """
         self.ensure_open()
         return self._view.topics()
 
     def nodes(self) -> tuple[NodeInfo, ...]:
-        """Give the nodes known now, this one included."""
+        """Give the nodes known now, this one included.
+
+        Raises:
+            ClosedError: (an OSError) if it is closed.
+        """
         self.ensure_open()
         now = time.monotonic()
         heard = {f"{id:016x}": peer.heard for id, peer in list(self._peering.link.peers.items())}
@@ -156,7 +164,11 @@ class Node:
         )
 
     def watch(self) -> Watch:
-        """Watch nodes, publishers and subscribers come and go; what is there comes first."""
+        """Watch nodes, publishers and subscribers come and go; what is there comes first.
+
+        Raises:
+            ClosedError: (an OSError) if it is closed.
+        """
         self.ensure_open()
         return self._view.watch()
 

@@ -56,6 +56,8 @@ class Publisher:
 
     Raises:
         ArgumentError: (a ValueError) which argument is wrong, and what was expected.
+        TransportError: (an OSError) if there is no UDP socket to be had.
+        ClosedError: (an OSError) if the node is closed.
 
     >>> import ipcpy as ipc
     >>> with ipc.Publisher("doc/example") as pub:
@@ -83,7 +85,7 @@ class Publisher:
         self._reliable = bool(reliable)
         self._keep = _check_keep(keep)
         self._block = _check_block(block)
-        self._multicast = multicast
+        self._multicast = _check_multicast(multicast)
         self._node = node or shared_node()
         self._open()
         self._closed = False
@@ -408,3 +410,9 @@ def _check_block(block: object) -> float:
     if not isinstance(block, int | float) or isinstance(block, bool) or not 0 <= block < float("inf"):
         raise ArgumentError(f"block is a time in seconds from 0, got {block!r}")
     return float(block)
+
+
+def _check_multicast(multicast: object) -> bool | None:
+    if multicast is not None and not isinstance(multicast, bool):
+        raise ArgumentError(f"multicast is True, False or None, which chooses; got {multicast!r}")
+    return multicast

@@ -40,6 +40,11 @@ def test_a_wrong_codec_or_keep_is_refused_at_once(node):
             ipc.Publisher("t", keep=keep, node=node)
 
 
+def test_a_wrong_multicast_is_refused_at_once(node):
+    with pytest.raises(ValueError, match="multicast is True, False or None"):
+        ipc.Publisher("t", multicast="yes", node=node)
+
+
 def test_publishing_to_nobody_costs_no_encoding(node):
     publisher = ipc.Publisher("t", node=node)
     assert publisher.publish(object()) == 0  # would raise if it were encoded
