@@ -23,7 +23,8 @@ class FlowStats:
         reordered: messages that came after a later one.
         lost: messages that did not arrive, by cause: ``network``, ``kernel`` (this host's socket buffer was full),
             ``inbox`` (the inbox was full: the oldest was dropped), ``fragments`` (a large message stayed incomplete),
-            ``codec`` (its bytes could not be decoded), ``given up`` (a reliable publisher had it no more).
+            ``codec`` (its bytes could not be decoded), ``given up`` (a reliable publisher had it no more),
+            ``too large`` (more than the 64 MiB that a subscriber takes).
     """
 
     received: int = 0
