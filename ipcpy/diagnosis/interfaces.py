@@ -18,6 +18,7 @@ FIREWALL = (
     "sudo ufw allow 17769/udp   (or what your firewall has for it)",
     "sudo nft list ruleset   (shows what it drops)",
 )
+FIREWALL_OUT = ("sudo ufw allow out proto udp   (or what your firewall has for it)", FIREWALL[1])
 
 
 def judge_interfaces(interfaces: Sequence[InterfaceFacts], *, only_loopback: bool = False) -> Iterator[Finding]:
@@ -90,7 +91,7 @@ def _group(each: InterfaceFacts) -> Iterator[Finding]:
     elif trial.result in ("not joined", "not sent"):
         what = "does not take part in" if trial.result == "not joined" else "does not send"
         text = f"{name} {what} multicast{because}: programs are not found through it."
-        fix = (on,) if not each.multicast else FIREWALL
+        fix = (on,) if not each.multicast else FIREWALL_OUT if trial.result == "not sent" else FIREWALL
         yield Finding("problem", f"multicast-{trial.result.replace(' ', '-')}", each.name, text, (*fix, PEERS))
     elif trial.result == "not heard":
         text = (
@@ -107,7 +108,8 @@ def _mdns(each: InterfaceFacts) -> Iterator[Finding]:
             f"{_named(each)}: mDNS (224.0.0.251:5353) does not pass: {trial.result}"
             f"{f' ({trial.reason})' if trial.reason else ''}. Greetings do without it; browsers will not show us there."
         )
-        advice = ("sudo ufw allow 5353/udp   (or what your firewall has for it)",)
+        way = "out 5353/udp" if trial.result == "not sent" else "5353/udp"
+        advice = (f"sudo ufw allow {way}   (or what your firewall has for it)",)
         yield Finding("warning", "mdns-not-heard", each.name, text, advice)
 
 

@@ -104,6 +104,12 @@ def test_an_interface_that_is_not_as_usual(change, expected):
     assert bad(judge_interfaces([LO, replace(ETH0, **change)])) == expected
 
 
+@pytest.mark.parametrize(("result", "way"), [("not sent", "allow out"), ("not heard", "allow 17769/udp")])
+def test_advice_on_a_firewall_is_for_the_way_that_it_blocks(result, way):
+    found = next(e for e in judge_interfaces([replace(ETH0, group=Trial(result))]) if e.level == "problem")
+    assert way in found.advice[0]
+
+
 def test_a_loopback_that_is_down():
     assert ("problem", "interface-down") in bad(judge_interfaces([replace(LO, up=False, enabled=False), ETH0]))
 
