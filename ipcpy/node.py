@@ -386,6 +386,17 @@ def shared_node() -> Node:
         return _shared
 
 
+def node_for(node: Node | None) -> Node:
+    """Give the node a user chose, or the shared one.
+
+    Raises:
+        ArgumentError: if it is no node.
+    """
+    if node is not None and not isinstance(node, Node):
+        raise ArgumentError(f"node is a Node, or None for the one that the process shares, got {node!r}")
+    return shared_node() if node is None else node
+
+
 def share(node: Node | None) -> Node | None:
     """Make a node the one that the process shares; None lets it be made on first use. Gives the one before."""
     global _shared

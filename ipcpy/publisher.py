@@ -18,8 +18,10 @@ from .delivery import LINGER, Delivery
 from .errors import ArgumentError, ClosedError, RecvTimeout
 from .fanout import Group
 from .graph import EndpointInfo
-from .node import Node, shared_node
+from .loop import seconds
+from .node import Node, node_for
 from .protocol.entries import PublisherEntry
+from .protocol.fragments import MAX_MESSAGE
 from .protocol.history import Kept
 from .protocol.topics import check_topic
 from .protocol.wire import BATCH_HEADER, DATA_WORD, FAST_HEADER, OVERHEAD, Kind, codec_number, pack_batch, pack_frame
@@ -28,7 +30,6 @@ from .transport.udp import Address
 
 __all__ = ["Publisher"]
 
-MAX_SIZE = (1 << 32) - 1  # bytes of a message: the total of a fragment is a u32
 BLOCK = 1.0  # seconds
 BATCH_COST = 2  # bytes that an item of a batch may cost beside its own
 MAX_BATCH = 65_535  # items: the count is a u16
@@ -86,7 +87,7 @@ class Publisher:
         self._keep = _check_keep(keep)
         self._block = _check_block(block)
         self._multicast = _check_multicast(multicast)
-        self._node = node or shared_node()
+        self._node = node_for(node)
         self._open()
         self._closed = False
 
@@ -152,6 +153,7 @@ class Publisher:
 
         Raises:
             CodecError: (a ValueError) if the codec does not take the data; nothing was sent.
+            ArgumentError: (a ValueError) if it has more than 64 MiB, which subscribers do not take.
             ClosedError: (an OSError) after ``close``.
         """
         delivery = self._delivery
@@ -228,7 +230,7 @@ class Publisher:
             return 0
         encode = self._encode
         bodies = [encode(message) for message in messages]
-        ends = [0, *accumulate([BATCH_COST + (MAX_SIZE if type(body) is list else len(body)) for body in bodies])]
+        ends = [0, *accumulate([BATCH_COST + (MAX_MESSAGE if type(body) is list else len(body)) for body in bodies])]
         at = 0
         while at < len(bodies):
             stop = _batch_end(ends, at, delivery.whole)
@@ -273,8 +275,8 @@ class Publisher:
     def _publish_large(self, body: Any) -> int:
         views = [memoryview(part).cast("B") for part in (body if type(body) is list else [body]) if len(part)]
         total = sum(map(len, views))
-        if total > MAX_SIZE:
-            raise ArgumentError(f"a message has at most {MAX_SIZE} bytes, got {total}")
+        if total > MAX_MESSAGE:
+            raise ArgumentError(f"a message has at most {MAX_MESSAGE} bytes, got {total}")
         delivery = self._delivery
         with self._lock:
             self._check_open()
@@ -310,6 +312,7 @@ class Publisher:
         if not self._usable:
             self._reopen()
         delivery = self._delivery
+        timeout = seconds(timeout)
         with self._lock:
             met = delivery.changed.wait_for(lambda: self._closed or delivery.confirmed() >= count, timeout)
             self._check_open()

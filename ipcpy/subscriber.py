@@ -15,9 +15,9 @@ from .errors import ArgumentError, ClosedError, RecvTimeout
 from .graph import EndpointInfo
 from .inbound import Inbound
 from .inbox import Inbox
-from .loop import NEVER
+from .loop import NEVER, seconds
 from .message import Message
-from .node import Node, shared_node
+from .node import Node, node_for
 from .protocol.entries import SubscriberEntry
 from .protocol.topics import check_pattern
 from .reader import Reader
@@ -68,7 +68,7 @@ class Subscriber:
         self._depth = _check_depth(depth)
         if callback is not None and not callable(callback):
             raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
-        self._node = node or shared_node()
+        self._node = node_for(node)
         self._thread: threading.Thread | None = None
         self._open()
         self._closed = False
@@ -140,8 +140,8 @@ class Subscriber:
         deadline = NEVER
         if not messages:
             if timeout is not None:
-                timeout = max(timeout, 0.0)
-                deadline = time.monotonic() + timeout
+                timeout = seconds(timeout)
+                deadline = NEVER if timeout is None else time.monotonic() + timeout
             self._wait(timeout, deadline)
         try:
             return messages.popleft()
@@ -190,6 +190,7 @@ class Subscriber:
         import asyncio
 
         loop = asyncio.get_running_loop()
+        timeout = seconds(timeout)
         if timeout is None:
             return await self._next(loop)
         try:
@@ -239,6 +240,7 @@ class Subscriber:
             ClosedError: if it is closed.
         """
         self._check_open()
+        timeout = seconds(timeout)
         with self._lock:
             met = self._matched.wait_for(lambda: self._closed or self._count() >= count, timeout)
             if met and not self._closed:

@@ -45,6 +45,35 @@ def test_a_wrong_multicast_is_refused_at_once(node):
         ipc.Publisher("t", multicast="yes", node=node)
 
 
+def test_a_wrong_node_is_refused_at_once():
+    for make in (ipc.Publisher, ipc.Subscriber):
+        with pytest.raises(ipc.ArgumentError, match="node is a Node"):
+            make("t", node=5)
+
+
+def test_what_no_subscriber_takes_is_refused_at_once(node):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    with pytest.raises(ipc.ArgumentError, match="at most 67108864 bytes, got 67108865"):
+        publisher.publish(bytes((64 << 20) + 1))
+    publisher.publish(b"next")
+    assert subscriber.recv(5).seq == 1
+
+
+def test_a_time_to_wait_may_be_any_number(node):
+    publisher, subscriber = pair(node)
+    for timeout in (float("inf"), 1e300, None, 5):
+        publisher.publish(1)
+        assert subscriber.recv(timeout).data == 1
+    assert publisher.wait_for_subscribers(timeout=float("inf")) == 1
+    assert subscriber.wait_for_publishers(timeout=1e300) == 1
+    for timeout in ("x", float("nan"), [1]):
+        for wait in (subscriber.recv, publisher.wait_for_subscribers, subscriber.wait_for_publishers):
+            with pytest.raises(ipc.ArgumentError, match="timeout is a time in seconds"):
+                wait(timeout=timeout)
+    with pytest.raises(TimeoutError):
+        subscriber.recv(-1)
+
+
 def test_publishing_to_nobody_costs_no_encoding(node):
     publisher = ipc.Publisher("t", node=node)
     assert publisher.publish(object()) == 0  # would raise if it were encoded
