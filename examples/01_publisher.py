@@ -12,6 +12,7 @@ import ipcpy as ipc
 count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 
 with ipc.Publisher("wave") as pub:
+    print("waiting for a subscriber: run 02_subscriber.py", flush=True)
     pub.wait_for_subscribers()  # the first message is not lost: now somebody takes it
     for number in range(count):
         pub.publish({"number": number, "value": math.sin(number / 10)})

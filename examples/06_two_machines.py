@@ -22,6 +22,7 @@ count = int(sys.argv[2]) if len(sys.argv) > 2 else 100
 
 if role == "publish":
     with ipc.Publisher("battery") as pub:
+        print("waiting for a subscriber", flush=True)
         pub.wait_for_subscribers()
         for number in range(count):
             pub.publish({"volts": 12.6 - number / 1000})
