@@ -15,10 +15,11 @@ from itertools import repeat
 from typing import Any
 from zlib import crc32
 
-from .codec import codec_for
-from .errors import CodecError, SchemaError
+from .errors import CodecError
+from .flow import Flow
 from .graph import EndpointInfo
 from .inbox import LARGE, Inbox
+from .loop import NEVER
 from .message import Message
 from .protocol import matching
 from .protocol.receiver import Receiver
@@ -38,7 +39,6 @@ from .protocol.wire import (
     Kind,
     Malformed,
     Run,
-    codec_number,
     frames,
     pack_frame,
     read_run,
@@ -50,10 +50,7 @@ from .transport.udp import LOOPBACK, Address, DataSocket, GroupSocket
 
 log = logging.getLogger(__name__)
 
-NEVER = float("inf")
-BEHIND = (
-    500_000  # ns that a message may be later than the fastest of its publisher before the socket is emptied at once
-)
+BEHIND = 500_000  # ns later than the fastest message of a publisher, from which on the socket is emptied at once
 LINGER = 1.0  # seconds that a publisher that went is remembered: its last messages travel another way than its goodbye
 EXPLAINS = 3.0  # seconds: longer than it takes until the end of a burst is asked for
 MAX_EARLY = 64  # challenges of publishers not known yet
@@ -62,80 +59,6 @@ MAX_PAST = 64  # publishers that went whose counts are kept
 _new = tuple.__new__
 _time_ns = time.time_ns
 _unpack_header = FAST_HEADER.unpack_from
-
-
-class Flow:
-    """One publisher at one subscriber."""
-
-    __slots__ = (
-        "address",
-        "bad",
-        "base",
-        "bytes",
-        "codec_number",
-        "decode",
-        "id",
-        "is_its_address",
-        "kernel_drops",
-        "info",
-        "matched",
-        "multicast",
-        "left",
-        "mismatch",
-        "number",
-        "poll",
-        "receiver",
-        "topic",
-    )
-
-    def __init__(self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool], codec: Any) -> None:
-        self.number = number
-        self.info = info
-        self.id = info.id
-        self.topic = info.topic
-        self.is_its_address = is_its_address
-        self.address: Address | None = None  # where its data comes from; None before it is challenged
-        self.multicast: Address | None = None  # where its multicast comes from
-        self.matched = False
-        self.left = NEVER  # when the publisher went
-        self.mismatch: tuple[str, ...] = ()
-        self.receiver: Receiver[Any] = Receiver(reliable=info.reliable or info.keep > 0)
-        self.bytes = 0
-        self.bad = 0  # bodies that could not be decoded
-        self.kernel_drops = 0  # of our sockets, when it was new
-        self.base = 1 << 62  # ns: receive time less send time of the fastest message
-        self.poll: tuple[int, int] = (0, 0)  # last position and lowest number it polled with
-        self.codec_number = 0
-        self.decode: Callable[[Any], Any] = bytes
-        self._adapt(codec)
-
-    def _adapt(self, codec: Any) -> None:
-        try:
-            codec = _codec_for(codec, self.info)
-        except SchemaError as error:
-            self.mismatch = error.differences or (str(error),)
-            return
-        self.decode = getattr(codec, "decode_intact", codec.decode)
-        self.codec_number = codec_number(self.info.codec)
-
-    def stats(self, dropped: int) -> FlowStats:
-        """Give the counts; dropped are those that the inbox had no room for."""
-        lost = {cause: count for cause, count in self.receiver.lost.items() if count}
-        if dropped:
-            lost["inbox"] = dropped
-        if self.bad:
-            lost["codec"] = self.bad
-        received = self.receiver.received - dropped - self.bad
-        return FlowStats(received, self.bytes, self.receiver.duplicates, self.receiver.reordered, lost)
-
-
-def _codec_for(own: Any, info: EndpointInfo) -> Any:
-    if own is None:
-        return codec_for(info.codec, info.schema)
-    if own.name != info.codec:
-        raise SchemaError(f"the publisher's codec is {info.codec}, the subscriber's is {own.name}")
-    adapt = getattr(own, "adapt", None)
-    return own if adapt is None else adapt(info.schema)
 
 
 class Inbound:

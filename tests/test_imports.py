@@ -22,6 +22,7 @@ LAYERS = [
     {
         "echoing",
         "fanout",
+        "flow",
         "gathering",
         "inbound",
         "inbox",
