@@ -23,7 +23,7 @@ FIRST_PICTURE = 0.45  # seconds that the first picture may take to be complete; 
 
 NOBODY = (
     "no {what} within {timeout:g} s in domain {domain!r}. Does the other program run, with the same --domain "
-    "(IPCPY_DOMAIN)? On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS)."
+    "(IPCPY_DOMAIN)? On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). Try: ipcpy doctor."
 )
 
 watch_option = click.option("--watch", is_flag=True, help="Then go on, with a line for each that comes or goes.")
