@@ -10,7 +10,10 @@ import time
 import pytest
 from robots import Robot, both_hear, measured, robot
 
-COUNT = 100  # restarts
+LONG = bool(os.environ.get("LONG_TESTS"))  # the whole length: minutes
+COUNT = 1_000 if LONG else 100  # restarts
+PARTITION = 60.0 if LONG else 8.0  # seconds
+pytestmark = [pytest.mark.timeout(900)] if LONG else []
 ENDINGS = {
     "falls off the end": "",
     "sys.exit": "sys.exit(3)",
@@ -124,7 +127,7 @@ def test_a_partition_leaves_both_sides_working_and_nothing_stale(lan):
         for other in ("r3", "r4") if each in robots[:2] else ("r1", "r2"):
             _, noticed = each.event("lost", other)
             assert noticed - at < 6.0
-    both_hear(robots[0], robots[1], at + 8.0, timeout=30)  # the sides go on, and time passes
+    both_hear(robots[0], robots[1], at + PARTITION, timeout=30 + PARTITION)  # the sides go on, and time passes
     both_hear(robots[2], robots[3])
     assert robots[0].nodes() == ["r1", "r2"]
     assert robots[3].nodes() == ["r3", "r4"]
