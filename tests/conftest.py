@@ -7,7 +7,7 @@ import uuid
 
 # Before anything can import ipcpy: no test talks to the network, to another test run or to a robot.
 for _name in [
-    name for name in os.environ if name.startswith("IPCPY_") and name not in ("IPCPY_SEED_PATH", "IPCPY_REQUIRE_LAN")
+    name for name in os.environ if name.startswith("IPCPY_") and name not in ("SEED_IPCPY_PATH", "IPCPY_REQUIRE_LAN")
 ]:
     del os.environ[_name]
 DOMAIN = f"test{uuid.uuid4().hex[:10]}"
@@ -55,7 +55,7 @@ def spawn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
     """
     started = request.node.stash.setdefault(_PROCESSES, [])
     own = {"IPCPY_DOMAIN": DOMAIN, "IPCPY_INTERFACES": "lo"}
-    own |= {name: os.environ[name] for name in ("IPCPY_SEED_PATH",) if name in os.environ}
+    own |= {name: os.environ[name] for name in ("SEED_IPCPY_PATH",) if name in os.environ}
 
     def spawn(
         program: lan_process.Program,

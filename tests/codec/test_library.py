@@ -131,10 +131,10 @@ for line in sys.stdin:
 
 
 def test_both_ways_with_the_real_release() -> None:
-    seed = os.environ.get("IPCPY_SEED_PATH")
+    seed = os.environ.get("SEED_IPCPY_PATH")
     if not seed:
         pytest.skip(
-            "IPCPY_SEED_PATH names no folder with ipcpy 0.1.1 (pip install --no-deps --target FOLDER ipcpy==0.1.1)"
+            "SEED_IPCPY_PATH names no folder with ipcpy 0.1.1 (pip install --no-deps --target FOLDER ipcpy==0.1.1)"
         )
     entries = [entry for entry in GOLDEN if entry["type"] != "bytes"]
     ours = [MsgLibrary({entry["id"]: (entry["format"], TYPES[entry["type"]])}) for entry in entries]
