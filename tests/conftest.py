@@ -6,9 +6,7 @@ import os
 import uuid
 
 # Before anything can import ipcpy: no test talks to the network, to another test run or to a robot.
-for _name in [
-    name for name in os.environ if name.startswith("IPCPY_") and name not in ("SEED_IPCPY_PATH", "IPCPY_REQUIRE_LAN")
-]:
+for _name in [name for name in os.environ if name.startswith("IPCPY_") and name != "IPCPY_REQUIRE_LAN"]:
     del os.environ[_name]
 DOMAIN = f"test{uuid.uuid4().hex[:10]}"
 os.environ["IPCPY_DOMAIN"] = DOMAIN
