@@ -12,7 +12,7 @@ from collections import deque
 from .inbound import Inbound
 from .message import Message
 from .protocol.fragments import Partial
-from .protocol.wire import FRAGMENT_OVERHEAD, Run, pack_fragment_head
+from .protocol.wire import FRAGMENT_OVERHEAD, Run, pack_fragment
 from .transport.udp import MAX_DATAGRAM, Address, DataSocket
 
 
@@ -80,7 +80,7 @@ class Gathering:
         datagrams: list[bytes] = []
         for number, part in enumerate(run.parts, run.number):
             if not taken:
-                datagrams.append(pack_fragment_head(run.place, number) + part)
+                datagrams.append(pack_fragment(run.place, number * run.place.size, [part]) + part)
             part.release()
         for datagram in datagrams:
             with self._lock:

@@ -175,13 +175,7 @@ class Publisher:
             frame += _pack_check(crc32(frame))
             if not delivery.beating:
                 delivery.start_beating()
-            handed = len(delivery.routes)
-            for send, target in delivery.sends:
-                try:
-                    send(frame)
-                except OSError:
-                    handed -= target.send_again(frame)
-            return handed
+            return delivery.send(frame)
         finally:
             lock.release()
 

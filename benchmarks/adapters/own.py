@@ -38,10 +38,13 @@ class Ipcpy(Adapter):
     def publisher(self, topic: str) -> ipcpy.Publisher:
         """Give the publisher of a topic."""
         if topic not in self._publishers:
-            codec = ipcpy.Raw() if self.setting.large else ipcpy.MsgLibrary(MESSAGES)
             name = f"{self.setting.name}/{topic}"
-            self._publishers[topic] = ipcpy.Publisher(name, codec, reliable=self.setting.reliable)
+            self._publishers[topic] = ipcpy.Publisher(name, self.codec(), reliable=self.setting.reliable)
         return self._publishers[topic]
+
+    def codec(self) -> Any:
+        """Make the publisher's codec."""
+        return ipcpy.Raw() if self.setting.large else ipcpy.MsgLibrary(MESSAGES)
 
     def subscriber(self, topic: str) -> Any:
         """Open a subscriber."""
@@ -91,14 +94,14 @@ def _large_loop(recv: Callable[[], Any]) -> Loop:
 class IpcpyBytes(Ipcpy):
     """The same with the codec Raw: the user packs and unpacks, as with peers that take bytes."""
 
-    def publisher(self, topic: str) -> ipcpy.Publisher:
-        if topic not in self._publishers:
-            name = f"{self.setting.name}/{topic}"
-            self._publishers[topic] = ipcpy.Publisher(name, ipcpy.Raw(), reliable=self.setting.reliable)
-        return self._publishers[topic]
+    def codec(self) -> Any:
+        return ipcpy.Raw()
 
     def sender(self, topic: str) -> Send:
         return packed(self.publisher(topic).publish)
+
+    def again(self, topic: str, stamp: int) -> Callable[[], object]:
+        return Adapter.again(self, topic, stamp)
 
     def many(self, topic: str, stamp: int, count: int) -> Callable[[], object]:
         publish_many = self.publisher(topic).publish_many

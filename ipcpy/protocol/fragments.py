@@ -16,7 +16,6 @@ from .wire import (
     Place,
     Run,
     pack_fragment,
-    pack_fragment_head,
 )
 
 MAX_MESSAGE = 64 << 20  # bytes; what a subscriber takes unless told otherwise
@@ -190,7 +189,8 @@ class Partial:
                 data = view[offset : offset + size]
                 yield number, pack(offset, data), data
             elif len(view) == place.total and place.total - offset > CHECKED_FRAGMENT:
-                yield number, pack_fragment_head(place, number), view[offset:]
+                data = view[offset:]
+                yield number, pack_fragment(place, offset, [data]), data
             else:
                 return
 

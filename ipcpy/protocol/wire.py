@@ -163,13 +163,6 @@ def pack_fragment(place: Place, offset: int, parts: Sequence[memoryview]) -> byt
     return head + _pack_u32(check)
 
 
-def pack_fragment_head(place: Place, index: int) -> bytes:
-    """Build the 44 bytes that precede the data of a fragment of more than CHECKED_FRAGMENT bytes, without the data."""
-    offset = index * place.size
-    head = _pack_common(place, min(place.size, place.total - offset)) + _pack_u32(offset)
-    return head + _pack_u32(crc32(head))
-
-
 def _pack_common(place: Place, length: int) -> bytes:
     """Build what the headers of all fragments of one message and one length have in common."""
     source, seq, sent_ns, codec, total, size = place
