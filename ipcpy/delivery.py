@@ -30,8 +30,10 @@ from .transport.udp import Address, FanoutSocket
 HISTORY = 10_000  # messages that a reliable publisher keeps to fill gaps
 HISTORY_BYTES = 64 << 20
 WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
+BATCH_WAIT = 0.25  # the same for batches, which are what takes subscribers longest
 SLACK = 0.1  # seconds that asking again may be late where nothing gets lost, and the answer wakes the I/O thread
 HANDOVER = 0.002  # seconds that it waits to send all of a message, before it copies what it may still have to send
+MESSAGE_COST = 1000  # bytes of large messages that a subscriber takes in the time it needs for one message of a batch
 LINGER = 0.05  # seconds that close waits at most until all have acknowledged the last message
 LINGER_PAUSE = 0.005  # between polls meanwhile
 
@@ -125,9 +127,17 @@ class Delivery:
         now = time.monotonic()
         for message in messages:
             self.reliable.add(message, now)
-            for route in self.routes:
-                route.sender.charge(message.size)
+            self._charge(message.size, now)
+
+    def send_batch(self, frame: bytes, messages: int) -> int:
+        """Send a frame of many messages, which counts against what each subscriber can take; the rest as ``send``."""
+        handed = self.send(frame, messages)
+        self._charge(len(frame) + messages * MESSAGE_COST, time.monotonic())
+        return handed
+
+    def _charge(self, size: int, now: float) -> None:
         for route in self.routes:
+            route.sender.charge(size)
             self._pump(route, now)
         self._alarm.by(self._next_timer())
 
@@ -166,7 +176,8 @@ class Delivery:
         """Wait, for a bounded time, for subscribers that answer but cannot take a message of a size yet."""
         if self.reliable is not None and not self._block:
             return
-        deadline = time.monotonic() + (self._block if self.reliable is not None else WAIT)
+        best_effort = WAIT if size > self.whole else BATCH_WAIT
+        deadline = time.monotonic() + (self._block if self.reliable is not None else best_effort)
         while (now := time.monotonic()) < deadline:
             behind = self._behind(size, now)
             if not behind or self.closed:
@@ -178,7 +189,10 @@ class Delivery:
 
     def _behind(self, size: int, now: float) -> set[int]:
         if self.reliable is None:
-            return {r.match.subscriber for r in self.routes if r.sender.busy and not r.sender.stalled(now)}
+            if size > self.whole:
+                return {r.match.subscriber for r in self.routes if r.sender.busy and not r.sender.stalled(now)}
+            full = [route for route in self.routes if route.sender.full]
+            return {route.match.subscriber for route in full if not route.sender.stalled(now, BATCH_WAIT)}
         full = {r.match.subscriber for r in self.routes if r.full(now, large=size > self.whole)}
         stalled = {n for n in full if self.reliable.followers[n].stalled(now)}
         return full - stalled | set(self.reliable.holding(size, now))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .codec import codec_for
+from .codec import codec_for, variant
 from .errors import SchemaError
 from .graph import EndpointInfo
 from .loop import NEVER
 from .protocol.receiver import Receiver
-from .protocol.wire import codec_number
+from .protocol.wire import codec_number, split
 from .stats import FlowStats
 from .transport.udp import Address
 
@@ -25,6 +25,7 @@ class Flow:
         "bytes",
         "codec_number",
         "decode",
+        "decode_many",
         "id",
         "is_its_address",
         "kernel_drops",
@@ -58,6 +59,7 @@ class Flow:
         self.poll: tuple[int, int] = (0, 0)  # last position and lowest number it polled with
         self.codec_number = 0
         self.decode: Callable[[Any], Any] = bytes
+        self.decode_many: Callable[[bytes, int], list[Any]] = self._decode_each
         self._adapt(codec)
 
     def _adapt(self, codec: Any) -> None:
@@ -66,8 +68,12 @@ class Flow:
         except SchemaError as error:
             self.mismatch = error.differences or (str(error),)
             return
-        self.decode = getattr(codec, "decode_intact", codec.decode)
+        self.decode = variant(codec, "decode_intact", "decode") or codec.decode
+        self.decode_many = variant(codec, "decode_many", "decode") or self._decode_each
         self.codec_number = codec_number(self.info.codec)
+
+    def _decode_each(self, data: bytes, size: int) -> list[Any]:
+        return list(map(self.decode, split(data, size)))
 
     def stats(self, dropped: int) -> FlowStats:
         """Give the counts; dropped are those that the inbox had no room for."""
@@ -85,5 +91,5 @@ def _codec_for(own: Any, info: EndpointInfo) -> Any:
         return codec_for(info.codec, info.schema)
     if own.name != info.codec:
         raise SchemaError(f"the publisher's codec is {info.codec}, the subscriber's is {own.name}")
-    adapt = getattr(own, "adapt", None)
-    return own if adapt is None else adapt(info.schema)
+    adapt = getattr(type(own), "adapt", None)  # one that only hands on another's would give that away
+    return own if adapt is None else adapt(own, info.schema)

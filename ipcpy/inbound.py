@@ -42,6 +42,7 @@ from .protocol.wire import (
     frames,
     pack_frame,
     read_run,
+    unpack_alike,
     unpack_batch,
     unpack_fragment,
 )
@@ -217,9 +218,9 @@ class Inbound:
         elif address not in (flow.address, flow.multicast):
             self.dropped["source"] += 1
         elif frame.kind == Kind.DATA:
-            self._accept(flow, frame, [bytes(frame.body)], now)
+            self._accept(flow, frame, now)
         elif frame.kind == Kind.BATCH:
-            self._accept(flow, frame, unpack_batch(frame.body), now)
+            self._accept(flow, frame, now)
         elif frame.kind == Kind.FRAGMENT:
             self._accept_run(flow, unpack_fragment(frame), now)
         elif frame.kind == Kind.POLL:
@@ -238,7 +239,7 @@ class Inbound:
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
-    def _accept(self, flow: Flow, frame: Frame, bodies: list[bytes], now: float) -> None:
+    def _accept(self, flow: Flow, frame: Frame, now: float) -> None:
         if frame.codec != flow.codec_number:
             self.dropped["malformed"] += 1
             return
@@ -250,8 +251,10 @@ class Inbound:
             self.behind = True
         elif late < 0:
             flow.base += late
-        if frame.seq == receiver.next and not receiver.waiting and self._put_all(flow, frame, received_ns, bodies):
+        batch = frame.kind == Kind.BATCH
+        if batch and frame.seq == receiver.next and not receiver.waiting and self._put_all(flow, frame, received_ns):
             return
+        bodies = unpack_batch(frame.body) if batch else [bytes(frame.body)]
         for seq, body in enumerate(bodies, frame.seq):
             if seq == receiver.next and not receiver.waiting:
                 receiver.next = seq + 1
@@ -262,13 +265,17 @@ class Inbound:
                 self._put(*item)
         self._arm(receiver)
 
-    def _put_all(self, flow: Flow, frame: Frame, received_ns: int, bodies: list[bytes]) -> bool:
-        """Take the next messages of a publisher in one go; False, and nothing done, if one cannot be decoded."""
+    def _put_all(self, flow: Flow, frame: Frame, received_ns: int) -> bool:
+        """Take a batch that is due in one go; False, and nothing done, if a message cannot be decoded."""
+        alike = unpack_alike(frame.body)
+        bodies = unpack_batch(frame.body) if alike is None else []
         try:
-            values = list(map(flow.decode, bodies))
+            values = list(map(flow.decode, bodies)) if alike is None else flow.decode_many(*alike)
         except Exception:
             return False
-        seq, count = frame.seq, len(bodies)
+        seq, count = frame.seq, len(bodies) if alike is None else len(alike[0]) // alike[1]
+        if len(values) != count:
+            return False
         each = zip(
             values,
             repeat(flow.topic),
@@ -278,7 +285,7 @@ class Inbound:
             repeat(flow.id),
         )
         flow.receiver.next += count
-        flow.bytes += sum(map(len, bodies))
+        flow.bytes += sum(map(len, bodies)) if alike is None else len(alike[0])
         self._inbox.put_all(list(map(_new, repeat(Message), each)))
         return True
 

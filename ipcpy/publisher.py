@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 from zlib import crc32
 
-from .codec import MsgPack
+from .codec import MsgPack, variant
 from .delivery import LINGER, Delivery
 from .errors import ArgumentError, ClosedError, RecvTimeout
 from .fanout import Group
@@ -24,7 +24,18 @@ from .protocol.entries import PublisherEntry
 from .protocol.fragments import MAX_MESSAGE
 from .protocol.history import Kept
 from .protocol.topics import check_topic
-from .protocol.wire import BATCH_HEADER, DATA_WORD, FAST_HEADER, OVERHEAD, Kind, codec_number, pack_batch, pack_frame
+from .protocol.wire import (
+    BATCH_HEADER,
+    DATA_WORD,
+    FAST_HEADER,
+    OVERHEAD,
+    Buffer,
+    Kind,
+    codec_number,
+    pack_alike,
+    pack_batch,
+    pack_frame,
+)
 from .stats import PublisherStats
 from .transport.udp import Address
 
@@ -82,6 +93,7 @@ class Publisher:
         self._topic = check_topic(topic)
         self._codec = _check_codec(MsgPack() if codec is None else codec)
         self._encode = self._codec.encode
+        self._encode_many = variant(self._codec, "encode_many", "encode")
         self._codec_number = codec_number(self._codec.name)
         self._reliable = bool(reliable)
         self._keep = _check_keep(keep)
@@ -202,9 +214,11 @@ class Publisher:
             return self._publish_kept([body])
 
     def publish_many(self, messages: Iterable[Any]) -> int:
-        """Publish messages, as many in a datagram as fit: several times faster than one by one.
+        """Publish messages, as many in a datagram as fit: about ten times faster than one by one.
 
-        Those of one datagram share their send time.
+        Fastest are 64 and more of one type with numbers only, and bytes of one length. Those of one datagram share
+        their send time. It is paced to what each subscriber can take, as large messages are: while one that answers
+        still has others to take, it waits up to 0.25 s at a time.
 
         Returns:
             The number of subscribers they were handed to.
@@ -222,6 +236,11 @@ class Publisher:
             for _ in messages:
                 self._publish_to_nobody()
             return 0
+        if self._encode_many is not None and delivery.reliable is None:
+            messages = list(messages)
+            alike = self._encode_many(messages) if len(messages) > 1 else None
+            if alike is not None and 2 * alike[1] <= delivery.whole - BATCH_HEADER.size:
+                return self._publish_alike(*alike)
         encode = self._encode
         bodies = [encode(message) for message in messages]
         ends = [0, *accumulate([BATCH_COST + (MAX_MESSAGE if type(body) is list else len(body)) for body in bodies])]
@@ -231,24 +250,51 @@ class Publisher:
             if stop > at:
                 with self._lock:
                     small = bodies[at:stop]
-                    handed = self._publish_kept(small) if delivery.reliable is not None else self._send_batch(small)
+                    if delivery.reliable is not None:
+                        handed = self._publish_kept(small)
+                    else:
+                        delivery.make_room(sum(map(len, small)))
+                        self._check_open()
+                        handed = self._send_batch(small)
             else:
                 handed = self._publish_large(bodies[at])
             at = max(stop, at + 1)
         return handed
 
-    def _send_batch(self, bodies: Sequence[bytes]) -> int:
+    def _publish_alike(self, data: Buffer, size: int) -> int:
+        """Publish bodies of one size that lie end to end."""
         delivery = self._delivery
-        first = delivery.seq + 1
-        delivery.seq += len(bodies)
+        view = memoryview(data)
+        handed = at = 0
+        while at < len(data):
+            with self._lock:
+                delivery.make_room(size)
+                self._check_open()
+                count = min(max((delivery.whole - BATCH_HEADER.size) // size, 1), MAX_BATCH)
+                part = view[at : at + count * size]
+                count = len(part) // size
+                first = delivery.seq + 1
+                frame = pack_alike(self.number, first, _time_ns(), self._codec_number, part, size)
+                handed = self._send_frame(frame, count, len(part))
+            at += count * size
+        return handed
+
+    def _send_batch(self, bodies: Sequence[bytes]) -> int:
+        first = self._delivery.seq + 1
         if len(bodies) > 1:
             frame = pack_batch(self.number, first, _time_ns(), self._codec_number, bodies)
         else:  # it may fill the datagram up to the last byte
             frame = pack_frame(Kind.DATA, self.number, first, _time_ns(), bodies[0], codec=self._codec_number)
-        delivery.bytes += sum(map(len, bodies))
+        return self._send_frame(frame, len(bodies), sum(map(len, bodies)))
+
+    def _send_frame(self, frame: bytes, messages: int, size: int) -> int:
+        """Send a frame of the next messages, whose bodies have so many bytes together."""
+        delivery = self._delivery
+        delivery.seq += messages
+        delivery.bytes += size
         if not delivery.beating:
             delivery.start_beating()
-        return delivery.send(frame, len(bodies))
+        return delivery.send_batch(frame, messages)
 
     def _publish_kept(self, bodies: Sequence[bytes]) -> int:
         """Publish messages that may be asked for again: one frame each."""

@@ -31,7 +31,7 @@ SHORT_LEASE = 0.01  # the same, where so much comes that a socket's buffer might
 MANY = 60  # datagrams in one lease: of small ones, the usual buffer of 212,992 bytes holds 277
 PAUSE = 0.02  # seconds without a further fragment of a large message
 DRAIN = 256  # datagrams that are read at once
-DRAIN_BYTES = 256 << 10  # the same in bytes: of small messages in batches these are thousands, and somebody waits
+DRAIN_BYTES = 64 << 10  # the same in bytes: of small messages in batches these are a thousand, and somebody waits
 UNPREPARED = -1.0  # no timeout
 
 

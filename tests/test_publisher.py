@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import gc
 import threading
+import zlib
 
 import pytest
 
@@ -170,6 +171,68 @@ def test_many_arrive_in_order(node, bodies):
     received = [subscriber.recv(5) for _ in bodies]
     assert [message.data for message in received] == bodies
     assert [message.seq for message in received] == list(range(1, len(bodies) + 1))
+
+
+POINTS = ipc.MsgLibrary({1: ("dd", Point), 2: ("d", float)})
+
+
+def test_many_structs_arrive_in_order(node):
+    publisher = ipc.Publisher("t", POINTS, node=node)
+    subscriber = ipc.Subscriber("t", POINTS, depth=10_000, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    points = [Point(n, -n) for n in range(5000)]
+    for messages in (points, [1.0, 2.0], [*points[:3], 0.5, *points[:3]]):
+        assert publisher.publish_many(iter(messages)) == 1
+        assert [subscriber.recv(5).data for _ in messages] == messages
+    assert publisher.stats.bytes == subscriber.stats.bytes
+    assert subscriber.stats.lost == {}
+
+
+def test_nothing_is_sent_of_many_of_which_one_is_wrong(node):
+    publisher = ipc.Publisher("t", POINTS, node=node)
+    subscriber = ipc.Subscriber("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    with pytest.raises(ipc.CodecError, match="field y: expected float64, got str 'b'"):
+        publisher.publish_many([*[Point(0, 0)] * 500, Point(1, "b")])
+    publisher.publish(Point(1, 2))
+    assert subscriber.recv(5).seq == 1
+
+
+def test_many_are_paced_to_what_the_subscriber_takes(node, monkeypatch):
+    monkeypatch.setattr("ipcpy.delivery.BATCH_WAIT", 30.0)  # as long as a busy computer may take
+    count = 300_000
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", depth=count, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    publisher.publish_many([b"%064d" % n for n in range(count)])
+    assert [int(subscriber.recv(5).data) for _ in range(count)] == list(range(count))
+    assert subscriber.stats.lost == {}
+
+
+class Squeezing:
+    """A codec that hands everything on to another but encode and decode."""
+
+    def __init__(self, codec):
+        self._codec = codec
+
+    def __getattr__(self, name):
+        return getattr(self._codec, name)
+
+    def encode(self, data):
+        return zlib.compress(self._codec.encode(data))
+
+    def decode(self, body):
+        return self._codec.decode(zlib.decompress(body))
+
+
+def test_a_codec_around_another_has_its_say_in_batches_too(node):
+    codec = Squeezing(ipc.Raw())
+    publisher = ipc.Publisher("t", codec, node=node)
+    subscriber = ipc.Subscriber("t", codec, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    publisher.publish_many([b"a" * 500] * 10)
+    assert [subscriber.recv(5).data for _ in range(10)] == [b"a" * 500] * 10
+    assert subscriber.stats.bytes < 500
 
 
 def test_many_of_mixed_size_arrive_in_order(node):

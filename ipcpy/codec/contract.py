@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ipcpy.codec.library import MsgLibrary
@@ -11,7 +11,7 @@ from ipcpy.codec.raw import Raw
 from ipcpy.codec.stream import Buffer
 from ipcpy.errors import SchemaError
 
-__all__ = ["Body", "Codec", "codec_for"]
+__all__ = ["Body", "Codec", "codec_for", "variant"]
 
 Body = Buffer | list[Buffer]
 
@@ -21,8 +21,13 @@ class Codec(Protocol):
     """Turns what is published into bytes, and back. Anything with these four members is one.
 
     A codec may also have ``adapt(schema) -> Codec``, which makes the one that reads a publisher with that schema, and
-    raises SchemaError where the two do not fit; and ``decode_intact(body)``, which subscribers prefer to ``decode``: it
-    need not look for bytes that changed on their way, for the frame's own check was right.
+    raises SchemaError where the two do not fit. These are preferred where its class has them beside its own ``encode``
+    or ``decode`` (see ``variant``):
+
+    - ``decode_intact(body)``: it need not look for bytes that changed on their way, for the frame's check was right;
+    - ``encode_many(messages) -> (bytes, size) | None``: the bodies of a list laid end to end, where all have one size;
+      None, or a CodecError, where it cannot: then each is encoded by itself;
+    - ``decode_many(data, size) -> list``: the data of such bodies, intact; a CodecError where it cannot.
     """
 
     @property
@@ -46,6 +51,19 @@ class Codec(Protocol):
         Raises:
             CodecError: the bytes are not a right body.
         """
+
+
+def variant(codec: object, name: str, base: str) -> Callable[..., Any] | None:
+    """Give a codec's faster variant of ``encode`` or ``decode``, unless a subclass or a wrapper has changed only these.
+
+    Args:
+        name: the variant, such as ``decode_intact``.
+        base: the method that it does the work of.
+    """
+    for kind in type(codec).__mro__:
+        if base in vars(kind):
+            return getattr(codec, name) if name in vars(kind) else None
+    return None
 
 
 def codec_for(name: object, schema: object) -> MsgLibrary | MsgPack | Raw:

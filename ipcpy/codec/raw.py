@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from struct import iter_unpack
 from typing import Any
 
 from ipcpy.codec.stream import Buffer
@@ -48,3 +49,12 @@ class Raw:
     def decode(self, body: Buffer) -> Buffer:
         """Return the body: bytes, or for large messages the bytearray or memoryview that was received."""
         return body
+
+    def encode_many(self, messages: Sequence[Any]) -> tuple[bytes, int] | None:
+        """Lay bytes of one length end to end; None for anything else."""
+        size = len(messages[0]) if set(map(type, messages)) == {bytes} else 0
+        return (b"".join(messages), size) if size and set(map(len, messages)) == {size} else None
+
+    def decode_many(self, data: bytes, size: int) -> list[bytes]:
+        """Take such bytes apart."""
+        return [body for (body,) in iter_unpack(f"{size}s", data)]

@@ -94,9 +94,9 @@ class Sender:
         """Tell whether a message of a number is owed."""
         return any(message.seq == seq for message in self._outgoing)
 
-    def stalled(self, now: float) -> bool:
+    def stalled(self, now: float, patience: float = STALLED) -> bool:
         """Tell whether the subscriber has not answered for so long that nobody should wait for it."""
-        return self._asked_at is not None and now - self._asked_at > STALLED
+        return self._asked_at is not None and now - self._asked_at > patience
 
     def add(self, message: Outgoing, now: float) -> None:
         """Owe a message."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from itertools import chain
-from struct import Struct
+from struct import Struct, iter_unpack
 from typing import NamedTuple
 from zlib import crc32
 
@@ -41,6 +41,9 @@ FAST_HEADER = Struct("<IIQQQ")
 
 FLAG_SEALED = 1
 FLAG_MULTICAST = 2
+
+
+Buffer = bytes | bytearray | memoryview
 
 
 class Kind(IntEnum):
@@ -198,10 +201,18 @@ def pack_batch(source: int, seq: int, sent_ns: int, codec: int, items: Sequence[
     sizes = list(map(len, items))
     size = sizes[0]
     if size and sizes.count(size) == len(sizes):
-        body = BATCH_HEADER.pack(len(items), size) + b"".join(items)
-    else:
-        sized = chain.from_iterable(zip(map(_pack_u16, sizes), items, strict=True))
-        body = BATCH_HEADER.pack(len(items), 0) + b"".join(sized)
+        return pack_alike(source, seq, sent_ns, codec, b"".join(items), size)
+    sized = chain.from_iterable(zip(map(_pack_u16, sizes), items, strict=True))
+    body = BATCH_HEADER.pack(len(items), 0) + b"".join(sized)
+    return _pack_batch(source, seq, sent_ns, codec, body)
+
+
+def pack_alike(source: int, seq: int, sent_ns: int, codec: int, data: Buffer, size: int) -> bytes:
+    """Build the same frame of messages that are laid end to end already, each of ``size`` bytes."""
+    return _pack_batch(source, seq, sent_ns, codec, BATCH_HEADER.pack(len(data) // size, size) + data)
+
+
+def _pack_batch(source: int, seq: int, sent_ns: int, codec: int, body: bytes) -> bytes:
     head = FAST_HEADER.pack(BATCH_WORD | (OVERHEAD + len(body)), codec, source, seq, sent_ns)
     check = crc32(body, crc32(head))
     return b"".join((head, body, check.to_bytes(4, "little")))
@@ -213,15 +224,32 @@ def unpack_batch(body: bytes | memoryview) -> list[bytes]:
     Raises:
         Malformed: where counts and sizes do not agree with the length.
     """
+    alike = unpack_alike(body)
+    if alike is None:
+        return _sized_items(bytes(body[BATCH_HEADER.size :]), BATCH_HEADER.unpack_from(body)[0])
+    data, size = alike
+    return split(data, size)
+
+
+def unpack_alike(body: bytes | memoryview) -> tuple[bytes, int] | None:
+    """Give the items of a BATCH frame's body as they are, end to end, and their size; None if that varies.
+
+    Raises:
+        Malformed: where count and size do not agree with the length.
+    """
     if len(body) < BATCH_HEADER.size:
         raise Malformed("malformed")
     count, size = BATCH_HEADER.unpack_from(body)
-    data = bytes(body[BATCH_HEADER.size :])
-    if size:
-        if count * size != len(data) or not count:
-            raise Malformed("malformed")
-        return [data[at : at + size] for at in range(0, len(data), size)]
-    return _sized_items(data, count)
+    if not size:
+        return None
+    if not count or count * size != len(body) - BATCH_HEADER.size:
+        raise Malformed("malformed")
+    return bytes(body[BATCH_HEADER.size :]), size
+
+
+def split(data: bytes, size: int) -> list[bytes]:
+    """Give the items of one size that were laid end to end."""
+    return [item for (item,) in iter_unpack(f"{size}s", data)]
 
 
 def _sized_items(data: bytes, count: int) -> list[bytes]:

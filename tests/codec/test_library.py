@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipcpy.codec import binding
 from ipcpy.codec.library import MsgLibrary
 from ipcpy.codec.stream import get_msg
 from ipcpy.errors import ArgumentError, CodecError, SchemaError
@@ -91,6 +92,24 @@ LIBRARY = MsgLibrary(
         13: ("i", Single),
         14: ("", namedtuple("Ping", "")),
         15: (">hI", namedtuple("Big", "a b")),
+    }
+)
+
+
+Big = namedtuple("Big", "a b")
+Wide = namedtuple("Wide", [f"f{n}" for n in range(40)])
+Unknown = namedtuple("Unknown", "a")
+EVERY = MsgLibrary(
+    {
+        1: ("9f", Imu),
+        2: ("dd", Speed),
+        3: ("q", Single),
+        4: ("iif", list),
+        5: ("i", int),
+        6: ("d", float),
+        7: (">hq", Big),
+        8: ("i16s4s", Label),
+        9: ("40q", Wide),
     }
 )
 
@@ -428,3 +447,78 @@ def test_nan_and_infinity_pass() -> None:
     decoded = LIBRARY.decode(LIBRARY.encode(math.inf))
     assert decoded == math.inf
     assert math.isnan(LIBRARY.decode(LIBRARY.encode(math.nan)))
+
+
+# -- many at once ------------------------------------------------------------------------------------------------------
+
+MANY = binding.MANY_ROWS
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: Imu(*(n + k / 8 for k in range(9))),
+        lambda n: Speed(linear=n, angular=-n),
+        lambda n: Single(n),
+        lambda n: [n, -n, 0.5],
+        lambda n: n,
+        lambda n: float(n),
+        lambda n: Big(n, -n),
+    ],
+    ids=["namedtuple", "dataclass", "one field", "list", "int", "float", "big-endian"],
+)
+@pytest.mark.parametrize("count", [MANY, MANY + 1, 1000])
+def test_many_have_the_bytes_of_each(make: Any, count: int) -> None:
+    messages = [make(n) for n in range(count)]
+    encoded = EVERY.encode_many(messages)
+    assert encoded is not None
+    data, size = encoded
+    assert bytes(data) == b"".join(map(EVERY.encode, messages))
+    assert size == len(EVERY.encode(messages[0]))
+    decoded = EVERY.decode_many(bytes(data), size)
+    assert decoded == messages
+    assert {type(one) for one in decoded} == {type(messages[0])}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [5] * (MANY - 1),
+        [*[5] * MANY, 5.0],  # two kinds
+        [*[5] * MANY, 1 << 40],  # out of range
+        [[1, 2, 3.0]] * MANY + [[1, 2]],  # too few values
+        [Label(1, "text", b"tag")] * MANY,  # strings are looked at one by one
+        [Wide(*range(40))] * MANY,  # more bytes than it pays for
+        [Unknown(1)] * MANY,
+        [{"a": 1}] * MANY,
+    ],
+    ids=["none", "few", "kinds", "range", "count", "text", "wide", "unknown", "mapping"],
+)
+def test_many_that_go_one_by_one(messages: list[Any]) -> None:
+    assert EVERY.encode_many(messages) is None
+
+
+def test_many_of_a_type_with_two_ids() -> None:
+    assert MsgLibrary({1: ("i", int), 2: ("q", int)}).encode_many([1] * MANY) is None
+
+
+def test_many_of_other_kinds_are_refused() -> None:
+    data, size = EVERY.encode_many([5] * MANY) or (b"", 0)
+    for place in range(6):  # of the header: start bytes, ID, size
+        spoiled = bytearray(data)
+        spoiled[size * 7 + place] ^= 1
+        with pytest.raises(CodecError):
+            EVERY.decode_many(bytes(spoiled), size)
+    for wrong in (bytes(data[:-1]), bytes(size * 2), b"\xff\xff"):
+        with pytest.raises(CodecError):
+            EVERY.decode_many(wrong, size)
+
+
+def test_many_of_a_schema() -> None:
+    data, size = EVERY.encode_many([Imu(*range(9))] * MANY) or (b"", 0)
+    other = MsgLibrary.from_schema(EVERY.schema)
+    with pytest.raises(CodecError):  # bound when the first is decoded
+        other.decode_many(bytes(data), size)
+    assert other.decode(data[:size]) == tuple(range(9))
+    assert other.decode_many(bytes(data), size)[-1]._fields == Imu._fields

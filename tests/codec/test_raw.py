@@ -49,3 +49,13 @@ def test_arrays() -> None:
     for data in (numpy.arange(9)[::2], numpy.zeros(1, "M8[ns]"), *objects):
         with pytest.raises(CodecError, match="got ndarray"):
             Raw().encode(data)
+
+
+def test_many_of_one_length_lie_end_to_end() -> None:
+    assert Raw().encode_many([b"ab", b"cd", b"ef"]) == (b"abcdef", 2)
+    assert Raw().decode_many(b"abcdef", 2) == [b"ab", b"cd", b"ef"]
+
+
+@pytest.mark.parametrize("messages", [[], [b"", b""], [b"ab", b"c"], [b"ab", bytearray(b"cd")], ["ab", "cd"]], ids=repr)
+def test_others_go_one_by_one(messages: list[Any]) -> None:
+    assert Raw().encode_many(messages) is None

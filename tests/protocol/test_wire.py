@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from random import Random
 from zlib import crc32
 
 import pytest
@@ -151,6 +152,20 @@ def test_a_batch_is_read_as_it_was_built(items: list[bytes]) -> None:
     (frame,) = read(wire.pack_batch(SOURCE, SEQ, SENT, 2, items))
     assert (frame.kind, frame.codec, frame.seq) == (Kind.BATCH, 2, SEQ)
     assert wire.unpack_batch(frame.body) == items
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.randoms(use_true_random=False))
+def test_items_that_lie_end_to_end_make_the_same_batch(size: int, count: int, random: Random) -> None:
+    data = random.randbytes(size * count)
+    batch = wire.pack_alike(SOURCE, SEQ, SENT, 2, data, size)
+    assert batch == wire.pack_batch(SOURCE, SEQ, SENT, 2, [data[at : at + size] for at in range(0, len(data), size)])
+    (frame,) = read(batch)
+    assert wire.unpack_alike(frame.body) == (data, size)
+
+
+def test_items_of_unequal_size_do_not_lie_end_to_end() -> None:
+    (frame,) = read(wire.pack_batch(SOURCE, SEQ, SENT, 2, [b"a", b"bc"]))
+    assert wire.unpack_alike(frame.body) is None
 
 
 def test_items_of_equal_size_carry_no_sizes() -> None:
