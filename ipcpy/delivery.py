@@ -54,6 +54,7 @@ class Delivery:
         sends: how a small frame reaches all, and who stands behind each.
         routes: the subscribers that topic data is sent to.
         whole: bytes that a body may have to be sent as one frame to each.
+        checked: whether a frame needs a check: some subscriber is on another host.
         beating: whether heartbeats follow the last message; the publisher starts them.
     """
 
@@ -76,6 +77,7 @@ class Delivery:
         self.sends: tuple[tuple[Send, Route | Fanout], ...] = ()
         self.routes: tuple[Route, ...] = ()
         self.whole = MAX_BODY
+        self.checked = True
         self.beating = False
         self.closed = False
         self._node = node
@@ -177,7 +179,7 @@ class Delivery:
         if self.reliable is not None and not self._block:
             return
         best_effort = WAIT if size > self.whole else BATCH_WAIT
-        deadline = time.monotonic() + (self._block if self.reliable is not None else best_effort)
+        deadline = time.monotonic() + (best_effort if self.reliable is None else self._block)
         while (now := time.monotonic()) < deadline:
             behind = self._behind(size, now)
             if not behind or self.closed:
@@ -189,10 +191,10 @@ class Delivery:
 
     def _behind(self, size: int, now: float) -> set[int]:
         if self.reliable is None:
-            if size > self.whole:
-                return {r.match.subscriber for r in self.routes if r.sender.busy and not r.sender.stalled(now)}
-            full = [route for route in self.routes if route.sender.full]
-            return {route.match.subscriber for route in full if not route.sender.stalled(now, BATCH_WAIT)}
+            large = size > self.whole
+            behind = [route for route in self.routes if (route.sender.busy if large else route.sender.full)]
+            patience = WAIT if large else BATCH_WAIT
+            return {route.match.subscriber for route in behind if not route.sender.stalled(now, patience)}
         full = {r.match.subscriber for r in self.routes if r.full(now, large=size > self.whole)}
         stalled = {n for n in full if self.reliable.followers[n].stalled(now)}
         return full - stalled | set(self.reliable.holding(size, now))
@@ -350,6 +352,7 @@ class Delivery:
         fanouts = [fanout for fanout in self._fanouts if fanout.members]
         by_multicast = {number for fanout in fanouts for number in fanout.members}
         unicast = [route for route in routes if route.match.subscriber not in by_multicast]
+        self.checked = not all(route.local for route in routes)
         self.whole = min((route.whole for route in routes), default=MAX_BODY)
         self.routes = tuple(routes)
         self.sends = (

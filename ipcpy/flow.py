@@ -10,9 +10,9 @@ from .errors import SchemaError
 from .graph import EndpointInfo
 from .loop import NEVER
 from .protocol.receiver import Receiver
-from .protocol.wire import codec_number, split
+from .protocol.wire import UNCHECKED, codec_number, split
 from .stats import FlowStats
-from .transport.udp import Address
+from .transport.udp import LOOPBACK, Address
 
 
 class Flow:
@@ -38,6 +38,7 @@ class Flow:
         "poll",
         "receiver",
         "topic",
+        "unchecked",
     )
 
     def __init__(self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool], codec: Any) -> None:
@@ -58,6 +59,7 @@ class Flow:
         self.base = 1 << 62  # ns: receive time less send time of the fastest message
         self.poll: tuple[int, int] = (0, 0)  # last position and lowest number it polled with
         self.codec_number = 0
+        self.unchecked = -1  # the codec's number as it stands in DATA without a check; -1 where that is not taken
         self.decode: Callable[[Any], Any] = bytes
         self.decode_many: Callable[[bytes, int], list[Any]] = self._decode_each
         self._adapt(codec)
@@ -71,6 +73,11 @@ class Flow:
         self.decode = variant(codec, "decode_intact", "decode") or codec.decode
         self.decode_many = variant(codec, "decode_many", "decode") or self._decode_each
         self.codec_number = codec_number(self.info.codec)
+
+    def comes_from(self, address: Address) -> None:
+        """Learn where its data comes from."""
+        self.address = address
+        self.unchecked = self.codec_number | UNCHECKED if address[0] == LOOPBACK else -1
 
     def _decode_each(self, data: bytes, size: int) -> list[Any]:
         return list(map(self.decode, split(data, size)))

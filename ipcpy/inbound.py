@@ -34,7 +34,6 @@ from .protocol.wire import (
     FRAGMENT_WORD,
     HEADER_SIZE,
     KIND_MASK,
-    OVERHEAD,
     Frame,
     Kind,
     Malformed,
@@ -156,12 +155,12 @@ class Inbound:
             if flow is not None and (flow.address == address or flow.multicast == address):
                 if word == size | DATA_WORD:
                     receiver = flow.receiver
+                    unchecked = codec == flow.unchecked
                     if (
                         seq == receiver.next
                         and not receiver.waiting
-                        and codec == flow.codec_number
                         and size < LARGE
-                        and crc32(data) == CRC_RESIDUE
+                        and (unchecked or (codec == flow.codec_number and crc32(data) == CRC_RESIDUE))
                     ):
                         receiver.next = seq + 1
                         received_ns = _time_ns()
@@ -170,13 +169,13 @@ class Inbound:
                             self.behind = True
                         elif late < 0:
                             flow.base += late
-                        body = data[HEADER_SIZE:-CHECK_SIZE]
+                        body = data[HEADER_SIZE:] if unchecked else data[HEADER_SIZE:-CHECK_SIZE]
                         try:
                             value = flow.decode(body)
                         except Exception as error:
                             self._cannot_decode(flow, error)
                             return
-                        flow.bytes += size - OVERHEAD
+                        flow.bytes += len(body)
                         inbox = self._inbox
                         if len(inbox.messages) >= inbox.depth:
                             inbox.drop_oldest()
@@ -202,7 +201,7 @@ class Inbound:
     def _take_frames(self, data: bytes, address: Address) -> None:
         now = time.monotonic()
         try:
-            for frame in frames(data):
+            for frame in frames(data, unchecked=address[0] == LOOPBACK):
                 self._take_frame(frame, address, now)
         except Malformed as error:
             self.dropped[error.cause] += 1
@@ -372,7 +371,7 @@ class Inbound:
         if frame.flags & FLAG_MULTICAST:
             flow.multicast = address
             return
-        flow.address = address
+        flow.comes_from(address)
         for item in flow.receiver.start(frame.seq, time.monotonic()):
             self._put(*item)
         self._match(flow)

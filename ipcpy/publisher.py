@@ -28,7 +28,9 @@ from .protocol.wire import (
     BATCH_HEADER,
     DATA_WORD,
     FAST_HEADER,
+    HEADER_SIZE,
     OVERHEAD,
+    UNCHECKED,
     Buffer,
     Kind,
     codec_number,
@@ -45,6 +47,7 @@ BLOCK = 1.0  # seconds
 BATCH_COST = 2  # bytes that an item of a batch may cost beside its own
 MAX_BATCH = 65_535  # items: the count is a u16
 DATA_OVERHEAD = DATA_WORD + OVERHEAD  # the first word of a DATA frame is this and the length of its body
+UNCHECKED_DATA = DATA_WORD + HEADER_SIZE  # the same without a check
 _pack_header = FAST_HEADER.pack
 _pack_check = Struct("<I").pack
 _time_ns = time.time_ns
@@ -95,6 +98,7 @@ class Publisher:
         self._encode = self._codec.encode
         self._encode_many = variant(self._codec, "encode_many", "encode")
         self._codec_number = codec_number(self._codec.name)
+        self._unchecked = self._codec_number | UNCHECKED
         self._reliable = bool(reliable)
         self._keep = _check_keep(keep)
         self._block = _check_block(block)
@@ -183,8 +187,11 @@ class Publisher:
             seq = delivery.seq = delivery.seq + 1
             size = len(body)
             delivery.bytes += size
-            frame = _pack_header(size + DATA_OVERHEAD, self._codec_number, self.number, seq, _time_ns()) + body
-            frame += _pack_check(crc32(frame))
+            if delivery.checked:
+                frame = _pack_header(size + DATA_OVERHEAD, self._codec_number, self.number, seq, _time_ns()) + body
+                frame += _pack_check(crc32(frame))
+            else:
+                frame = _pack_header(size + UNCHECKED_DATA, self._unchecked, self.number, seq, _time_ns()) + body
             if not delivery.beating:
                 delivery.start_beating()
             return delivery.send(frame)

@@ -10,6 +10,7 @@ import zlib
 import pytest
 
 import ipcpy as ipc
+from ipcpy.protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, OVERHEAD, UNCHECKED
 
 Point = collections.namedtuple("Point", "x y")
 
@@ -312,3 +313,34 @@ def test_a_closed_node_refuses(node):
     node.close()
     with pytest.raises(ipc.ClosedError, match="closed"):
         ipc.Publisher("t", node=node)
+
+
+@pytest.mark.parametrize(("local", "overhead"), [(True, HEADER_SIZE), (False, OVERHEAD)])
+def test_messages_are_checked_unless_all_subscribers_are_on_this_host(node, monkeypatch, local, overhead):
+    monkeypatch.setattr("ipcpy.route.Route.local", local)
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    delivery, sent = publisher._delivery, []
+    ((send, route),) = delivery.sends
+    delivery.sends = ((lambda frame: sent.append(frame) or send(frame), route),)
+    publisher.publish(b"body")
+    assert subscriber.recv(5).data == b"body"
+    assert len(sent[0]) == overhead + 4
+
+
+@pytest.mark.parametrize("body", [b"", b"body"])
+def test_a_message_without_a_check_is_taken_from_this_host_only(node, body):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    publisher.publish(b"first")
+    subscriber.recv(5)
+    inbound = subscriber._inbound
+    (flow,) = inbound.flows.values()
+    address, seq = flow.address, flow.receiver.next
+    frame = FAST_HEADER.pack(DATA_WORD | (HEADER_SIZE + len(body)), UNCHECKED, publisher.number, seq, 1) + body
+    with subscriber._lock:
+        flow.comes_from(("10.0.0.9", 5))
+        inbound.take(frame, ("10.0.0.9", 5))
+        assert inbound.dropped == {"malformed": 1}
+        flow.comes_from(address)
+        inbound.take(frame, address)
+    assert subscriber.recv(5).data == body
+    assert inbound.dropped == {"malformed": 1}

@@ -7,13 +7,14 @@ A datagram holds one or more frames, laid end to end. Every frame begins with th
     2       1     version  1
     3       1     kind     see Kind
     4       1     codec    0 raw, 1 struct, 2 msgpack, 255 another (named in discovery)
-    5       1     flags    bit 0: sealed (reserved: a 16-byte tag stands in place of the check)
+    5       1     flags    bit 0: sealed (reserved: a 16-byte tag stands in place of the check); bit 2: unchecked
     6       2     extra    depends on the kind
     8       8     source   data path: the publisher's id; link: the sending node's id
     16      8     seq      data path: sequence number; link: the token the receiver gave us
     24      8     sent_ns  the sender's wall clock, ns since 1970
 
-and ends with a CRC-32 of all before it, except FRAGMENT, whose check follows its own header (see pack_fragment).
+and ends with a CRC-32 of all before it, except FRAGMENT, whose check follows its own header (see pack_fragment), and
+DATA that does not leave the computer, which may be unchecked.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ FAST_HEADER = Struct("<IIQQQ")
 
 FLAG_SEALED = 1
 FLAG_MULTICAST = 2
+FLAG_UNCHECKED = 4
+UNCHECKED = FLAG_UNCHECKED << 8  # | codec: the second number of FAST_HEADER
 
 
 Buffer = bytes | bytearray | memoryview
@@ -264,8 +267,11 @@ def _sized_items(data: bytes, count: int) -> list[bytes]:
     return items
 
 
-def frames(datagram: bytes | memoryview) -> Iterator[Frame]:
+def frames(datagram: bytes | memoryview, *, unchecked: bool = False) -> Iterator[Frame]:
     """Read the frames of a datagram, or of the merged buffer that UDP GRO hands over.
+
+    Args:
+        unchecked: whether DATA without a check is taken: it came over loopback, which changes no byte.
 
     Raises:
         Malformed: at the first frame that is none; those before it were yielded.
@@ -273,22 +279,25 @@ def frames(datagram: bytes | memoryview) -> Iterator[Frame]:
     view = memoryview(datagram)
     at, end = 0, len(view)
     while at < end:
-        frame, at = _frame_at(view, at, end)
+        frame, at = _frame_at(view, at, end, unchecked)
         yield frame
 
 
-def _frame_at(view: memoryview, at: int, end: int) -> tuple[Frame, int]:
-    if end - at < OVERHEAD:
+def _frame_at(view: memoryview, at: int, end: int, unchecked: bool) -> tuple[Frame, int]:
+    if end - at < HEADER_SIZE:
         raise Malformed("malformed")
     length, version, kind, codec, flags, extra, source, seq, sent_ns = HEADER.unpack_from(view, at)
     if version != VERSION:
         raise Malformed("version")
     stop = at + length
-    if length < OVERHEAD or stop > end:
+    without = unchecked and flags == FLAG_UNCHECKED and kind == Kind.DATA
+    if length < (HEADER_SIZE if without else OVERHEAD) or stop > end:
         raise Malformed("malformed")
     if flags & FLAG_SEALED:
         raise Malformed("unauthenticated")
-    if kind == Kind.FRAGMENT:
+    if without:
+        body = view[at + HEADER_SIZE : stop]
+    elif kind == Kind.FRAGMENT:
         body = _checked_fragment(view[at:stop])
     else:
         if crc32(view[at:stop]) != CRC_RESIDUE:

@@ -144,6 +144,38 @@ def test_the_fast_header_is_the_header() -> None:
 # -- batches -----------------------------------------------------------------------------------------------------------
 
 
+@given(st.binary(max_size=300), numbers, numbers, numbers)
+def test_a_frame_without_a_check_is_taken_only_where_that_is_allowed(
+    body: bytes, source: int, seq: int, sent_ns: int
+) -> None:
+    word = wire.DATA_WORD | (wire.HEADER_SIZE + len(body))
+    data = wire.FAST_HEADER.pack(word, 1 | wire.UNCHECKED, source, seq, sent_ns) + body
+    frame = Frame(Kind.DATA, 1, wire.FLAG_UNCHECKED, 0, source, seq, sent_ns, memoryview(body))
+    assert list(wire.frames(data, unchecked=True)) == [frame]
+    assert [each.body for each in wire.frames(data + EXAMPLES["DATA"], unchecked=True)] == [body, b"body"]
+    for wrong in (data, EXAMPLES["DATA"] + data):
+        with pytest.raises(Malformed):
+            read(wrong)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in WHOLE if kind != Kind.DATA])
+def test_only_messages_go_without_a_check(kind: Kind) -> None:
+    data = bytearray(EXAMPLES[kind.name])
+    data[5] |= wire.FLAG_UNCHECKED
+    with pytest.raises(Malformed):
+        list(wire.frames(bytes(data), unchecked=True))
+
+
+@pytest.mark.parametrize("length", range(33))
+def test_a_frame_without_a_check_has_a_header(length: int) -> None:
+    data = wire.FAST_HEADER.pack(wire.DATA_WORD | length, wire.UNCHECKED, 1, 1, 1)
+    if length == wire.HEADER_SIZE:
+        assert len(list(wire.frames(data, unchecked=True))) == 1
+        data = data[:-1]
+    with pytest.raises(Malformed):
+        list(wire.frames(data, unchecked=True))
+
+
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=50))
 @example([b""])
 @example([b"", b""])
