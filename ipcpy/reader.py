@@ -22,9 +22,10 @@ from .inbound import Inbound
 from .loop import NEVER, Alarm, Loop
 from .message import Message
 from .transport.udp import CAN_WAIT, MAX_DATAGRAM, Address, DataSocket, GroupSocket
+from .waiters import Waiters
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import AbstractEventLoop
 
 LEASE = 0.04  # seconds that the sockets are left to a reader who is away; then the I/O thread empties them
 SHORT_LEASE = 0.01  # the same, where so much comes that a socket's buffer might be full by then
@@ -41,14 +42,22 @@ class Reader:
     Args:
         lock: over ``inbound``.
         messages: what was received and is not yet taken.
+        spin: seconds that a thread polls before it sleeps.
     """
 
     def __init__(
-        self, loop: Loop, socket: DataSocket, inbound: Inbound, lock: threading.Lock, messages: deque[Message]
+        self,
+        loop: Loop,
+        socket: DataSocket,
+        inbound: Inbound,
+        lock: threading.Lock,
+        messages: deque[Message],
+        spin: float = 0.0,
     ) -> None:
         self._loop = loop
         self._socket = socket
-        self._recvfrom = socket.recvfrom
+        self._spin = self._spins = spin  # at most, and with the timeout that the socket is ready for
+        self._recvfrom = self._spin_recvfrom if spin else socket.recvfrom
         self._inbound = inbound
         self._lock = lock
         self._messages = messages
@@ -60,8 +69,8 @@ class Reader:
         self._reads = 0
         self._reads_seen = 0
         self._closed = False
-        self._waiters: deque[Future[None]] = deque()
-        self._event_loop: AbstractEventLoop | None = None
+        self._waiters = Waiters(self._on_loop_readable)
+        self._futures = self._waiters.futures
         self._timer_alarm = Alarm(loop, weakly(self._on_timer))
         self._lease_alarm = Alarm(loop, weakly(self._on_lease))
         self._ready = weakly(self._on_readable)
@@ -102,8 +111,8 @@ class Reader:
             pass
         finally:
             reading.release()
-            if self._waiters and self._messages:  # more than this thread takes may have come
-                self._wake_waiters()
+            if self._futures and self._messages:  # more than this thread takes may have come
+                self._waiters.wake()
 
     def _prepare(self, timeout: float | None) -> bool:
         """Get ready to wait in the socket for one timeout; where that is not possible, wait otherwise and read.
@@ -119,9 +128,27 @@ class Reader:
             if not self._closed and (timeout == 0 or self._poll(timeout)):
                 self._drain()
             return False
+        if self._spin:
+            self._spins, timeout = self._part(timeout)
         if timeout != self._socket.timeout:
             self._socket.set_timeout(timeout)
         return True
+
+    def _part(self, timeout: float | None) -> tuple[float, float | None]:
+        """Part a time to wait into that for polling and that for sleeping."""
+        if timeout is None:
+            return self._spin, None
+        spins = min(self._spin, timeout)
+        return spins, timeout - spins
+
+    def _spin_recvfrom(self, size: int) -> tuple[bytes, Address]:
+        """Receive a datagram: poll for a while, for who sleeps has to be woken, and only then sleep."""
+        until = time.monotonic() + self._spins
+        while time.monotonic() < until:
+            received = self._socket.poll()
+            if received is not None:
+                return received
+        return self._socket.recvfrom(size)
 
     def _gather(self, timeout: float | None, deadline: float) -> None:
         self._ready_for = UNPREPARED
@@ -138,13 +165,13 @@ class Reader:
                 self._reading.release()
 
     def _poll(self, timeout: float | None) -> bool:
-        sockets = self._sockets()
-        if hasattr(select, "poll"):
-            poll = select.poll()
-            for each in sockets:
-                poll.register(each, select.POLLIN)
-            return bool(poll.poll(None if timeout is None else timeout * 1000))
-        return bool(select.select(sockets, [], [], timeout)[0])
+        ready = _readable(self._sockets())
+        spins, timeout = self._part(timeout)
+        until = time.monotonic() + spins
+        while spins and time.monotonic() < until:
+            if ready(0.0):
+                return True
+        return ready(timeout)
 
     def _drain(self) -> None:
         """Read what is there; whoever calls has the right to read.
@@ -205,8 +232,8 @@ class Reader:
     def _on_readable(self) -> None:
         if not self._leased:
             self.drain_now()
-            if self._waiters:
-                self._wake_waiters()
+            if self._futures:
+                self._waiters.wake()
 
     def _on_timer(self) -> None:
         if self._closed:
@@ -224,7 +251,7 @@ class Reader:
     def wake(self) -> None:
         """Wake whoever waits."""
         self._socket.wake()
-        self._wake_waiters()
+        self._waiters.wake()
 
     # -- multicast ---------------------------------------------------------------------------------------------------
 
@@ -242,7 +269,7 @@ class Reader:
         self._inbound.sockets.append(socket)
         if not self._leased:
             self._loop.watch(socket, self._ready)
-        self._attach_group(socket)
+        self._waiters.add(socket)
         self._socket.wake()  # a reader that waits for one socket waits for both from now on
 
     def leave(self, group: Address) -> None:
@@ -251,7 +278,7 @@ class Reader:
         if socket is not None:
             self._loop.unwatch(socket)
             self._inbound.sockets.remove(socket)
-            self._detach_group(socket)
+            self._waiters.remove(socket)
             self._socket.wake()
             with self._reading:
                 socket.close()
@@ -263,55 +290,24 @@ class Reader:
 
     # -- event loops -------------------------------------------------------------------------------------------------
 
-    def attach(self, loop: AbstractEventLoop) -> None:
-        """Have an event loop read the sockets; where it cannot, the I/O thread goes on to."""
-        if self._event_loop is loop:
-            return
-        self.detach()
-        try:
-            for each in self._sockets():
-                loop.add_reader(each.fileno(), self._on_loop_readable)
-        except NotImplementedError:  # a proactor
-            return
-        self._event_loop = loop
-
-    def detach(self) -> None:
-        """Have no event loop read the sockets, and wake the coroutines that wait."""
-        loop, self._event_loop = self._event_loop, None
-        if loop is not None:
-            for each in self._sockets():
-                _call_in(loop, loop.remove_reader, each.fileno())
-        self._wake_waiters()
-
-    def _attach_group(self, socket: GroupSocket) -> None:
-        if self._event_loop is not None:
-            _call_in(self._event_loop, self._event_loop.add_reader, socket.fileno(), self._on_loop_readable)
-
-    def _detach_group(self, socket: GroupSocket) -> None:
-        if self._event_loop is not None:
-            _call_in(self._event_loop, self._event_loop.remove_reader, socket.fileno())
-
     async def wait_async(self, loop: AbstractEventLoop) -> None:
         """Wait until something came, or somebody woke us."""
-        if self._event_loop is not loop:
-            self.attach(loop)
-        if self._event_loop is not None and not self._leased and self._reading.acquire(False):
+        waiters = self._waiters
+        if waiters.loop is not loop:
+            waiters.detach(self._sockets())
+            waiters.attach(loop, self._sockets())
+        if waiters.loop is not None and not self._leased and self._reading.acquire(False):
             try:
                 self._take_lease()
                 self._drain()
             finally:
                 self._reading.release()
             if self._messages:  # more than this coroutine takes
-                self._wake_waiters(loop)
-        waiter: Future[None] = loop.create_future()
-        self._waiters.append(waiter)
-        try:
-            if not self._messages and not self._closed:
-                await waiter
-        finally:
-            if not waiter.done() or waiter.cancelled():  # else whoever woke it took it out
-                with contextlib.suppress(ValueError):
-                    self._waiters.remove(waiter)
+                waiters.wake(loop)
+        await waiters.wait(loop, self._is_over)
+
+    def _is_over(self) -> bool:
+        return bool(self._messages) or self._closed
 
     def _on_loop_readable(self) -> None:
         if self._closed or not self._reading.acquire(False):
@@ -330,23 +326,7 @@ class Reader:
         finally:
             self._reading.release()
         if self._messages:
-            self._wake_waiters(self._event_loop)
-
-    def _wake_waiters(self, here: AbstractEventLoop | None = None) -> None:
-        """Wake the coroutines that wait.
-
-        Args:
-            here: the event loop whose thread calls, if it is one.
-        """
-        while self._waiters:
-            try:
-                waiter = self._waiters.popleft()
-            except IndexError:  # another thread was faster
-                return
-            if waiter.get_loop() is here:
-                _resolve(waiter)
-            else:
-                _call_in(waiter.get_loop(), _resolve, waiter)
+            self._waiters.wake(self._waiters.loop)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -357,7 +337,7 @@ class Reader:
         for each in self._sockets():
             self._loop.unwatch(each)
         self._socket.wake()
-        self.detach()
+        self._waiters.detach(self._sockets())
         if self._reading.acquire(timeout=timeout):
             self._reading.release()
         self.abandon()
@@ -369,6 +349,16 @@ class Reader:
         self._reading = threading.Lock()  # in a forked child the old one may be held by a thread that is not there
         for each in self._sockets():
             each.close()
+
+
+def _readable(sockets: list[Any]) -> Callable[[float | None], bool]:
+    """Return a function that waits some seconds, None for ever, until one of the sockets can be read."""
+    if not hasattr(select, "poll"):
+        return lambda timeout: bool(select.select(sockets, [], [], timeout)[0])
+    poll = select.poll()
+    for each in sockets:
+        poll.register(each, select.POLLIN)
+    return lambda timeout: bool(poll.poll(None if timeout is None else timeout * 1000))
 
 
 def iter_limited(poll: Callable[[], tuple[bytes, Address] | None], limit: int) -> Iterable[tuple[bytes, Address]]:
@@ -390,19 +380,3 @@ def weakly(method: Callable[[], None]) -> Callable[[], None]:
             living()
 
     return call
-
-
-def _call_in(loop: AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
-    """Call a function in an event loop's thread: at once if that is ours; not at all if it is closed."""
-    from asyncio import _get_running_loop
-
-    if _get_running_loop() is loop:
-        function(*arguments)
-        return
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(function, *arguments)
-
-
-def _resolve(future: Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -32,6 +32,7 @@ LAYERS = [
         "route",
         "routes",
         "view",
+        "waiters",
         "watching",
     },
     {"introductions"},

@@ -36,6 +36,9 @@ def test_a_wrong_topic_is_refused_at_once(node, topic):
 
 
 def test_wrong_arguments_are_refused_at_once(node):
+    for spin in (-1, 11, True, "1", None, float("nan")):
+        with pytest.raises(ValueError, match="spin is a time in seconds from 0 to 10"):
+            ipc.Subscriber("t", spin=spin, node=node)
     for depth in (0, -1, 1.5, True, None):
         with pytest.raises(ValueError, match="depth is a number of messages"):
             ipc.Subscriber("t", depth=depth, node=node)
@@ -50,6 +53,35 @@ def test_waiting_ends_in_time(node):
         with pytest.raises(TimeoutError, match="no message on 't'"):
             subscriber.recv(timeout)
         assert time.monotonic() - started >= timeout
+
+
+@pytest.mark.parametrize("spin", [0.01, 10])
+@pytest.mark.parametrize("multicast", [False, True])
+def test_waiting_ends_in_time_where_it_polls_first(node, spin, multicast):
+    publisher = ipc.Publisher("t", node=node, multicast=multicast)
+    subscriber = ipc.Subscriber("t", spin=spin, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    for timeout in (0.0, 0.05, 0.001):
+        begin = time.monotonic()
+        with pytest.raises(TimeoutError):
+            subscriber.recv(timeout)
+        assert timeout <= time.monotonic() - begin + 0.001 < 5
+
+
+def test_who_polls_does_not_sleep(node):
+    publisher, subscriber = ipc.Publisher("t", node=node), ipc.Subscriber("t", spin=10, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    subscriber.wait_for_publishers(timeout=5)
+    socket = subscriber._reader._socket
+    receive = socket.recvfrom
+    socket.recvfrom = lambda size, flags: receive(size, flags)  # not without flags, which would sleep
+    timer = threading.Timer(0.05, publisher.publish, ["late"])
+    timer.start()
+    assert subscriber.recv(5).data == "late"
+    threading.Timer(0.05, subscriber.close).start()
+    with pytest.raises(ipc.ClosedError):
+        subscriber.recv()
+    timer.join()
 
 
 def test_waiting_ends_in_time_where_another_thread_reads(node):

@@ -33,6 +33,7 @@ ADAPTERS = {
     "raw asyncio": Family("raw:RawAsyncio"),
     "raw gso": Family("gso:RawGso"),
     "ipcpy": Family("own:Ipcpy"),
+    "ipcpy spin": Family("own:IpcpySpin"),
     "ipcpy many": Family("own:IpcpyBytes"),
     "ipcpy many structs": Family("own:Ipcpy"),
     "ipcpy asyncio": Family("own:IpcpyAsyncio"),

@@ -31,6 +31,8 @@ DEPTH = 1_000_000  # unread messages: in a benchmark none is to give way
 class Ipcpy(Adapter):
     """``publish`` and ``recv``."""
 
+    spin = 0.0
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._publishers: dict[str, ipcpy.Publisher] = {}
@@ -50,7 +52,7 @@ class Ipcpy(Adapter):
         """Open a subscriber."""
         codec = None if self.setting.large else ipcpy.MsgLibrary(MESSAGES)
         depth = 64 if self.setting.large else DEPTH
-        subscriber = ipcpy.Subscriber(f"{self.setting.name}/{topic}", codec, depth=depth)
+        subscriber = ipcpy.Subscriber(f"{self.setting.name}/{topic}", codec, depth=depth, spin=self.spin)
         self.keep.append(subscriber)
         return subscriber
 
@@ -117,6 +119,12 @@ class IpcpyBytes(Ipcpy):
                 pass
 
         return loop
+
+
+class IpcpySpin(Ipcpy):
+    """The same with a ``recv`` that polls."""
+
+    spin = 0.01
 
 
 class IpcpyAsyncio(Ipcpy):

@@ -1,0 +1,99 @@
+"""The coroutines that wait for messages of one subscriber, and the event loop that reads its sockets for them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+
+
+class Waiters:
+    """Who waits in an event loop, the oldest first.
+
+    Args:
+        on_readable: called in the event loop when a socket can be read.
+
+    Attributes:
+        futures: what they wait for.
+        loop: the event loop that reads the sockets, if one does.
+    """
+
+    def __init__(self, on_readable: Callable[[], None]) -> None:
+        self.futures: deque[Future[None]] = deque()
+        self.loop: AbstractEventLoop | None = None
+        self._on_readable = on_readable
+
+    def attach(self, loop: AbstractEventLoop, sockets: Iterable[Any]) -> None:
+        """Have an event loop read the sockets; where it cannot, the I/O thread goes on to."""
+        try:
+            for each in sockets:
+                loop.add_reader(each.fileno(), self._on_readable)
+        except NotImplementedError:  # a proactor
+            return
+        self.loop = loop
+
+    def detach(self, sockets: Iterable[Any]) -> None:
+        """Have no event loop read the sockets, and wake the coroutines that wait."""
+        loop, self.loop = self.loop, None
+        if loop is not None:
+            for each in sockets:
+                _call_in(loop, loop.remove_reader, each.fileno())
+        self.wake()
+
+    def add(self, socket: Any) -> None:
+        """Have the event loop read one more socket."""
+        if self.loop is not None:
+            _call_in(self.loop, self.loop.add_reader, socket.fileno(), self._on_readable)
+
+    def remove(self, socket: Any) -> None:
+        """Have the event loop read a socket no more."""
+        if self.loop is not None:
+            _call_in(self.loop, self.loop.remove_reader, socket.fileno())
+
+    async def wait(self, loop: AbstractEventLoop, over: Callable[[], object]) -> None:
+        """Wait until somebody calls ``wake``, unless it is over already."""
+        future: Future[None] = loop.create_future()
+        self.futures.append(future)
+        try:
+            if not over():
+                await future
+        finally:
+            if not future.done() or future.cancelled():  # else whoever woke it took it out
+                with contextlib.suppress(ValueError):
+                    self.futures.remove(future)
+
+    def wake(self, here: AbstractEventLoop | None = None) -> None:
+        """Wake the coroutines that wait.
+
+        Args:
+            here: the event loop whose thread calls, if it is one.
+        """
+        while self.futures:
+            try:
+                future = self.futures.popleft()
+            except IndexError:  # another thread was faster
+                return
+            if future.get_loop() is here:
+                _resolve(future)
+            else:
+                _call_in(future.get_loop(), _resolve, future)
+
+
+def _resolve(future: Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _call_in(loop: AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function in an event loop's thread: at once if that is ours; not at all if it is closed."""
+    from asyncio import _get_running_loop
+
+    if _get_running_loop() is loop:
+        function(*arguments)
+        return
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *arguments)
