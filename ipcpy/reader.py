@@ -66,6 +66,7 @@ class Reader:
         self._reading = threading.Lock()
         self._leased = False
         self._ready_for: float | None = UNPREPARED  # the timeout with which the socket can be read without ado
+        self._deadline = NEVER  # of who waits
         self._reads = 0
         self._reads_seen = 0
         self._closed = False
@@ -90,6 +91,7 @@ class Reader:
             if not reading.acquire(True, -1 if timeout is None else timeout):
                 return
             timeout = None if timeout is None else max(0.0, deadline - time.monotonic())
+        self._deadline = deadline
         try:
             if self._messages or (timeout != self._ready_for and not self._prepare(timeout)):
                 return
@@ -225,6 +227,8 @@ class Reader:
                 return
             finally:
                 self._reading.release()
+        if time.monotonic() > self._deadline:  # with each signal that Python handles the kernel's timer begins anew
+            self._socket.wake()
         lease = LEASE if self._reads - self._reads_seen < MANY else SHORT_LEASE
         self._reads_seen = self._reads
         self._lease_alarm.by(time.monotonic() + lease)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import logging
+import signal
 import threading
 import time
 
@@ -53,6 +54,18 @@ def test_waiting_ends_in_time(node):
         with pytest.raises(TimeoutError, match="no message on 't'"):
             subscriber.recv(timeout)
         assert time.monotonic() - started >= timeout
+
+
+def test_waiting_ends_in_time_however_many_signals_come(node):
+    subscriber = ipc.Subscriber("t", node=node)
+    before = signal.signal(signal.SIGALRM, lambda number, frame: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
+    try:
+        with pytest.raises(TimeoutError):
+            subscriber.recv(0.1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("spin", [0.01, 10])
