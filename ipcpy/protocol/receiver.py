@@ -26,9 +26,10 @@ from .wire import MAX_SEQ, Run
 NEVER = float("inf")
 MAX_INCOMPLETE = 4  # large messages of which one report says what is missing
 REORDER_DELAY = 0.003  # before a gap is asked for: the network may only have changed the order
-RETRY = 0.05  # between two questions for the same; +- 25 %, doubled while nothing comes
-RETRY_MAX = 0.5
-MAX_TRIES = 12  # questions while nothing comes from the publisher, about 5 s; then only its polls are answered
+ROUND_TRIP = 0.005  # from a question to what was asked for, until it was measured
+RETRY = 0.05  # at most between two questions for the same, REORDER_DELAY and 2 round trips if that is less; +- 25 %
+RETRY_MAX = 0.5  # while nothing comes the pause is doubled up to this
+MAX_TRIES = 12  # questions while nothing comes from the publisher, about 4 s; then only its polls are answered
 PATIENCE = 1.0  # for a large message of a best-effort topic of which nothing more comes
 
 Item = TypeVar("Item")
@@ -59,6 +60,8 @@ class Receiver(Generic[Item]):
         self._seen = 0  # one above the highest number known to be published
         self._ask_at = NEVER
         self._asked_next = 0  # what ``next`` was at the last question
+        self._asked_at: float | None = None  # when that was, if it was the first question for it, to time the answer
+        self._round_trip = ROUND_TRIP
         self._tries = 0
         self._random = Random(seed)
 
@@ -121,6 +124,9 @@ class Receiver(Generic[Item]):
             return []  # it will be asked for again, or be missing
         self._held.hold(seq, item, size)
         out = self._release(now, cause)
+        if self._asked_at is not None and self.next > self._asked_next:
+            self._round_trip += (now - self._asked_at - self._round_trip) / 4
+            self._asked_at = None
         return out + self._unblock(now, cause) if full else out
 
     def _accept_late(self, seq: int, item: Item) -> list[Item]:
@@ -277,7 +283,8 @@ class Receiver(Generic[Item]):
         self._ask_at = min(self._ask_at, at)
 
     def _pause(self) -> float:
-        return min(RETRY * 2.0**self._tries, RETRY_MAX) * self._random.uniform(0.75, 1.25)
+        retry = min(REORDER_DELAY + 2 * self._round_trip, RETRY)
+        return min(retry * 2.0**self._tries, RETRY_MAX) * self._random.uniform(0.75, 1.25)
 
     def next_timer(self) -> float:
         """Give when handle_timer wants to be called; ``inf`` for never."""
@@ -302,7 +309,8 @@ class Receiver(Generic[Item]):
     def _ask(self, now: float) -> bool:
         if not self.first or self.next >= self._seen or self._tries >= MAX_TRIES:
             return False
-        self._tries = 0 if self.next > self._asked_next else self._tries + 1
-        self._asked_next = self.next
+        first = self.next > self._asked_next  # else nobody could tell which question is answered
+        self._asked_at, self._asked_next = now if first else None, self.next
         self._ask_by(now + self._pause())
+        self._tries += 1
         return True

@@ -36,7 +36,7 @@ PAUSES = (0.01, 0.02, 0.06, 0.2, 0.5, 1.0)  # seconds from the last message to t
 BUSY_PAUSE = 0.1  # between polls while messages are published without a pause
 HOLDING_PAUSE = 0.005  # between polls of those who hold the publisher up
 STALLED = 0.5  # seconds without an answer to polls: it holds nobody up any more
-DUPLICATE = 0.01  # seconds in which the same question is not answered twice
+DUPLICATE = 0.005  # seconds in which the same question is not answered twice
 MAX_ASKED = 1_024  # messages that are looked at for one report
 MAX_AHEAD = MAX_HELD  # messages that a publisher may be ahead of a gap: as many can wait for it at the subscriber
 REFILLS = 200  # budgets a second, each a quarter of its window: 200 * 149,000 / 4 = 7 MB/s with default buffers

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.protocol.fragments import Assembly
-from ipcpy.protocol.receiver import MAX_INCOMPLETE, MAX_TRIES, NEVER, PATIENCE, REORDER_DELAY, RETRY, Receiver
+from ipcpy.protocol.receiver import (
+    MAX_INCOMPLETE,
+    MAX_TRIES,
+    NEVER,
+    PATIENCE,
+    REORDER_DELAY,
+    RETRY,
+    ROUND_TRIP,
+    Receiver,
+)
 from ipcpy.protocol.reports import MAX_RANGES, unpack_report
 from ipcpy.protocol.waiting import MAX_HELD, MAX_HELD_BYTES, MAX_MARKED
 from ipcpy.protocol.wire import MAX_SEQ, Place, Run
@@ -215,10 +224,41 @@ def test_a_gap_is_asked_for_after_a_moment_and_then_again_and_again() -> None:
         asked += [now] * ask
         now = receiver.next_timer()
     pauses = [after - before for before, after in zip(asked, asked[1:], strict=False)]
-    assert len(asked) == MAX_TRIES + 1 and 0.75 * RETRY <= pauses[0] <= 1.25 * 2 * RETRY
+    first = REORDER_DELAY + 2 * ROUND_TRIP
+    assert len(asked) == MAX_TRIES and 0.75 * first <= pauses[0] <= 1.25 * first
     assert pauses[-1] < 0.7 and sum(pauses) > 3
     receiver.polled(5, 1, 100.0)
     assert receiver.next_timer() < 101.0, "the publisher lives: it is worth asking again"
+
+
+@pytest.mark.parametrize(("takes", "pause"), [(0.0, REORDER_DELAY), (0.01, REORDER_DELAY + 0.02), (0.2, RETRY)])
+def test_the_pause_between_questions_follows_the_time_that_answers_take(takes: float, pause: float) -> None:
+    receiver = started(reliable=True)
+    now = 0.0
+    for missing in range(1, 61, 2):
+        receiver.accept(missing + 1, missing + 1, now)
+        now = receiver.next_timer()
+        assert receiver.handle_timer(now)[0]
+        assert receiver.next_timer() > now
+        receiver.accept(missing, missing, now + takes)
+        now = max(now + takes, receiver.next_timer())
+        receiver.handle_timer(now)
+    receiver.accept(62, 62, now)
+    now = receiver.next_timer()
+    receiver.handle_timer(now)
+    assert 0.74 * pause <= receiver.next_timer() - now <= 1.26 * pause
+
+
+def test_an_answer_to_a_question_that_was_repeated_times_nothing() -> None:
+    receiver = started(reliable=True)
+    receiver.accept(2, 2, 0.0)
+    for _ in range(8):
+        receiver.handle_timer(receiver.next_timer())
+    receiver.accept(1, 1, 60.0)
+    receiver.accept(4, 4, 60.0)
+    now = receiver.next_timer()
+    receiver.handle_timer(now)
+    assert receiver.next_timer() - now <= 1.25 * (REORDER_DELAY + 2 * ROUND_TRIP)
 
 
 def test_questions_come_quickly_again_after_progress() -> None:
