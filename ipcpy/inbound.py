@@ -189,6 +189,14 @@ class Inbound:
         if size:  # none is a call to wake up
             self._take_frames(data, address)
 
+    def is_due(self, data: bytes) -> bool:
+        """Tell whether a datagram begins with the next message of its publisher."""
+        if len(data) <= HEADER_SIZE:
+            return False
+        _, _, source, seq, _ = _unpack_header(data)
+        flow = self.flows.get(source)
+        return flow is not None and seq == flow.receiver.next
+
     def _cannot_decode(self, flow: Flow, error: Exception) -> None:
         flow.bad += 1
         if flow.info.id not in self._logged:

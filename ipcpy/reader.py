@@ -67,6 +67,7 @@ class Reader:
         self._leased = False
         self._ready_for: float | None = UNPREPARED  # the timeout with which the socket can be read without ado
         self._deadline = NEVER  # of who waits
+        self._wait_readable: Callable[[float | None], list[Any]] | None = None  # of the sockets there are now
         self._reads = 0
         self._reads_seen = 0
         self._closed = False
@@ -127,8 +128,8 @@ class Reader:
             self._take_lease()
         if self._closed or self._groups or timeout == 0 or not CAN_WAIT:
             self._ready_for = UNPREPARED
-            if not self._closed and (timeout == 0 or self._poll(timeout)):
-                self._drain()
+            if not self._closed:
+                self._read_any(timeout)
             return False
         if self._spin:
             self._spins, timeout = self._part(timeout)
@@ -166,14 +167,43 @@ class Reader:
             finally:
                 self._reading.release()
 
-    def _poll(self, timeout: float | None) -> bool:
-        ready = _readable(self._sockets())
+    def _read_any(self, timeout: float | None) -> None:
+        """Wait until one of the sockets can be read, and read."""
+        if timeout == 0:
+            self._drain()
+            return
+        ready = self._wait_for_any(timeout)
+        if len(ready) > 1:
+            self._drain()
+        elif ready:
+            self._read_one(ready[0])
+
+    def _read_one(self, socket: Any) -> None:
+        """Read the only socket that has something."""
+        received = socket.poll()
+        if received is None:
+            return
+        inbound = self._inbound
+        if socket is not self._socket and not inbound.is_due(received[0]):
+            self._drain_unicast()  # see _drain
+        self._reads += 1
+        with self._lock:
+            inbound.take(*received)
+        if inbound.behind:
+            self._drain()
+        elif inbound.timer != NEVER:
+            self._timer_alarm.by(inbound.timer)
+
+    def _wait_for_any(self, timeout: float | None) -> list[Any]:
+        wait = self._wait_readable
+        if wait is None:
+            wait = self._wait_readable = _waiting(self._sockets())
         spins, timeout = self._part(timeout)
         until = time.monotonic() + spins
         while spins and time.monotonic() < until:
-            if ready(0.0):
-                return True
-        return ready(timeout)
+            if ready := wait(0.0):
+                return ready
+        return wait(timeout)
 
     def _drain(self) -> None:
         """Read what is there; whoever calls has the right to read.
@@ -269,7 +299,7 @@ class Reader:
             return  # everything goes on by unicast
         socket.join(interfaces)
         self._groups[group] = socket
-        self._ready_for = UNPREPARED
+        self._ready_for, self._wait_readable = UNPREPARED, None
         self._inbound.sockets.append(socket)
         if not self._leased:
             self._loop.watch(socket, self._ready)
@@ -280,6 +310,7 @@ class Reader:
         """Listen to a group no more; in the I/O thread."""
         socket = self._groups.pop(group, None)
         if socket is not None:
+            self._wait_readable = None
             self._loop.unwatch(socket)
             self._inbound.sockets.remove(socket)
             self._waiters.remove(socket)
@@ -313,20 +344,11 @@ class Reader:
     def _is_over(self) -> bool:
         return bool(self._messages) or self._closed
 
-    def _on_loop_readable(self) -> None:
+    def _on_loop_readable(self, socket: Any) -> None:
         if self._closed or not self._reading.acquire(False):
             return
         try:
-            inbound = self._inbound
-            received = None if self._groups else self._socket.poll()
-            if received is not None:
-                self._reads += 1
-                with self._lock:
-                    inbound.take(*received)
-            if self._groups or inbound.behind:
-                self._drain()
-            elif inbound.timer != NEVER:
-                self._timer_alarm.by(inbound.timer)
+            self._read_one(socket)
         finally:
             self._reading.release()
         if self._messages:
@@ -355,14 +377,15 @@ class Reader:
             each.close()
 
 
-def _readable(sockets: list[Any]) -> Callable[[float | None], bool]:
-    """Return a function that waits some seconds, None for ever, until one of the sockets can be read."""
+def _waiting(sockets: list[Any]) -> Callable[[float | None], list[Any]]:
+    """Return a function that waits some seconds, None for ever, until sockets can be read, and gives those."""
     if not hasattr(select, "poll"):
-        return lambda timeout: bool(select.select(sockets, [], [], timeout)[0])
+        return lambda timeout: select.select(sockets, [], [], timeout)[0]
     poll = select.poll()
     for each in sockets:
         poll.register(each, select.POLLIN)
-    return lambda timeout: bool(poll.poll(None if timeout is None else timeout * 1000))
+    numbers = {each.fileno(): each for each in sockets}
+    return lambda timeout: [numbers[fd] for fd, _ in poll.poll(None if timeout is None else timeout * 1000)]
 
 
 def iter_limited(poll: Callable[[], tuple[bytes, Address] | None], limit: int) -> Iterable[tuple[bytes, Address]]:

@@ -15,14 +15,14 @@ class Waiters:
     """Who waits in an event loop, the oldest first.
 
     Args:
-        on_readable: called in the event loop when a socket can be read.
+        on_readable: called in the event loop with a socket that can be read.
 
     Attributes:
         futures: what they wait for.
         loop: the event loop that reads the sockets, if one does.
     """
 
-    def __init__(self, on_readable: Callable[[], None]) -> None:
+    def __init__(self, on_readable: Callable[[Any], None]) -> None:
         self.futures: deque[Future[None]] = deque()
         self.loop: AbstractEventLoop | None = None
         self._on_readable = on_readable
@@ -31,7 +31,7 @@ class Waiters:
         """Have an event loop read the sockets; where it cannot, the I/O thread goes on to."""
         try:
             for each in sockets:
-                loop.add_reader(each.fileno(), self._on_readable)
+                loop.add_reader(each.fileno(), self._on_readable, each)
         except NotImplementedError:  # a proactor
             return
         self.loop = loop
@@ -47,7 +47,7 @@ class Waiters:
     def add(self, socket: Any) -> None:
         """Have the event loop read one more socket."""
         if self.loop is not None:
-            _call_in(self.loop, self.loop.add_reader, socket.fileno(), self._on_readable)
+            _call_in(self.loop, self.loop.add_reader, socket.fileno(), self._on_readable, socket)
 
     def remove(self, socket: Any) -> None:
         """Have the event loop read a socket no more."""

@@ -8,6 +8,7 @@ import logging
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -145,6 +146,24 @@ def test_what_waits_for_the_rest_of_a_large_message_is_delivered_in_time(node):
     threading.Timer(0.05, send).start()
     assert subscriber.recv(5).seq == 2
     assert subscriber.stats.lost == {"fragments": 1}
+
+
+def test_what_came_by_multicast_is_taken_after_what_came_by_unicast_before(node):
+    publisher, subscriber = ipc.Publisher("t", ipc.Raw(), node=node), ipc.Subscriber("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    publisher.publish(b"1")
+    assert subscriber.recv(5).data == b"1"
+    delivery, frames = publisher._delivery, []
+    ((send, route),) = delivery.sends
+    delivery.sends = ((frames.append, route),)
+    publisher.publish(b"2")
+    publisher.publish(b"3")
+    (flow,) = subscriber._inbound.flows.values()
+    with subscriber._reader._reading:
+        send(frames[0])
+        subscriber._reader._read_one(SimpleNamespace(poll=lambda: (frames[1], flow.address)))
+    assert [subscriber.recv(5).data for _ in range(2)] == [b"2", b"3"]
+    assert (subscriber.stats.reordered, subscriber.stats.lost) == (0, {})
 
 
 def test_what_a_timer_delivers_wakes_a_reader_who_took_the_last_message_meanwhile(node, monkeypatch):
