@@ -9,8 +9,9 @@ from .codec import codec_for, variant
 from .errors import SchemaError
 from .graph import EndpointInfo
 from .loop import NEVER
+from .protocol.batch import split
 from .protocol.receiver import Receiver
-from .protocol.wire import UNCHECKED, codec_number, split
+from .protocol.wire import UNCHECKED, codec_number
 from .stats import FlowStats
 from .transport.udp import LOOPBACK, Address
 

@@ -22,6 +22,7 @@ from .inbox import LARGE, Inbox
 from .loop import NEVER
 from .message import Message
 from .protocol import matching
+from .protocol.batch import unpack_alike, unpack_batch
 from .protocol.receiver import Receiver
 from .protocol.reports import POLL_BODY, pack_missing
 from .protocol.wire import (
@@ -41,8 +42,6 @@ from .protocol.wire import (
     frames,
     pack_frame,
     read_run,
-    unpack_alike,
-    unpack_batch,
     unpack_fragment,
 )
 from .stats import FlowStats

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from struct import Struct
 from types import TracebackType
 from typing import Any
@@ -20,12 +18,12 @@ from .fanout import Group
 from .graph import EndpointInfo
 from .loop import seconds
 from .node import Node, node_for
+from .protocol.batch import Fitting, fitting, pack_alike, pack_batch
 from .protocol.entries import PublisherEntry
 from .protocol.fragments import MAX_MESSAGE
 from .protocol.history import Kept
 from .protocol.topics import check_topic
 from .protocol.wire import (
-    BATCH_HEADER,
     DATA_WORD,
     FAST_HEADER,
     HEADER_SIZE,
@@ -34,8 +32,6 @@ from .protocol.wire import (
     Buffer,
     Kind,
     codec_number,
-    pack_alike,
-    pack_batch,
     pack_frame,
 )
 from .stats import PublisherStats
@@ -44,8 +40,6 @@ from .transport.udp import Address
 __all__ = ["Publisher"]
 
 BLOCK = 1.0  # seconds
-BATCH_COST = 2  # bytes that an item of a batch may cost beside its own
-MAX_BATCH = 65_535  # items: the count is a u16
 DATA_OVERHEAD = DATA_WORD + OVERHEAD  # the first word of a DATA frame is this and the length of its body
 UNCHECKED_DATA = DATA_WORD + HEADER_SIZE  # the same without a check
 _pack_header = FAST_HEADER.pack
@@ -246,14 +240,14 @@ class Publisher:
         if self._encode_many is not None and delivery.reliable is None:
             messages = list(messages)
             alike = self._encode_many(messages) if len(messages) > 1 else None
-            if alike is not None and 2 * alike[1] <= delivery.whole - BATCH_HEADER.size:
+            if alike is not None and fitting(alike[1], delivery.whole) > 1:
                 return self._publish_alike(*alike)
         encode = self._encode
         bodies = [encode(message) for message in messages]
-        ends = [0, *accumulate([BATCH_COST + (MAX_MESSAGE if type(body) is list else len(body)) for body in bodies])]
+        fits = Fitting([MAX_MESSAGE if type(body) is list else len(body) for body in bodies])
         at = 0
         while at < len(bodies):
-            stop = _batch_end(ends, at, delivery.whole)
+            stop = fits.end(at, delivery.whole)
             if stop > at:
                 with self._lock:
                     small = bodies[at:stop]
@@ -277,7 +271,7 @@ class Publisher:
             with self._lock:
                 delivery.make_room(size)
                 self._check_open()
-                count = min(max((delivery.whole - BATCH_HEADER.size) // size, 1), MAX_BATCH)
+                count = max(fitting(size, delivery.whole), 1)
                 part = view[at : at + count * size]
                 count = len(part) // size
                 first = delivery.seq + 1
@@ -428,16 +422,6 @@ class Publisher:
         self._delivery.abandon()
         self._usable = False
         self._delivery.sends, self._delivery.routes, self._delivery.reliable = (), (), None
-
-
-def _batch_end(ends: Sequence[int], at: int, limit: int) -> int:
-    """Give the end of what fits one datagram from here on; ``at`` itself if not even the first does.
-
-    Args:
-        ends: how many bytes each item and all before it may cost, beginning with 0 for none.
-    """
-    stop = bisect_right(ends, ends[at] + limit - BATCH_HEADER.size) - 1
-    return min(stop, at + MAX_BATCH)
 
 
 def _check_codec(codec: Any) -> Any:

@@ -78,7 +78,7 @@ class OneWay(Row):
     name = "oneway"
     title = "One way, 64 bytes at 1 kHz"
     floor = "raw"
-    adapters = ("raw", "ipcpy")
+    adapters = ("raw", "ipcpy", "ipcpy spin")
     peers = PEERS
     metrics = (
         Metric("p50", "p50", "µs", (Target("ipcpy", 1.4, lead=True),)),

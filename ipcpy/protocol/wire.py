@@ -21,8 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from itertools import chain
-from struct import Struct, iter_unpack
+from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
@@ -77,7 +76,6 @@ CODECS = {"raw": 0, "struct": 1, "msgpack": 2}
 OTHER_CODEC = 255
 
 DATA_WORD = VERSION << 16 | Kind.DATA << 24  # | length: the first word of a DATA frame
-BATCH_WORD = VERSION << 16 | Kind.BATCH << 24
 FRAGMENT_WORD = VERSION << 16 | Kind.FRAGMENT << 24
 
 KIND_MASK = 0xFFFF0000  # of the first word: all but the length
@@ -88,9 +86,7 @@ _FRAGMENT_COMMON = Struct("<IIQQQI")  # the same without the offset
 FRAGMENT_COMMON = _FRAGMENT_COMMON.size  # 36
 CHECKED_FRAGMENT = 9_000  # longer ones cross no wire but loopback's memory: their check covers the header only
 
-_pack_u16 = Struct("<H").pack
 _pack_u32 = Struct("<I").pack
-BATCH_HEADER = Struct("<HH")  # count, size of each item; size 0: every item is preceded by its own size, u16
 
 
 class Frame(NamedTuple):
@@ -194,77 +190,6 @@ class FragmentPacker:
         if self._checked:
             check = crc32(data, check)
         return self._common + where + _pack_u32(check)
-
-
-def pack_batch(source: int, seq: int, sent_ns: int, codec: int, items: Sequence[bytes]) -> bytes:
-    """Build one frame of several messages, numbered from ``seq``; they share one send time.
-
-    Items of equal size are laid end to end; of unequal size each is preceded by its size, u16.
-    """
-    sizes = list(map(len, items))
-    size = sizes[0]
-    if size and sizes.count(size) == len(sizes):
-        return pack_alike(source, seq, sent_ns, codec, b"".join(items), size)
-    sized = chain.from_iterable(zip(map(_pack_u16, sizes), items, strict=True))
-    body = BATCH_HEADER.pack(len(items), 0) + b"".join(sized)
-    return _pack_batch(source, seq, sent_ns, codec, body)
-
-
-def pack_alike(source: int, seq: int, sent_ns: int, codec: int, data: Buffer, size: int) -> bytes:
-    """Build the same frame of messages that are laid end to end already, each of ``size`` bytes."""
-    return _pack_batch(source, seq, sent_ns, codec, BATCH_HEADER.pack(len(data) // size, size) + data)
-
-
-def _pack_batch(source: int, seq: int, sent_ns: int, codec: int, body: bytes) -> bytes:
-    head = FAST_HEADER.pack(BATCH_WORD | (OVERHEAD + len(body)), codec, source, seq, sent_ns)
-    check = crc32(body, crc32(head))
-    return b"".join((head, body, check.to_bytes(4, "little")))
-
-
-def unpack_batch(body: bytes | memoryview) -> list[bytes]:
-    """Take the items of a BATCH frame's body apart.
-
-    Raises:
-        Malformed: where counts and sizes do not agree with the length.
-    """
-    alike = unpack_alike(body)
-    if alike is None:
-        return _sized_items(bytes(body[BATCH_HEADER.size :]), BATCH_HEADER.unpack_from(body)[0])
-    data, size = alike
-    return split(data, size)
-
-
-def unpack_alike(body: bytes | memoryview) -> tuple[bytes, int] | None:
-    """Give the items of a BATCH frame's body as they are, end to end, and their size; None if that varies.
-
-    Raises:
-        Malformed: where count and size do not agree with the length.
-    """
-    if len(body) < BATCH_HEADER.size:
-        raise Malformed("malformed")
-    count, size = BATCH_HEADER.unpack_from(body)
-    if not size:
-        return None
-    if not count or count * size != len(body) - BATCH_HEADER.size:
-        raise Malformed("malformed")
-    return bytes(body[BATCH_HEADER.size :]), size
-
-
-def split(data: bytes, size: int) -> list[bytes]:
-    """Give the items of one size that were laid end to end."""
-    return [item for (item,) in iter_unpack(f"{size}s", data)]
-
-
-def _sized_items(data: bytes, count: int) -> list[bytes]:
-    items = []
-    at, end = 0, len(data)
-    while at + 2 <= end:
-        stop = at + 2 + int.from_bytes(data[at : at + 2], "little")
-        items.append(data[at + 2 : stop])
-        at = stop
-    if at != end or len(items) != count or not count:
-        raise Malformed("malformed")
-    return items
 
 
 def frames(datagram: bytes | memoryview, *, unchecked: bool = False) -> Iterator[Frame]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ipcpy.protocol import echo, matching, wire
+from ipcpy.protocol import batch, echo, matching, wire
 from ipcpy.protocol.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_addresses, pack_entry
 from ipcpy.protocol.greeting import GREETING_BODY
 from ipcpy.protocol.outbox import ALIVE_BODY, ASK
@@ -70,8 +70,8 @@ VECTORS = {
     "DATA": pack_frame(Kind.DATA, PUBLISHER, 5, SENT, STRUCT, codec=1),
     "DATA unchecked": unchecked(),
     "FRAGMENT": fragment(),
-    "BATCH": wire.pack_batch(PUBLISHER, 8, SENT, 0, [b"ab", b"cd"]),
-    "BATCH sized": wire.pack_batch(PUBLISHER, 8, SENT, 0, [b"ab", b"", b"c"]),
+    "BATCH": batch.pack_batch(PUBLISHER, 8, SENT, 0, [b"ab", b"cd"]),
+    "BATCH sized": batch.pack_batch(PUBLISHER, 8, SENT, 0, [b"ab", b"", b"c"]),
     "PROBE": probe(),
     "ANSWER": answer(),
     "START": start(),

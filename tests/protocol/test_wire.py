@@ -1,16 +1,15 @@
-"""Frames: vectors, every single-bit flip, garbage, lies about lengths, batches, merged buffers."""
+"""Frames: vectors, every single-bit flip, garbage, lies about lengths and merged buffers."""
 
 from __future__ import annotations
 
 import random
-from random import Random
 from zlib import crc32
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcpy.protocol import wire
+from ipcpy.protocol import batch, wire
 from ipcpy.protocol.wire import Frame, Kind, Malformed, Place
 
 SOURCE, SEQ, SENT = 0x0123456789ABCDEF, 42, 1_700_000_000_123_456_789
@@ -26,8 +25,8 @@ def fragment(data: bytes, *, total: int, offset: int, size: int, seq: int = SEQ)
 EXAMPLES = {
     **{kind.name: wire.pack_frame(kind, SOURCE, SEQ, SENT, b"body", codec=1) for kind in WHOLE},
     "FRAGMENT": fragment(b"abcdefgh", total=20, offset=8, size=8),
-    "BATCH equal": wire.pack_batch(SOURCE, SEQ, SENT, 1, [b"one", b"two"]),
-    "BATCH sized": wire.pack_batch(SOURCE, SEQ, SENT, 1, [b"one", b"", b"three"]),
+    "BATCH equal": batch.pack_batch(SOURCE, SEQ, SENT, 1, [b"one", b"two"]),
+    "BATCH sized": batch.pack_batch(SOURCE, SEQ, SENT, 1, [b"one", b"", b"three"]),
     "empty": wire.pack_frame(Kind.BYE, SOURCE, SEQ, SENT),
 }
 
@@ -141,7 +140,7 @@ def test_the_fast_header_is_the_header() -> None:
     assert crc32(data) == wire.CRC_RESIDUE
 
 
-# -- batches -----------------------------------------------------------------------------------------------------------
+# -- without a check ---------------------------------------------------------------------------------------------------
 
 
 @given(st.binary(max_size=300), numbers, numbers, numbers)
@@ -174,65 +173,6 @@ def test_a_frame_without_a_check_has_a_header(length: int) -> None:
         data = data[:-1]
     with pytest.raises(Malformed):
         list(wire.frames(data, unchecked=True))
-
-
-@given(st.lists(st.binary(max_size=40), min_size=1, max_size=50))
-@example([b""])
-@example([b"", b""])
-@example([b"a", b""])
-def test_a_batch_is_read_as_it_was_built(items: list[bytes]) -> None:
-    (frame,) = read(wire.pack_batch(SOURCE, SEQ, SENT, 2, items))
-    assert (frame.kind, frame.codec, frame.seq) == (Kind.BATCH, 2, SEQ)
-    assert wire.unpack_batch(frame.body) == items
-
-
-@given(st.integers(1, 40), st.integers(1, 50), st.randoms(use_true_random=False))
-def test_items_that_lie_end_to_end_make_the_same_batch(size: int, count: int, random: Random) -> None:
-    data = random.randbytes(size * count)
-    batch = wire.pack_alike(SOURCE, SEQ, SENT, 2, data, size)
-    assert batch == wire.pack_batch(SOURCE, SEQ, SENT, 2, [data[at : at + size] for at in range(0, len(data), size)])
-    (frame,) = read(batch)
-    assert wire.unpack_alike(frame.body) == (data, size)
-
-
-def test_items_of_unequal_size_do_not_lie_end_to_end() -> None:
-    (frame,) = read(wire.pack_batch(SOURCE, SEQ, SENT, 2, [b"a", b"bc"]))
-    assert wire.unpack_alike(frame.body) is None
-
-
-def test_items_of_equal_size_carry_no_sizes() -> None:
-    assert len(wire.pack_batch(SOURCE, SEQ, SENT, 1, [b"1234"] * 100)) == wire.OVERHEAD + 4 + 400
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"\1\0\1",
-        b"\0\0\0\0",  # no item
-        b"\0\0\4\0",
-        b"\2\0\4\0abcd",  # fewer than counted
-        b"\1\0\4\0abcdefgh",  # more
-        b"\xff\xff\xff\xff",
-        b"\1\0\0\0\4\0abc",  # an item beyond the end
-        b"\2\0\0\0\3\0abc",
-        b"\1\0\0\0\3\0abc\0",  # a rest
-        b"\1\0\0\0\1\0a\1\0b",
-        b"\xff\xff\0\0" + b"\0\0" * 3,
-    ],
-)
-def test_a_batch_that_contradicts_itself_is_rejected(body: bytes) -> None:
-    with pytest.raises(Malformed):
-        wire.unpack_batch(body)
-
-
-@given(st.binary(max_size=60))
-def test_a_batch_of_garbage_gives_items_or_is_rejected(body: bytes) -> None:
-    try:
-        items = wire.unpack_batch(body)
-    except Malformed:
-        return
-    assert items and sum(map(len, items)) <= len(body)
 
 
 # -- fragments ---------------------------------------------------------------------------------------------------------
