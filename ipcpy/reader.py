@@ -213,7 +213,7 @@ class Reader:
         """
         self._drain_unicast()
         for group in list(self._groups.values()):
-            received = list(iter_limited(group.poll, DRAIN))
+            received = group.poll_all(DRAIN)
             if received:
                 self._drain_unicast()
                 self._take(received)
@@ -221,17 +221,14 @@ class Reader:
         self._timer_alarm.by(self._inbound.timer)
 
     def _drain_unicast(self) -> None:
-        self._take(iter_limited(self._socket.poll, DRAIN))
+        self._take(self._socket.poll_all(DRAIN, NEVER if self._groups else DRAIN_BYTES))
 
     def _take(self, received: Iterable[tuple[bytes, Address]]) -> None:
         self._reads += 1
-        take, size = self._inbound.take, 0
-        for data, address in received:
-            with self._lock:
+        take = self._inbound.take
+        with self._lock:
+            for data, address in received:
                 take(data, address)
-            size += len(data)
-            if size > DRAIN_BYTES and not self._groups:
-                break
 
     # -- the lease ---------------------------------------------------------------------------------------------------
 
@@ -386,15 +383,6 @@ def _waiting(sockets: list[Any]) -> Callable[[float | None], list[Any]]:
         poll.register(each, select.POLLIN)
     numbers = {each.fileno(): each for each in sockets}
     return lambda timeout: [numbers[fd] for fd, _ in poll.poll(None if timeout is None else timeout * 1000)]
-
-
-def iter_limited(poll: Callable[[], tuple[bytes, Address] | None], limit: int) -> Iterable[tuple[bytes, Address]]:
-    """Give what a socket has, up to a limit."""
-    for _ in range(limit):
-        received = poll()
-        if received is None:
-            return
-        yield received
 
 
 def weakly(method: Callable[[], None]) -> Callable[[], None]:

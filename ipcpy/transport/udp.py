@@ -11,7 +11,7 @@ import errno
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 
 from ..errors import TransportError
@@ -139,6 +139,10 @@ class DataSocket:
             return self.recvfrom(MAX_DATAGRAM, _DONTWAIT)
         except OSError:
             return None
+
+    def poll_all(self, count: int, size: float) -> list[tuple[bytes, Address]]:
+        """Receive the datagrams that are there, up to a count, and until they have so many bytes."""
+        return _poll_all(self.recvfrom, count, size)
 
     def sendto(self, data: bytes, address: Address) -> None:
         """Send an answer; what the system refuses is lost like any datagram."""
@@ -425,6 +429,10 @@ class GroupSocket:
         except OSError:
             return None
 
+    def poll_all(self, count: int) -> list[tuple[bytes, Address]]:
+        """Receive the datagrams that are there, up to a count."""
+        return _poll_all(self._sock.recvfrom, count, float("inf"))
+
     def drops(self) -> int:
         """Count the datagrams the kernel dropped since the buffer was full; 0 where it does not tell."""
         return _drops(self._sock)
@@ -432,6 +440,20 @@ class GroupSocket:
     def close(self) -> None:
         """Close the socket."""
         self._sock.close()
+
+
+def _poll_all(
+    receive: Callable[[int, int], tuple[bytes, Address]], count: int, size: float
+) -> list[tuple[bytes, Address]]:
+    found: list[tuple[bytes, Address]] = []
+    try:
+        while len(found) < count and size > 0:
+            received = receive(MAX_DATAGRAM, _DONTWAIT)
+            found.append(received)
+            size -= len(received[0])
+    except OSError:
+        pass
+    return found
 
 
 def is_gone(error: OSError) -> bool:
