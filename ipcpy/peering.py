@@ -39,6 +39,8 @@ MDNS_LATER = 0.4  # seconds that who has found others waits longer, at most
 MDNS_LATER_EACH = 0.1  # seconds more for each of them, again and again while there are ever more
 MDNS_AT_LAST = 20.0  # seconds after which mDNS starts even if others are still being found
 TELL_PAUSE = 0.0005  # seconds between two tellings of changes for each peer: 50 ms where there are 100
+REST = 0.0008  # seconds for each peer that the sockets rest after only what is known already came: to wake up costs
+REST_MAX = 0.04  # more than to read, so what comes meanwhile is read together; less than half of Timing.verify
 DRAIN = 256  # datagrams that are read before others have their turn
 
 
@@ -89,6 +91,7 @@ class Peering:
         self._mdns: Mdns | None = None
         self._mdns_waits_for = 0  # peers known when it was put off
         self._started = 0.0
+        self._resting = False
         self._topics: tuple[str, ...] = ()
         self._closed = False
 
@@ -107,9 +110,7 @@ class Peering:
             log.warning("no greeting by multicast: %s", error)
             self._group = None
         self._network = None if self.only_loopback else InterfaceWatch.open()
-        self._loop.watch(self._socket, self._on_datagrams)
-        if self._group is not None:
-            self._loop.watch(self._group, self._on_group)
+        self._watch()
         if self._network is not None:
             self._loop.watch(self._network, self._on_network)
 
@@ -274,7 +275,9 @@ class Peering:
 
     def _on_datagrams(self) -> None:
         now = time.monotonic()
-        if 0 < self._receive(self._socket, now) < DRAIN:
+        count, news = self._receive(self._socket, now)
+        if 0 < count < DRAIN:
+            self._rest_unless(news)
             return  # what failed, if anything did, is why we are called again
         failures = self._socket.failures()
         for address, refused in failures:
@@ -282,27 +285,56 @@ class Peering:
         if failures:
             self.flush()
 
+    def _on_group(self) -> None:
+        if self._group is not None:
+            self._rest_unless(self._receive(self._group, time.monotonic())[1])
+
+    def _rest_unless(self, news: bool) -> None:
+        if not news and not self._resting:
+            self._resting = True
+            for source in (self._socket, self._group):
+                self._loop.unwatch(source)
+            self._rest()
+
+    def _rest(self) -> None:
+        self._loop.call_at(time.monotonic() + min(REST * len(self.link.peers), REST_MAX), self._after_rest)
+
+    def _after_rest(self) -> None:
+        """Take what came while the sockets rested, and let them rest on if that was nothing new."""
+        if self._closed:
+            return
+        self._resting = False
+        try:
+            now = time.monotonic()
+            count, news = self._receive(self._socket, now)
+            greetings, new = self._receive(self._group, now) if self._group is not None else (0, False)
+            self._resting = 0 < count + greetings < DRAIN and not (news or new)
+        finally:
+            self._rest() if self._resting else self._watch()
+
+    def _watch(self) -> None:
+        self._loop.watch(self._socket, self._on_datagrams)
+        if self._group is not None:
+            self._loop.watch(self._group, self._on_group)
+
     def doubt(self, id: int) -> None:
         """Learn that a host said that nobody listens at a port of a peer's other than that of its link."""
         self.link.doubt(id, time.monotonic())
         self.flush()
 
-    def _on_group(self) -> None:
-        if self._group is not None:
-            self._receive(self._group, time.monotonic())
-
-    def _receive(self, source: LinkSocket | GroupSocket, now: float) -> int:
-        """Take what has come; give how many datagrams."""
+    def _receive(self, source: LinkSocket | GroupSocket, now: float) -> tuple[int, bool]:
+        """Take what has come; give how many datagrams, and whether any said something new."""
         count, news = 0, False
         while count < DRAIN and (received := source.poll()) is not None:
             count += 1
             if source is self._socket and is_echo(received[0]):
                 self._echoes.receive(*received)
+                news = True
             else:
                 news |= self.link.receive_datagram(*received, now)
         if news:
             self.flush()
-        return count
+        return count, news
 
     def _on_timer(self) -> None:
         self.link.handle_timer(time.monotonic())

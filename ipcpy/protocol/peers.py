@@ -23,7 +23,8 @@ class Timing:
         beats_watched: heartbeats per second, to all watched peers together, up to which it is ``alive_watched``.
         suspect: silence after which a peer is asked to answer; like stall longer where heartbeats are rarer.
         ask: pause between two such questions.
-        verify: how much later than the first a second refusal (a host says that nobody listens) is believed.
+        verify: how much later than the first a second refusal (a host says that nobody listens) is believed: refusals
+            can be forged, and a peer that lives has answered by then, also where there are many, who read seldom.
         doubt: for how long a peer may still answer after the first; hosts send few refusals, one a second.
         stall: silence after which a peer counts as unresponsive.
         lost: silence after which a peer on another host is given up; a watched one is never, nor one whose host
@@ -45,7 +46,7 @@ class Timing:
     beats_watched: float = 60.0
     suspect: float = 0.7
     ask: float = 0.1
-    verify: float = 0.02
+    verify: float = 0.1
     doubt: float = 0.5
     stall: float = 1.5
     lost: float = 2.2

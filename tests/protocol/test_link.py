@@ -118,6 +118,20 @@ def test_a_watched_heartbeat_is_slow_and_wakes_the_node_seldom():
     assert not any(node.what(PeerStalled) for node in nodes)
 
 
+def test_heartbeats_to_peers_that_came_one_by_one_are_soon_sent_together():
+    net = Network()
+    a = net.node()
+    for _ in range(20):
+        net.node()
+        net.run(0.07)
+    net.run(5)
+    rounds = set()
+    beat = a.link._check
+    a.link._check = lambda peer, now: (rounds.add(now), beat(peer, now))
+    net.run(6)
+    assert len(rounds) / 6 < 3 / (0.9 * Timing().alive)
+
+
 def test_tables_that_are_read_together_are_answered_once():
     net = Network()
     a, b = pair(net)
