@@ -206,6 +206,8 @@ class Introductions:
                     yield other_node, number, entry
             return
         own = self._by_topic[kind]
+        if not own:
+            return
         topics = list(own) if names.is_pattern(topic) else [topic, *filter(names.is_pattern, own)]
         for each in topics:
             for number, entry in own.get(each, {}).items():

@@ -331,7 +331,7 @@ class Peering:
                 self._echoes.receive(*received)
                 news = True
             else:
-                news |= self.link.receive_datagram(*received, now)
+                news |= self.link.receive_datagram(*received, time.monotonic())
         if news:
             self.flush()
         return count, news
@@ -342,7 +342,6 @@ class Peering:
 
     def flush(self) -> None:
         """Pass on what the link wants to send and say."""
-        self.link.handle_timer(time.monotonic())
         while events := self.link.events():
             for event in events:
                 self._on_link_event(event)

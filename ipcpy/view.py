@@ -37,7 +37,7 @@ class View:
         with self._changed:
             self._nodes[id] = node
             self._endpoints.setdefault(id, {})
-            self._tell(graph.NodeFound(node))
+            self._tell(graph.NodeFound, node)
 
     def change_node(self, id: int, **changes: Any) -> None:
         """Something about a node changed."""
@@ -50,16 +50,16 @@ class View:
                 self._endpoints[id][endpoint_id] = replace(endpoint, node=changed)
             if changed.state != node.state:
                 resumed = changed.state == "alive"
-                self._tell(graph.NodeResumed(changed) if resumed else graph.NodeStalled(changed))
+                self._tell(graph.NodeResumed if resumed else graph.NodeStalled, changed)
 
     def remove_node(self, id: int, reason: str) -> None:
         """A node went, and all it had."""
         with self._changed:
             for endpoint in self._endpoints.pop(id, {}).values():
-                self._tell(_lost(endpoint, reason))
+                self._tell(_lost, endpoint, reason)
             node = self._nodes.pop(id, None)
             if node is not None:
-                self._tell(graph.NodeLost(node, reason))
+                self._tell(graph.NodeLost, node, reason)
 
     def put(self, node_id: int, endpoint_id: int, endpoint: EndpointInfo) -> None:
         """An endpoint came or changed."""
@@ -68,19 +68,21 @@ class View:
             new = endpoint_id not in known
             known[endpoint_id] = endpoint
             if new:
-                self._tell(_found(endpoint))
+                self._tell(_found, endpoint)
 
     def remove(self, node_id: int, endpoint_id: int) -> None:
         """An endpoint went."""
         with self._changed:
             endpoint = self._endpoints.get(node_id, {}).pop(endpoint_id, None)
             if endpoint is not None:
-                self._tell(_lost(endpoint, "closed"))
+                self._tell(_lost, endpoint, "closed")
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: Callable[..., Event], *what: Any) -> None:
         self._changed_at = time.monotonic()
-        for watch in self._watches:
-            watch.put(event)
+        if self._watches:
+            told = event(*what)
+            for watch in self._watches:
+                watch.put(told)
         self._changed.notify_all()
 
     # -- questions ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -66,12 +66,10 @@ class Node:
 
     def flush(self) -> None:
         """What ipcpy.peering does after everything it told its link."""
-        now = self.net.now
-        self.link.handle_timer(now)
         for event in self.link.events():
             self.take(event)
         for data, address in self.link.datagrams_to_send():
-            self.sent[data[3]] += 1
+            self.sent.update(frame[3] for frame in split(data))
             self.net.send(self, data, address)
         self.net.check(self)
         self.net.schedule(self)
@@ -285,6 +283,8 @@ class Network:
             if node.stopped:
                 node.timer = float("inf")
                 return
+            node.link.handle_timer(self.now)
+            assert node.link.next_timer() > self.now, "a timer that is due after handle_timer"
             node.flush()
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> float:
@@ -304,7 +304,6 @@ class Network:
 
     def check(self, node: Node) -> None:
         link = node.link
-        assert link.next_timer() > self.now, "a timer that is due after handle_timer"
         assert len(link.peers) <= roster.MAX_PEERS
         if self.datagrams % 64 == 0 and not link._closed:
             self.check_books(node)
@@ -338,6 +337,14 @@ class Network:
             len(node.link.peers) == size - 1 and all(peer.complete for peer in node.link.peers.values())
             for node in self.nodes.values()
         )
+
+
+def split(datagram: bytes) -> Iterator[bytes]:
+    """Give the frames of a datagram."""
+    while datagram:
+        length = int.from_bytes(datagram[:2], "little")
+        yield datagram[:length]
+        datagram = datagram[length:]
 
 
 def moves(node: Node) -> list[Address]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -16,6 +17,7 @@ from . import topics
 
 MAX_ENTRY = 60_000  # bytes
 MAX_MISMATCH = 8_000  # bytes of mismatches in a subscriber's entry
+KNOWN = 512  # bytes of an entry that is worth remembering; and no more, for whoever sends them may be hostile
 MAX_TOLD = 64  # addresses in a PEERS frame
 _LIMITS = {
     "max_str_len": MAX_ENTRY,
@@ -144,9 +146,15 @@ def _fitting(entry: Entry) -> dict[str, Any]:
 def unpack_entry(data: bytes) -> Entry:
     """Decode an entry of the network.
 
+    The same bytes give the same value, as far as they are few: all nodes of a process are told the same.
+
     Raises:
         ValueError: whatever is wrong with it.
     """
+    return (_unpack_known if len(data) <= KNOWN else _unpack)(data)
+
+
+def _unpack(data: bytes) -> Entry:
     try:
         wire = msgpack.unpackb(data, strict_map_key=False, **_LIMITS)
     except Exception as error:  # msgpack raises a family of its own, and more
@@ -167,6 +175,9 @@ def unpack_entry(data: bytes) -> Entry:
         raise ValueError(f"a field is missing: {error}") from None
     _check_whole(entry)
     return entry
+
+
+_unpack_known = lru_cache(2_048)(_unpack)
 
 
 def _checked(name: str, value: Any) -> Any:

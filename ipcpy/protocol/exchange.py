@@ -36,6 +36,7 @@ class Delivery:
     usual: float = 0.0
     _told: int = 0  # the version it last said it has: acked, but for disorder
     _pause: float = RESEND
+    _sent_at: float = 0.0  # when the first frame of the flight was last sent
     _begun: float = 0.0  # when the first frame of the flight was first sent
     _flight: deque[int] = field(default_factory=deque)  # the versions that the frames on their way lead to
 
@@ -51,8 +52,17 @@ class Delivery:
         if not flight:
             self.resend_at = NEVER
         elif self.resend_at == NEVER:
-            usual = min(2 * self.usual, RESEND_USUAL_EACH * self.peers)
-            self.resend_at = now + max(self._pause + RESEND_EACH * self.peers, usual)
+            self._sent_at = now
+            self.resend_at = now + self._patience()
+
+    def _patience(self) -> float:
+        usual = min(2 * self.usual, RESEND_USUAL_EACH * self.peers)
+        return max(self._pause + RESEND_EACH * self.peers, usual)
+
+    def overdue(self, now: float) -> bool:
+        """Tell whether it is time for ``again``: there may be more peers, and slower ones, than when it was set."""
+        self.resend_at = self._sent_at + self._patience()
+        return now >= self.resend_at
 
     def acknowledge(self, version: int) -> bool:
         """Learn which version the peer has; False if that is no news."""

@@ -14,6 +14,7 @@ there is one for each datagram. See docs/protocol.md.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
@@ -27,6 +28,7 @@ GREETING_BODY = Struct("<QQ")  # domain, cookie
 GREETING_SIZE = OVERHEAD + GREETING_BODY.size  # 52
 GREETINGS = frozenset((Kind.HELLO, Kind.WELCOME, Kind.CONFIRM))
 KNOCK = 1  # in ``extra`` of a greeting: sent to this address, not to all; to be answered even if we know each other
+TOKENS = 256  # that are kept: each is asked for several times while two nodes greet
 STATIC = 2  # the same for a static peer: multicast may not pass, so the two must tell each other of their peers
 
 
@@ -52,15 +54,18 @@ class Greeter:
 
     Args:
         secret: 16 to 64 random bytes.
+
+    Attributes:
+        token: gives the token that only somebody who reads what is sent to an address can know; None: to the group.
     """
 
     def __init__(self, id: int, domain: str, secret: bytes) -> None:
         self._id = id
         self._domain = domain_number(domain)
         self._secret = secret
+        self.token = lru_cache(TOKENS)(self._token)
 
-    def token(self, address: Address | None) -> int:
-        """Give the token that only somebody who reads what is sent to an address can know; None: to the group."""
+    def _token(self, address: Address | None) -> int:
         where = f"{address[0]} {address[1]}" if address else "multicast"
         return int.from_bytes(blake2b(where.encode(), key=self._secret, digest_size=8).digest(), "little")
 

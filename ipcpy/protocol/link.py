@@ -244,7 +244,8 @@ class Link:
         self._forget_removals()
 
     def _forget_removals(self) -> None:
-        self.table.forget(self._roster.acked(self.table.version))
+        if self.table.remembers:
+            self.table.forget(self._roster.acked(self.table.version))
 
     # -- frames of peers ---------------------------------------------------------------------------------------------
 
@@ -346,7 +347,7 @@ class Link:
 
     def _handle_peer(self, peer: Peer, now: float) -> None:
         if now >= peer.delivery.resend_at:
-            self._outbox.send_table(peer, now, again=True)
+            self._outbox.repeat_table(peer, now)
         if now >= peer.tell_at:
             self._outbox.send_peers(peer, now)
         if now < peer.alive_at - TOGETHER * self.timing.alive_watched_many:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from random import Random
 from struct import Struct
 
 from .entries import MAX_TOLD, pack_addresses
-from .exchange import NEVER
+from .exchange import NEVER, Delivery
 from .greeting import Address
 from .peers import Peer, Timing
 from .roster import Roster
@@ -17,6 +16,7 @@ from .wire import Kind, pack_frame
 
 ALIVE_BODY = Struct("<QQB")  # version of our table, version of yours that we have, 1 = please answer
 ASK = 1
+MAX_FRAMES = 1_400  # bytes of several frames in a datagram: below any MTU in use, as what a TABLE frame holds
 LATE = 0.5  # seconds that an acknowledgement counts as having taken at most: more says that somebody was stopped
 
 
@@ -34,7 +34,8 @@ class Outbox:
         self._roster = roster
         self._timing = timing
         self._random = random
-        self._queue: deque[tuple[bytes, Address | None]] = deque()
+        self._queue: list[tuple[bytes, Address | None]] = []
+        self._begun: dict[Address, int] = {}  # where in the queue a datagram is that has room for more frames
         self._owed: dict[Address, tuple[Peer, float]] = {}
         self._usual = 0.0  # seconds until an acknowledgement, the average of late
 
@@ -48,8 +49,8 @@ class Outbox:
         for address, (peer, now) in owed.items():
             if self._roster.at.get(address) is peer:  # it may have said goodbye meanwhile
                 self.send_alive(peer, now, (address,))
-        taken = list(self._queue)
-        self._queue.clear()
+        taken, self._queue = self._queue, []
+        self._begun.clear()
         return taken
 
     def owe_alive(self, peer: Peer, address: Address, now: float) -> None:
@@ -62,11 +63,19 @@ class Outbox:
 
     def send_table(self, peer: Peer, now: float, *, again: bool = False) -> None:
         """Send what a peer lacks of our table; again: also what is on its way."""
-        delivery = peer.delivery
-        delivery.peers, delivery.usual = len(self._roster.peers), self._usual
+        delivery = self._informed(peer)
         for body in (delivery.again if again else delivery.send)(self._table, now):
             self._send(Kind.TABLE, peer, peer.address, body)
         self.due = min(self.due, delivery.resend_at)
+
+    def repeat_table(self, peer: Peer, now: float) -> None:
+        """Send what is on its way to a peer again if that takes longer than it usually does."""
+        if self._informed(peer).overdue(now):
+            self.send_table(peer, now, again=True)
+
+    def _informed(self, peer: Peer) -> Delivery:
+        peer.delivery.peers, peer.delivery.usual = len(self._roster.peers), self._usual
+        return peer.delivery
 
     def acknowledged(self, peer: Peer, now: float) -> None:
         """Learn how long a peer takes: on a busy computer all do, and to repeat too soon makes it busier."""
@@ -107,4 +116,11 @@ class Outbox:
             peer.tell_pause = self._timing.tell
 
     def _send(self, kind: Kind, peer: Peer, address: Address, body: bytes = b"") -> None:
-        self.put(pack_frame(kind, self._id, peer.paths[address].token, 0, body), address)
+        """Queue a frame, in one datagram with those that go to the same address now."""
+        frame = pack_frame(kind, self._id, peer.paths[address].token, 0, body)
+        at = self._begun.get(address)
+        if at is not None and len(begun := self._queue[at][0]) + len(frame) <= MAX_FRAMES:
+            self._queue[at] = begun + frame, address
+        else:
+            self._begun[address] = len(self._queue)
+            self._queue.append((frame, address))

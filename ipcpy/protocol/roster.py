@@ -28,8 +28,7 @@ class Roster:
         """Note that a node is at an address that nobody else has; None if there is no room for it."""
         peer = self.peers.get(id)
         if peer is None:
-            at_host = sum(other.address[0] == address[0] for other in self.peers.values())
-            if len(self.peers) >= MAX_PEERS or at_host >= MAX_PEERS_AT_HOST:
+            if len(self.peers) >= MAX_PEERS or self._is_full(address[0]):
                 return None
             peer = self.peers[id] = Peer(id, address, path.heard, Mirror(self.pool))
         if address not in peer.paths and len(peer.paths) >= MAX_PATHS:
@@ -38,6 +37,11 @@ class Roster:
         self.at[address] = peer
         peer.paths[address] = path
         return peer
+
+    def _is_full(self, ip: str) -> bool:
+        if len(self.peers) < MAX_PEERS_AT_HOST:
+            return False
+        return sum(other.address[0] == ip for other in self.peers.values()) >= MAX_PEERS_AT_HOST
 
     def vacate(self, peer: Peer, address: Address) -> None:
         """Note that a peer is no longer at an address."""

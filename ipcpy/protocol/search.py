@@ -16,6 +16,8 @@ KNOCKS = 60.0  # a second, to addresses that do not answer: each waits for up to
 # resolved, and all together must not fill the socket's send buffer (380 small datagrams take 290 kB of 426)
 KNOCKS_AT_ONCE = 200.0
 AGAIN = 0.25  # seconds until a knock that had to wait is thought of again
+PATIENT = 3.0  # seconds after the first greeting in which no other follows while ever more are found by it: on a busy
+# computer all would answer twice
 MANY_PEERS = 30  # beyond, the group is greeted less often: each node then hears about 15 greetings a second
 
 
@@ -38,6 +40,8 @@ class Search:
         self._random = random
         self._greet_at = NEVER
         self._greeted = 0
+        self._patient_until = -NEVER
+        self._known = 0  # peers when the group was last to be greeted
         self._credit = KNOCKS_AT_ONCE
         self._credited = -NEVER
 
@@ -45,6 +49,7 @@ class Search:
         """Greet the group now and often in the seconds that follow, and knock at every hinted address."""
         self._greeted = 0
         self._greet_at = self.next = now
+        self._patient_until = now + PATIENT
         for hint in self.hints.values():
             hint.tries, hint.next = 0, now
 
@@ -92,8 +97,12 @@ class Search:
             return []
         found: list[tuple[Address | None, int]] = []
         if now >= self._greet_at:
-            found.append((None, 0))
-            self._greet_at = now + self._greet_pause(peers)
+            if self._greeted and self._known < peers and now < self._patient_until:
+                self._greet_at = now + self._timing.greet[0]
+            else:
+                found.append((None, 0))
+                self._greet_at = now + self._greet_pause(peers)
+            self._known = peers
         found += self._knocks(now, alive)
         self.next = min((hint.next for hint in self.hints.values()), default=NEVER)
         self.next = min(self.next, self._greet_at)

@@ -9,6 +9,7 @@ that is sent (base, 0] first, which empties it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgpack
@@ -20,6 +21,7 @@ ENTRY_COST = 128  # bytes that an entry takes beside its data, about
 MAX_REMOVED = 4_096  # removals that are remembered at most
 MAX_PACKED = 1_024  # frames that are kept for the next peer
 MAX_BYTES = 16 << 20  # of one peer's entries, costs included
+KNOWN = 1_400  # bytes of a frame that is worth remembering, as all nodes of a process are sent the same
 FREE_BYTES = 64 << 10  # what every peer may have; what goes beyond comes out of one pool, and peers may be hostile
 POOL_BYTES = 128 << 20
 
@@ -63,6 +65,11 @@ class Table:
         self.version += 1
         self._changes.pop(id, None)
         self._changes[id] = (self.version, data)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether there are removals to forget."""
+        return bool(self._removed)
 
     def forget(self, version: int) -> None:
         """Forget the removals up to a version that every peer has acknowledged."""
@@ -150,7 +157,7 @@ class Mirror:
         Raises:
             Malformed: if it is not of the form, or too much; then it changed nothing.
         """
-        base, to, changes = _unpack(body)
+        base, to, changes = (_unpack_known if len(body) <= KNOWN else _unpack)(bytes(body))
         if base != self.version or to == base:
             return []
         if to == 0 and not changes:
@@ -189,13 +196,16 @@ def _cost(change: Change) -> int:
     return 0 if change.data is None else len(change.data) + ENTRY_COST
 
 
-def _unpack(body: bytes | memoryview) -> tuple[int, int, list[Change]]:
+def _unpack(body: bytes) -> tuple[int, int, tuple[Change, ...]]:
     try:
         base, to, flat = msgpack.unpackb(body, **_LIMITS)
-        changes = [Change(id, data) for id, data in zip(flat[::2], flat[1::2], strict=True)]
+        changes = tuple(map(Change, flat[::2], flat[1::2]))
         numbers = all(type(value) is int and 0 <= value < 1 << 64 for value in (base, to, *flat[::2]))
     except Exception:  # whatever msgpack, or bytes that are no such list, may raise
         raise Malformed("malformed") from None
-    if not numbers or not all(data is None or type(data) is bytes for _, data in changes):
+    if len(flat) % 2 or not numbers or not all(data is None or type(data) is bytes for _, data in changes):
         raise Malformed("malformed")
     return base, to, changes
+
+
+_unpack_known = lru_cache(64)(_unpack)

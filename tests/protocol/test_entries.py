@@ -8,6 +8,7 @@ import msgpack
 import pytest
 
 from ipcpy.protocol.entries import (
+    KNOWN,
     MAX_ENTRY,
     NodeEntry,
     PublisherEntry,
@@ -99,6 +100,13 @@ def test_unknown_keys_are_for_later_versions():
 def test_what_does_not_fit_is_refused(wire):
     with pytest.raises(ValueError):  # noqa: PT011
         unpack_entry(msgpack.packb(wire))
+
+
+def test_the_same_bytes_are_read_once_unless_they_are_many():
+    small, large = (pack_entry(PublisherEntry("t", "raw", {"a": "b" * size})) for size in (10, KNOWN))
+    assert unpack_entry(small) is unpack_entry(bytes(bytearray(small)))
+    assert unpack_entry(large) == unpack_entry(large)
+    assert unpack_entry(large) is not unpack_entry(large)
 
 
 def test_bombs_are_refused():

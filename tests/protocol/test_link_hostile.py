@@ -16,7 +16,7 @@ from ipcpy.protocol.greeting import GREETING_BODY, GREETING_SIZE, KNOCK, STATIC,
 from ipcpy.protocol.link import Link
 from ipcpy.protocol.outbox import ALIVE_BODY
 from ipcpy.protocol.wire import Kind, frames, pack_frame
-from linknet import Network
+from linknet import Network, split
 
 DOMAIN = "d"
 EVIL = ("10.0.9.66", 666)
@@ -68,7 +68,7 @@ def greeting_body(cookie: int) -> bytes:
 
 
 def conversation() -> tuple[Network, list[tuple[bytes, tuple[str, int]]]]:
-    """A pair that has met, and one datagram of each kind that went to the first."""
+    """A pair that has met, and one frame of each kind that went to the first."""
     net = Network()
     seen: list[tuple[bytes, tuple[str, int]]] = []
     a = net.node(topics=2)
@@ -84,7 +84,7 @@ def conversation() -> tuple[Network, list[tuple[bytes, tuple[str, int]]]]:
     c.close()
     net.run(0.1)
     a.link.receive_datagram = receive
-    kinds = {data[3]: (data, address) for data, address in seen}
+    kinds = {frame[3]: (frame, address) for data, address in seen for frame in split(data)}
     assert set(kinds) == {16, 17, 18, 19, 20, 21, 22}
     return net, list(kinds.values())
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.protocol import table as module
-from ipcpy.protocol.exchange import RESEND, RESEND_MAX, WINDOW, Delivery
+from ipcpy.protocol.exchange import RESEND, RESEND_EACH, RESEND_MAX, WINDOW, Delivery
 from ipcpy.protocol.table import Change, Mirror, Pool, Table
 from ipcpy.protocol.wire import Malformed
 
@@ -118,6 +118,24 @@ def test_a_mirror_that_syncs_now_and_then_is_equal(steps):
         sync(table, each)
         assert each.entries == contents(table)
         assert each.size == sum(len(data) + module.ENTRY_COST for data in each.entries.values())
+
+
+def test_two_mirrors_of_one_table_share_what_they_hold():
+    mine = Table()
+    for number in range(3):
+        mine.put(number, b"something")
+    ((_, body),) = mine.frames_after(0)
+    one, other = Mirror(), Mirror()
+    one.apply(memoryview(body))
+    other.apply(memoryview(bytes(bytearray(body))))
+    assert one.entries
+    assert all(one.entries[id] is other.entries[id] for id in one.entries)
+
+
+def test_large_frames_are_not_remembered():
+    before = module._unpack_known.cache_info().currsize
+    Mirror().apply(msgpack.packb([0, 1, [1, bytes(module.KNOWN)]]))
+    assert module._unpack_known.cache_info().currsize == before
 
 
 def test_what_is_too_much_changes_nothing():
@@ -257,3 +275,16 @@ def test_who_says_less_for_longer_is_believed():
     delivery.acknowledge(10)
     first = next(delivery.again(table, 1.0))
     assert msgpack.unpackb(first)[0] == 10
+
+
+def test_a_repetition_waits_as_long_as_others_take_by_now():
+    mine, delivery = Table(), Delivery()
+    mine.put(1, b"something")
+    assert list(delivery.send(mine, 10.0))
+    due = delivery.resend_at
+    delivery.peers, delivery.usual = 50, 0.1  # more came, and they are slow: this computer is busy
+    assert not delivery.overdue(due)
+    assert 10.0 + 2 * 0.1 == pytest.approx(delivery.resend_at)
+    assert delivery.overdue(delivery.resend_at)
+    delivery.usual = 0.0
+    assert delivery.overdue(due + RESEND_EACH * 50 + 1e-6)
