@@ -32,7 +32,7 @@ from .wire import CHECK_SIZE, OVERHEAD, Frame, Kind, Malformed, frames
 __all__ = ["Address", "EntryChanged", "Link", "LinkEvent", "Peer", "PeerFound", "PeerLost", "PeerMoved"]
 __all__ += ["PeerResumed", "PeerStalled", "Timing"]
 
-TOGETHER = 0.25  # of the pause between two heartbeats: those that are due this soon are sent with those that are due
+TOGETHER = 0.1  # of the pause between two heartbeats: those that are due this soon are sent with those that are due
 
 
 class Link:

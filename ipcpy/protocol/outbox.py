@@ -37,6 +37,7 @@ class Outbox:
         self._queue: list[tuple[bytes, Address | None]] = []
         self._begun: dict[Address, int] = {}  # where in the queue a datagram is that has room for more frames
         self._owed: dict[Address, tuple[Peer, float]] = {}
+        self._rounds = {False: 0.0, True: 0.0}  # whether peers are watched -> when heartbeats to them go out together
         self._usual = 0.0  # seconds until an acknowledgement, the average of late
 
     def put(self, datagram: bytes, address: Address | None) -> None:
@@ -87,8 +88,14 @@ class Outbox:
         for address in addresses:
             self._send(Kind.ALIVE, peer, address, body)
             if address == peer.address:
-                pause = self._roster.pause(peer) * self._random.uniform(0.9, 1.0)
-                self.beat_in(peer, now, self._timing.ask if ask else pause)
+                self.beat_in(peer, now, self._timing.ask if ask else self._round(peer, now) - now)
+
+    def _round(self, peer: Peer, now: float) -> float:
+        """Give when the next heartbeat to a peer is due: with those to others, so that we wake up once for all."""
+        pause = self._roster.pause(peer)
+        if not pause / 2 < self._rounds[peer.watched] - now <= pause:
+            self._rounds[peer.watched] = now + pause * self._random.uniform(0.9, 1.0)
+        return self._rounds[peer.watched]
 
     def beat_in(self, peer: Peer, now: float, pause: float) -> None:
         """Have a peer looked after again in some time."""

@@ -23,6 +23,7 @@ class Roster:
         self.at: dict[Address, Peer] = {}
         self.pool = Pool()
         self._timing = timing
+        self._count()
 
     def place(self, id: int, address: Address, path: Path) -> Peer | None:
         """Note that a node is at an address that nobody else has; None if there is no room for it."""
@@ -31,6 +32,7 @@ class Roster:
             if len(self.peers) >= MAX_PEERS or self._is_full(address[0]):
                 return None
             peer = self.peers[id] = Peer(id, address, path.heard, Mirror(self.pool))
+            self._count()
         if address not in peer.paths and len(peer.paths) >= MAX_PATHS:
             others = [other for other in peer.paths if other != peer.address]
             self.vacate(peer, min(others, key=lambda other: peer.paths[other].heard))
@@ -50,6 +52,7 @@ class Roster:
     def remove(self, peer: Peer) -> None:
         """Forget a peer."""
         del self.peers[peer.id]
+        self._count()
         for address in peer.paths:
             del self.at[address]
         peer.mirror.clear()
@@ -81,10 +84,12 @@ class Roster:
 
     def pause(self, peer: Peer) -> float:
         """Give the pause between two heartbeats to a peer."""
-        timing = self._timing
-        if peer.watched:
-            return max(timing.alive_watched, min(len(self.peers) / timing.beats_watched, timing.alive_watched_many))
-        return max(timing.alive, min(len(self.peers) / timing.beats, timing.alive_many))
+        return self._pause_watched if peer.watched else self._pause
+
+    def _count(self) -> None:
+        timing, peers = self._timing, len(self.peers)
+        self._pause = max(timing.alive, min(peers / timing.beats, timing.alive_many))
+        self._pause_watched = max(timing.alive_watched, min(peers / timing.beats_watched, timing.alive_watched_many))
 
     def grace(self, peer: Peer) -> float:
         """Give how much longer than ``timing`` says a peer may be silent, for its heartbeats are rarer."""
