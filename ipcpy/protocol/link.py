@@ -8,6 +8,7 @@ on every frame carries the token that its receiver gave for the sender's address
     ALIVE   the version of our table, the version of yours that we have, and perhaps the wish for an answer
     PEERS   where other nodes may be
     BYE     the node ends
+    DIED    another node of the sender's host ended without a word
 
 A node has as many paths to a peer as it has addresses; the best is used, and all of them are tried when it is silent.
 See docs/protocol.md and docs/discovery.md.
@@ -15,7 +16,7 @@ See docs/protocol.md and docs/discovery.md.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from random import Random
 
 from .entries import unpack_addresses
@@ -63,7 +64,7 @@ class Link:
         self.host_port = 0
         self._hosts = Hosts(self.timing)
         self._outbox = Outbox(id, self.table, self._roster, self.timing, random)
-        self._events: deque[LinkEvent] = deque()
+        self._events: list[LinkEvent] = []
         self._closed = False
 
     # -- what comes in -----------------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ class Link:
         peer = self._roster.at.get(address)
         if peer is None or address != peer.address:
             return
-        if now >= peer.refused_at + self.timing.verify:
+        if now >= peer.refused_at + self.timing.verify or peer.heard <= peer.told_at:
             self._lose(peer, "process died", now)
         else:
             self._doubt(peer, now)
@@ -158,10 +159,10 @@ class Link:
         self._hosts.unreachable(address[0], now)
 
     def process_died(self, id: int, now: float) -> None:
-        """Learn from the operating system of this host that a peer's process ended."""
-        peer = self.peers.get(id)
-        if peer is not None:
+        """Learn from the operating system of this host that a peer's process ended, and tell other hosts."""
+        if (peer := self.peers.get(id)) is not None:
             self._lose(peer, "process died", now)
+            self._outbox.send_died(peer)
 
     def watch(self, id: int, watched: bool) -> None:
         """Learn whether the process of a peer is watched: then silence alone does not mean that it is lost."""
@@ -266,6 +267,8 @@ class Link:
             self._lose(peer, "closed", now)
         elif frame.kind == Kind.PEERS:
             self._receive_peers(peer, frame, address, now)
+        elif frame.kind == Kind.DIED:
+            self._receive_died(peer, frame, now)
         else:
             raise Malformed("malformed")
 
@@ -303,14 +306,23 @@ class Link:
                 self.hint(told, now)
         self._outbox.be_static(peer, now)
 
+    def _receive_died(self, witness: Peer, frame: Frame, now: float) -> None:
+        if len(frame.body) != 8:
+            raise Malformed("malformed")
+        peer = self.peers.get(int.from_bytes(frame.body, "little"))
+        witnesses = peer.told(witness, now, self.timing.doubt) if peer is not None else 0
+        if peer is not None and witnesses == 1:
+            self._outbox.send_alive(peer, now, peer.paths, ask=True)
+        elif peer is not None and witnesses:
+            self._doubt(peer, now)
+
     def datagrams_to_send(self) -> list[tuple[bytes, Address | None]]:
         """Take what is to be sent; an address of None means: by multicast, on every interface."""
         return self._outbox.take()
 
     def events(self) -> list[LinkEvent]:
         """Take what happened."""
-        events = list(self._events)
-        self._events.clear()
+        events, self._events = self._events, []
         return events
 
     def _say(self, peer: Peer, event: LinkEvent) -> None:

@@ -16,6 +16,7 @@ from .wire import Kind, pack_frame
 
 ALIVE_BODY = Struct("<QQB")  # version of our table, version of yours that we have, 1 = please answer
 ASK = 1
+WITNESSES = 2  # that tell each peer of another host of the end of a process
 MAX_FRAMES = 1_400  # bytes of several frames in a datagram: below any MTU in use, as what a TABLE frame holds
 LATE = 0.5  # seconds that an acknowledgement counts as having taken at most: more says that somebody was stopped
 
@@ -61,6 +62,15 @@ class Outbox:
     def send_bye(self, peer: Peer, address: Address) -> None:
         """Say goodbye."""
         self._send(Kind.BYE, peer, address)
+
+    def send_died(self, dead: Peer) -> None:
+        """Tell the peers of other hosts, each of which hears it of two of us, that a process of this host ended."""
+        alive = {peer.id for peer in self._roster.peers.values() if peer.watched and not peer.ends_with(dead)}
+        witnesses = sorted(alive | {self._id})
+        rank = witnesses.index(self._id)
+        for peer in self._roster.peers.values():
+            if not peer.watched and (peer.id - rank) % len(witnesses) < WITNESSES:
+                self._send(Kind.DIED, peer, peer.address, dead.id.to_bytes(8, "little"))
 
     def send_table(self, peer: Peer, now: float, *, again: bool = False) -> None:
         """Send what a peer lacks of our table; again: also what is on its way."""

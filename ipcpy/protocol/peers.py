@@ -141,6 +141,7 @@ class Peer:
         delivery: how far our table has got there.
         watched: the operating system tells us when its process ends.
         refused_at: when its host said that nobody listens there, if it has not been heard since.
+        told_at, told_by: when another node of its host said that its process had ended, and who.
         static: one of us was given the other's address: multicast may not pass, so we tell each other of others.
     """
 
@@ -154,6 +155,8 @@ class Peer:
     announced: int = 0
     alive_at: float = NEVER
     refused_at: float = NEVER
+    told_at: float = -NEVER
+    told_by: int = 0
     tell_at: float = NEVER
     tell_pause: float = 0.0
     stalled: bool = False
@@ -193,6 +196,25 @@ class Peer:
     def crossed(self, address: Address, token: int, since: float) -> bool:
         """Tell whether a greeting crossed another one: it says what another has said just now."""
         return self.paths[address].token == token and self.paths[address].heard > since and not self.stalled
+
+    def ends_with(self, other: Peer) -> bool:
+        """Tell whether it is of the same process as another one of its host."""
+        one, two = self.entry, other.entry
+        return one is not None and two is not None and (one.pid, one.started) == (two.pid, two.started)
+
+    def told(self, witness: Peer, now: float, pause: float) -> int:
+        """Learn that another one says that its process ended; give how many say so by now, 0 for nothing to do.
+
+        The word of one is worth a question, once per pause; that of two counts like a refusal, after which silence for
+        some time is the end. Only a node of the same host is listened to: no other can know.
+        """
+        hosts = {ip for ip, _ in self.paths} & {ip for ip, _ in witness.paths}
+        if self.watched or self.stalled or self is witness or not hosts:
+            return 0
+        if now >= self.told_at + pause:
+            self.told_at, self.told_by = now, witness.id
+            return 1
+        return 2 if self.told_by != witness.id and self.heard <= self.told_at else 0
 
     @property
     def due(self) -> float:

@@ -70,6 +70,7 @@ class Kind(IntEnum):
     PEERS = 22
     ECHO = 23
     ECHOED = 24
+    DIED = 25
 
 
 CODECS = {"raw": 0, "struct": 1, "msgpack": 2}

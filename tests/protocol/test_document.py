@@ -86,6 +86,7 @@ VECTORS = {
     "ALIVE": pack_frame(Kind.ALIVE, NODE, TOKEN, 0, ALIVE_BODY.pack(3, 9, ASK)),
     "BYE": pack_frame(Kind.BYE, NODE, TOKEN, 0),
     "PEERS": pack_frame(Kind.PEERS, NODE, TOKEN, 0, pack_addresses([("10.0.0.7", 17_770), ("", 17_771)])),
+    "DIED": pack_frame(Kind.DIED, NODE, TOKEN, 0, (9).to_bytes(8, "little")),
     "ECHO": ECHO,
     "ECHOED": echo.pack_echoed(echo.unpack_echo(ECHO, DOMAIN), SUBSCRIBER, DOMAIN, SENT, 40_000),
     "entry node": pack_entry(NodeEntry("cam", "pi", 77, "1", "lab")),

@@ -283,6 +283,91 @@ def test_a_process_that_the_system_says_died():
     a.link.watch(b.link.id, True)
 
 
+def hosts_of(net, *sizes):
+    """Give the nodes of hosts with so many each, when all know all."""
+    found = [[net.node(host) for _ in range(size)] for host, size in ((net.host(), size) for size in sizes)]
+    net.run(3, net.met)
+    net.run(2)
+    return found
+
+
+@pytest.mark.parametrize(("icmp", "most"), [(True, 0.01), (False, Timing().doubt + Timing().ask)])
+def test_who_is_left_on_a_host_tells_others_of_a_killed_process(icmp, most):
+    net = Network(watching=True)
+    (victim, *left), far = hosts_of(net, 5, 10)
+    net.lan.icmp = icmp
+    victim.kill()
+    assert net.run(2, lambda: all(reasons(node) for node in far)) < most
+    assert {reason for node in far for reason in reasons(node)} == {"process died"}
+    assert sum(node.sent[Kind.DIED] for node in left) == 2 * len(far), "two tell each"
+
+
+def test_a_node_of_the_same_process_is_no_witness():
+    net = Network(watching=True)
+    (victim, twin, *left), far = hosts_of(net, 4, 6)
+    for node in left:
+        peers = node.link.peers
+        peers[twin.link.id].entry = peers[victim.link.id].entry
+    twin.link._outbox.send_died = lambda dead: None  # it has ended too
+    victim.kill()
+    assert sum(node.sent[Kind.DIED] for node in left) == 2 * len(far)
+
+
+def lie(liar, about):
+    for peer in [peer for id, peer in liar.link.peers.items() if id != about.link.id]:
+        liar.link._outbox._send(Kind.DIED, peer, peer.address, about.link.id.to_bytes(8, "little"))
+    liar.flush()
+
+
+def test_a_lie_about_a_process_that_lives_causes_few_questions():
+    net = Network(watching=True)
+    (victim, *liars), (far,) = hosts_of(net, 3, 1)
+    before = victim.received
+    for _ in range(200):
+        for liar in liars:
+            lie(liar, victim)
+        net.run(0.01)
+    assert reasons(far) == []
+    assert victim.received - before < 30, "heartbeats and a question per half a second"
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_lie_does_not_end_a_stopped_process(size):
+    net = Network(watching=True)
+    (victim, *liars), (far,) = hosts_of(net, size, 1)
+    victim.stop()
+    net.run(Timing().stall + 0.3)
+    for _ in range(100):
+        for liar in liars:
+            lie(liar, victim)
+        net.run(0.002)
+    assert far.what(PeerStalled)
+    assert reasons(far) == []
+
+
+def test_one_liar_does_not_end_who_is_only_slow():
+    net = Network(watching=True)
+    (victim, liar), (far,) = hosts_of(net, 2, 1)
+    victim.stop()
+    for _ in range(120):
+        lie(liar, victim)
+        net.run(0.01)
+    victim.resume()
+    net.run(2)
+    assert reasons(far) == []
+
+
+def test_who_is_on_another_host_cannot_know():
+    net = Network(watching=True)
+    (victim,), liars, (far,) = hosts_of(net, 1, 3, 1)
+    asked = far.sent[Kind.ALIVE]
+    for liar in liars:
+        lie(liar, victim)
+    net.run(0.05)
+    assert far.link.peers[victim.link.id].told_at < 0
+    assert far.sent[Kind.ALIVE] - asked <= 4, "heartbeats"
+
+
 def test_a_stopped_watched_process_stalls_and_resumes_and_is_never_lost():
     net = Network(watching=True)
     host = net.host()

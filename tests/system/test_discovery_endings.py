@@ -82,6 +82,28 @@ def test_a_killed_process_is_noticed_on_its_host_and_on_the_lan(lan):
     assert sorted(near.ask("topics")) == ["from/far", "from/near"]
 
 
+def test_a_killed_process_that_was_alone_on_its_host(lan):
+    hosts = lan(2)
+    far, victim = robot(hosts.spawn, "far", 1), robot(hosts.spawn, "victim", 2)
+    both_hear(far, victim)
+    at = kill(victim)
+    reason, noticed = far.event("lost", "victim")
+    assert reason == "process died"
+    measured("kill -9 noticed of one alone on its host", noticed - at, 1.0, 2.1)
+
+
+def test_a_killed_process_is_noticed_by_more_than_its_host_sends_refusals_to(lan):
+    hosts = lan(2)
+    victim, *_ = [robot(hosts.spawn, f"near{number}", 1) for number in range(3)]
+    far = [robot(hosts.spawn, f"far{number}", 2) for number in range(8)]
+    for one in far:
+        both_hear(one, victim)
+    at = kill(victim)
+    found = [one.event("lost", victim.name) for one in far]
+    assert {reason for reason, _ in found} == {"process died"}
+    measured("kill -9 noticed by 8 nodes of another host", max(noticed for _, noticed in found) - at, 1.0, 3.0)
+
+
 def test_a_link_that_is_cut_is_noticed_and_said_to_be_that(lan, wait_until):
     hosts = lan(2)
     one, two = robot(hosts.spawn, "one", 1), robot(hosts.spawn, "two", 2)
