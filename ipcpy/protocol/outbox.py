@@ -65,6 +65,8 @@ class Outbox:
 
     def send_died(self, dead: Peer) -> None:
         """Tell the peers of other hosts, each of which hears it of two of us, that a process of this host ended."""
+        if not dead.watched:
+            return  # it named a process that was not there: who makes that up must not have us send to all
         alive = {peer.id for peer in self._roster.peers.values() if peer.watched and not peer.ends_with(dead)}
         witnesses = sorted(alive | {self._id})
         rank = witnesses.index(self._id)

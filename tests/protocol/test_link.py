@@ -313,6 +313,16 @@ def test_a_node_of_the_same_process_is_no_witness():
     assert sum(node.sent[Kind.DIED] for node in left) == 2 * len(far)
 
 
+def test_a_peer_that_names_a_process_that_never_was_makes_nobody_send_to_all():
+    net = Network()
+    a, *others = [net.node() for _ in range(4)]
+    net.run(2, net.met)
+    a.link.process_died(others[0].link.id, net.now)
+    a.flush()
+    assert reasons(a) == ["process died"]
+    assert a.sent[Kind.DIED] == 0
+
+
 def lie(liar, about):
     for peer in [peer for id, peer in liar.link.peers.items() if id != about.link.id]:
         liar.link._outbox._send(Kind.DIED, peer, peer.address, about.link.id.to_bytes(8, "little"))
