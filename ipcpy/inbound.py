@@ -23,11 +23,11 @@ from .loop import NEVER
 from .message import Message
 from .protocol import matching
 from .protocol.batch import unpack_alike, unpack_batch
+from .protocol.fragments import Partial
 from .protocol.receiver import Receiver
 from .protocol.reports import POLL_BODY, pack_missing
 from .protocol.wire import (
     CHECK_SIZE,
-    CHECKED_FRAGMENT,
     CRC_RESIDUE,
     DATA_WORD,
     FAST_HEADER,
@@ -38,6 +38,7 @@ from .protocol.wire import (
     Frame,
     Kind,
     Malformed,
+    Place,
     Run,
     frames,
     pack_frame,
@@ -308,13 +309,14 @@ class Inbound:
         else:
             self._inbox.put_large(message, len(body))
 
-    def take_in_place(self, run: Run, address: Address) -> bool:
-        """Take fragments that were received right where they belong; False if they are not wanted there any more."""
-        flow = self.flows.get(run.place.source)
-        if flow is None or address not in (flow.address, flow.multicast) or not flow.receiver.gathers(run):
-            return False
-        self._accept_run(flow, run, time.monotonic())
-        return True
+    def gathers(self, partial: Partial, address: Address) -> bool:
+        """Tell whether fragments from an address are still wanted in the buffer of a message."""
+        flow = self.flows.get(partial.place.source)
+        return flow is not None and address in (flow.address, flow.multicast) and flow.receiver.gathering is partial
+
+    def take_in_place(self, place: Place, number: int, count: int) -> None:
+        """Take fragments, from a number on, that were received right where they belong."""
+        self._accept_run(self.flows[place.source], Run(place, number, (), count), time.monotonic())
 
     def _accept_run(self, flow: Flow, run: Run, now: float) -> None:
         place = run.place
@@ -323,7 +325,7 @@ class Inbound:
             return
         self._match(flow)
         partial = flow.receiver.accept_run(run, now)
-        self.gathering = flow if partial is None and place.size > CHECKED_FRAGMENT else None
+        self.gathering = flow if partial is None else None
         if partial is not None:
             item = (flow, place.seq, place.sent_ns, _time_ns(), partial.buffer)
             gap = place.seq - flow.receiver.next

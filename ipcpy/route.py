@@ -153,7 +153,7 @@ class Route:
         while taken := self.sender.take():
             message, indexes = taken
             with contextlib.suppress(OSError):  # what the system refuses is asked for again, like what got lost
-                self.socket.send_many(map(message.fragment, indexes), self.socket.datagram)
+                self.socket.send_many(message.fragments(indexes), self.socket.datagram)
         return self.sender.poll(now) is not None
 
     def poll(self, source: int, last: int, low: int) -> None:

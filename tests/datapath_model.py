@@ -187,8 +187,8 @@ class Publisher:
         route = self.routes[number]
         while taken := route.sender.take():
             message, indexes = taken
-            for index in indexes:
-                self.net.send("publisher", route.name, b"".join(message.fragment(index)))
+            for datagram in message.fragments(indexes):
+                self.net.send("publisher", route.name, b"".join(datagram))
         if route.sender.poll(now) is not None:
             self._poll(number)
         if not route.lossy and not self.reliable:

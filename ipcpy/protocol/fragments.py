@@ -5,18 +5,11 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from sys import getrefcount
 
-from .wire import (
-    CHECKED_FRAGMENT,
-    FRAGMENT_OVERHEAD,
-    FragmentPacker,
-    Place,
-    Run,
-    pack_fragment,
-)
+from .wire import FRAGMENT_OVERHEAD, Heads, Place, Run, pack_fragment
 
 MAX_MESSAGE = 64 << 20  # bytes; what a subscriber takes unless told otherwise
 MAX_FRAGMENTS = 1 << 17  # of one message: 64 MiB in fragments of 512 bytes
@@ -50,7 +43,7 @@ class Outgoing:
         sent_at: for each fragment the sender's position when it was last sent, 0 for never.
     """
 
-    __slots__ = ("_ends", "_pack", "count", "datagram", "next", "parts", "place", "resend", "sent_at", "seq")
+    __slots__ = ("_ends", "_heads", "count", "datagram", "next", "parts", "place", "resend", "sent_at", "seq")
 
     def __init__(self, place: Place, parts: Sequence[memoryview], *, sent: bool = False) -> None:
         self.place = place
@@ -62,22 +55,36 @@ class Outgoing:
         self.sent_at = array("Q", bytes(8 * self.count))
         self.datagram = FRAGMENT_OVERHEAD + place.size
         self._ends = list(accumulate(map(len, parts)))
-        self._pack = FragmentPacker(place).pack
+        self._heads = Heads(place)
 
     @property
     def done(self) -> bool:
         """Whether nothing is to be sent at the moment."""
         return self.next >= self.count and not self.resend
 
-    def fragment(self, index: int) -> list[bytes | memoryview]:
-        """Give a fragment as the buffers of one datagram."""
-        size, total = self.place.size, self.place.total
-        offset = index * size
-        stop = offset + size
-        data = self._slices(offset, stop if stop < total else total)
-        if len(data) == 1 and stop <= total:
-            return [self._pack(offset, data[0]), data[0]]
-        return [pack_fragment(self.place, offset, data), *data]
+    def fragments(self, indexes: Sequence[int]) -> list[Sequence[bytes | memoryview]]:
+        """Give fragments, each as the buffers of one datagram."""
+        found: list[Sequence[bytes | memoryview]] = []
+        while len(found) < len(indexes):
+            index = indexes[len(found)]
+            parts = self._parts_from(index, indexes[-1] + 1) if isinstance(indexes, range) else []
+            if parts:
+                found += zip(Heads.split(self._heads.pack(index, parts)), parts, strict=True)
+            else:
+                found.append(self._fragment(index))
+        return found
+
+    def _parts_from(self, first: int, stop: int) -> list[memoryview]:
+        """Give the data of whole-sized fragments, as far as they lie in one part of the body."""
+        size, at = self.place.size, bisect_right(self._ends, first * self.place.size)
+        begin = self._ends[at] - len(self.parts[at])
+        part, stop = self.parts[at], min(stop * size, self._ends[at])
+        return [part[start : start + size] for start in range(first * size - begin, stop - begin - size + 1, size)]
+
+    def _fragment(self, index: int) -> list[bytes | memoryview]:
+        size = self.place.size
+        data = self._slices(index * size, min((index + 1) * size, self.place.total))
+        return [pack_fragment(self.place, index * size, data), *data]
 
     def _slices(self, start: int, stop: int) -> list[memoryview]:
         at = bisect_right(self._ends, start)
@@ -130,13 +137,14 @@ class Partial:
         buffer: of exactly its size, if there is one to be filled.
     """
 
-    __slots__ = ("_have", "_left", "buffer", "place", "touched")
+    __slots__ = ("_have", "_left", "_next", "buffer", "place", "touched")
 
     def __init__(self, place: Place, now: float, buffer: bytearray | None = None) -> None:
         self.place = place
         self.buffer = bytearray() if buffer is None else buffer
         self._left = -(-place.total // place.size)
         self._have = bytearray(self._left)
+        self._next = 0  # the fragment after those that came last
         self.touched = now
 
     @property
@@ -146,53 +154,55 @@ class Partial:
 
     def add(self, run: Run, now: float) -> bool:
         """Put fragments in their places; False if all of them were there already."""
-        place, first, parts = run
-        have, buffer, size = self._have, self.buffer, place.size
-        stop = first + len(parts)
-        new = have.count(0, first, stop)
+        place, first, parts, placed = run
+        count = placed or len(parts)
+        stop = first + count
+        new = self._have.count(0, first, stop)
         if not new:
             return False
-        end = min(stop * size, place.total)
-        if end > len(buffer):
-            buffer += bytes(min(2 * end, place.total) - len(buffer))
-        if parts[0].obj is not buffer:
-            with memoryview(buffer) as view:  # assigning to a slice of a bytearray would copy the data twice
-                at = first * size
-                for index, part in enumerate(parts, first):
-                    if not have[index]:
-                        view[at : at + len(part)] = part
-                    at += size
-        have[first:stop] = b"\1" * (stop - first)
+        end = min(stop * place.size, place.total)
+        self._grow(end)
+        if placed:
+            pass
+        elif new == count:
+            with memoryview(self.buffer) as view:  # assigning to a slice of a bytearray would copy the data twice
+                view[first * place.size : end] = parts[0] if count == 1 else b"".join(parts)
+        else:
+            self._put_missing(first, parts)
+        self._have[first:stop] = b"\1" * count
         self._left -= new
+        self._next = stop
         self.touched = now
         return True
 
-    def due(self) -> Generator[tuple[int, bytes, memoryview], None, None]:
-        """Give the fragments that come next if none is lost: number, head, and the place of the data in the buffer.
-
-        Whoever receives one right there, and finds the head before it, saves a copy. They end with the buffer, which
-        grows by what has come, and with fragments whose data is checked.
-        """
-        place, size = self.place, self.place.size
-        first = self._have.find(0)
-        if first < 0 or size <= CHECKED_FRAGMENT:
-            return
-        end = min((first + 1) * size, place.total)
+    def _grow(self, end: int) -> None:
         if end > len(self.buffer):
-            self.buffer += bytes(min(2 * end, place.total) - len(self.buffer))
-        pack = FragmentPacker(place).pack
+            self.buffer += bytes(min(2 * end, self.place.total) - len(self.buffer))
+
+    def _put_missing(self, first: int, parts: Sequence[memoryview]) -> None:
+        with memoryview(self.buffer) as view:
+            for index, part in enumerate(parts, first):
+                if not self._have[index]:
+                    at = index * self.place.size
+                    view[at : at + len(part)] = part
+
+    def due(self, limit: int) -> tuple[int, list[memoryview]]:
+        """Give the places of the fragments that come next if none is lost, and the number of the first.
+
+        Whoever receives them right there, and finds the heads before them, saves a copy. They end with the buffer,
+        which grows by what has come, but not while any of these views of it is left.
+        """
+        size, have = self.place.size, self._have
+        first = self._next if have.find(0, self._next, self._next + 1) >= 0 else have.find(0)
+        if first < 0:
+            return 0, []
+        self._grow(min((first + 1) * size, self.place.total))
+        stop = have.find(1, first, first + limit)
+        stop = min(first + limit if stop < 0 else stop, len(have))
+        if len(self.buffer) < self.place.total:
+            stop = min(stop, len(self.buffer) // size)
         view = memoryview(self.buffer)
-        stop = self._have.find(1, first)
-        for number in range(first, stop if stop >= 0 else len(self._have)):
-            offset = number * size
-            if offset + size <= len(view):
-                data = view[offset : offset + size]
-                yield number, pack(offset, data), data
-            elif len(view) == place.total and place.total - offset > CHECKED_FRAGMENT:
-                data = view[offset:]
-                yield number, pack_fragment(place, offset, [data]), data
-            else:
-                return
+        return first, [view[at : at + size] for at in range(first * size, stop * size, size)]
 
     def missing(self) -> tuple[int, bytes]:
         """Give the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""

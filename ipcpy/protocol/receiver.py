@@ -175,11 +175,6 @@ class Receiver(Generic[Item]):
         """The large message of which a fragment came last, if it is not complete."""
         return self._assembly.latest
 
-    def gathers(self, run: Run) -> bool:
-        """Tell whether a message is still being put together in the buffer that its fragments are views of."""
-        partial = self._assembly.latest
-        return partial is not None and partial.buffer is run.parts[0].obj
-
     def _wanted(self, seq: int) -> bool:
         return seq not in self._held and (seq >= self.next or seq in self._gaps)
 

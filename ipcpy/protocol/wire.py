@@ -19,9 +19,14 @@ DATA that does not leave the computer, which may be unchecked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
-from struct import Struct
+from functools import lru_cache
+from itertools import repeat
+from operator import xor
+from struct import Struct, unpack
+from sys import byteorder
 from typing import NamedTuple
 from zlib import crc32
 
@@ -84,7 +89,7 @@ KIND_MASK = 0xFFFF0000  # of the first word: all but the length
 FRAGMENT_HEADER = Struct("<IIQQQII")  # the header, total, offset; the check follows
 FRAGMENT_OVERHEAD = FRAGMENT_HEADER.size + CHECK_SIZE  # 44
 _FRAGMENT_COMMON = Struct("<IIQQQI")  # the same without the offset
-FRAGMENT_COMMON = _FRAGMENT_COMMON.size  # 36
+BLOCK = 64  # fragments whose offsets are computed at a time
 CHECKED_FRAGMENT = 9_000  # longer ones cross no wire but loopback's memory: their check covers the header only
 
 _pack_u32 = Struct("<I").pack
@@ -119,14 +124,17 @@ class Place(NamedTuple):
 
 
 class Run(NamedTuple):
-    """FRAGMENT frames that follow one another: ``parts[i]`` is the data of fragment ``number + i``.
+    """FRAGMENT frames that follow one another, from a number on; the offset of a fragment is its number times its size.
 
-    The offset of a fragment is its number times ``place.size``.
+    Attributes:
+        parts: the data of each.
+        placed: how many there are, if instead their data is where it belongs already.
     """
 
     place: Place
     number: int
     parts: Sequence[memoryview]
+    placed: int = 0
 
 
 class Malformed(Exception):
@@ -174,23 +182,67 @@ def _pack_common(place: Place, length: int) -> bytes:
     )
 
 
-class FragmentPacker:
-    """Packs whole-sized fragments of one message, in fewer steps than pack_fragment."""
+class Heads:
+    """What precedes the fragments of one message, made for many of them at a time, in fewer steps than pack_fragment.
 
-    __slots__ = ("_begun", "_checked", "_common")
+    CRC-32 is linear, so what an offset adds to the check is the same in all messages: with as many zeros
+    ``crc32(offset, begun) == crc32(offset) ^ crc32(zeros, begun) ^ crc32(zeros)``.
+    """
+
+    __slots__ = ("_begun", "_blank", "_checked", "_place")
 
     def __init__(self, place: Place) -> None:
-        self._common = _pack_common(place, place.size)
-        self._begun = crc32(self._common)
+        common = _pack_common(place, place.size)
+        self._blank = common + bytes(8)
+        self._begun = crc32(bytes(4), crc32(common)) ^ crc32(bytes(4))
         self._checked = place.size <= CHECKED_FRAGMENT
+        self._place = place
 
-    def pack(self, offset: int, data: memoryview) -> bytes:
-        """Build what precedes a fragment's data."""
-        where = _pack_u32(offset)
-        check = crc32(where, self._begun)
-        if self._checked:
-            check = crc32(data, check)
-        return self._common + where + _pack_u32(check)
+    def pack(self, number: int, parts: Sequence[memoryview]) -> bytes:
+        """Build the heads, end to end, of fragments that follow one another from a number on.
+
+        All have the size of a fragment, but the last may be shorter: that of the message.
+        """
+        size, count = self._place.size, len(parts)
+        if len(parts[-1]) < size:
+            last = pack_fragment(self._place, (number + count - 1) * size, parts[-1:])
+            return self.pack(number, parts[:-1]) + last if count > 1 else last
+        offsets, checks = _offsets(size, number, count)
+        begun = map(xor, checks, repeat(self._begun))
+        heads = array("I", self._blank * count)
+        heads[9::11] = offsets
+        heads[10::11] = _u32s(map(crc32, parts, begun) if self._checked else begun)
+        return heads.tobytes()
+
+    @staticmethod
+    def split(heads: bytes) -> tuple[bytes, ...]:
+        """Take heads apart that lie end to end."""
+        return unpack("44s" * (len(heads) // FRAGMENT_OVERHEAD), heads)
+
+
+def _u32s(values: Iterable[int]) -> array[int]:
+    """Make integers of 4 bytes as they are on the wire."""
+    found = array("I", values)
+    if byteorder == "big":
+        found.byteswap()
+    return found
+
+
+def _offsets(size: int, first: int, count: int) -> tuple[array[int], array[int]]:
+    """Give the offsets of fragments as they are on the wire, and the CRC-32 of each."""
+    block, begin = divmod(first, BLOCK)
+    offsets, checks = (values[begin : begin + count] for values in _block(size, block))
+    while len(offsets) < count:
+        block += 1
+        for values, more in zip((offsets, checks), _block(size, block), strict=True):
+            values += more[: count - len(values)]
+    return offsets, checks
+
+
+@lru_cache(maxsize=1024)  # of 64 MiB in fragments for Ethernet, and no more than 0.6 MB
+def _block(size: int, block: int) -> tuple[array[int], array[int]]:
+    offsets = [number * size & 0xFFFF_FFFF for number in range(block * BLOCK, (block + 1) * BLOCK)]
+    return _u32s(offsets), array("I", [crc32(_pack_u32(offset)) for offset in offsets])
 
 
 def frames(datagram: bytes | memoryview, *, unchecked: bool = False) -> Iterator[Frame]:
@@ -263,8 +315,7 @@ def unpack_fragment(frame: Frame) -> Run:
 def read_run(datagram: bytes) -> Run | None:
     """Read a datagram, or merged buffer, of consecutive fragments of one message: what frames and unpack_fragment do.
 
-    All but the last have the length of the first. A header is compared with the one that is due rather than taken
-    apart, and the check begun with the 36 bytes that all have in common.
+    All but the last have the length of the first. Headers are compared with those that are due rather than taken apart.
 
     Returns:
         The fragments; None if the bytes are anything else, which may still be frames.
@@ -276,31 +327,16 @@ def read_run(datagram: bytes) -> Run | None:
     size, length = codec >> 16, word & 0xFFFF
     if not size or offset % size or codec & 0xFF00 or length <= FRAGMENT_OVERHEAD:
         return None
-    place = Place(source, seq, sent_ns, codec & 0xFF, total, size)
-    number = offset // size
-    parts = []
-    common, view = datagram[:FRAGMENT_COMMON], memoryview(datagram)
-    begun = crc32(common)
-    for at in range(0, end, length):
-        if offset >= total:
-            return None
-        stop = at + length
-        if stop > end:
-            stop = end
-            common = _pack_common(place, end - at - FRAGMENT_OVERHEAD)
-            begun = crc32(common)
-        where = _pack_u32(offset)
-        check = crc32(where, begun)
-        part = view[at + FRAGMENT_OVERHEAD : stop]
-        if len(part) <= CHECKED_FRAGMENT:
-            check = crc32(part, check)
-        if datagram[at : at + FRAGMENT_OVERHEAD] != common + where + _pack_u32(check):
-            return None
-        if len(part) != min(size, total - offset):
-            return None
-        parts.append(part)
-        offset += size
-    return Run(place, number, parts)
+    view, starts = memoryview(datagram), range(0, end, length)
+    parts = [view[at + FRAGMENT_OVERHEAD : at + length] for at in starts]
+    last = offset + (len(parts) - 1) * size
+    if len(parts) > 1 and length != size + FRAGMENT_OVERHEAD:
+        return None
+    if last >= total or len(parts[-1]) != min(size, total - last):
+        return None
+    place, number = Place(source, seq, sent_ns, codec & 0xFF, total, size), offset // size
+    heads = b"".join([datagram[at : at + FRAGMENT_OVERHEAD] for at in starts])
+    return Run(place, number, parts) if heads == Heads(place).pack(number, parts) else None
 
 
 def sources(datagram: bytes) -> set[int]:

@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, islice
+from itertools import chain
 
 from ..errors import TransportError
 
@@ -22,6 +22,8 @@ GROUP = "239.255.77.70"  # administratively scoped (RFC 2365): where nodes greet
 GROUP_PORT = 17_769
 BUFFER = 4 << 20  # bytes of receive buffer asked for; the system gives what it allows (net.core.rmem_max)
 MAX_DATAGRAM = 65_536
+MAX_PAYLOAD = 65_507  # 65,535 - 20 (IPv4) - 8 (UDP): what one call may send, in however many datagrams
+MAX_MERGED = 64  # datagrams that one call sends or receives (UDP_MAX_SEGMENTS, UDP_GRO_CNT_MAX in the kernel)
 LOOPBACK_DATAGRAM = 60_000  # loopback's MTU is 65,536: one packet each
 IP_UDP_HEADERS = 28
 
@@ -159,6 +161,11 @@ class DataSocket:
         self._sock.close()
 
 
+def _segments(size: int) -> list[tuple[int, int, bytes]]:
+    """Give the option to have a buffer sent as datagrams of a size (udp(7))."""
+    return [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size))]
+
+
 class RouteSocket:
     """A publisher's socket, connected to one subscriber's: so the kernel tells when nobody listens there any more.
 
@@ -204,26 +211,24 @@ class RouteSocket:
         except OSError:
             return None
 
-    def send_many(self, datagrams: Iterable[Sequence[bytes | memoryview]], segment: int) -> None:
+    def send_many(self, datagrams: Sequence[Sequence[bytes | memoryview]], segment: int) -> None:
         """Send datagrams of equal size (the last may be shorter), each given as buffers, in as few calls as possible.
-
-        Each is asked for when those before it are on their way.
 
         Raises:
             OSError: the first refusal; what comes after it was not sent.
         """
-        remaining = iter(datagrams)
-        per_call = min(64, MAX_DATAGRAM // segment - 1) if self._gso and segment < 8_192 else 1
-        while per_call > 1 and (chunk := list(islice(remaining, per_call))):
-            options = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", segment))]
+        per_call = min(MAX_MERGED, MAX_PAYLOAD // segment) if self._gso and segment < 8_192 else 1
+        at = 0
+        while per_call > 1 and at < len(datagrams):
             try:
-                self._sock.sendmsg([buffer for datagram in chunk for buffer in datagram], options)
+                self._sock.sendmsg(list(chain.from_iterable(datagrams[at : at + per_call])), _segments(segment))
+                at += per_call
             except OSError as error:
                 if error.errno not in (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP):
                     raise
                 self._gso = False  # a device without checksum offload, or an old kernel: one by one, then
-                remaining, per_call = chain(chunk, remaining), 1
-        for datagram in remaining:
+                per_call = 1
+        for datagram in datagrams[at:]:
             self._sock.sendmsg(datagram)
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ def outgoing(body: bytes, size: int, seq: int = 1) -> Outgoing:
 
 
 def fragment(message: Outgoing, index: int) -> Run:
-    (frame,) = wire.frames(b"".join(message.fragment(index)))
+    (frame,) = wire.frames(b"".join(message.fragments(range(index, index + 1))[0]))
     return wire.unpack_fragment(frame)
 
 
@@ -40,7 +40,7 @@ def test_a_merged_buffer_of_fragments_is_a_run_of_them(body: bytes, size: int, d
     message = outgoing(body, size)
     first = data.draw(st.integers(0, message.count - 1))
     stop = data.draw(st.integers(first + 1, message.count))
-    merged = b"".join(part for index in range(first, stop) for part in message.fragment(index))
+    merged = b"".join(part for each in message.fragments(range(first, stop)) for part in each)
     found = wire.read_run(merged)
     assert found is not None and found.place == message.place and found.number == first
     assert b"".join(found.parts) == body[first * size : stop * size]
@@ -54,7 +54,7 @@ def test_a_merged_buffer_of_fragments_is_a_run_of_them(body: bytes, size: int, d
 @given(bodies, st.integers(1, 60), st.data())
 def test_what_is_changed_cut_or_put_in_another_order_is_no_run(body: bytes, size: int, data: st.DataObject) -> None:
     message = outgoing(body, size)
-    pieces = [b"".join(message.fragment(index)) for index in range(message.count)]
+    pieces = [b"".join(message.fragments(range(index, index + 1))[0]) for index in range(message.count)]
     merged = bytearray(b"".join(pieces))
     at = data.draw(st.integers(0, len(merged) - 1))
     merged[at] ^= 1 << data.draw(st.integers(0, 7))
@@ -92,7 +92,7 @@ def test_parts_are_sliced_where_fragments_end(parts: list[bytes], size: int) -> 
     message = Outgoing(place(len(body), size), [memoryview(part) for part in parts])
     partial = Partial(message.place, 0.0)
     for index in range(message.count):
-        data = b"".join(message.fragment(index))
+        data = b"".join(message.fragments(range(index, index + 1))[0])
         assert len(data) <= message.datagram
         partial.add(fragment(message, index), 0.0)
     assert partial.buffer == body
@@ -252,3 +252,68 @@ def test_a_message_that_waits_for_its_turn_stays_fresh() -> None:
     assert [partial.touched for partial in assembly] == [5.0, 5.0]
     assembly.add(run(place(100, 10, 2), 1, memoryview(bytes(10))), 6.0)
     assert [partial.touched for partial in assembly] == [5.0, 6.0]
+
+
+@given(bodies, st.integers(1, 60), st.lists(st.integers(0, 500), max_size=4), st.data())
+def test_fragments_made_together_are_those_made_one_by_one(
+    body: bytes, size: int, cuts: list[int], data: st.DataObject
+) -> None:
+    ends = sorted({cut for cut in cuts if 0 < cut < len(body)} | {len(body)})
+    parts = [memoryview(body)[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    message = Outgoing(place(len(body), size), parts)
+    first = data.draw(st.integers(0, message.count - 1))
+    stop = data.draw(st.integers(first + 1, message.count))
+    for indexes in (range(first, stop), list(range(first, stop))):
+        found = [b"".join(each) for each in message.fragments(indexes)]
+        assert found == [
+            wire.pack_fragment(message.place, index * size, [memoryview(data)]) + data
+            for index in range(first, stop)
+            for data in (body[index * size : (index + 1) * size],)
+        ]
+
+
+@pytest.mark.parametrize("size", [1_428, wire.CHECKED_FRAGMENT, wire.CHECKED_FRAGMENT + 1])
+def test_heads_of_many_fragments_are_those_of_each(size: int) -> None:
+    body = random.Random(1).randbytes(150 * size + 7)
+    where = place(len(body), size, seq=1 << 60)
+    parts = [memoryview(body)[at : at + size] for at in range(0, len(body), size)]
+    expected = [wire.pack_fragment(where, index * size, [part]) for index, part in enumerate(parts)]
+    heads = wire.Heads(where)
+    for first, stop in ((0, 1), (0, 151), (60, 70), (63, 65), (64, 128), (150, 151), (1, 150)):
+        assert wire.Heads.split(heads.pack(first, parts[first:stop])) == tuple(expected[first:stop])
+
+
+def test_offsets_beyond_what_a_message_can_have_harm_nobody() -> None:
+    where = place((1 << 32) - 1, 60_000)
+    part = memoryview(bytes(60_000))
+    last = where.total // where.size - 1
+    assert wire.Heads(where).pack(last, [part]) == wire.pack_fragment(where, last * where.size, [part])
+
+
+def test_places_that_are_due_follow_what_came_last_and_end_with_the_buffer() -> None:
+    partial = Partial(place(100, 10), 0.0)
+    message = outgoing(bytes(range(100)), 10)
+    assert partial.add(fragment(message, 0), 0.0)
+    number, places = partial.due(5)
+    assert number == 1 and list(map(len, places)) == [10]  # no more than twice what has come
+    places.clear()
+    partial.add(fragment(message, 7), 0.0)
+    assert [partial.due(5)[0], len(partial.due(5)[1])] == [8, 2]
+    partial.add(fragment(message, 8), 0.0)
+    partial.add(fragment(message, 9), 0.0)
+    number, places = partial.due(5)
+    assert number == 1 and len(places) == 5
+    for index, each in enumerate(places, number):
+        each[:] = bytes(range(10 * index, 10 * index + 10))
+    assert places[0].obj is partial.buffer
+    places.clear()
+    assert partial.add(Run(partial.place, 1, (), 5), 0.0) and not partial.add(Run(partial.place, 1, (), 5), 0.0)
+    assert partial.due(5)[0] == 6
+    partial.add(fragment(message, 6), 0.0)
+    assert partial.complete and partial.buffer == bytes(range(100)) and partial.due(5) == (0, [])
+
+
+def test_the_last_place_due_is_as_short_as_its_fragment() -> None:
+    partial = Partial(place(25, 10), 0.0, bytearray(25))
+    number, places = partial.due(9)
+    assert (number, list(map(len, places))) == (0, [10, 10, 5])

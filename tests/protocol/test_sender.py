@@ -206,8 +206,8 @@ def test_the_rest_of_a_message_comes_from_a_copy() -> None:
         taken = sender.take()
         second = taken if taken is not None and taken[0].seq == 2 else None
     assert first is not None
-    assert b"".join(first[0].fragment(1))[44:] == b"x" * 50
-    assert b"".join(second[0].fragment(1))[44:] == b"z" * 50
+    assert b"".join(first[0].fragments(range(1, 2))[0])[44:] == b"x" * 50
+    assert b"".join(second[0].fragments(range(1, 2))[0])[44:] == b"z" * 50
 
 
 def test_nothing_is_remembered_where_nothing_gets_lost() -> None:
