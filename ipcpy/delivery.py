@@ -32,7 +32,8 @@ HISTORY_BYTES = 64 << 20
 WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
 BATCH_WAIT = 0.25  # the same for batches, which are what takes subscribers longest
 SLACK = 0.1  # seconds that asking again may be late where nothing gets lost, and the answer wakes the I/O thread
-HANDOVER = 0.002  # seconds that it waits to send all of a message, before it copies what it may still have to send
+HANDOVER = 0.002  # seconds that it waits, before it copies what it may have to send (again): the caller's buffer
+HURRY = 0.01  # seconds since the large message before, within which it does not wait until all has arrived
 MESSAGE_COST = 1000  # bytes of large messages that a subscriber takes in the time it needs for one message of a batch
 LINGER = 0.05  # seconds that close waits at most until all have acknowledged the last message
 LINGER_PAUSE = 0.005  # between polls meanwhile
@@ -80,6 +81,7 @@ class Delivery:
         self.checked = True
         self.beating = False
         self.closed = False
+        self._large_at = -HURRY  # when the last large message was published
         self._node = node
         self._number = number
         self._codec = codec
@@ -146,6 +148,7 @@ class Delivery:
     def send_large(self, message: Kept) -> int:
         """Send a message of several frames, as far as credit goes; the rest follows."""
         now = time.monotonic()
+        hurried, self._large_at = now < self._large_at + HURRY, now
         if self.reliable is not None:
             self.reliable.add(message, now)
         for route in self.routes:
@@ -153,17 +156,26 @@ class Delivery:
             self._pump(route, now)
         if not self.beating:
             self.start_beating()
-        lossy = any(route.lossy for route in self.routes)
-        self._alarm.by(self._next_timer(), 0.0 if lossy else SLACK)
         handed = len(self.routes)
-        if not all(part.readonly for part in message.parts):
-            self._let_go_of(message, now + HANDOVER)
+        try:
+            if not all(part.readonly for part in message.parts):
+                self._let_go_of(message, hurried=hurried)
+        finally:
+            lossy = any(route.lossy for route in self.routes)
+            self._alarm.by(self._next_timer(), 0.0 if lossy else SLACK)
         return handed
 
-    def _let_go_of(self, message: Kept, deadline: float) -> None:
-        """Give the caller's buffer back: wait a moment until the message is sent, then copy it for those it is owed."""
+    def _let_go_of(self, message: Kept, *, hurried: bool) -> None:
+        """Give the caller's buffer back: wait a moment, then copy the message for those it may still have to be sent.
+
+        Args:
+            hurried: wait only until all is sent, not until it has arrived: messages follow one another closely.
+        """
         owing = self._owing(message)
-        while any(route.sender.busy for route in owing) and (now := time.monotonic()) < deadline and not self.closed:
+        deadline = time.monotonic() + HANDOVER
+        while owing and (now := time.monotonic()) < deadline and not self.closed:
+            if hurried and not any(route.sender.busy for route in owing):
+                break
             self.changed.wait(deadline - now)
             owing = self._owing(message)
         if owing:

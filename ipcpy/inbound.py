@@ -314,9 +314,14 @@ class Inbound:
         flow = self.flows.get(partial.place.source)
         return flow is not None and address in (flow.address, flow.multicast) and flow.receiver.gathering is partial
 
-    def take_in_place(self, place: Place, number: int, count: int) -> None:
-        """Take fragments, from a number on, that were received right where they belong."""
-        self._accept_run(self.flows[place.source], Run(place, number, (), count), time.monotonic())
+    def begins(self, place: Place, address: Address) -> bool:
+        """Tell whether a message of which the first fragments come from an address is the next of its publisher."""
+        flow = self.flows.get(place.source)
+        return flow is not None and address in (flow.address, flow.multicast) and flow.receiver.begins(place.seq)
+
+    def take_in_place(self, place: Place, number: int, count: int, buffer: bytearray) -> None:
+        """Take fragments, from a number on, that were received right where they belong in a buffer."""
+        self._accept_run(self.flows[place.source], Run(place, number, (), count, buffer), time.monotonic())
 
     def _accept_run(self, flow: Flow, run: Run, now: float) -> None:
         place = run.place

@@ -57,7 +57,8 @@ class Reader:
         self._loop = loop
         self._socket = socket
         self._spin = self._spins = spin  # at most, and with the timeout that the socket is ready for
-        self._recvfrom = self._spin_recvfrom if spin else socket.recvfrom
+        self._receive: Callable[[int], tuple[bytes, Address]] = self._spin_recvfrom if spin else socket.recvfrom
+        self._recvfrom = self._receive
         self._inbound = inbound
         self._lock = lock
         self._messages = messages
@@ -135,6 +136,7 @@ class Reader:
             self._spins, timeout = self._part(timeout)
         if timeout != self._socket.timeout:
             self._socket.set_timeout(timeout)
+        self._recvfrom = self._receive_first if self._gathering.expects and not self._spin else self._receive
         return True
 
     def _part(self, timeout: float | None) -> tuple[float, float | None]:
@@ -152,6 +154,13 @@ class Reader:
             if received is not None:
                 return received
         return self._socket.recvfrom(size)
+
+    def _receive_first(self, _: int) -> tuple[bytes, Address]:
+        """Receive while a large message may come next; small ones are received without ado."""
+        received = self._gathering.receive_first()
+        if not self._gathering.expects:
+            self._recvfrom = self._receive
+        return received
 
     def _gather(self, timeout: float | None, deadline: float) -> None:
         self._ready_for = UNPREPARED

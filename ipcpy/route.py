@@ -16,9 +16,10 @@ from .protocol.reports import POLL_BODY, Report
 from .protocol.sender import Sender
 from .protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Kind, Place, pack_frame
 from .stats import RouteStats
-from .transport.udp import LOOPBACK, Address, RouteSocket
+from .transport.udp import LOOPBACK, MAX_PAYLOAD, Address, RouteSocket
 
 MAX_BACKLOG = 4  # large messages that one subscriber is owed at a time; then the oldest gives way
+AT_ONCE = 4  # fragments that are made at a time where one fills a call
 WINDOW_SHARE = 0.7  # of what a subscriber's socket holds, that is used: others may send to it too
 
 
@@ -152,8 +153,10 @@ class Route:
         """Send what credit allows; True if it is time to ask how it went."""
         while taken := self.sender.take():
             message, indexes = taken
+            step = max(AT_ONCE, MAX_PAYLOAD // message.datagram)  # as soon as the first are there, they are sent
             with contextlib.suppress(OSError):  # what the system refuses is asked for again, like what got lost
-                self.socket.send_many(message.fragments(indexes), self.socket.datagram)
+                for at in range(0, len(indexes), step):
+                    self.socket.send_many(message.fragments(indexes[at : at + step]), self.socket.datagram)
         return self.sender.poll(now) is not None
 
     def poll(self, source: int, last: int, low: int) -> None:

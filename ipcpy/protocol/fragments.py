@@ -69,7 +69,7 @@ class Outgoing:
             index = indexes[len(found)]
             parts = self._parts_from(index, indexes[-1] + 1) if isinstance(indexes, range) else []
             if parts:
-                found += zip(Heads.split(self._heads.pack(index, parts)), parts, strict=True)
+                found += zip(self._heads.each(index, parts), parts, strict=True)
             else:
                 found.append(self._fragment(index))
         return found
@@ -154,7 +154,9 @@ class Partial:
 
     def add(self, run: Run, now: float) -> bool:
         """Put fragments in their places; False if all of them were there already."""
-        place, first, parts, placed = run
+        place, first, parts, placed, buffer = run
+        if placed and buffer is not self.buffer:
+            return False
         count = placed or len(parts)
         stop = first + count
         new = self._have.count(0, first, stop)
@@ -267,7 +269,7 @@ class Assembly:
             self.drop(seq)
             partial = None
         if partial is None:
-            partial = self._begin(run.place, now, keep_lowest)
+            partial = self._begin(run, now, keep_lowest)
         if partial is None or partial.place != run.place or not partial.add(run, now):
             return None
         if len(self._partials) > 1:
@@ -275,14 +277,16 @@ class Assembly:
         self.latest = partial
         return partial
 
-    def _begin(self, place: Place, now: float, keep_lowest: bool) -> Partial | None:
+    def _begin(self, run: Run, now: float, keep_lowest: bool) -> Partial | None:
+        place = run.place
         if not self._make_room(place.total, place.seq if keep_lowest else None):
             return None
-        partial = self._partials[place.seq] = Partial(place, now, self._spare(place.total))
+        buffer = self.take_spare(place.total) if run.buffer is None else run.buffer
+        partial = self._partials[place.seq] = Partial(place, now, buffer)
         self._bytes += place.total
         return partial
 
-    def _spare(self, size: int) -> bytearray | None:
+    def take_spare(self, size: int) -> bytearray | None:
         """Give the buffer of an earlier message that nobody else holds any more: new memory costs page faults."""
         for _ in range(len(self._spares)):
             buffer = self._spares.popleft()
@@ -290,6 +294,11 @@ class Assembly:
                 return buffer
             self._spares.append(buffer)
         return None
+
+    def keep_spare(self, buffer: bytearray) -> None:
+        """Keep a buffer to be used again, unless it is large."""
+        if len(buffer) <= MAX_SPARE:
+            self._spares.append(buffer)
 
     def _refresh(self, seq: int, now: float) -> None:
         for other in self._partials.values():
@@ -309,7 +318,7 @@ class Assembly:
         """Forget a message, complete or not."""
         partial = self._partials.pop(seq)
         self._bytes -= partial.place.total
-        if partial.complete and partial.place.total <= MAX_SPARE:
-            self._spares.append(partial.buffer)
+        if partial.complete:
+            self.keep_spare(partial.buffer)
         if self.latest is partial:
             self.latest = None

@@ -175,6 +175,18 @@ class Receiver(Generic[Item]):
         """The large message of which a fragment came last, if it is not complete."""
         return self._assembly.latest
 
+    def take_spare(self, size: int) -> bytearray | None:
+        """Give a buffer to receive a message of a size in, if there is one: see Run."""
+        return self._assembly.take_spare(size)
+
+    def keep_spare(self, buffer: bytearray) -> None:
+        """Take back a buffer that was not used."""
+        self._assembly.keep_spare(buffer)
+
+    def begins(self, seq: int) -> bool:
+        """Tell whether a number is that of the next message, and nothing of it is here."""
+        return seq == self.next and not self.waiting and seq not in self._assembly
+
     def _wanted(self, seq: int) -> bool:
         return seq not in self._held and (seq >= self.next or seq in self._gaps)
 

@@ -128,13 +128,15 @@ class Run(NamedTuple):
 
     Attributes:
         parts: the data of each.
-        placed: how many there are, if instead their data is where it belongs already.
+        placed: how many there are, if instead their data is where it belongs already,
+        buffer: which is here.
     """
 
     place: Place
     number: int
     parts: Sequence[memoryview]
     placed: int = 0
+    buffer: bytearray | None = None
 
 
 class Malformed(Exception):
@@ -189,35 +191,44 @@ class Heads:
     ``crc32(offset, begun) == crc32(offset) ^ crc32(zeros, begun) ^ crc32(zeros)``.
     """
 
-    __slots__ = ("_begun", "_blank", "_checked", "_place")
+    __slots__ = ("_begun", "_checked", "_common", "_place")
 
     def __init__(self, place: Place) -> None:
-        common = _pack_common(place, place.size)
-        self._blank = common + bytes(8)
-        self._begun = crc32(bytes(4), crc32(common)) ^ crc32(bytes(4))
-        self._checked = place.size <= CHECKED_FRAGMENT
         self._place = place
+        self._common = _pack_common(place, place.size)
+        self._begun = crc32(self._common)
+        self._checked = place.size <= CHECKED_FRAGMENT
 
-    def pack(self, number: int, parts: Sequence[memoryview]) -> bytes:
-        """Build the heads, end to end, of fragments that follow one another from a number on.
+    def each(self, number: int, parts: Sequence[memoryview]) -> Sequence[bytes]:
+        """Build the head of each of the fragments that follow one another from a number on.
 
         All have the size of a fragment, but the last may be shorter: that of the message.
         """
-        size, count = self._place.size, len(parts)
+        size, stop = self._place.size, number + len(parts)
         if len(parts[-1]) < size:
-            last = pack_fragment(self._place, (number + count - 1) * size, parts[-1:])
-            return self.pack(number, parts[:-1]) + last if count > 1 else last
-        offsets, checks = _offsets(size, number, count)
-        begun = map(xor, checks, repeat(self._begun))
-        heads = array("I", self._blank * count)
-        heads[9::11] = offsets
-        heads[10::11] = _u32s(map(crc32, parts, begun) if self._checked else begun)
-        return heads.tobytes()
+            last = pack_fragment(self._place, (stop - 1) * size, parts[-1:])
+            return [*self.each(number, parts[:-1]), last] if len(parts) > 1 else [last]
+        if self._checked:
+            heads = self._pack(number, parts)
+            return unpack("44s" * len(parts), heads)
+        common, begun = self._common, self._begun
+        offsets = map(_pack_u32, range(number * size, stop * size, size))
+        return [common + offset + _pack_u32(crc32(offset, begun)) for offset in offsets]
 
-    @staticmethod
-    def split(heads: bytes) -> tuple[bytes, ...]:
-        """Take heads apart that lie end to end."""
-        return unpack("44s" * (len(heads) // FRAGMENT_OVERHEAD), heads)
+    def pack(self, number: int, parts: Sequence[memoryview]) -> bytes:
+        """Build the same heads, end to end."""
+        if self._checked and len(parts[-1]) == self._place.size:
+            return self._pack(number, parts)
+        return b"".join(self.each(number, parts))
+
+    def _pack(self, number: int, parts: Sequence[memoryview]) -> bytes:
+        count = len(parts)
+        offsets, checks = _offsets(self._place.size, number, count)
+        begun = crc32(bytes(4), self._begun) ^ crc32(bytes(4))
+        heads = array("I", (self._common + bytes(8)) * count)
+        heads[9::11] = offsets
+        heads[10::11] = _u32s(map(crc32, parts, map(xor, checks, repeat(begun))))
+        return heads.tobytes()
 
 
 def _u32s(values: Iterable[int]) -> array[int]:
@@ -312,6 +323,12 @@ def unpack_fragment(frame: Frame) -> Run:
     return Run(place, offset // size, (data,))
 
 
+def read_place(head: bytes | bytearray) -> Place:
+    """Read what fragments have in common from the head of one, which is not checked."""
+    _, codec, source, seq, sent_ns, total, _ = FRAGMENT_HEADER.unpack_from(head)
+    return Place(source, seq, sent_ns, codec & 0xFF, total, codec >> 16)
+
+
 def read_run(datagram: bytes) -> Run | None:
     """Read a datagram, or merged buffer, of consecutive fragments of one message: what frames and unpack_fragment do.
 
@@ -336,7 +353,8 @@ def read_run(datagram: bytes) -> Run | None:
         return None
     place, number = Place(source, seq, sent_ns, codec & 0xFF, total, size), offset // size
     heads = b"".join([datagram[at : at + FRAGMENT_OVERHEAD] for at in starts])
-    return Run(place, number, parts) if heads == Heads(place).pack(number, parts) else None
+    expected = pack_fragment(place, offset, parts) if len(parts) == 1 else Heads(place).pack(number, parts)
+    return Run(place, number, parts) if heads == expected else None
 
 
 def sources(datagram: bytes) -> set[int]:

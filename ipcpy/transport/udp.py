@@ -24,7 +24,7 @@ BUFFER = 4 << 20  # bytes of receive buffer asked for; the system gives what it 
 MAX_DATAGRAM = 65_536
 MAX_PAYLOAD = 65_507  # 65,535 - 20 (IPv4) - 8 (UDP): what one call may send, in however many datagrams
 MAX_MERGED = 64  # datagrams that one call sends or receives (UDP_MAX_SEGMENTS, UDP_GRO_CNT_MAX in the kernel)
-LOOPBACK_DATAGRAM = 60_000  # loopback's MTU is 65,536: one packet each
+LOOPBACK_DATAGRAM = 65_000  # loopback's MTU is 65,536: one packet each
 IP_UDP_HEADERS = 28
 
 _LINUX = sys.platform == "linux"

@@ -280,7 +280,8 @@ def test_heads_of_many_fragments_are_those_of_each(size: int) -> None:
     expected = [wire.pack_fragment(where, index * size, [part]) for index, part in enumerate(parts)]
     heads = wire.Heads(where)
     for first, stop in ((0, 1), (0, 151), (60, 70), (63, 65), (64, 128), (150, 151), (1, 150)):
-        assert wire.Heads.split(heads.pack(first, parts[first:stop])) == tuple(expected[first:stop])
+        assert list(heads.each(first, parts[first:stop])) == expected[first:stop]
+        assert heads.pack(first, parts[first:stop]) == b"".join(expected[first:stop])
 
 
 def test_offsets_beyond_what_a_message_can_have_harm_nobody() -> None:
@@ -307,7 +308,9 @@ def test_places_that_are_due_follow_what_came_last_and_end_with_the_buffer() -> 
         each[:] = bytes(range(10 * index, 10 * index + 10))
     assert places[0].obj is partial.buffer
     places.clear()
-    assert partial.add(Run(partial.place, 1, (), 5), 0.0) and not partial.add(Run(partial.place, 1, (), 5), 0.0)
+    assert not partial.add(Run(partial.place, 1, (), 5, bytearray(100)), 0.0)  # they are in place, but elsewhere
+    placed = Run(partial.place, 1, (), 5, partial.buffer)
+    assert partial.add(placed, 0.0) and not partial.add(placed, 0.0)
     assert partial.due(5)[0] == 6
     partial.add(fragment(message, 6), 0.0)
     assert partial.complete and partial.buffer == bytes(range(100)) and partial.due(5) == (0, [])
