@@ -58,7 +58,7 @@ class Reader:
         self._socket = socket
         self._spin = self._spins = spin  # at most, and with the timeout that the socket is ready for
         self._receive: Callable[[int], tuple[bytes, Address]] = self._spin_recvfrom if spin else socket.recvfrom
-        self._recvfrom = self._receive
+        self._recvfrom: Callable[[int], tuple[bytes, Address]] = self._receive
         self._inbound = inbound
         self._lock = lock
         self._messages = messages
