@@ -279,11 +279,16 @@ class Peering:
         if 0 < count < DRAIN:
             self._rest_unless(news)
             return  # what failed, if anything did, is why we are called again
+        self._receive_failures(now)
+
+    def _receive_failures(self, now: float) -> bool:
+        """Take what the network said of what was sent; tell whether that was anything."""
         failures = self._socket.failures()
         for address, refused in failures:
             (self.link.receive_refusal if refused else self.link.receive_unreachable)(address, now)
         if failures:
             self.flush()
+        return bool(failures)
 
     def _on_group(self) -> None:
         if self._group is not None:
@@ -308,7 +313,8 @@ class Peering:
             now = time.monotonic()
             count, news = self._receive(self._socket, now)
             greetings, new = self._receive(self._group, now) if self._group is not None else (0, False)
-            self._resting = 0 < count + greetings < DRAIN and not (news or new)
+            failed = self._receive_failures(now)  # nobody calls for them while something comes in every rest
+            self._resting = 0 < count + greetings < DRAIN and not (news or new or failed)
         finally:
             self._rest() if self._resting else self._watch()
 

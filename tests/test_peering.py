@@ -122,3 +122,15 @@ def test_mdns_starts_also_where_others_were_found_without_it(monkeypatch):
                 except TimeoutError:
                     pass
         assert started == [1, 1]
+
+
+def test_refusals_are_read_although_something_comes_in_every_rest(link):
+    found, files, send = link
+    told = []
+    found.link.receive_refusal = lambda address, now: told.append(address)
+    send(b"known")
+    files.ready[found._socket]()
+    found._socket.failures = lambda: [] if told else [(("127.0.0.1", 9), True)]
+    send(b"known")
+    files.timers.pop()()
+    assert told == [("127.0.0.1", 9)]
