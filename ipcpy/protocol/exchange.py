@@ -38,6 +38,9 @@ class Delivery:
     _pause: float = RESEND
     _sent_at: float = 0.0  # when the first frame of the flight was last sent
     _begun: float = 0.0  # when the first frame of the flight was first sent
+    _clean: int = 0  # ``forgotten`` of the table when the peer began at 0; 0 if it is not known to have done so
+    _chain: int = 0  # the same once what is on its way has come
+    _spoke: bool = False  # whether it has said what it has: before that, it may have it from a former time
     _flight: deque[int] = field(default_factory=deque)  # the versions that the frames on their way lead to
 
     def send(self, table: Table, now: float) -> Iterator[bytes]:
@@ -46,8 +49,12 @@ class Delivery:
         base = flight[-1] if flight else self.acked
         if not flight and self._pause == RESEND:
             self._begun = now
-        for to, body in islice(table.frames_after(base), WINDOW - len(flight)):
+        if not flight:
+            self._chain = self._clean if base else table.forgotten
+        for to, body in islice(table.frames_after(base, self._chain), WINDOW - len(flight)):
             flight.append(to)
+            if to == 0:
+                self._chain = table.forgotten
             yield body
         if not flight:
             self.resend_at = NEVER
@@ -67,13 +74,16 @@ class Delivery:
     def acknowledge(self, version: int) -> bool:
         """Learn which version the peer has; False if that is no news."""
         self._told = version
-        if version == self.acked or (0 < version < self.acked and self._flight):
+        spoke, self._spoke = self._spoke, True
+        if version == self.acked or (0 < version < self.acked and self._flight and version not in self._flight):
             return False  # the latter was overtaken, most likely; if not, it counts when we begin again
-        if version in self._flight:
+        if version in self._flight and (spoke or version >= self._chain):
+            self._clean = self._chain
             while self._flight.popleft() != version:
                 pass
-        else:  # it began anew
+        else:  # it began anew, or has it from a former time
             self._flight.clear()
+            self._clean = 0
         self.acked = version
         self._pause, self.resend_at = RESEND, NEVER
         return True
@@ -81,6 +91,8 @@ class Delivery:
     def again(self, table: Table, now: float) -> Iterator[bytes]:
         """Begin again after what the peer has: frames or their acknowledgements were lost."""
         self._flight.clear()
+        if self.acked != self._told:
+            self._clean = 0
         self.acked = self._told
         self._pause = min(2 * self._pause, RESEND_MAX + RESEND_MAX_EACH * min(self.peers, 100))
         self.resend_at = NEVER

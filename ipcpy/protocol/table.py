@@ -82,8 +82,20 @@ class Table:
         del self._changes[id]
         self._packed.clear()
 
-    def frames_after(self, version: int) -> Iterator[tuple[int, bytes]]:
-        """Give (to, body) of the TABLE frames that bring a mirror from a version to today's; none if it is there."""
+    @property
+    def forgotten(self) -> int:
+        """The version up to which removals are remembered no more."""
+        return self._forgotten
+
+    def frames_after(self, version: int, clean: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Give (to, body) of the TABLE frames that bring a mirror from a version to today's; none if it is there.
+
+        Args:
+            clean: what ``forgotten`` was when the mirror began at 0; 0 if it may have been there before.
+        """
+        if 0 < version < self._forgotten and clean < self._forgotten:  # it may hold what was removed since
+            yield 0, _pack(version, 0, [])
+            version = 0
         while version in self._packed:
             yield self._packed[version]
             version = self._packed[version][0]
@@ -95,9 +107,6 @@ class Table:
             version = frame[0]
 
     def _frames_after(self, version: int) -> Iterator[tuple[int, bytes]]:
-        if 0 < version < self._forgotten:  # it may hold what was removed since
-            yield 0, _pack(version, 0, [])
-            version = 0
         chunk: list[tuple[int, bytes | None]] = []
         base, last, size = version, version, 0
         for id, changed, data in self._changes_after(version):

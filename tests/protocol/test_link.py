@@ -701,3 +701,18 @@ def test_anything_may_happen_and_at_the_end_all_is_whole(seed):
     net.run(15, net.whole)
     for node in net.nodes.values():
         net.check_books(node)
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.1])
+def test_a_newcomer_learns_a_large_table_of_which_something_was_removed(loss):
+    net = Network()
+    net.lan.loss = loss
+    a = net.node()
+    for number in range(1, 1001):
+        a.link.table.put(number, b"x" * 60)
+    a.link.table.put(1001, b"gone")
+    a.link.table.remove(1001)
+    a.link.changed(net.now)
+    a.flush()
+    b = net.node()
+    net.run(20, lambda: len(b.tables.get(a.link.id, {})) == 1000)
