@@ -70,18 +70,19 @@ class Gathering:
         if last is None or flow is None or buffer is None:
             self._last = None
             return self._recvfrom(MAX_DATAGRAM)
-        data = b"-"  # something, until it is known
+        data: bytes | None = b""  # nothing was taken, until it is known
         try:
             data, address = self._receive_beginning(last, buffer)
         finally:
-            if data:
+            if data is not None:
                 with self._lock:
                     flow.receiver.keep_spare(buffer)
         if data and data[3:4] != POLL:
             self._last = None
-        return data, address
+        return data or b"", address
 
-    def _receive_beginning(self, last: Place, buffer: bytearray) -> tuple[bytes, Address]:
+    def _receive_beginning(self, last: Place, buffer: bytearray) -> tuple[bytes | None, Address]:
+        """Receive into the places in a buffer; give what came and from where, None if it was taken right there."""
         size = last.size
         with memoryview(buffer) as view:
             due = [view[at : at + size] for at in range(0, min(_step(size) * size, last.total), size)]
@@ -94,7 +95,7 @@ class Gathering:
                     buffers.clear()
                     due.clear()
                     self._inbound.take_in_place(place, 0, count, buffer)
-                    return b"", address
+                    return None, address
         return b"".join(buffers[:2] if got <= FRAGMENT_OVERHEAD + size else buffers)[:got], address
 
     def gather(self, deadline: float) -> int:

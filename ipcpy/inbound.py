@@ -278,10 +278,10 @@ class Inbound:
         bodies = unpack_batch(frame.body) if alike is None else []
         try:
             values = list(map(flow.decode, bodies)) if alike is None else flow.decode_many(*alike)
+            seq, count = frame.seq, len(bodies) if alike is None else len(alike[0]) // alike[1]
+            if len(values) != count:
+                return False
         except Exception:
-            return False
-        seq, count = frame.seq, len(bodies) if alike is None else len(alike[0]) // alike[1]
-        if len(values) != count:
             return False
         each = zip(
             values,

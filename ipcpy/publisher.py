@@ -13,7 +13,7 @@ from zlib import crc32
 
 from .codec import MsgPack, variant
 from .delivery import LINGER, Delivery
-from .errors import ArgumentError, ClosedError, RecvTimeout
+from .errors import ArgumentError, ClosedError, CodecError, RecvTimeout
 from .fanout import Group
 from .graph import EndpointInfo
 from .loop import seconds
@@ -239,8 +239,10 @@ class Publisher:
             return 0
         if self._encode_many is not None and delivery.reliable is None:
             messages = list(messages)
-            alike = self._encode_many(messages) if len(messages) > 1 else None
-            if alike is not None and fitting(alike[1], delivery.whole) > 1:
+            alike = None
+            with contextlib.suppress(CodecError):  # one by one it will be said which of them is wrong
+                alike = self._encode_many(messages) if len(messages) > 1 else None
+            if alike is not None and alike[1] and fitting(alike[1], delivery.whole) > 1:
                 return self._publish_alike(*alike)
         encode = self._encode
         bodies = [encode(message) for message in messages]

@@ -126,3 +126,20 @@ def test_small_messages_come_between_large_ones(node, size):
             publisher.publish(data)
             assert subscriber.recv(5).data == data
     assert not subscriber.stats.lost
+
+
+def test_a_call_to_wake_up_costs_no_buffer_that_was_ready_for_the_next_message():
+    with ipc.Node("test") as node:
+        subscriber = ipc.Subscriber("t", ipc.Raw(), node=node)
+        publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+        publisher.wait_for_subscribers(timeout=5)
+        for _ in range(3):
+            publisher.publish(bytes(300_000))
+            subscriber.recv(timeout=5)
+        gathering = subscriber._reader._gathering
+        assert gathering.expects
+        subscriber._reader.wake()
+        with pytest.raises(TimeoutError):
+            subscriber.recv(timeout=0.05)
+        (flow,) = subscriber._inbound.flows.values()
+        assert gathering.expects and flow.receiver.take_spare(300_000) is not None

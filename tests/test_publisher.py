@@ -346,3 +346,33 @@ def test_a_message_without_a_check_is_taken_from_this_host_only(node, body):
         inbound.take(frame, address)
     assert subscriber.recv(5).data == body
     assert inbound.dropped == {"malformed": 1}
+
+
+class Plain:
+    """A codec whose faster variants do what a careless author makes them do."""
+
+    name = "plain"
+    schema: dict = {}
+
+    def encode(self, data):
+        return data
+
+    def decode(self, body):
+        return bytes(body)
+
+    def encode_many(self, messages):
+        if not messages[0]:
+            return b"", 0
+        raise ipc.CodecError("cannot")
+
+    def decode_many(self, data, size):
+        return (data[at : at + size] for at in range(0, len(data), size))
+
+
+@pytest.mark.parametrize("bodies", [[b"ab", b"cd", b"ef"], [b"", b"", b""]])
+def test_where_a_codec_cannot_do_many_at_once_each_goes_by_itself(node, bodies):
+    publisher = ipc.Publisher("t", Plain(), node=node)
+    subscriber = ipc.Subscriber("t", Plain(), node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    assert publisher.publish_many(bodies) == 1
+    assert [subscriber.recv(timeout=5).data for _ in bodies] == bodies

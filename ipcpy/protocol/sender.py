@@ -53,6 +53,7 @@ class Sender:
         self._round_trip = POLL_PAUSE / 4
         self._timed: tuple[int, float] | None = None  # a position, and when it was polled for, to time the answer
         self._progress = 0.0
+        self._silent = False  # whether it was given up, and has not answered since
         self._open_end = False  # whether fragments, or small frames once more, were sent after the last poll
         self._shrunk = 0  # the position up to which losses have made the limit smaller
 
@@ -96,7 +97,7 @@ class Sender:
 
     def stalled(self, now: float, patience: float = STALLED) -> bool:
         """Tell whether the subscriber has not answered for so long that nobody should wait for it."""
-        return self._asked_at is not None and now - self._asked_at > patience
+        return self._silent or (self._asked_at is not None and now - self._asked_at > patience)
 
     def add(self, message: Outgoing, now: float) -> None:
         """Owe a message."""
@@ -206,6 +207,7 @@ class Sender:
         Args:
             missing: ranges (start, stop) of the exceptions to that: whole messages that are asked for.
         """
+        self._silent = False
         if self._acked < position <= self._sent:
             self._acked = position
             self._progress = now
@@ -258,7 +260,8 @@ class Sender:
         """Give the position to poll for again, if it is time to."""
         if now < self._poll_at:
             return None
-        if now - self._progress > PATIENCE:
+        if now - max(self._progress, self._asked_at or 0.0) > PATIENCE:
+            self._silent = True
             self.given_up += len(self._outgoing)
             self._outgoing.clear()
             self._poll_at, self._asked_at, self._acked = NEVER, None, self._sent

@@ -106,9 +106,29 @@ def test_an_unanswered_poll_is_repeated_and_then_all_is_given_up() -> None:
         answer = sender.handle_timer(now)
         assert answer in (position, None)
         polls += answer is not None
-        assert sender.stalled(now) == (now - 5.0 > STALLED and answer is not None)
+        assert sender.stalled(now) == (now - 5.0 > STALLED)
     assert 8 <= polls <= 60 and now != 0
     assert sender.given_up == 1 and sender.idle and not sender.full
+
+
+def test_nobody_waits_for_who_was_given_up_until_he_answers() -> None:
+    sender = Sender(0, lossy=False)
+    sender.charge(MIN_WINDOW)
+    assert sender.full and sender.poll(5.0) is not None
+    while (now := sender.next_timer()) != NEVER:
+        sender.handle_timer(now)
+    sender.charge(2 * MIN_WINDOW)
+    position = sender.poll(9.0)
+    assert sender.full and sender.stalled(9.0) and position is not None
+    sender.reported(position, 1, 0, 9.1)
+    assert not sender.full and not sender.stalled(9.1)
+
+
+def test_patience_begins_with_the_first_question_though_nothing_was_sent_for_long() -> None:
+    sender = Sender(0, lossy=False)
+    sender.charge(MIN_WINDOW)
+    position = sender.poll(5.0)
+    assert sender.handle_timer(5.0 + POLL_PAUSE) == position and sender.full
 
 
 def test_given_up_within_patience() -> None:
