@@ -273,13 +273,16 @@ class Publisher:
             with self._lock:
                 delivery.make_room(size)
                 self._check_open()
-                count = max(fitting(size, delivery.whole), 1)
-                part = view[at : at + count * size]
+                part = view[at : at + fitting(size, delivery.whole) * size]
                 count = len(part) // size
-                first = delivery.seq + 1
-                frame = pack_alike(self.number, first, _time_ns(), self._codec_number, part, size)
-                handed = self._send_frame(frame, count, len(part))
-            at += count * size
+                if count:
+                    first = delivery.seq + 1
+                    frame = pack_alike(self.number, first, _time_ns(), self._codec_number, part, size)
+                    handed = self._send_frame(frame, count, len(part))
+            if not count:  # somebody has come to whom the way takes less
+                part = view[at : at + size]
+                handed = self._publish_large(part)
+            at += len(part)
         return handed
 
     def _send_batch(self, bodies: Sequence[bytes]) -> int:

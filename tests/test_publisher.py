@@ -376,3 +376,19 @@ def test_where_a_codec_cannot_do_many_at_once_each_goes_by_itself(node, bodies):
     publisher.wait_for_subscribers(timeout=5)
     assert publisher.publish_many(bodies) == 1
     assert [subscriber.recv(timeout=5).data for _ in bodies] == bodies
+
+
+def test_many_that_no_longer_fit_together_are_sent_one_by_one(node):
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    delivery, bodies = publisher._delivery, [b"%05d" % n * 100 for n in range(200)]
+    send = delivery.send_batch
+
+    def send_batch(frame, messages):
+        delivery.whole = 499  # as if somebody had come whom datagrams of less reach
+        return send(frame, messages)
+
+    delivery.send_batch = send_batch
+    assert publisher.publish_many(bodies) == 1
+    assert [bytes(subscriber.recv(5).data) for _ in bodies] == bodies

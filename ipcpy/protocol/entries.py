@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -18,6 +17,7 @@ from . import topics
 MAX_ENTRY = 60_000  # bytes
 MAX_MISMATCH = 8_000  # bytes of mismatches in a subscriber's entry
 KNOWN = 512  # bytes of an entry that is worth remembering; and no more, for whoever sends them may be hostile
+MAX_KNOWN = 2_048  # entries
 MAX_TOLD = 64  # addresses in a PEERS frame
 _LIMITS = {
     "max_str_len": MAX_ENTRY,
@@ -143,15 +143,26 @@ def _fitting(entry: Entry) -> dict[str, Any]:
     return found
 
 
+_known: dict[bytes, Entry] = {}
+
+
 def unpack_entry(data: bytes) -> Entry:
     """Decode an entry of the network.
 
-    The same bytes give the same value, as far as they are few: all nodes of a process are told the same.
+    The same few bytes give the same value: all nodes of a process are told the same. Not so where there is a schema,
+    which whoever is given it might change.
 
     Raises:
         ValueError: whatever is wrong with it.
     """
-    return (_unpack_known if len(data) <= KNOWN else _unpack)(data)
+    entry = _known.get(data)
+    if entry is None:
+        entry = _unpack(data)
+        if len(data) <= KNOWN and not (getattr(entry, "schema", None) or getattr(entry, "mismatch", None)):
+            if len(_known) >= MAX_KNOWN:
+                _known.clear()
+            _known[data] = entry
+    return entry
 
 
 def _unpack(data: bytes) -> Entry:
@@ -175,9 +186,6 @@ def _unpack(data: bytes) -> Entry:
         raise ValueError(f"a field is missing: {error}") from None
     _check_whole(entry)
     return entry
-
-
-_unpack_known = lru_cache(2_048)(_unpack)
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -40,7 +40,6 @@ class Delivery:
     _begun: float = 0.0  # when the first frame of the flight was first sent
     _clean: int = 0  # ``forgotten`` of the table when the peer began at 0; 0 if it is not known to have done so
     _chain: int = 0  # the same once what is on its way has come
-    _spoke: bool = False  # whether it has said what it has: before that, it may have it from a former time
     _flight: deque[int] = field(default_factory=deque)  # the versions that the frames on their way lead to
 
     def send(self, table: Table, now: float) -> Iterator[bytes]:
@@ -74,14 +73,13 @@ class Delivery:
     def acknowledge(self, version: int) -> bool:
         """Learn which version the peer has; False if that is no news."""
         self._told = version
-        spoke, self._spoke = self._spoke, True
         if version == self.acked or (0 < version < self.acked and self._flight and version not in self._flight):
             return False  # the latter was overtaken, most likely; if not, it counts when we begin again
-        if version in self._flight and (spoke or version >= self._chain):
+        if version in self._flight:
             self._clean = self._chain
             while self._flight.popleft() != version:
                 pass
-        else:  # it began anew, or has it from a former time
+        else:  # it began anew
             self._flight.clear()
             self._clean = 0
         self.acked = version

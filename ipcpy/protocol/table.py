@@ -3,7 +3,8 @@
 Every change of a table has a version, 1, 2, 3, ... A TABLE frame carries the changes (base, to]: the mirror takes it
 only if it stands at base, so loss, doubles and disorder cost a repetition and nothing else. A newcomer stands at 0 and
 is sent what exists. A removal is remembered until every peer has acknowledged it; a mirror that comes back from before
-that is sent (base, 0] first, which empties it.
+that is sent (base, 0] first, which empties it. The frame that leads to today's version says how many entries there are
+then: a mirror that holds another number began from something else, and begins anew.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class Table:
             size += cost
             last = changed
         if base < self.version:
-            yield self.version, _pack(base, self.version, chunk)
+            yield self.version, _pack(base, self.version, chunk, len(self._changes) - len(self._removed))
 
     def _changes_after(self, version: int) -> list[tuple[int, int, bytes | None]]:
         found = []
@@ -130,9 +131,9 @@ class Table:
         return found
 
 
-def _pack(base: int, to: int, chunk: list[tuple[int, bytes | None]]) -> bytes:
+def _pack(base: int, to: int, chunk: list[tuple[int, bytes | None]], *count: int) -> bytes:
     flat = [part for change in chunk for part in change]
-    packed: bytes = msgpack.packb([base, to, flat])
+    packed: bytes = msgpack.packb([base, to, flat, *count])
     return packed
 
 
@@ -166,7 +167,7 @@ class Mirror:
         Raises:
             Malformed: if it is not of the form, or too much; then it changed nothing.
         """
-        base, to, changes = (_unpack_known if len(body) <= KNOWN else _unpack)(bytes(body))
+        base, to, changes, count = (_unpack_known if len(body) <= KNOWN else _unpack)(bytes(body))
         if base != self.version or to == base:
             return []
         if to == 0 and not changes:
@@ -179,7 +180,7 @@ class Mirror:
         made = [change for change in changes if self._apply(change)]
         self._pool.take(most, self.size)
         self.version = to
-        return made
+        return made if count in (None, len(self.entries)) else made + self.clear()
 
     def clear(self) -> list[Change]:
         """Forget everything; give the changes that makes."""
@@ -205,16 +206,21 @@ def _cost(change: Change) -> int:
     return 0 if change.data is None else len(change.data) + ENTRY_COST
 
 
-def _unpack(body: bytes) -> tuple[int, int, tuple[Change, ...]]:
+def _unpack(body: bytes) -> tuple[int, int, tuple[Change, ...], int | None]:
     try:
-        base, to, flat = msgpack.unpackb(body, **_LIMITS)
+        base, to, flat, *rest = msgpack.unpackb(body, **_LIMITS)
         changes = tuple(map(Change, flat[::2], flat[1::2]))
-        numbers = all(type(value) is int and 0 <= value < 1 << 64 for value in (base, to, *flat[::2]))
+        numbers = all(type(value) is int and 0 <= value < 1 << 64 for value in (base, to, *flat[::2], *rest))
     except Exception:  # whatever msgpack, or bytes that are no such list, may raise
         raise Malformed("malformed") from None
-    if len(flat) % 2 or not numbers or not all(data is None or type(data) is bytes for _, data in changes):
+    if (
+        len(flat) % 2
+        or len(rest) > 1
+        or not numbers
+        or not all(data is None or type(data) is bytes for _, data in changes)
+    ):
         raise Malformed("malformed")
-    return base, to, changes
+    return base, to, changes, rest[0] if rest else None
 
 
 _unpack_known = lru_cache(64)(_unpack)

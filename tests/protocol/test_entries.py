@@ -7,6 +7,7 @@ from random import Random
 import msgpack
 import pytest
 
+from ipcpy.protocol import entries
 from ipcpy.protocol.entries import (
     KNOWN,
     MAX_ENTRY,
@@ -103,10 +104,12 @@ def test_what_does_not_fit_is_refused(wire):
 
 
 def test_the_same_bytes_are_read_once_unless_they_are_many():
-    small, large = (pack_entry(PublisherEntry("t", "raw", {"a": "b" * size})) for size in (10, KNOWN))
+    small, large = (pack_entry(NodeEntry("n", "h" * size, 1, "1", "d")) for size in (10, 255))
     assert unpack_entry(small) is unpack_entry(bytes(bytearray(small)))
-    assert unpack_entry(large) == unpack_entry(large)
-    assert unpack_entry(large) is not unpack_entry(large)
+    entries._known.clear()
+    assert len(large) <= KNOWN
+    unpack_entry(pack_entry(PublisherEntry("t" * 255, "raw", {"a": "b" * KNOWN})))
+    assert not entries._known
 
 
 def test_bombs_are_refused():
@@ -176,3 +179,17 @@ def test_addresses_of_hosts_and_groups():
     assert is_group("224.0.0.1")
     assert is_group("239.255.255.255")
     assert not is_group("240.0.0.1")
+
+
+def test_who_changes_a_schema_changes_it_for_nobody_else():
+    data = pack_entry(PublisherEntry("imu", "struct", {"a": [1]}))
+    unpack_entry(data).schema["a"].append(2)
+    assert unpack_entry(data).schema == {"a": [1]}
+
+
+def test_few_entries_are_remembered():
+    plain = pack_entry(PublisherEntry("imu", "raw"))
+    assert unpack_entry(plain) is unpack_entry(plain)
+    for number in range(2 * entries.MAX_KNOWN):
+        unpack_entry(pack_entry(PublisherEntry(f"topic{number}", "raw")))
+        assert len(entries._known) <= entries.MAX_KNOWN

@@ -171,7 +171,8 @@ def test_what_is_too_much_changes_nothing():
         msgpack.packb([0, 1.0, []]),
         msgpack.packb([0, 1, None]),
         msgpack.packb([0, 1, {}]),
-        msgpack.packb([0, 1, [1, b""], 4]),
+        msgpack.packb([0, 1, [1, b""], 1, 4]),
+        msgpack.packb([0, 1, [1, b""], True]),
         msgpack.packb([0, 1, [[1], b""]]),
         b"\x93\x00\x01\xdd\xff\xff\xff\xff",
         b"\x91" * 5000,
@@ -209,7 +210,7 @@ def test_golden():
     table.remove(5)
     ((to, body),) = table.frames_after(0)
     assert to == 4
-    assert body.hex() == "93000496" + "00c4046e6f6465" + "cf8000000000000000c40200ff" + "05c0"
+    assert body.hex() == "94000496" + "00c4046e6f6465" + "cf8000000000000000c40200ff" + "05c0" + "02"
     assert Mirror().apply(bytes.fromhex("9300019200c40178")) == [Change(0, b"x")]
 
 
@@ -288,3 +289,54 @@ def test_a_repetition_waits_as_long_as_others_take_by_now():
     assert delivery.overdue(delivery.resend_at)
     delivery.usual = 0.0
     assert delivery.overdue(due + RESEND_EACH * 50 + 1e-6)
+
+
+def test_a_mirror_that_began_from_something_else_begins_anew():
+    table, mirror = full(), Mirror()
+    sync(table, mirror)
+    stale = Mirror()
+    stale.version, stale.entries = mirror.version, {**mirror.entries, 9_999: b"removed, and forgotten"}
+    table.put(1, b"news")
+    ((to, body),) = table.frames_after(mirror.version)
+    made = stale.apply(body)
+    assert (stale.version, stale.entries, stale.size) == (0, {}, 0)
+    assert Change(9_999, None) in made
+    assert mirror.apply(body) == [Change(1, b"news")] and mirror.version == to
+    sync(table, stale)
+    assert stale.entries == mirror.entries == contents(table)
+
+
+def test_the_last_frame_says_how_many_entries_there_are():
+    table = full()
+    table.remove(3)
+    *before, (_, last) = table.frames_after(0)
+    assert [len(msgpack.unpackb(body)) for _, body in before] == [3] * len(before)
+    assert msgpack.unpackb(last)[3] == len(contents(table))
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_whoever_lost_whom_and_whatever_was_forgotten_mirrors_end_up_equal(seed):
+    """One side loses the other and meets it again with what it had, or anew; removals are forgotten in between."""
+    random, table, mirror, now = Random(seed), Table(), Mirror(), 0.0
+    for id in range(random.randint(1, 300)):
+        table.put(id, random.randbytes(random.randint(1, 90)))
+    for last in (False, False, False, True):
+        delivery = Delivery()
+        if random.random() < 0.3:
+            mirror = Mirror()
+        for _ in range(200 if last else random.randint(0, 60)):
+            now += 0.3
+            for body in list(delivery.send(table, now) if random.random() < 0.6 else delivery.again(table, now)):
+                if random.random() < 0.85:
+                    mirror.apply(body)
+            if random.random() < 0.9:
+                delivery.acknowledge(mirror.version)
+        for _ in range(0 if last else random.randint(0, 40)):
+            if random.random() < 0.6:
+                table.remove(random.randrange(300))
+            else:
+                table.put(random.randrange(600), random.randbytes(random.randint(1, 90)))
+        if not last:
+            table.forget(table.version)
+    assert mirror.entries == contents(table)
+    assert delivery.acked == table.version
