@@ -99,5 +99,7 @@ class Roster:
         """Let a time in which we heard nobody not count as anybody's silence."""
         for peer in self.peers.values():
             peer.heard += seconds
+            peer.refused_at += seconds
+            peer.told_at += seconds
             for path in peer.paths.values():
                 path.heard += seconds

@@ -424,6 +424,20 @@ def test_what_happens_while_everybody_sleeps_is_no_silence():
     assert reasons(a) == reasons(b) == []
 
 
+def test_who_sleeps_while_a_peer_is_in_doubt_still_waits_for_its_answer():
+    net = Network()
+    a, b = pair(net)
+    a.link.receive_refusal(b.address(), net.now)
+    a.flush()
+    a.stop()
+    net.run(5)
+    a.link.handle_timer(net.now)  # before it reads what has come meanwhile
+    a.resume()
+    assert reasons(a) == []
+    net.run(3)
+    assert reasons(a) == []
+
+
 # -- partitions and restarts
 
 
