@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgpack
 
@@ -16,8 +17,7 @@ from . import topics
 
 MAX_ENTRY = 60_000  # bytes
 MAX_MISMATCH = 8_000  # bytes of mismatches in a subscriber's entry
-KNOWN = 512  # bytes of an entry that is worth remembering; and no more, for whoever sends them may be hostile
-MAX_KNOWN = 2_048  # entries
+KNOWN = 512  # bytes of an entry that is worth looking up
 MAX_TOLD = 64  # addresses in a PEERS frame
 _LIMITS = {
     "max_str_len": MAX_ENTRY,
@@ -28,7 +28,7 @@ _LIMITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class NodeEntry:
     """A node about itself; its id in the table is 0.
 
@@ -46,7 +46,7 @@ class NodeEntry:
     started: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class PublisherEntry:
     """A publisher of a node; group is its multicast address, empty where it has none."""
 
@@ -59,7 +59,7 @@ class PublisherEntry:
     group_port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class SubscriberEntry:
     """A subscriber of a node.
 
@@ -143,7 +143,7 @@ def _fitting(entry: Entry) -> dict[str, Any]:
     return found
 
 
-_known: dict[bytes, Entry] = {}
+_known: WeakValueDictionary[bytes, Entry] = WeakValueDictionary()  # what somebody still holds
 
 
 def unpack_entry(data: bytes) -> Entry:
@@ -159,8 +159,6 @@ def unpack_entry(data: bytes) -> Entry:
     if entry is None:
         entry = _unpack(data)
         if len(data) <= KNOWN and not (getattr(entry, "schema", None) or getattr(entry, "mismatch", None)):
-            if len(_known) >= MAX_KNOWN:
-                _known.clear()
             _known[data] = entry
     return entry
 

@@ -12,6 +12,7 @@ from robots import Robot, both_hear, measured, robot
 
 LONG = bool(os.environ.get("LONG_TESTS"))  # the whole length: minutes
 COUNT = 1_000 if LONG else 100  # restarts
+CACHED = 2_000  # objects that bounded caches may hold: tokens and frames of the nodes met last, mDNS
 PARTITION = 60.0 if LONG else 8.0  # seconds
 pytestmark = [pytest.mark.timeout(900)] if LONG else []
 ENDINGS = {
@@ -228,7 +229,7 @@ def test_restarts_with_the_same_name_leave_nothing_behind(spawn):
     for what in ("descriptors", "threads", "nodes", "topics", "peers"):
         assert after[what] <= before[what], what
     assert after["hints"] <= before["hints"] + 8
-    assert after["objects"] < before["objects"] + 1_000 + 5 * COUNT
+    assert after["objects"] < before["objects"] + CACHED + 5 * COUNT
     assert after["kB"] < before["kB"] + 4_000
 
 
