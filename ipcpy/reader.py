@@ -72,7 +72,7 @@ class Reader:
         self._reads = 0
         self._reads_seen = 0
         self._closed = False
-        self._waiters = Waiters(self._on_loop_readable)
+        self._waiters = Waiters(weakly(self._on_loop_readable))
         self._futures = self._waiters.futures
         self._timer_alarm = Alarm(loop, weakly(self._on_timer))
         self._lease_alarm = Alarm(loop, weakly(self._on_lease))
@@ -378,6 +378,7 @@ class Reader:
         """Close the sockets without a word."""
         self._closed = True
         self._ready_for = UNPREPARED
+        self._recvfrom = self._receive = self._socket.recvfrom  # no method of its own: it goes when nobody holds it
         self._reading = threading.Lock()  # in a forked child the old one may be held by a thread that is not there
         for each in self._sockets():
             each.close()
@@ -394,13 +395,13 @@ def _waiting(sockets: list[Any]) -> Callable[[float | None], list[Any]]:
     return lambda timeout: [numbers[fd] for fd, _ in poll.poll(None if timeout is None else timeout * 1000)]
 
 
-def weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """Give a function that calls a method while its object lives: the I/O thread keeps nobody alive."""
+def weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """Give a function that calls a method while its object lives: neither the I/O thread nor itself keeps it alive."""
     reference = weakref.WeakMethod(method)
 
-    def call() -> None:
+    def call(*arguments: Any) -> None:
         living = reference()
         if living is not None:
-            living()
+            living(*arguments)
 
     return call

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import gc
 import logging
 import signal
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -418,3 +420,15 @@ def test_many_restarts_leave_nothing(node, wait_until):
         if before:
             wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before + 12)
         wait_until(lambda: [topic.subscribers for topic in node.topics()] == [()])
+
+
+def test_what_is_closed_goes_without_the_garbage_collector(node):
+    subscriber = ipc.Subscriber("t", spin=0.01, node=node)
+    reader = weakref.ref(subscriber._reader)
+    gc.disable()
+    try:
+        subscriber.close()
+        del subscriber
+        assert reader() is None
+    finally:
+        gc.enable()

@@ -14,7 +14,6 @@ there is one for each datagram. See docs/protocol.md.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
@@ -54,16 +53,22 @@ class Greeter:
 
     Args:
         secret: 16 to 64 random bytes.
-
-    Attributes:
-        token: gives the token that only somebody who reads what is sent to an address can know; None: to the group.
     """
 
     def __init__(self, id: int, domain: str, secret: bytes) -> None:
         self._id = id
         self._domain = domain_number(domain)
         self._secret = secret
-        self.token = lru_cache(TOKENS)(self._token)
+        self._tokens: dict[Address | None, int] = {}
+
+    def token(self, address: Address | None) -> int:
+        """Give the token that only somebody who reads what is sent to an address can know; None: to the group."""
+        token = self._tokens.get(address)
+        if token is None:
+            if len(self._tokens) >= TOKENS:
+                self._tokens.clear()
+            token = self._tokens[address] = self._token(address)
+        return token
 
     def _token(self, address: Address | None) -> int:
         where = f"{address[0]} {address[1]}" if address else "multicast"
