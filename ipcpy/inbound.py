@@ -224,9 +224,7 @@ class Inbound:
             self._started(flow, frame, address)
         elif address not in (flow.address, flow.multicast):
             self.dropped["source"] += 1
-        elif frame.kind == Kind.DATA:
-            self._accept(flow, frame, now)
-        elif frame.kind == Kind.BATCH:
+        elif frame.kind in (Kind.DATA, Kind.BATCH):
             self._accept(flow, frame, now)
         elif frame.kind == Kind.FRAGMENT:
             self._accept_run(flow, unpack_fragment(frame), now)

@@ -49,8 +49,6 @@ class MsgLibrary:
         self._encoders: dict[type, Callable[[Any], bytes]] = {}  # of the types with one ID
         self._decoders: dict[Buffer, Callable[[Buffer], Any]] = {}  # by the first 6 bytes: start bytes, ID, size
         self._intact: dict[Buffer, Callable[[Buffer], Any]] = {}  # the same, without a look at the check byte
-        self._many: dict[type, Callable[[Sequence[Any]], tuple[Buffer, int] | None]] = {}  # as _encoders
-        self._many_intact: dict[bytes, Callable[[bytes, int], list[Any]]] = {}  # as _intact
         for id, entry in _pairs(messages):
             self._add(_bind(id, entry))
         self._schema = describe(self._specs.values())
@@ -178,8 +176,8 @@ class MsgLibrary:
             The messages and the size of each; None where they have to be encoded one by one.
         """
         kinds = set(map(type, messages))
-        encode = self._many.get(kinds.pop()) if len(kinds) == 1 else None
-        return None if encode is None else encode(messages)
+        ids = self._ids.get(kinds.pop(), ()) if len(kinds) == 1 else ()
+        return self._bindings[ids[0]].encode_many(messages) if len(ids) == 1 else None
 
     def decode_many(self, data: bytes, size: int) -> list[Any]:
         """Make the instances of messages of one ID, each of ``size`` bytes, laid end to end and known to be intact.
@@ -187,11 +185,10 @@ class MsgLibrary:
         Raises:
             CodecError: they have to be decoded one by one.
         """
-        try:
-            decode = self._many_intact[data[:6]]
-        except KeyError:
-            raise CodecError("no such message is known yet") from None
-        return decode(data, size)
+        binding = self._bindings.get(int.from_bytes(data[2:4], "little"))
+        if binding is None:
+            raise CodecError("no such message is known yet")
+        return binding.decode_many(data, size)
 
     def __repr__(self) -> str:
         messages = (f"{spec.id}: ({spec.layout.format!r}, {spec.name})" for spec in self._specs.values())
@@ -204,15 +201,12 @@ class MsgLibrary:
         self._bindings[binding.id] = binding
         self._decoders[binding.header] = binding.decode
         self._intact[binding.header] = binding.decode_intact
-        self._many_intact[binding.header] = binding.decode_many
         ids = self._ids.setdefault(binding.shape.type, [])
         ids.append(binding.id)
         if len(ids) == 1:
             self._encoders[binding.shape.type] = binding.encode
-            self._many[binding.shape.type] = binding.encode_many
         else:
             self._encoders.pop(binding.shape.type, None)
-            self._many.pop(binding.shape.type, None)
 
     def _extended(self, specs: Iterable[MessageSpec]) -> MsgLibrary:
         library = MsgLibrary({})

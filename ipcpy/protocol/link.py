@@ -310,10 +310,12 @@ class Link:
         if len(frame.body) != 8:
             raise Malformed("malformed")
         peer = self.peers.get(int.from_bytes(frame.body, "little"))
-        witnesses = peer.told(witness, now, self.timing.doubt) if peer is not None else 0
-        if peer is not None and witnesses == 1:
+        if peer is None:
+            return
+        witnesses = peer.told(witness, now, self.timing.doubt)
+        if witnesses == 1:
             self._outbox.send_alive(peer, now, peer.paths, ask=True)
-        elif peer is not None and witnesses:
+        elif witnesses:
             self._doubt(peer, now)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address | None]]:
