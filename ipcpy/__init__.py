@@ -17,7 +17,7 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .codec import Codec, MsgLibrary, MsgPack, MsgStream, Raw, get_msg
-    from .doctor import diagnose
+    from .doctor.examination import diagnose
     from .errors import ArgumentError, ClosedError, CodecError, IpcError, RecvTimeout, SchemaError, TransportError
     from .facts import Diagnosis, Finding
     from .graph import (
@@ -35,27 +35,27 @@ if TYPE_CHECKING:
         TopicInfo,
     )
     from .message import Message
-    from .node import Node, nodes, topics
-    from .publisher import Publisher
+    from .node.node import Node, nodes, topics
+    from .node.view import Watch
+    from .publishing.publisher import Publisher
     from .stats import FlowStats, PublisherStats, RouteStats, SubscriberStats
-    from .subscriber import Subscriber
+    from .subscribing.subscriber import Subscriber
     from .transport.socketudp import SocketUDP, get_ip
-    from .view import Watch
 
 _HOMES = {
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
-    "doctor": "diagnose",
+    "doctor.examination": "diagnose",
     "errors": "ArgumentError ClosedError CodecError IpcError RecvTimeout SchemaError TransportError",
     "facts": "Diagnosis Finding",
     "graph": "EndpointInfo Event NodeFound NodeInfo NodeLost NodeResumed NodeStalled PublisherFound PublisherLost "
     "SubscriberFound SubscriberLost TopicInfo",
     "message": "Message",
-    "node": "Node nodes topics",
-    "publisher": "Publisher",
+    "node.node": "Node nodes topics",
+    "publishing.publisher": "Publisher",
     "stats": "FlowStats PublisherStats RouteStats SubscriberStats",
-    "subscriber": "Subscriber",
+    "subscribing.subscriber": "Subscriber",
     "transport.socketudp": "SocketUDP get_ip",
-    "view": "Watch",
+    "node.view": "Watch",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

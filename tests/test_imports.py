@@ -13,39 +13,22 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "ipcpy"
 
-# Bottom to top. A part imports from its own layer or below, but siblings never import one another.
+# Bottom to top. A part imports from the layers below it, and siblings never import one another; only the leaves may.
 LEAVES = {"errors", "facts", "graph", "log", "message", "settings", "stats", "version"}
-SIBLINGS = {"codec", "diagnosis", "discovery", "protocol", "transport"}
 LAYERS = [
     LEAVES,
-    SIBLINGS,
-    {
-        "echoing",
-        "fanout",
-        "flow",
-        "gathering",
-        "inbound",
-        "inbox",
-        "loop",
-        "peering",
-        "reader",
-        "route",
-        "routes",
-        "view",
-        "waiters",
-        "watching",
-    },
-    {"introductions"},
+    {"codec", "discovery", "protocol", "transport"},
     {"node"},
-    {"delivery", "fanouts"},
-    {"publisher", "subscriber"},
-    {"hearing", "probing"},
-    {"doctor"},
+    {"doctor", "publishing", "subscribing"},
     {"__init__"},
     {"__main__", "cli", "testing"},
 ]
+ROOMS = {  # the same inside a folder: what is named imports from before it, and one of a row never from another
+    "protocol": [{"topics", "wire"}, {"data", "link"}],
+    "doctor": [{"judge"}],  # the files beside it are above it
+}
 
-PURE = {"codec", "diagnosis", "protocol"}
+PURE = {"codec", "doctor.judge", "protocol"}
 IMPURE = {
     "asyncio",
     "multiprocessing",
@@ -105,16 +88,16 @@ def wrong_imports(path: str, source: str, parts: set[str]) -> list[str]:
         source: its text.
         parts: the modules and folders directly in the package; what else is imported from ``ipcpy`` is a public name.
     """
-    *folders, file = Path(path).with_suffix("").parts
-    me = folders[0] if folders else file
-    if rank(me) is None:
-        return [f"{path}: {me} has no layer; give it one in LAYERS"]
+    me = [*Path(path).with_suffix("").parts]
+    if rank(me[0]) is None:
+        return [f"{path}: {me[0]} has no layer; give it one in LAYERS"]
     wrong = []
-    for found in imports(ast.parse(source), ["ipcpy", *folders]):
-        top, _, rest = found.module.partition(".")
+    for found in imports(ast.parse(source), ["ipcpy", *me[:-1]]):
+        top, *inner = found.module.split(".")
         if top == "ipcpy":
-            part = rest.split(".")[0] or (found.name if found.name in parts else "__init__")
-            problem = _inward(me, part or "__init__")
+            part = inner[0] if inner else found.name if found.name in parts else "__init__"
+            room = inner[1] if len(inner) > 1 else found.name if inner else None
+            problem = _between_rooms(me, room) if part == me[0] else _inward(me[0], part or "__init__")
         else:
             problem = _outward(me, top, found.at_start)
         if problem:
@@ -124,22 +107,33 @@ def wrong_imports(path: str, source: str, parts: set[str]) -> list[str]:
 
 def _inward(me: str, part: str) -> str | None:
     mine, other = rank(me), rank(part)
-    if me == part:
-        return None
     if other is None:
         return f"{part} has no layer; give it one in LAYERS"
     if me == "cli" and part != "__init__":
         return f"cli may use the public names of ipcpy only, not ipcpy.{part}"
-    if me in SIBLINGS and part in SIBLINGS:
-        return f"{me} and {part} are siblings and never import one another"
     assert mine is not None
+    if mine == other and mine > 0:
+        return f"{me} and {part} are siblings and never import one another"
     return f"{me} is below {part} and must not import it" if other > mine else None
 
 
-def _outward(me: str, top: str, at_start: bool) -> str | None:
-    if me in PURE and top in IMPURE:
-        return f"{me} is pure and must not import {top}"
-    if top in ONLY_IN and me != ONLY_IN[top]:
+def _between_rooms(me: list[str], room: str | None) -> str | None:
+    """Say what is wrong with an import from the same folder."""
+    rows = ROOMS.get(me[0], [])
+    top = len(rows)
+    mine = next((number for number, row in enumerate(rows) if me[1] in row), top)
+    other = next((number for number, row in enumerate(rows) if room in row), top)
+    if me[1] == room or mine == other == top:
+        return None
+    if other > mine:
+        return f"{me[1]} is below the rest of {me[0]}" if other == top else f"{me[1]} is below {room}"
+    return f"{me[1]} and {room} are siblings and never import one another" if mine == other > 0 else None
+
+
+def _outward(me: list[str], top: str, at_start: bool) -> str | None:
+    if top in IMPURE and (me[0] in PURE or ".".join(me[:2]) in PURE):
+        return f"{'.'.join(me[:2]) if me[0] not in PURE else me[0]} is pure and must not import {top}"
+    if top in ONLY_IN and me[0] != ONLY_IN[top]:
         return f"only {ONLY_IN[top]} may import {top}"
     if top in LAZY and at_start:
         return f"{top} is slow to import; do it in the function that needs it"
@@ -158,25 +152,13 @@ def test_arrows_point_down(path):
 def test_every_layer_is_named_once():
     everything = [part for layer in LAYERS for part in layer]
     assert len(everything) == len(set(everything))
-    assert PURE < SIBLINGS
+    assert ROOMS.keys() <= set(everything)
     assert IMPURE <= sys.stdlib_module_names
 
 
 # The checker itself, on made-up files
 
-MADE_UP = {
-    "codec",
-    "discovery",
-    "errors",
-    "graph",
-    "inbox",
-    "node",
-    "peering",
-    "protocol",
-    "publisher",
-    "transport",
-    "cli",
-}
+MADE_UP = {"codec", "cli", "discovery", "doctor", "errors", "graph", "node", "protocol", "publishing", "transport"}
 
 
 @pytest.mark.parametrize(
@@ -186,15 +168,20 @@ MADE_UP = {
         ("codec/library.py", "import struct\nfrom ipcpy.codec.layout import Layout\nfrom ..errors import CodecError"),
         ("codec/arrays.py", "def f():\n    import numpy"),
         ("codec/arrays.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numpy"),
+        ("protocol/data/sender.py", "from ..wire import Frame\nfrom .gaps import Gaps"),
+        ("protocol/link/link.py", "from ...errors import IpcError\nfrom .. import topics"),
+        ("protocol/wire.py", "from .topics import matches"),
         ("transport/udp.py", "import socket, selectors, time"),
         ("discovery/mdns.py", "def f():\n    from zeroconf import Zeroconf"),
         ("discovery/mdns.py", "class A:\n    async def f(self):\n        import zeroconf.asyncio"),
         (
-            "node.py",
-            "import threading\nfrom ipcpy import codec, discovery, protocol, transport\nfrom .inbox import Inbox",
+            "node/node.py",
+            "import threading\nfrom .. import codec, discovery, protocol, transport\nfrom .loop import Loop",
         ),
-        ("publisher.py", "from ipcpy.node import Node"),
-        ("__init__.py", "from .publisher import Publisher"),
+        ("publishing/publisher.py", "from ipcpy.node.node import Node"),
+        ("doctor/examination.py", "from .judge.host import judge_host\nfrom . import judge, ways"),
+        ("doctor/judge/host.py", "from .peers import judge_peer\nfrom ...facts import Trial"),
+        ("__init__.py", "from .publishing.publisher import Publisher"),
         (
             "cli/echo.py",
             "import click, ipcpy\nfrom ipcpy import Subscriber\nfrom ipcpy.cli.output import show\nfrom . import run",
@@ -213,30 +200,36 @@ def test_right_arrows_pass(path, source):
         ("codec/library.py", "from ipcpy import protocol", "codec and protocol are siblings"),
         ("codec/library.py", "from .. import transport", "codec and transport are siblings"),
         ("codec/library.py", "from ..transport.udp import Socket", "codec and transport are siblings"),
-        ("protocol/link.py", "import time", "protocol is pure and must not import time"),
-        ("protocol/link.py", "def f():\n    import os.path", "protocol is pure and must not import os"),
-        ("protocol/link.py", "from importlib import import_module", None),
-        ("protocol/link.py", "import importlib\nimportlib.import_module('threading')", "must not import threading"),
-        ("protocol/link.py", "__import__('asyncio')", "must not import asyncio"),
-        ("protocol/link.py", "import zeroconf", "only discovery may import zeroconf"),
-        ("protocol/link.py", "from ipcpy import Node", "protocol is below __init__"),
+        ("protocol/wire.py", "import time", "protocol is pure and must not import time"),
+        ("protocol/link/link.py", "def f():\n    import os.path", "protocol is pure and must not import os"),
+        ("protocol/link/link.py", "from importlib import import_module", None),
+        ("protocol/wire.py", "import importlib\nimportlib.import_module('threading')", "must not import threading"),
+        ("protocol/wire.py", "__import__('asyncio')", "must not import asyncio"),
+        ("protocol/wire.py", "import zeroconf", "only discovery may import zeroconf"),
+        ("protocol/wire.py", "from ipcpy import Node", "protocol is below __init__"),
+        ("protocol/wire.py", "from .data.gaps import Gaps", "wire is below data"),
+        ("protocol/wire.py", "from . import link", "wire is below link"),
+        ("protocol/data/sender.py", "from ..link.table import Table", "data and link are siblings"),
+        ("protocol/link/table.py", "from ipcpy.protocol import data", "link and data are siblings"),
+        ("doctor/judge/host.py", "from ..ways import examine", "judge is below the rest of doctor"),
+        ("doctor/judge/host.py", "import time", "doctor.judge is pure and must not import time"),
+        ("doctor/ways.py", "from ..publishing.route import Route", "doctor and publishing are siblings"),
         ("transport/udp.py", "import ipcpy", "transport is below __init__"),
-        ("transport/udp.py", "from ipcpy.node import Node", "transport is below node"),
-        ("transport/udp.py", "if TYPE_CHECKING:\n    from ipcpy.node import Node", "transport is below node"),
+        ("transport/udp.py", "from ipcpy.node.node import Node", "transport is below node"),
+        ("transport/udp.py", "if TYPE_CHECKING:\n    from ipcpy.node.node import Node", "transport is below node"),
         ("discovery/mdns.py", "import socket", "only transport may import socket"),
         ("discovery/mdns.py", "import zeroconf", "slow to import"),
         ("discovery/mdns.py", "try:\n    from zeroconf import Zeroconf\nexcept ImportError: pass", "slow to import"),
         ("codec/arrays.py", "class A:\n    import numpy", "slow to import"),
-        ("node.py", "from socket import socket", "only transport may import socket"),
-        ("node.py", "from ipcpy.publisher import Publisher", "node is below publisher"),
-        ("publisher.py", "from ipcpy.cli import main", "publisher is below cli"),
-        ("peering.py", "from .node import Node", "peering is below node"),
-        ("publisher.py", "import click", "only cli may import click"),
-        ("cli/echo.py", "from ipcpy.node import Node", "public names of ipcpy only, not ipcpy.node"),
+        ("node/node.py", "from socket import socket", "only transport may import socket"),
+        ("node/node.py", "from ipcpy.publishing.publisher import Publisher", "node is below publishing"),
+        ("publishing/publisher.py", "from ipcpy.cli import main", "publishing is below cli"),
+        ("publishing/publisher.py", "import click", "only cli may import click"),
+        ("cli/echo.py", "from ipcpy.node.node import Node", "public names of ipcpy only, not ipcpy.node"),
         ("cli/echo.py", "from ipcpy import node", "public names of ipcpy only, not ipcpy.node"),
         ("cli/echo.py", "from ..graph import NodeInfo", "public names of ipcpy only, not ipcpy.graph"),
         ("drawer.py", "", "drawer has no layer"),
-        ("node.py", "from ipcpy.drawer import thing", "drawer has no layer"),
+        ("node/node.py", "from ipcpy.drawer import thing", "drawer has no layer"),
     ],
 )
 def test_wrong_arrows_are_found(path, source, problem):

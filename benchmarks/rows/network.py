@@ -11,15 +11,17 @@ from ..flow import Flow
 from ..processes import Run
 from .contract import Amount, Row
 
-TESTS = Path(__file__).parents[2] / "tests"  # lan.py, which makes hosts and a network that can be impaired, is there
+SUPPORT = (
+    Path(__file__).parents[2] / "tests" / "support"
+)  # lan.py, which makes hosts and a network that can be impaired, is there
 RATES = {"small": (1000, 2000), "large": (10, 15)}  # Hz, messages
 PATIENT = 3.0  # seconds without a message after which none is sent again any more
 
 
 def lan_module() -> Any:
     """Import ``lan`` of the tests."""
-    if str(TESTS) not in sys.path:
-        sys.path.append(str(TESTS))
+    if str(SUPPORT) not in sys.path:
+        sys.path.append(str(SUPPORT))
     import lan
 
     return lan
@@ -54,8 +56,8 @@ class Hosts:
 
 def why_no_hosts() -> str:
     """Say why there can be no hosts."""
-    if not (TESTS / "lan.py").exists():
-        return "tests/lan.py is not there: run it from a clone"
+    if not (SUPPORT / "lan.py").exists():
+        return "tests/support/lan.py is not there: run it from a clone"
     return lan_module().why_not() or ""
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from types import TracebackType
 
 from ..errors import ArgumentError, ClosedError
-from ..node import Node
+from ..node.node import Node
 from ..transport.sockets import Sockets
 from .sockets import sockets_in
 from .weather import Weather

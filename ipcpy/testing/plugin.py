@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ..node import Node
+    from ..node.node import Node
     from .network import MemoryNetwork
 
 
@@ -31,7 +31,7 @@ def ipcpy_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryNetwork]:
 @pytest.fixture
 def ipcpy_node(ipcpy_network: MemoryNetwork) -> Iterator[Node]:
     """The node that publishers and subscribers without ``node=`` use in this test, on ``ipcpy_network``."""
-    from ..node import share
+    from ..node.node import share
 
     node = ipcpy_network.node("test")
     before = share(node)

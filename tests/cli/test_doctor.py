@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 import ipcpy as ipc
-from ipcpy import doctor
 from ipcpy.cli.program import program
+from ipcpy.doctor import examination as doctor
+from ipcpy.doctor.ways import Target
 from ipcpy.errors import ArgumentError, TransportError
 from ipcpy.facts import LEVELS, Trial
-from ipcpy.probing import Target
 from ipcpy.transport import interfaces, probes
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]

@@ -81,7 +81,7 @@ def test_only_public_names_of_ipcpy_are_used(path):
 
 
 def test_help_loads_nothing_slow(spawn):
-    names = {"asyncio", "numpy", "zeroconf", "msgpack", "socket", "ipcpy.node"}
+    names = {"asyncio", "numpy", "zeroconf", "msgpack", "socket", "ipcpy.node.node"}
     program = f"""
         import sys
         from ipcpy.cli import main

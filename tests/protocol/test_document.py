@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ipcpy.protocol import batch, echo, matching, wire
-from ipcpy.protocol.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_addresses, pack_entry
-from ipcpy.protocol.greeting import GREETING_BODY
-from ipcpy.protocol.outbox import ALIVE_BODY, ASK
-from ipcpy.protocol.reports import POLL_BODY, pack_missing, pack_report
-from ipcpy.protocol.table import Table
+from ipcpy.protocol import wire
+from ipcpy.protocol.data import batch, matching
+from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
+from ipcpy.protocol.link import echo
+from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_addresses, pack_entry
+from ipcpy.protocol.link.greeting import GREETING_BODY
+from ipcpy.protocol.link.outbox import ALIVE_BODY, ASK
+from ipcpy.protocol.link.table import Table
 from ipcpy.protocol.wire import Kind, Place, pack_frame
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcpy.protocol import batch, wire
+from ipcpy.protocol import wire
+from ipcpy.protocol.data import batch
 from ipcpy.protocol.wire import Frame, Kind, Malformed, Place
 
 SOURCE, SEQ, SENT = 0x0123456789ABCDEF, 42, 1_700_000_000_123_456_789

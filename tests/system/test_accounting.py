@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 
 import pytest
-from books import PUBLISHER, SUBSCRIBER, balanced, start
 
 import ipcpy as ipc
+from books import PUBLISHER, SUBSCRIBER, balanced, start
 from ipcpy.testing import MemoryNetwork
 from lan_process import wait_until
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from robots import ROBOT, Robot, both_hear, measured, robot
 
 

@@ -8,6 +8,7 @@ import signal
 import time
 
 import pytest
+
 from robots import Robot, both_hear, measured, robot
 
 LONG = bool(os.environ.get("LONG_TESTS"))  # the whole length: minutes

@@ -7,14 +7,14 @@ import os
 import time
 
 import pytest
-from robots import ROBOT, Robot, both_hear, measured, robot
 
 import lan_avahi
+from robots import ROBOT, Robot, both_hear, measured, robot
 
 FORGER = """
 import json, os, random, socket, struct, sys, time
-from ipcpy.protocol.entries import NodeEntry, SubscriberEntry, pack_entry
-from ipcpy.protocol.link import Link
+from ipcpy.protocol.link.entries import NodeEntry, SubscriberEntry, pack_entry
+from ipcpy.protocol.link.link import Link
 from ipcpy.protocol.wire import Kind, pack_frame
 
 target, victim, domain = sys.argv[1], sys.argv[2], sys.argv[3]

@@ -6,9 +6,9 @@ import random
 import socket
 
 import ipcpy as ipc
-from ipcpy.protocol.batch import pack_batch
-from ipcpy.protocol.matching import ANSWER_BODY
-from ipcpy.protocol.reports import POLL_BODY
+from ipcpy.protocol.data.batch import pack_batch
+from ipcpy.protocol.data.matching import ANSWER_BODY
+from ipcpy.protocol.data.reports import POLL_BODY
 from ipcpy.protocol.wire import Kind, pack_frame
 
 COUNT = 100_000

@@ -6,8 +6,8 @@ import signal
 import time
 
 import pytest
-from books import PUBLISHER, SUBSCRIBER, balanced, start
 
+from books import PUBLISHER, SUBSCRIBER, balanced, start
 from lan_process import wait_until
 
 CALM = 3.0  # seconds: far from for ever, and more than a loaded machine takes

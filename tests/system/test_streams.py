@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-import programs
 import pytest
+
+import programs
 
 COUNT = 600
 RATE = 600.0

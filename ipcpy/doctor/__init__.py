@@ -1,0 +1,1 @@
+"""Why nothing arrives: what is found out, and what it means."""

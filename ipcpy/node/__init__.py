@@ -1,0 +1,1 @@
+"""The node: one identity, one I/O thread, and who meets whom."""

@@ -1,0 +1,117 @@
+"""The connected sockets that publishers send with: one for each subscriber's socket, shared by a node's publishers.
+
+Knows addresses and sockets; nothing of matching. Used in the I/O thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..transport.udp import IP_UDP_HEADERS, LOOPBACK_DATAGRAM, Address, RouteSocket
+from .loop import Loop
+
+MAX_READ = 64  # answers that are read from one socket before others have their turn
+
+
+class Routes:
+    """Sockets by the address they are connected to.
+
+    Args:
+        mtu_to: gives the MTU on the way to an address.
+        on_answer: called with a datagram and the address it came from.
+        on_refusal: called with an address at which nobody listens, as its host says, or somebody who forged that.
+        make: makes a socket to an address for datagrams of a size.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        mtu_to: Callable[[str], int],
+        on_answer: Callable[[bytes, Address], None],
+        on_refusal: Callable[[Address], None],
+        make: Callable[[Address, int], RouteSocket] = RouteSocket,
+    ) -> None:
+        self._loop = loop
+        self._mtu_to = mtu_to
+        self._on_answer = on_answer
+        self._on_refusal = on_refusal
+        self._make = make
+        self._sockets: dict[Address, RouteSocket] = {}
+        self._users: dict[Address, set[int]] = {}
+        self._failed: set[Address] = set()  # to which there was no way
+
+    def take(self, address: Address, user: int) -> RouteSocket:
+        """Give the socket to an address to one more user.
+
+        Raises:
+            TransportError: if there is no way there now; ``refresh`` tells when there may be.
+        """
+        if address not in self._sockets:
+            self._failed.add(address)
+            sock = self._connect(address)
+            self._failed.discard(address)
+            self._sockets[address], self._users[address] = sock, set()
+            self._loop.watch(sock, lambda: self._read(sock))
+        self._users[address].add(user)
+        return self._sockets[address]
+
+    def _connect(self, address: Address) -> RouteSocket:
+        return self._make(address, min(self._mtu_to(address[0]) - IP_UDP_HEADERS, LOOPBACK_DATAGRAM))
+
+    def release(self, address: Address, user: int) -> None:
+        """A user needs the socket no more; the last one closes it."""
+        users = self._users.get(address)
+        if users is not None:
+            users.discard(user)
+            if not users:
+                self._drop(address)
+
+    def users(self, address: Address) -> list[int]:
+        """Give who uses the socket to an address."""
+        return list(self._users.get(address, ()))
+
+    def refresh(self) -> set[Address]:
+        """Look at the network anew: close the sockets that send from an address this host no longer has, or that it
+        would no longer choose, or with another MTU. A connected socket keeps its own address for good.
+
+        Returns:
+            The addresses to which a socket has to be taken anew.
+        """
+        stale, self._failed = self._failed, set()
+        for address, sock in list(self._sockets.items()):
+            try:
+                fresh = self._connect(address)
+            except OSError:
+                continue  # no way there by any other socket either
+            if (fresh.source, fresh.datagram) != (sock.source, sock.datagram):
+                self._drop(address)
+                stale.add(address)
+            fresh.close()
+        return stale
+
+    def _drop(self, address: Address) -> None:
+        sock = self._sockets.pop(address)
+        del self._users[address]
+        self._loop.unwatch(sock)
+        sock.close()
+
+    def _read(self, sock: RouteSocket) -> None:
+        for _ in range(MAX_READ):
+            try:
+                data = sock.poll()
+            except ConnectionRefusedError:
+                self._on_refusal(sock.address)
+                continue
+            if data is None:
+                break
+            self._on_answer(data, sock.address)
+
+    def close(self) -> None:
+        """Close all of them."""
+        for address in list(self._sockets):
+            self._drop(address)
+
+    def abandon(self) -> None:
+        """Close the descriptors in a forked child, whose loop is gone."""
+        for sock in self._sockets.values():
+            sock.close()

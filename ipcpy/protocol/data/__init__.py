@@ -1,0 +1,1 @@
+"""From one publisher to one subscriber: frames, order, gaps, credit. Pure."""

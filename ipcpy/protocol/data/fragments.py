@@ -1,0 +1,324 @@
+"""Large messages in fragments: taken apart and put together again, in any order. Knows bytes, bounds and ``now``."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from sys import getrefcount
+
+from ..wire import FRAGMENT_OVERHEAD, Heads, Place, Run, pack_fragment
+
+MAX_MESSAGE = 64 << 20  # bytes; what a subscriber takes unless told otherwise
+MAX_FRAGMENTS = 1 << 17  # of one message: 64 MiB in fragments of 512 bytes
+MAX_PARTIALS = 64  # messages of one publisher that are being put together
+RENEW = 0.2  # seconds of silence after which a message may come anew in fragments of another size: another way
+MAX_SPARE = 8 << 20  # bytes of a buffer that is kept to be used again
+REPORT_BYTES = 1_024  # of a bitmap of missing fragments in one frame
+_TO_BITS = bytes.maketrans(b"\0\1", b"10")  # a flag for "here" to the digit of a bit for "missing"
+
+
+def _count_unshared() -> int:
+    """Count the references to what only one local name holds: it differs between versions of Python."""
+    spares = deque([bytearray()])
+    buffer = spares.popleft()
+    return getrefcount(buffer)
+
+
+_UNSHARED = _count_unshared()
+
+
+class Outgoing:
+    """A large message that is sent in fragments.
+
+    Args:
+        place: what its fragments have in common.
+        parts: its body, as parts laid end to end; they are sliced, never joined.
+        sent: whether it was sent before, so that only what is asked for is to be sent.
+
+    Attributes:
+        datagram: bytes of a fragment's datagram; the last may be shorter.
+        sent_at: for each fragment the sender's position when it was last sent, 0 for never.
+    """
+
+    __slots__ = ("_ends", "_heads", "count", "datagram", "next", "parts", "place", "resend", "sent_at", "seq")
+
+    def __init__(self, place: Place, parts: Sequence[memoryview], *, sent: bool = False) -> None:
+        self.place = place
+        self.parts = parts
+        self.seq = place.seq
+        self.count = -(-place.total // place.size)
+        self.next = self.count if sent else 0  # the first fragment never sent
+        self.resend: list[int] = []
+        self.sent_at = array("Q", bytes(8 * self.count))
+        self.datagram = FRAGMENT_OVERHEAD + place.size
+        self._ends = list(accumulate(map(len, parts)))
+        self._heads = Heads(place)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is to be sent at the moment."""
+        return self.next >= self.count and not self.resend
+
+    def fragments(self, indexes: Sequence[int]) -> list[Sequence[bytes | memoryview]]:
+        """Give fragments, each as the buffers of one datagram."""
+        found: list[Sequence[bytes | memoryview]] = []
+        while len(found) < len(indexes):
+            index = indexes[len(found)]
+            parts = self._parts_from(index, indexes[-1] + 1) if isinstance(indexes, range) else []
+            if parts:
+                found += zip(self._heads.each(index, parts), parts, strict=True)
+            else:
+                found.append(self._fragment(index))
+        return found
+
+    def _parts_from(self, first: int, stop: int) -> list[memoryview]:
+        """Give the data of whole-sized fragments, as far as they lie in one part of the body."""
+        size, at = self.place.size, bisect_right(self._ends, first * self.place.size)
+        begin = self._ends[at] - len(self.parts[at])
+        part, stop = self.parts[at], min(stop * size, self._ends[at])
+        return [part[start : start + size] for start in range(first * size - begin, stop - begin - size + 1, size)]
+
+    def _fragment(self, index: int) -> list[bytes | memoryview]:
+        size = self.place.size
+        data = self._slices(index * size, min((index + 1) * size, self.place.total))
+        return [pack_fragment(self.place, index * size, data), *data]
+
+    def _slices(self, start: int, stop: int) -> list[memoryview]:
+        at = bisect_right(self._ends, start)
+        slices = []
+        while start < stop:
+            part, end = self.parts[at], self._ends[at]
+            begin = end - len(part)
+            if end > start:
+                slices.append(part[start - begin : stop - begin])
+                start = end
+            at += 1
+        return slices
+
+    def ask(self, first: int, bitmap: bytes | memoryview, position: int | None = None) -> bool:
+        """Note that fragments are asked for again: bit i of the bitmap is fragment ``first + i``.
+
+        What lies outside the message, or was never sent, is ignored.
+
+        Args:
+            position: what was sent after it is still on its way, and not sent again; None: send all again.
+
+        Returns:
+            Whether anything is to be sent again.
+        """
+        wanted = []
+        for index in _set_bits(bitmap[:REPORT_BYTES], first, self.next):
+            if position is None or self.sent_at[index] <= position:
+                wanted.append(index)
+        self.resend = wanted
+        return bool(wanted)
+
+    def ask_all(self) -> None:
+        """Note that all that was sent of the message is asked for again."""
+        self.resend = list(range(self.next))
+
+
+def _set_bits(bitmap: bytes | memoryview, first: int, stop: int) -> Iterator[int]:
+    for at in range(first, min(stop, first + 8 * len(bitmap))):
+        if bitmap[at - first >> 3] >> (at - first & 7) & 1:
+            yield at
+
+
+class Partial:
+    """A large message that is being put together.
+
+    Its buffer grows with what arrives, to twice the end of the highest fragment; what is missing is anything. Of a
+    length that is only declared nothing is allocated but a byte for each fragment, which MAX_FRAGMENTS bounds.
+
+    Args:
+        buffer: of exactly its size, if there is one to be filled.
+    """
+
+    __slots__ = ("_have", "_left", "_next", "buffer", "place", "touched")
+
+    def __init__(self, place: Place, now: float, buffer: bytearray | None = None) -> None:
+        self.place = place
+        self.buffer = bytearray() if buffer is None else buffer
+        self._left = -(-place.total // place.size)
+        self._have = bytearray(self._left)
+        self._next = 0  # the fragment after those that came last
+        self.touched = now
+
+    @property
+    def complete(self) -> bool:
+        """Whether every fragment has come."""
+        return self._left == 0
+
+    def add(self, run: Run, now: float) -> bool:
+        """Put fragments in their places; False if all of them were there already."""
+        place, first, parts, placed, buffer = run
+        if placed and buffer is not self.buffer:
+            return False
+        count = placed or len(parts)
+        stop = first + count
+        new = self._have.count(0, first, stop)
+        if not new:
+            return False
+        end = min(stop * place.size, place.total)
+        self._grow(end)
+        if placed:
+            pass
+        elif new == count:
+            with memoryview(self.buffer) as view:  # assigning to a slice of a bytearray would copy the data twice
+                view[first * place.size : end] = parts[0] if count == 1 else b"".join(parts)
+        else:
+            self._put_missing(first, parts)
+        self._have[first:stop] = b"\1" * count
+        self._left -= new
+        self._next = stop
+        self.touched = now
+        return True
+
+    def _grow(self, end: int) -> None:
+        if end > len(self.buffer):
+            self.buffer += bytes(min(2 * end, self.place.total) - len(self.buffer))
+
+    def _put_missing(self, first: int, parts: Sequence[memoryview]) -> None:
+        with memoryview(self.buffer) as view:
+            for index, part in enumerate(parts, first):
+                if not self._have[index]:
+                    at = index * self.place.size
+                    view[at : at + len(part)] = part
+
+    def due(self, limit: int) -> tuple[int, list[memoryview]]:
+        """Give the places of the fragments that come next if none is lost, and the number of the first.
+
+        Whoever receives them right there, and finds the heads before them, saves a copy. They end with the buffer,
+        which grows by what has come, but not while any of these views of it is left.
+        """
+        size, have = self.place.size, self._have
+        first = self._next if have.find(0, self._next, self._next + 1) >= 0 else have.find(0)
+        if first < 0:
+            return 0, []
+        self._grow(min((first + 1) * size, self.place.total))
+        stop = have.find(1, first, first + limit)
+        stop = min(first + limit if stop < 0 else stop, len(have))
+        if len(self.buffer) < self.place.total:
+            stop = min(stop, len(self.buffer) // size)
+        view = memoryview(self.buffer)
+        return first, [view[at : at + size] for at in range(first * size, stop * size, size)]
+
+    def missing(self) -> tuple[int, bytes]:
+        """Give the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""
+        first = max(self._have.find(0), 0)
+        flags = self._have[first : first + 8 * REPORT_BYTES]
+        bits = int(flags[::-1].translate(_TO_BITS), 2)
+        return first, bits.to_bytes(-(-len(flags) // 8), "little")
+
+
+class Assembly:
+    """The large messages of one publisher that are being put together, within bounds.
+
+    Args:
+        max_message: bytes that a message may have.
+        max_bytes: bytes that all of them together may have.
+
+    Attributes:
+        evicted: the numbers of those that had to give way since somebody cleared this list.
+    """
+
+    def __init__(self, max_message: int = MAX_MESSAGE, max_bytes: int = 0) -> None:
+        self.evicted: list[int] = []
+        self._max_message = max_message
+        self._max_bytes = max_bytes or 2 * max_message
+        self.latest: Partial | None = None  # the one that a fragment was added to last
+        self._partials: dict[int, Partial] = {}
+        self._spares: deque[bytearray] = deque(maxlen=2)  # one that its reader holds, one to be filled
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._partials)
+
+    def __contains__(self, seq: int) -> bool:
+        return seq in self._partials
+
+    def __iter__(self) -> Iterator[Partial]:
+        return iter(self._partials.values())
+
+    def lowest(self, start: int = 0) -> int | None:
+        """Give the lowest sequence number among them that is not below ``start``; None if there is none."""
+        return min((seq for seq in self._partials if seq >= start), default=None)
+
+    def too_large(self, place: Place) -> bool:
+        """Tell whether a message is beyond what is taken at all."""
+        return place.total > self._max_message or place.total > MAX_FRAGMENTS * place.size
+
+    def add(self, run: Run, now: float, *, keep_lowest: bool = False) -> Partial | None:
+        """Take fragments of a message that is not too large.
+
+        They show that those after it are only waiting for their turn, so it keeps them fresh too.
+
+        Args:
+            keep_lowest: where there is no room, the highest number gives way rather than the oldest: that of a
+                reliable topic is sent again, after the one that all wait for.
+
+        Returns:
+            The message they belong to; None if they are copies, contradict those before them, or have no room.
+        """
+        seq = run.place.seq
+        partial = self._partials.get(seq)
+        if partial is not None and partial.place.size != run.place.size and partial.touched + RENEW < now:
+            self.drop(seq)
+            partial = None
+        if partial is None:
+            partial = self._begin(run, now, keep_lowest)
+        if partial is None or partial.place != run.place or not partial.add(run, now):
+            return None
+        if len(self._partials) > 1:
+            self._refresh(seq, now)
+        self.latest = partial
+        return partial
+
+    def _begin(self, run: Run, now: float, keep_lowest: bool) -> Partial | None:
+        place = run.place
+        if not self._make_room(place.total, place.seq if keep_lowest else None):
+            return None
+        buffer = self.take_spare(place.total) if run.buffer is None else run.buffer
+        partial = self._partials[place.seq] = Partial(place, now, buffer)
+        self._bytes += place.total
+        return partial
+
+    def take_spare(self, size: int) -> bytearray | None:
+        """Give the buffer of an earlier message that nobody else holds any more: new memory costs page faults."""
+        for _ in range(len(self._spares)):
+            buffer = self._spares.popleft()
+            if len(buffer) == size and getrefcount(buffer) == _UNSHARED:
+                return buffer
+            self._spares.append(buffer)
+        return None
+
+    def keep_spare(self, buffer: bytearray) -> None:
+        """Keep a buffer to be used again, unless it is large."""
+        if len(buffer) <= MAX_SPARE:
+            self._spares.append(buffer)
+
+    def _refresh(self, seq: int, now: float) -> None:
+        for other in self._partials.values():
+            if other.place.seq > seq:
+                other.touched = now
+
+    def _make_room(self, size: int, below: int | None) -> bool:
+        while self._partials and (len(self._partials) >= MAX_PARTIALS or self._bytes + size > self._max_bytes):
+            victim = next(iter(self._partials)) if below is None else max(self._partials)
+            if below is not None and victim < below:
+                return False
+            self.drop(victim)
+            self.evicted.append(victim)
+        return True
+
+    def drop(self, seq: int) -> None:
+        """Forget a message, complete or not."""
+        partial = self._partials.pop(seq)
+        self._bytes -= partial.place.total
+        if partial.complete:
+            self.keep_spare(partial.buffer)
+        if self.latest is partial:
+            self.latest = None

@@ -1,0 +1,323 @@
+"""What one subscriber has of one publisher: order, gaps, copies, and the books. Pure: frames and ``now`` come in,
+messages to deliver and reports to send go out.
+
+Before the START nothing is delivered: it may be meant for others, or come after what is still on its way.
+Best effort: a message is delivered when it comes; the numbers between are lost until they come after all. Only a large
+message of which fragments are here holds later ones back, for a bounded time, since the rest was asked for.
+Reliable: later messages wait until every gap is filled, or the publisher said that it has the message no more.
+
+The books: ``received + sum(lost.values()) == next - first``, always.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Generic, TypeVar
+
+from ..wire import MAX_SEQ, Run
+from .fragments import Assembly, Partial
+from .gaps import Gaps
+from .reports import MAX_RANGES, missing_between, pack_report
+from .reports import POLL_BODY as POLL_BODY
+from .reports import RANGE as RANGE
+from .waiting import Waiting
+
+NEVER = float("inf")
+MAX_INCOMPLETE = 4  # large messages of which one report says what is missing
+REORDER_DELAY = 0.003  # before a gap is asked for: the network may only have changed the order
+ROUND_TRIP = 0.005  # from a question to what was asked for, until it was measured
+RETRY = 0.05  # at most between two questions for the same, REORDER_DELAY and 2 round trips if that is less; +- 25 %
+RETRY_MAX = 0.5  # while nothing comes the pause is doubled up to this
+MAX_TRIES = 12  # questions while nothing comes from the publisher, about 4 s; then only its polls are answered
+PATIENCE = 1.0  # for a large message of a best-effort topic of which nothing more comes
+
+Item = TypeVar("Item")
+
+
+class Receiver(Generic[Item]):
+    """One publisher's messages at one subscriber; items are opaque.
+
+    Attributes:
+        first: the first number that is meant for this subscriber; 0 before the START.
+        next: the lowest number that is neither delivered nor lost; 0 before the START. Whoever has a message of exactly
+            this number, while ``waiting`` is False, may deliver it and add one.
+        waiting: whether messages wait for an earlier one, or for the START.
+    """
+
+    def __init__(self, *, reliable: bool = False, assembly: Assembly | None = None, seed: int | None = None) -> None:
+        self.first = 0
+        self.next = 0
+        self.waiting = False
+        self.duplicates = 0
+        self.reordered = 0
+        self.bytes = 0
+        self.lost: Counter[str] = Counter()
+        self._reliable = reliable
+        self._assembly = Assembly() if assembly is None else assembly
+        self._gaps = Gaps()
+        self._held: Waiting[Item] = Waiting()
+        self._seen = 0  # one above the highest number known to be published
+        self._ask_at = NEVER
+        self._asked_next = 0  # what ``next`` was at the last question
+        self._asked_at: float | None = None  # when that was, if it was the first question for it, to time the answer
+        self._round_trip = ROUND_TRIP
+        self._tries = 0
+        self._random = Random(seed)
+
+    @property
+    def received(self) -> int:
+        """How many messages were delivered."""
+        return self.next - self.first - sum(self.lost.values())
+
+    def start(self, first: int, now: float = 0.0) -> list[Item]:
+        """Learn from which number on messages are meant for this subscriber; give what can be delivered now.
+
+        A later START with a higher number says that those before it are not to be had.
+        """
+        first = min(max(first, 1), MAX_SEQ)
+        self._see(first - 1, now)
+        out: list[Item] = []
+        if not self.first:
+            self.first = self.next = first
+            self._forget_before(first)
+            if self._reliable:
+                self._ask_by(now + REORDER_DELAY)
+        elif first > self.next:
+            out = self._pass_gone(first, "network")
+        return out + self._release(now)
+
+    def _forget_before(self, first: int) -> None:
+        while self._held.lowest is not None and self._held.lowest < first:
+            self._held.take()
+        for seq in [partial.place.seq for partial in self._assembly if partial.place.seq < first]:
+            self._assembly.drop(seq)
+
+    def _see(self, seq: int, now: float) -> None:
+        """Learn that a number was published; if that shows a gap, it is asked for soon."""
+        known = max(self._seen, self.next)
+        if seq >= known:
+            self._seen = seq + 1
+            if self._reliable and seq > known:
+                self._ask_by(now + REORDER_DELAY)
+
+    # -- messages ----------------------------------------------------------------------------------------------------
+
+    def accept(self, seq: int, item: Item, now: float, cause: str = "network", *, size: int = 0) -> list[Item]:
+        """Take a whole message; give the items to deliver, in order.
+
+        Args:
+            cause: what a gap before it is counted under.
+            size: its bytes, so that what waits is bounded by them too.
+        """
+        if not 0 < seq <= MAX_SEQ:
+            return []
+        self._see(seq, now)
+        self._tries = 0
+        if self.first and seq < self.next:
+            return self._accept_late(seq, item)
+        if seq in self._held:
+            self.duplicates += 1
+            return []
+        full = self._held.full(size)
+        if full and seq != self.next and (self._reliable or not self.first):
+            return []  # it will be asked for again, or be missing
+        self._held.hold(seq, item, size)
+        out = self._release(now, cause)
+        if self._asked_at is not None and self.next > self._asked_next:
+            self._round_trip += (now - self._asked_at - self._round_trip) / 4
+            self._asked_at = None
+        return out + self._unblock(now, cause) if full else out
+
+    def _accept_late(self, seq: int, item: Item) -> list[Item]:
+        cause = self._gaps.take(seq)
+        if cause is None:
+            self.duplicates += seq >= self.first
+            return []
+        self.lost[cause] -= 1
+        self.reordered += 1
+        return [item]
+
+    def _unblock(self, now: float, cause: str) -> list[Item]:
+        """Best effort, and too much waits: give up the large messages it waits for, the oldest first."""
+        out: list[Item] = []
+        while self._held.full() and (lowest := self._assembly.lowest(self.next)) is not None:
+            self._give_up(lowest)
+            out += self._release(now, cause)
+        return out
+
+    def accept_run(self, run: Run, now: float) -> Partial | None:
+        """Take fragments; give their message if it is complete now. The caller then calls ``accept`` with it."""
+        seq = run.place.seq
+        if not 0 < seq <= MAX_SEQ:
+            return None
+        self._see(seq, now)
+        self._tries = 0
+        if seq not in self._assembly and not self._wanted(seq):
+            return None
+        if self._assembly.too_large(run.place):
+            self._mark(seq, "too large", now)
+            return None
+        partial = self._assembly.add(run, now, keep_lowest=self._reliable)
+        for evicted in self._assembly.evicted:
+            if not self._reliable:
+                self._mark(evicted, "fragments", now)
+        self._assembly.evicted.clear()
+        if partial is not None and partial.complete:
+            self._assembly.drop(seq)
+            return partial
+        if self._ask_at == NEVER:
+            self._ask_at = now + (self._pause() if self._reliable else PATIENCE)
+        return None
+
+    @property
+    def gathering(self) -> Partial | None:
+        """The large message of which a fragment came last, if it is not complete."""
+        return self._assembly.latest
+
+    def take_spare(self, size: int) -> bytearray | None:
+        """Give a buffer to receive a message of a size in, if there is one: see Run."""
+        return self._assembly.take_spare(size)
+
+    def keep_spare(self, buffer: bytearray) -> None:
+        """Take back a buffer that was not used."""
+        self._assembly.keep_spare(buffer)
+
+    def begins(self, seq: int) -> bool:
+        """Tell whether a number is that of the next message, and nothing of it is here."""
+        return seq == self.next and not self.waiting and seq not in self._assembly
+
+    def _wanted(self, seq: int) -> bool:
+        return seq not in self._held and (seq >= self.next or seq in self._gaps)
+
+    def _give_up(self, seq: int) -> None:
+        self._assembly.drop(seq)
+        if seq >= self.next:
+            self._held.mark(seq, "fragments")
+
+    def _mark(self, seq: int, cause: str, now: float) -> None:
+        if seq >= self.next:
+            self._held.mark(seq, cause)
+            self.waiting = True
+            self._ask_by(now)  # the next timer passes it, if it is its turn
+
+    def _release(self, now: float, cause: str = "network") -> list[Item]:
+        """Give what can be delivered in order; pass what nothing is left to wait for."""
+        out: list[Item] = []
+        while self.first and self.next < self._seen:
+            lowest = self._held.lowest or self._seen
+            if lowest == self.next:
+                self._take_held(out)
+                continue
+            stop = None if self._reliable else self._assembly.lowest(self.next)
+            if self._reliable or stop == self.next:
+                break
+            self._lose(lowest if stop is None else min(lowest, stop), cause)
+        self.waiting = len(self._held) > 0
+        return out
+
+    def _take_held(self, out: list[Item]) -> None:
+        items, cause = self._held.take()
+        self.next += 1
+        out += items
+        if not items:
+            self.lost[cause] += 1
+
+    def _lose(self, stop: int, cause: str) -> None:
+        cause = cause or "network"
+        self.lost[cause] += stop - self.next
+        if not self._reliable:
+            self._gaps.add(self.next, stop, cause)
+        self.next = stop
+
+    # -- what the publisher says -------------------------------------------------------------------------------------
+
+    def polled(self, last: int, low: int, now: float, cause: str = "network") -> list[Item]:
+        """Learn the highest number published and the lowest still to be had; give what can be delivered now.
+
+        A poll only ever leads to questions and to the passing of what is gone, never to a delivery out of order.
+        """
+        if not self.first or not last:
+            return []
+        last = min(last, MAX_SEQ)
+        self._see(last, now)
+        self._tries = 0
+        out: list[Item] = []
+        if self.next < min(low, last + 1):
+            out = self._pass_gone(min(low, last + 1), cause)
+        out += self._release(now, cause)
+        if self._reliable and self.next < self._seen:
+            self._ask_at = now + self._pause()  # the report that answers the poll asks now
+        return out
+
+    def _pass_gone(self, low: int, cause: str) -> list[Item]:
+        for seq in [partial.place.seq for partial in self._assembly if partial.place.seq < low]:
+            if self._reliable:
+                self._assembly.drop(seq)
+            else:
+                self._give_up(seq)
+        out: list[Item] = []
+        while self.next < low:
+            lowest = min(self._held.lowest or low, low)
+            if lowest > self.next:
+                self._lose(lowest, "given up" if self._reliable else cause)
+            else:
+                self._take_held(out)
+        return out
+
+    def finish(self, now: float) -> list[Item]:
+        """The publisher is gone: what is missing up to the highest number known is lost; give what waited for it."""
+        return (self._pass_gone(self._seen, "network") if self.first else []) + self._release(now)
+
+    # -- what the publisher is told ----------------------------------------------------------------------------------
+
+    def report(self, window: int, low: int = 0) -> bytes:
+        """Build the body of a REPORT: what is here, and which whole messages are missing."""
+        wanted = [(max(start, low), stop) for start, stop, _ in self._gaps if stop > low > 0][-MAX_RANGES // 2 :]
+        if self.first:
+            here = [*self._held.numbers(), *(partial.place.seq for partial in self._assembly)]
+            wanted += missing_between(self.next, self._seen, here, MAX_RANGES - len(wanted))
+        return pack_report(min(self.next, MAX_SEQ + 1), window, wanted)  # whoever adds to ``next`` checks no bound
+
+    def incomplete(self) -> list[tuple[int, int, bytes]]:
+        """Give (seq, first fragment, bitmap) of what is missing of the lowest large messages being put together."""
+        lowest = sorted(self._assembly, key=lambda partial: partial.place.seq)[:MAX_INCOMPLETE]
+        return [(partial.place.seq, *partial.missing()) for partial in lowest]
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _ask_by(self, at: float) -> None:
+        self._ask_at = min(self._ask_at, at)
+
+    def _pause(self) -> float:
+        retry = min(REORDER_DELAY + 2 * self._round_trip, RETRY)
+        return min(retry * 2.0**self._tries, RETRY_MAX) * self._random.uniform(0.75, 1.25)
+
+    def next_timer(self) -> float:
+        """Give when handle_timer wants to be called; ``inf`` for never."""
+        return self._ask_at
+
+    def handle_timer(self, now: float) -> tuple[bool, list[Item]]:
+        """Do what is due.
+
+        Returns:
+            Whether a report should be sent, and what can be delivered since an incomplete message was given up.
+        """
+        if now < self._ask_at:
+            return False, []
+        self._ask_at = NEVER
+        if not self._reliable:
+            for seq in [partial.place.seq for partial in self._assembly if partial.touched + PATIENCE <= now]:
+                self._give_up(seq)
+            self._ask_by(min((partial.touched + PATIENCE for partial in self._assembly), default=NEVER))
+        out = self._release(now)
+        return self._reliable and self._ask(now), out
+
+    def _ask(self, now: float) -> bool:
+        if not self.first or self.next >= self._seen or self._tries >= MAX_TRIES:
+            return False
+        first = self.next > self._asked_next  # else nobody could tell which question is answered
+        self._asked_at, self._asked_next = now if first else None, self.next
+        self._ask_by(now + self._pause())
+        self._tries += 1
+        return True

@@ -1,0 +1,1 @@
+"""From node to node: who is there, and who announces what. Pure."""

@@ -1,0 +1,247 @@
+"""What nodes tell each other: the entries of a topic table. Knows msgpack; nothing of how the tables travel.
+
+An entry is a msgpack map with short keys (docs/protocol.md). What comes from the network is checked field by field
+before anything is built from it; what does not fit raises ValueError, which the link counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakValueDictionary
+
+import msgpack
+
+from .. import topics
+
+MAX_ENTRY = 60_000  # bytes
+MAX_MISMATCH = 8_000  # bytes of mismatches in a subscriber's entry
+KNOWN = 512  # bytes of an entry that is worth looking up
+MAX_TOLD = 64  # addresses in a PEERS frame
+_LIMITS = {
+    "max_str_len": MAX_ENTRY,
+    "max_bin_len": 1024,
+    "max_array_len": 8192,
+    "max_map_len": 64,
+    "max_ext_len": 0,
+}
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class NodeEntry:
+    """A node about itself; its id in the table is 0.
+
+    Attributes:
+        machine: equal for two nodes whose pids can be compared; empty where that cannot be told.
+        started: when the process started, in the host's own ticks, to tell a reused pid.
+    """
+
+    name: str
+    host: str
+    pid: int
+    version: str
+    domain: str
+    machine: str = ""
+    started: int = 0
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class PublisherEntry:
+    """A publisher of a node; group is its multicast address, empty where it has none."""
+
+    topic: str
+    codec: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    reliable: bool = False
+    keep: int = 0
+    group: str = ""
+    group_port: int = 0
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class SubscriberEntry:
+    """A subscriber of a node.
+
+    Attributes:
+        topic: a name or a pattern.
+        codec: the codec it insists on, or ``any``.
+        port: where its data socket listens, at any address of its node.
+        mismatch: publisher id -> why it takes nothing from it.
+    """
+
+    topic: str
+    codec: str
+    port: int
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    mismatch: Mapping[str, Any] = field(default_factory=dict)
+
+
+Entry = NodeEntry | PublisherEntry | SubscriberEntry
+_KEYS: dict[type, tuple[str, dict[str, str]]] = {
+    NodeEntry: (
+        "n",
+        {"name": "n", "host": "h", "pid": "p", "version": "v", "domain": "d", "machine": "m", "started": "s"},
+    ),
+    PublisherEntry: (
+        "p",
+        {
+            "topic": "t",
+            "codec": "c",
+            "schema": "s",
+            "reliable": "r",
+            "keep": "k",
+            "group": "g",
+            "group_port": "o",
+        },
+    ),
+    SubscriberEntry: ("s", {"topic": "t", "codec": "c", "port": "p", "schema": "s", "mismatch": "x"}),
+}
+_CLASSES = {letter: (cls, keys) for cls, (letter, keys) in _KEYS.items()}
+_TYPES: dict[str, type] = {
+    "pid": int,
+    "started": int,
+    "keep": int,
+    "port": int,
+    "group_port": int,
+    "reliable": bool,
+    "schema": dict,
+    "mismatch": dict,
+}
+_BOUNDS = {"port": 65_535, "group_port": 65_535, "keep": 1 << 32, "pid": 1 << 32, "started": 1 << 63}
+_TEXT = {"name": 128, "host": 255, "version": 64, "domain": 255, "codec": 64, "topic": 255, "group": 15, "machine": 64}
+
+
+def pack_entry(entry: Entry) -> bytes:
+    """Encode an entry; fields that have their default are left out.
+
+    Raises:
+        ValueError: if it is longer than MAX_ENTRY bytes, or not what ``unpack_entry`` takes.
+    """
+    letter, keys = _KEYS[type(entry)]
+    wire: dict[str, Any] = {"e": letter}
+    for name, key in keys.items():
+        value = getattr(entry, name) if name != "mismatch" else _fitting(entry)
+        if value or name in ("topic", "codec", "port"):
+            wire[key] = value
+    data: bytes = msgpack.packb(wire)
+    if len(data) > MAX_ENTRY:
+        raise ValueError(f"the schema is too large for discovery: {len(data)} of {MAX_ENTRY} bytes")
+    unpack_entry(data)  # what we would not take ourselves, no peer takes
+    return data
+
+
+def _fitting(entry: Entry) -> dict[str, Any]:
+    """Give as many mismatches as fit: they are there for people to read, and the rest must not fail for them."""
+    found: dict[str, Any] = {}
+    left = MAX_MISMATCH
+    for id, reasons in entry.mismatch.items() if isinstance(entry, SubscriberEntry) else ():
+        left -= len(msgpack.packb([id, reasons]))
+        if left < 0 or len(found) == _LIMITS["max_map_len"]:
+            break
+        found[id] = reasons
+    return found
+
+
+_known: WeakValueDictionary[bytes, Entry] = WeakValueDictionary()  # what somebody still holds
+
+
+def unpack_entry(data: bytes) -> Entry:
+    """Decode an entry of the network.
+
+    The same few bytes give the same value: all nodes of a process are told the same. Not so where there is a schema,
+    which whoever is given it might change.
+
+    Raises:
+        ValueError: whatever is wrong with it.
+    """
+    entry = _known.get(data)
+    if entry is None:
+        entry = _unpack(data)
+        if len(data) <= KNOWN and not (getattr(entry, "schema", None) or getattr(entry, "mismatch", None)):
+            _known[data] = entry
+    return entry
+
+
+def _unpack(data: bytes) -> Entry:
+    try:
+        wire = msgpack.unpackb(data, strict_map_key=False, **_LIMITS)
+    except Exception as error:  # msgpack raises a family of its own, and more
+        raise ValueError(f"not msgpack: {error}") from None
+    if not isinstance(wire, dict):
+        raise ValueError("not a map")
+    kind = wire.get("e")
+    if not isinstance(kind, str) or kind not in _CLASSES:
+        raise ValueError("neither node, publisher nor subscriber")
+    cls, keys = _CLASSES[kind]
+    found = {}
+    for name, key in keys.items():
+        if key in wire:
+            found[name] = _checked(name, wire[key])
+    try:
+        entry: Entry = cls(**found)
+    except TypeError as error:
+        raise ValueError(f"a field is missing: {error}") from None
+    _check_whole(entry)
+    return entry
+
+
+def _checked(name: str, value: Any) -> Any:
+    if type(value) is not _TYPES.get(name, str):
+        raise ValueError(f"{name} is {type(value).__name__}")
+    if type(value) is int and not 0 <= value <= _BOUNDS[name]:
+        raise ValueError(f"{name} is {value}")
+    if isinstance(value, str) and (len(value) > _TEXT[name] or not value.isprintable()):
+        raise ValueError(f"{name} is not a short printable text")
+    return value
+
+
+def _check_whole(entry: Entry) -> None:
+    if isinstance(entry, PublisherEntry):
+        topics.check_topic(entry.topic)
+        if entry.group and not (is_group(entry.group) and entry.group_port):
+            raise ValueError("group is no multicast address with a port")
+    elif isinstance(entry, SubscriberEntry):
+        topics.check_pattern(entry.topic)
+        if not entry.port:
+            raise ValueError("port is 0")
+
+
+def pack_addresses(addresses: list[tuple[str, int]]) -> bytes:
+    """Encode the body of a PEERS frame; an empty ip stands for the sender's own."""
+    data: bytes = msgpack.packb([part for address in addresses for part in address])
+    return data
+
+
+def unpack_addresses(data: bytes | memoryview, sender: str) -> list[tuple[str, int]]:
+    """Decode the body of a PEERS frame; addresses of the receiver's own host are believed only if it came from there.
+
+    Raises:
+        ValueError: whatever is wrong with it.
+    """
+    try:
+        flat = msgpack.unpackb(data, max_array_len=2 * MAX_TOLD, max_str_len=15)
+        found = [(sender if ip == "" else ip, port) for ip, port in zip(flat[::2], flat[1::2], strict=True)]
+    except Exception as error:  # msgpack raises a family of its own, and more
+        raise ValueError(f"no addresses: {error}") from None
+    for ip, port in found:
+        if not is_host(ip) or type(port) is not int or not 0 < port < 65_536:
+            raise ValueError("no addresses")
+    return [(ip, port) for ip, port in found if not ip.startswith("127.") or sender.startswith("127.")]
+
+
+def is_host(ip: object) -> bool:
+    """Tell whether something is the IPv4 address of a host, in the usual form: no name, which would be looked up."""
+    return 0 < _first_octet(ip) < 224
+
+
+def is_group(ip: object) -> bool:
+    """Tell whether something is the IPv4 address of a multicast group (224.0.0.0/4, RFC 5771), in the usual form."""
+    return 224 <= _first_octet(ip) < 240
+
+
+def _first_octet(ip: object) -> int:
+    octets = ip.split(".") if isinstance(ip, str) and ip.isascii() else []
+    if len(octets) != 4 or not all(octet.isdigit() and len(octet) <= 3 and int(octet) < 256 for octet in octets):
+        return -1
+    return int(octets[0])

@@ -1,0 +1,1 @@
+"""What publishes: a publisher, and all its subscribers."""

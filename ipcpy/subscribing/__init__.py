@@ -1,0 +1,1 @@
+"""What receives: a subscriber, and all its publishers."""

@@ -1,0 +1,200 @@
+"""A large message on its way: its fragments are received straight into their places in the message.
+
+For the time until it is complete, while a reader waits; whatever else comes is handed to inbound.py as always.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from itertools import chain
+
+from ..message import Message
+from ..protocol.data.fragments import Partial
+from ..protocol.wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Heads, Kind, Place, read_place
+from ..transport.udp import MAX_DATAGRAM, MAX_MERGED, MAX_PAYLOAD, Address, DataSocket
+from .inbound import Inbound
+
+POLL = bytes([Kind.POLL])
+DUE = 176  # fragments whose places are got ready at a time: four times what one call receives of those for Ethernet
+
+
+class Gathering:
+    """Receives large messages of one subscriber. Whoever calls has the right to read its socket.
+
+    Args:
+        lock: over ``inbound``.
+        messages: what was received and is not yet taken.
+    """
+
+    def __init__(self, socket: DataSocket, inbound: Inbound, lock: threading.Lock, messages: deque[Message]) -> None:
+        self._recvfrom = socket.recvfrom
+        self._receive_into = socket.receive_into
+        self._inbound = inbound
+        self._lock = lock
+        self._messages = messages
+        self._head = bytearray(FRAGMENT_OVERHEAD)
+        self._heads = bytearray(MAX_MERGED * FRAGMENT_OVERHEAD)
+        view = memoryview(self._heads)
+        self._slots = [view[at : at + FRAGMENT_OVERHEAD] for at in range(0, len(view), FRAGMENT_OVERHEAD)]
+        self._rest = bytearray(MAX_DATAGRAM)
+        self._count = 0  # fragments that are in their places and not yet taken
+        self._address: Address = ("", 0)
+        self._other: tuple[bytes, Address] | None = None
+        self._last: Place | None = None  # of the message that was gathered last
+
+    @property
+    def expects(self) -> bool:
+        """Whether a message like the last one may come next."""
+        return self._last is not None
+
+    def receive_first(self) -> tuple[bytes, Address]:
+        """Receive a datagram or merged buffer; if it begins a message like the last one, straight into its place.
+
+        Once something else comes than that and what is asked in between, it expects no such message any more.
+
+        Returns:
+            What came and from where; what was taken already is not given.
+
+        Raises:
+            BlockingIOError: if none came within the socket's timeout.
+        """
+        last = self._last
+        flow = None if last is None else self._inbound.flows.get(last.source)
+        buffer = None
+        if last is not None and flow is not None:
+            with self._lock:
+                buffer = flow.receiver.take_spare(last.total)
+        if last is None or flow is None or buffer is None:
+            self._last = None
+            return self._recvfrom(MAX_DATAGRAM)
+        data: bytes | None = b""  # nothing was taken, until it is known
+        try:
+            data, address = self._receive_beginning(last, buffer)
+        finally:
+            if data is not None:
+                with self._lock:
+                    flow.receiver.keep_spare(buffer)
+        if data and data[3:4] != POLL:
+            self._last = None
+        return data or b"", address
+
+    def _receive_beginning(self, last: Place, buffer: bytearray) -> tuple[bytes | None, Address]:
+        """Receive into the places in a buffer; give what came and from where, None if it was taken right there."""
+        size = last.size
+        with memoryview(buffer) as view:
+            due = [view[at : at + size] for at in range(0, min(_step(size) * size, last.total), size)]
+        got, address, buffers = self._receive_merged(due)
+        place = read_place(self._heads)
+        if place.source == last.source and place[3:] == last[3:]:
+            count = self._recognise(Heads(place), 0, due, got)
+            with self._lock:
+                if count and self._inbound.begins(place, address):
+                    buffers.clear()
+                    due.clear()
+                    self._inbound.take_in_place(place, 0, count, buffer)
+                    return None, address
+        return b"".join(buffers[:2] if got <= FRAGMENT_OVERHEAD + size else buffers)[:got], address
+
+    def gather(self, deadline: float) -> int:
+        """Receive until there is a message, no fragment can be expected, or the time is up; give how many datagrams.
+
+        Raises:
+            BlockingIOError: if nothing more came within the socket's timeout.
+        """
+        count = 0
+        while not self._messages and (flow := self._inbound.gathering) is not None and time.monotonic() < deadline:
+            partial = flow.receiver.gathering
+            received = 0 if partial is None else self._receive(partial, deadline)
+            if not received:
+                break
+            count += received
+        return count
+
+    def _receive(self, partial: Partial, deadline: float) -> int:
+        number, places = partial.due(DUE)
+        if not places:
+            return 0
+        self._count, self._other = 0, None
+        try:
+            self._fill(partial, number, places, deadline)
+        finally:
+            del places[self._count :]
+            if places:
+                self._take(partial, number, places)
+        if self._other is not None:
+            with self._lock:
+                self._inbound.take(*self._other)
+        return self._count + (self._other is not None)
+
+    def _fill(self, partial: Partial, number: int, places: list[memoryview], deadline: float) -> None:
+        """Receive fragments into their places, a datagram or merged buffer at a time, until something else comes."""
+        heads = Heads(partial.place)
+        if partial.place.size > CHECKED_FRAGMENT:
+            self._fill_singly(zip(places, heads.each(number, places), strict=True), deadline)
+        else:
+            self._fill_merged(heads, number, places, deadline)
+
+    def _fill_singly(self, due: Iterable[tuple[memoryview, bytes]], deadline: float) -> None:
+        """Receive datagrams whose data is not checked: so their heads are known before they come.
+
+        Only that of a short last fragment is not; it is taken like anything else.
+        """
+        head, rest, receive_into = self._head, self._rest, self._receive_into
+        for place, expected in due:
+            got, address = receive_into((head, place, rest))
+            if head != expected or got != len(head) + len(place) or (self._count and address != self._address):
+                self._other = b"".join((head, place, rest))[:got], address
+                break
+            self._count += 1
+            self._address = address
+            if time.monotonic() >= deadline:
+                break
+
+    def _fill_merged(self, heads: Heads, number: int, places: list[memoryview], deadline: float) -> None:
+        step = _step(len(places[0]))
+        while self._count < len(places) and time.monotonic() < deadline:
+            at = self._count
+            due = places[at : at + step]
+            got, address, buffers = self._receive_merged(due)
+            count = 0 if at and address != self._address else self._recognise(heads, number + at, due, got)
+            if not count:
+                self._other = b"".join(buffers)[:got], address
+                break
+            self._count, self._address = at + count, address
+
+    def _receive_merged(self, due: list[memoryview]) -> tuple[int, Address, list[bytearray | memoryview]]:
+        buffers: list[bytearray | memoryview] = [*chain.from_iterable(zip(self._slots, due, strict=False))]
+        buffers.append(self._rest)
+        got, address = self._receive_into(buffers)
+        return got, address, buffers
+
+    def _recognise(self, heads: Heads, number: int, due: list[memoryview], got: int) -> int:
+        """Count the fragments in so many bytes, if they are exactly those that were due."""
+        length = FRAGMENT_OVERHEAD + len(due[0])
+        count = -(-got // length)
+        if not 0 < count <= len(due) or got != (count - 1) * length + FRAGMENT_OVERHEAD + len(due[count - 1]):
+            return 0
+        return count if self._heads.startswith(heads.pack(number, due[:count])) else 0
+
+    def _take(self, partial: Partial, number: int, places: list[memoryview]) -> None:
+        """Take the fragments that are in their places; without the views, for who has a message may resize it."""
+        with self._lock:
+            if self._inbound.gathers(partial, self._address):
+                places.clear()
+                self._last = partial.place
+                self._inbound.take_in_place(partial.place, number, self._count, partial.buffer)
+                return
+        heads = Heads(partial.place).each(number, places)
+        datagrams = [b"".join(each) for each in zip(heads, places, strict=True)]
+        places.clear()
+        for datagram in datagrams:
+            with self._lock:
+                self._inbound.take(datagram, self._address)
+
+
+def _step(size: int) -> int:
+    """Give how many fragments of a size one call may receive."""
+    return max(1, min(MAX_MERGED, MAX_PAYLOAD // (FRAGMENT_OVERHEAD + size)))

@@ -1,0 +1,123 @@
+"""The I/O thread: calls, times, files, defects, the end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from ipcpy.node.loop import Alarm, Loop
+
+
+@pytest.fixture
+def loop():
+    loop = Loop("test")
+    loop.start()
+    yield loop
+    loop.call(loop.quit)
+    loop.join(5)
+
+
+def test_calls_happen_in_the_thread_and_in_order(loop):
+    done, seen = threading.Event(), []
+    for number in range(100):
+        loop.call(seen.append, (number, loop.in_thread()))
+    loop.call(lambda: seen.append(loop.in_thread()))
+    loop.call(done.set)
+    assert done.wait(5)
+    assert [number for number, _ in seen[:-1]] == list(range(100))
+    assert seen[-1] is True and not loop.in_thread()
+
+
+def test_a_call_made_while_the_loop_takes_note_of_another_leaves_it_awake(monkeypatch):
+    loop = Loop("test")
+    clear, first, second, third = loop._wake.clear, threading.Event(), threading.Event(), threading.Event()
+
+    def clear_late():
+        other = threading.Thread(target=loop.call, args=(second.set,))
+        other.start()
+        other.join(5)
+        clear()
+
+    monkeypatch.setattr(loop._wake, "clear", clear_late)
+    loop.call(first.set)
+    loop.start()
+    assert first.wait(5) and second.wait(5)
+    monkeypatch.undo()
+    loop.call(third.set)
+    assert third.wait(5)
+    loop.call(loop.quit)
+    loop.join(5)
+
+
+def test_a_defect_stops_nothing(loop, caplog):
+    done = threading.Event()
+    loop.call(lambda: 1 / 0)
+    loop.call(done.set)
+    assert done.wait(5)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_file_whose_reader_is_defect_does_not_spin(loop, caplog):
+    left, right = socket.socketpair()
+    with left, right:
+        loop.watch(left, lambda: 1 / 0)
+        right.send(b"x")
+        done = threading.Event()
+        threading.Timer(0.3, done.set).start()
+        assert done.wait(5)
+        assert 1 <= caplog.text.count("ZeroDivisionError: ") <= 4
+        loop.unwatch(left)
+
+
+def test_files_are_watched_until_they_are_not(loop):
+    left, right = socket.socketpair()
+    seen = threading.Event()
+    with left, right:
+        loop.watch(left, lambda: (left.recv(10), seen.set()))
+        right.send(b"x")
+        assert seen.wait(5)
+        loop.unwatch(left)
+        loop.unwatch(left)
+        seen.clear()
+        right.send(b"x")
+        done = threading.Event()
+        loop.call(done.set)
+        assert done.wait(5) and not seen.is_set()
+
+
+def test_an_alarm_can_be_moved_to_an_earlier_time(loop):
+    rung = threading.Event()
+    alarm = Alarm(loop, rung.set)
+    now = time.monotonic()
+    alarm.by(now + 60)
+    alarm.by(now + 0.02)
+    alarm.by(now + 30)
+    assert rung.wait(5)
+    assert 0.02 <= time.monotonic() - now < 5
+
+
+def test_an_alarm_rings_again_after_it_rang(loop):
+    times = []
+    done = threading.Event()
+
+    def ring():
+        times.append(time.monotonic())
+        if len(times) == 3:
+            done.set()
+        else:
+            alarm.by(time.monotonic() + 0.005)
+
+    alarm = Alarm(loop, ring)
+    alarm.by(time.monotonic())
+    assert done.wait(5)
+
+
+def test_the_end_closes_what_it_had():
+    loop = Loop("test")
+    loop.start()
+    loop.call(loop.quit)
+    loop.join(5)
+    assert loop._wake.fileno() == -1

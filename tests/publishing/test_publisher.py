@@ -1,0 +1,394 @@
+"""Publisher: arguments, counts, latched topics, batches, threads, the end."""
+
+from __future__ import annotations
+
+import collections
+import gc
+import threading
+import zlib
+
+import pytest
+
+import ipcpy as ipc
+from ipcpy.protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, OVERHEAD, UNCHECKED
+
+Point = collections.namedtuple("Point", "x y")
+
+
+@pytest.fixture
+def node():
+    with ipc.Node("test") as node:
+        yield node
+
+
+def pair(node, topic="t", codec=None, **options):
+    publisher = ipc.Publisher(topic, codec, node=node, **options)
+    subscriber = ipc.Subscriber(topic, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    return publisher, subscriber
+
+
+@pytest.mark.parametrize("topic", ["", "a b", "/imu", "imu/", "a//b", "robot/*", "**", 5, None, "x" * 300, "a\n"])
+def test_a_wrong_topic_is_refused_at_once(node, topic):
+    with pytest.raises(ipc.ArgumentError, match="topic"):
+        ipc.Publisher(topic, node=node)
+
+
+def test_a_wrong_codec_or_keep_is_refused_at_once(node):
+    with pytest.raises(ValueError, match="codec has name, encode, decode and schema"):
+        ipc.Publisher("t", "msgpack", node=node)
+    for keep in (-1, 1.5, True, "1"):
+        with pytest.raises(ValueError, match="keep is a number of messages"):
+            ipc.Publisher("t", keep=keep, node=node)
+
+
+def test_a_wrong_multicast_is_refused_at_once(node):
+    with pytest.raises(ValueError, match="multicast is True, False or None"):
+        ipc.Publisher("t", multicast="yes", node=node)
+
+
+def test_a_wrong_node_is_refused_at_once():
+    for make in (ipc.Publisher, ipc.Subscriber):
+        with pytest.raises(ipc.ArgumentError, match="node is a Node"):
+            make("t", node=5)
+
+
+def test_what_no_subscriber_takes_is_refused_at_once(node):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    with pytest.raises(ipc.ArgumentError, match="at most 67108864 bytes, got 67108865"):
+        publisher.publish(bytes((64 << 20) + 1))
+    publisher.publish(b"next")
+    assert subscriber.recv(5).seq == 1
+
+
+def test_a_time_to_wait_may_be_any_number(node):
+    publisher, subscriber = pair(node)
+    for timeout in (float("inf"), 1e300, None, 5):
+        publisher.publish(1)
+        assert subscriber.recv(timeout).data == 1
+    assert publisher.wait_for_subscribers(timeout=float("inf")) == 1
+    assert subscriber.wait_for_publishers(timeout=1e300) == 1
+    for timeout in ("x", float("nan"), [1]):
+        for wait in (subscriber.recv, publisher.wait_for_subscribers, subscriber.wait_for_publishers):
+            with pytest.raises(ipc.ArgumentError, match="timeout is a time in seconds"):
+                wait(timeout=timeout)
+    with pytest.raises(TimeoutError):
+        subscriber.recv(-1)
+
+
+def test_publishing_to_nobody_costs_no_encoding(node):
+    publisher = ipc.Publisher("t", node=node)
+    assert publisher.publish(object()) == 0  # would raise if it were encoded
+    assert publisher.publish_many([object(), object()]) == 0
+    assert publisher.stats.published == 3
+    assert publisher.subscribers == ()
+
+
+def test_data_that_does_not_fit_raises_and_sends_nothing(node):
+    publisher, subscriber = pair(node, codec=ipc.MsgLibrary({1: ("ii", Point)}))
+    with pytest.raises(ipc.CodecError, match="x"):
+        publisher.publish(Point("no", 1))
+    assert publisher.publish(Point(1, 2)) == 1
+    message = subscriber.recv(5)
+    assert (message.data, message.seq, message.topic, message.publisher) == ((1, 2), 1, "t", publisher.id)
+    assert message.received_ns >= message.sent_ns > 0
+
+
+def test_an_id_chooses_between_two_messages_of_one_type(node):
+    publisher, subscriber = pair(node, codec=ipc.MsgLibrary({1: ("i", int), 2: ("h", int)}))
+    with pytest.raises(ValueError, match="id="):
+        publisher.publish(5)
+    publisher.publish(5, id=2)
+    assert subscriber.recv(5).data == 5
+
+
+def test_counts(node):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    assert [publisher.publish(b"12345") for _ in range(3)] == [1, 1, 1]
+    stats = publisher.stats
+    assert (stats.published, stats.bytes, stats.handed, stats.refused) == (3, 15, 3, 0)
+    [info] = publisher.subscribers
+    assert info.kind == "subscriber" and info.topic == "t" and info.id == subscriber.id
+    assert stats.subscribers[subscriber.id].handed == 3
+
+
+def test_waiting_for_subscribers_ends_in_time(node):
+    publisher = ipc.Publisher("t", node=node)
+    with pytest.raises(TimeoutError, match="0 of 1 subscribers of 't'"):
+        publisher.wait_for_subscribers(timeout=0)
+    with pytest.raises(TimeoutError):
+        publisher.wait_for_subscribers(timeout=0.01)
+
+
+def test_latecomers_get_the_last_messages_first_and_once(node):
+    publisher = ipc.Publisher("map", keep=3, node=node)
+    for number in range(10):
+        publisher.publish(number)
+    early = ipc.Subscriber("map", node=node)
+    publisher.wait_for_subscribers(1, timeout=5)
+    publisher.publish(10)
+    late = ipc.Subscriber("map", node=node)
+    publisher.wait_for_subscribers(2, timeout=5)
+    publisher.publish(11)
+    assert [early.recv(5).data for _ in range(5)] == [7, 8, 9, 10, 11]
+    assert [late.recv(5).data for _ in range(4)] == [8, 9, 10, 11]
+    for subscriber in (early, late):
+        with pytest.raises(TimeoutError):
+            subscriber.recv(0.05)
+
+
+def test_a_large_latched_message_reaches_a_latecomer(node):
+    body = bytes(range(256)) * 4096
+    publisher = ipc.Publisher("map", ipc.Raw(), keep=1, node=node)
+    publisher.publish(body)
+    subscriber = ipc.Subscriber("map", node=node)
+    assert subscriber.recv(10).data == body
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, 100, 30_000, 60_000, 64_900, 64_964, 64_965, 65_000, 65_536, 200_000, 3_000_000]
+)
+def test_any_size_arrives_equal(node, size):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    body = bytes(number * 7 % 256 for number in range(1000)) * (size // 1000 + 1)
+    publisher.publish(body[:size])
+    publisher.publish(b"after")
+    assert subscriber.recv(10).data == body[:size]
+    assert subscriber.recv(10).data == b"after"
+
+
+def test_a_buffer_may_be_changed_after_publish(node):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    body = bytearray(b"a" * 2_000_000)
+    publisher.publish(body)
+    body[:] = b"b" * len(body)
+    assert bytes(subscriber.recv(10).data) == b"a" * len(body)
+
+
+@pytest.mark.parametrize("bodies", [[b"%d" % n for n in range(5000)], [b"%04d" % n for n in range(5000)]])
+def test_many_arrive_in_order(node, bodies):
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", depth=10_000, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    assert publisher.publish_many(bodies) == 1
+    received = [subscriber.recv(5) for _ in bodies]
+    assert [message.data for message in received] == bodies
+    assert [message.seq for message in received] == list(range(1, len(bodies) + 1))
+
+
+POINTS = ipc.MsgLibrary({1: ("dd", Point), 2: ("d", float)})
+
+
+def test_many_structs_arrive_in_order(node):
+    publisher = ipc.Publisher("t", POINTS, node=node)
+    subscriber = ipc.Subscriber("t", POINTS, depth=10_000, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    points = [Point(n, -n) for n in range(5000)]
+    for messages in (points, [1.0, 2.0], [*points[:3], 0.5, *points[:3]]):
+        assert publisher.publish_many(iter(messages)) == 1
+        assert [subscriber.recv(5).data for _ in messages] == messages
+    assert publisher.stats.bytes == subscriber.stats.bytes
+    assert subscriber.stats.lost == {}
+
+
+def test_nothing_is_sent_of_many_of_which_one_is_wrong(node):
+    publisher = ipc.Publisher("t", POINTS, node=node)
+    subscriber = ipc.Subscriber("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    with pytest.raises(ipc.CodecError, match="field y: expected float64, got str 'b'"):
+        publisher.publish_many([*[Point(0, 0)] * 500, Point(1, "b")])
+    publisher.publish(Point(1, 2))
+    assert subscriber.recv(5).seq == 1
+
+
+def test_many_are_paced_to_what_the_subscriber_takes(node, monkeypatch):
+    monkeypatch.setattr("ipcpy.publishing.delivery.BATCH_WAIT", 30.0)  # as long as a busy computer may take
+    count = 300_000
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", depth=count, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    publisher.publish_many([b"%064d" % n for n in range(count)])
+    assert [int(subscriber.recv(5).data) for _ in range(count)] == list(range(count))
+    assert subscriber.stats.lost == {}
+
+
+class Squeezing:
+    """A codec that hands everything on to another but encode and decode."""
+
+    def __init__(self, codec):
+        self._codec = codec
+
+    def __getattr__(self, name):
+        return getattr(self._codec, name)
+
+    def encode(self, data):
+        return zlib.compress(self._codec.encode(data))
+
+    def decode(self, body):
+        return self._codec.decode(zlib.decompress(body))
+
+
+def test_a_codec_around_another_has_its_say_in_batches_too(node):
+    codec = Squeezing(ipc.Raw())
+    publisher = ipc.Publisher("t", codec, node=node)
+    subscriber = ipc.Subscriber("t", codec, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    publisher.publish_many([b"a" * 500] * 10)
+    assert [subscriber.recv(5).data for _ in range(10)] == [b"a" * 500] * 10
+    assert subscriber.stats.bytes < 500
+
+
+def test_many_of_mixed_size_arrive_in_order(node):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    bodies = [b"x" * size for size in (1, 70_000, 3, 0, 59_990, 200_000, 5)]
+    publisher.publish_many(iter(bodies))
+    assert [bytes(subscriber.recv(10).data) for _ in bodies] == bodies
+
+
+def test_bytes_are_those_of_the_bodies_in_batches_too(node):
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    publisher.publish_many([b"12345"] * 3)
+    assert [subscriber.recv(5).data for _ in range(3)] == [b"12345"] * 3
+    assert publisher.stats.bytes == subscriber.stats.bytes == 15
+
+
+def test_no_datagram_is_larger_than_the_way_takes(node):
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    delivery, sent = publisher._delivery, []
+    ((send, route),) = delivery.sends
+    delivery.sends = ((lambda frame: sent.append(len(frame)) or send(frame), route),)
+    bodies = [bytes(delivery.whole - less) for less in range(10)]
+    publisher.publish_many(bodies)
+    for body in bodies:
+        publisher.publish_many([body[:1]] * 3 + [body])
+    assert [subscriber.recv(5).data for _ in bodies] == bodies
+    assert max(sent) <= route.socket.datagram
+
+
+def test_several_threads_may_publish(node):
+    publisher = ipc.Publisher("t", node=node)
+    subscriber = ipc.Subscriber("t", depth=10_000, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+
+    def work(number):
+        for count in range(200):
+            publisher.publish([number, count])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    received = [subscriber.recv(5) for _ in range(800)]
+    for thread in threads:
+        thread.join()
+    assert [message.seq for message in received] == list(range(1, 801))
+    for number in range(4):
+        counts = [message.data[1] for message in received if message.data[0] == number]
+        assert counts == list(range(200))
+
+
+def test_closing_is_idempotent_and_final(node, wait_until):
+    publisher, subscriber = pair(node)
+    publisher.publish(1)
+    publisher.close()
+    publisher.close()
+    with pytest.raises(ipc.ClosedError):
+        publisher.publish(2)
+    with pytest.raises(ipc.ClosedError):
+        publisher.wait_for_subscribers(timeout=1)
+    assert subscriber.recv(5).data == 1
+    wait_until(lambda: subscriber.publishers == ())
+
+
+def test_a_forgotten_publisher_withdraws_itself(node, wait_until):
+    publisher = ipc.Publisher("forgotten", node=node)
+    wait_until(lambda: [topic.name for topic in node.topics()] == ["forgotten"])
+    del publisher
+    gc.collect()
+    wait_until(lambda: node.topics() == ())
+
+
+def test_a_closed_node_refuses(node):
+    node.close()
+    with pytest.raises(ipc.ClosedError, match="closed"):
+        ipc.Publisher("t", node=node)
+
+
+@pytest.mark.parametrize(("local", "overhead"), [(True, HEADER_SIZE), (False, OVERHEAD)])
+def test_messages_are_checked_unless_all_subscribers_are_on_this_host(node, monkeypatch, local, overhead):
+    monkeypatch.setattr("ipcpy.publishing.route.Route.local", local)
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    delivery, sent = publisher._delivery, []
+    ((send, route),) = delivery.sends
+    delivery.sends = ((lambda frame: sent.append(frame) or send(frame), route),)
+    publisher.publish(b"body")
+    assert subscriber.recv(5).data == b"body"
+    assert len(sent[0]) == overhead + 4
+
+
+@pytest.mark.parametrize("body", [b"", b"body"])
+def test_a_message_without_a_check_is_taken_from_this_host_only(node, body):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    publisher.publish(b"first")
+    subscriber.recv(5)
+    inbound = subscriber._inbound
+    (flow,) = inbound.flows.values()
+    address, seq = flow.address, flow.receiver.next
+    frame = FAST_HEADER.pack(DATA_WORD | (HEADER_SIZE + len(body)), UNCHECKED, publisher.number, seq, 1) + body
+    with subscriber._lock:
+        flow.comes_from(("10.0.0.9", 5))
+        inbound.take(frame, ("10.0.0.9", 5))
+        assert inbound.dropped == {"malformed": 1}
+        flow.comes_from(address)
+        inbound.take(frame, address)
+    assert subscriber.recv(5).data == body
+    assert inbound.dropped == {"malformed": 1}
+
+
+class Plain:
+    """A codec whose faster variants do what a careless author makes them do."""
+
+    name = "plain"
+    schema: dict = {}
+
+    def encode(self, data):
+        return data
+
+    def decode(self, body):
+        return bytes(body)
+
+    def encode_many(self, messages):
+        if not messages[0]:
+            return b"", 0
+        raise ipc.CodecError("cannot")
+
+    def decode_many(self, data, size):
+        return (data[at : at + size] for at in range(0, len(data), size))
+
+
+@pytest.mark.parametrize("bodies", [[b"ab", b"cd", b"ef"], [b"", b"", b""]])
+def test_where_a_codec_cannot_do_many_at_once_each_goes_by_itself(node, bodies):
+    publisher = ipc.Publisher("t", Plain(), node=node)
+    subscriber = ipc.Subscriber("t", Plain(), node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    assert publisher.publish_many(bodies) == 1
+    assert [subscriber.recv(timeout=5).data for _ in bodies] == bodies
+
+
+def test_many_that_no_longer_fit_together_are_sent_one_by_one(node):
+    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
+    subscriber = ipc.Subscriber("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    delivery, bodies = publisher._delivery, [b"%05d" % n * 100 for n in range(200)]
+    send = delivery.send_batch
+
+    def send_batch(frame, messages):
+        delivery.whole = 499  # as if somebody had come whom datagrams of less reach
+        return send(frame, messages)
+
+    delivery.send_batch = send_batch
+    assert publisher.publish_many(bodies) == 1
+    assert [bytes(subscriber.recv(5).data) for _ in bodies] == bodies
