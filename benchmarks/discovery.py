@@ -21,8 +21,9 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+from ipcpy.addresses import Address
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, pack_entry
-from ipcpy.protocol.link.link import Address, EntryChanged, Link
+from ipcpy.protocol.link.link import EntryChanged, Link
 
 COST = 30e-6  # seconds of computing for a datagram sent or received, about what is measured on a small computer
 LATENCY = 0.0002  # seconds on the wire

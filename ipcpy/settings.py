@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from .addresses import is_loopback
 from .errors import ArgumentError
 
 __all__ = ["LINK_PORTS", "Peer", "Settings", "from_environment"]
@@ -41,7 +42,7 @@ class Settings:
     def only_loopback(self) -> bool:
         """Whether nothing may leave this host."""
         names = self.interfaces
-        return bool(names) and all(name == "lo" or name.startswith("127.") for name in names)
+        return bool(names) and all(name == "lo" or is_loopback(name) for name in names)
 
 
 def from_environment(

@@ -14,7 +14,19 @@ import pytest
 ROOT = Path(__file__).parents[1] / "ipcpy"
 
 # Bottom to top. A part imports from the layers below it, and siblings never import one another; only the leaves may.
-LEAVES = {"errors", "facts", "graph", "log", "message", "settings", "stats", "version"}
+LEAVES = {
+    "addresses",
+    "budget",
+    "errors",
+    "facts",
+    "graph",
+    "log",
+    "message",
+    "settings",
+    "stats",
+    "timeouts",
+    "version",
+}
 LAYERS = [
     LEAVES,
     {"codec", "discovery", "protocol", "transport"},

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..budget import Budget
 from .records import SERVICE_TYPE, Batch
 
 if sys.platform == "win32":
@@ -39,17 +40,17 @@ class CalmSelector(_Selector):
     def __init__(self, stopping: threading.Event, on_pause: Callable[[], None]) -> None:
         super().__init__()
         self._stopping, self._on_pause = stopping, on_pause
-        self._credit, self._now, self._used = _CREDIT, time.monotonic(), time.thread_time()
+        self._budget, self._used = Budget(_CREDIT, _SHARE, time.monotonic()), time.thread_time()
 
     def select(self, timeout: float | None = None) -> Any:
         """Wait like any selector; after too much work pause for up to 0.25 s first."""
-        now, used = time.monotonic(), time.thread_time()
-        earned = (now - self._now) * _SHARE
-        self._credit = min(_CREDIT, self._credit + earned) - (used - self._used)
-        self._now, self._used = now, used
-        if self._credit < 0:
+        used = time.thread_time()
+        self._budget.spend(used - self._used)
+        self._used = used
+        left = self._budget.left(time.monotonic())
+        if left < 0:
             self._on_pause()
-            self._stopping.wait(min(-self._credit / _SHARE, 0.25))
+            self._stopping.wait(min(-left / _SHARE, 0.25))
         return super().select(timeout)
 
 

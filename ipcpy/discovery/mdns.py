@@ -27,6 +27,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import is_loopback
 from .hearing import IN, PTR, SRV, TXT, A, CalmSelector, batch, confine, listener
 from .records import SERVICE_TYPE, Advert, Sightings, instance_name, to_txt
 
@@ -287,7 +288,7 @@ class _Responder:
                 self._recover()
             else:
                 self._fail(f"multicast is refused on {', '.join(addresses)}")
-            self._own_addresses = frozenset(address for address in joined if not address.startswith("127."))
+            self._own_addresses = frozenset(address for address in joined if not is_loopback(address))
             await self._announce()
             self._questions = 0
             self._plan("ask", _QUESTIONS_AFTER[0] * random.uniform(0.8, 1.2))
@@ -306,7 +307,7 @@ class _Responder:
             if len(instance.engine.senders) > before:
                 joined.append(address)
         self._descriptors = tuple({each.fileno for each in (*instance.engine.readers, *instance.engine.senders)})
-        confine(instance, to_host=all(address.startswith("127.") for address in joined))
+        confine(instance, to_host=all(is_loopback(address) for address in joined))
         return joined
 
     async def _leave(self, *, goodbye: bool) -> None:

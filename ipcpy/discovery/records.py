@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..addresses import is_loopback
+from ..budget import Budget
+
 __all__ = [
     "SERVICE_TYPE",
     "Advert",
@@ -183,23 +186,6 @@ class _Entry:
         return bool(self.server and self.text is not None and self.addresses)
 
 
-class _Bucket:
-    """A token bucket: ``burst`` at once, ``rate`` a second."""
-
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate, self._burst, self._tokens, self._at = rate, burst, burst, now
-
-    def take(self, now: float) -> bool:
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
 class Sightings:
     """Puts the records that are heard together to hints.
 
@@ -224,8 +210,8 @@ class Sightings:
         self._node_id, self._domain, self._count = node_id, _cut(domain, _MAX_FIELD), count
         self._entries: dict[str, _Entry] = {}
         self._by_server: dict[str, set[str]] = {}
-        self._all = _Bucket(256, 512, 0.0)
-        self._each: dict[str, _Bucket] = {}
+        self._all = Budget(512, 256, 0.0)
+        self._each: dict[str, Budget] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -353,8 +339,8 @@ class Sightings:
         usable = [".".join(map(str, packed)) for packed in entry.addresses if 0 < packed[0] < 224]
         if len(usable) < len(entry.addresses):
             self._count("address", f"{entry.instance!r}: not an address of a host")
-        local = [address for address in usable if address.startswith("127.")]
-        distant = [address for address in usable if not address.startswith("127.")]
+        local = [address for address in usable if is_loopback(address)]
+        distant = [address for address in usable if not is_loopback(address)]
         if not own_addresses:  # we keep to this host
             distant = []
         elif distant and own_addresses.isdisjoint(distant):
@@ -362,12 +348,12 @@ class Sightings:
         return (local + distant)[: self.ADDRESSES]
 
     def _allowed(self, address: str, now: float) -> bool:
-        bucket = self._each.get(address)
-        if bucket is None:
+        budget = self._each.get(address)
+        if budget is None:
             if len(self._each) >= self.LIMIT:
                 del self._each[next(iter(self._each))]
-            bucket = self._each[address] = _Bucket(64, 128, now)
-        if bucket.take(now) and self._all.take(now):
+            budget = self._each[address] = Budget(128, 64, now)
+        if budget.take(1, now) and self._all.take(1, now):
             return True
         self._count("flood", f"too many adverts, the last for {address}")
         return False

@@ -14,6 +14,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 
+from ..addresses import LOOPBACK, is_loopback
 from ..discovery.check import zeroconf_error, zeroconf_version
 from ..errors import ArgumentError, IpcError
 from ..facts import LEVELS, Diagnosis, Finding, HostFacts, InterfaceFacts, NameFacts, PeerFacts, SettingsFacts, Trial
@@ -23,7 +24,7 @@ from ..protocol.link.greeting import domain_number
 from ..settings import DOMAIN, LINK_PORTS, Peer, Settings, from_environment, parse_peer
 from ..transport import probes
 from ..transport.interfaces import Interface, list_interfaces, list_links
-from ..transport.udp import GROUP, GROUP_PORT, LOOPBACK, resolve
+from ..transport.udp import GROUP, GROUP_PORT, resolve
 from .judge.host import judge_host
 from .judge.interfaces import judge_interfaces
 from .judge.peers import judge_peer
@@ -225,7 +226,7 @@ class _Examination:
         return {address for each in self._interfaces for address in each.addresses}
 
     def _target(self, name: str, address: str, ports: tuple[int, ...], *, asked_for: bool = False) -> Target:
-        local = address.startswith("127.") or address in self._own_addresses()
+        local = is_loopback(address) or address in self._own_addresses()
         way = self._way(address)
         target = Target(name, address, ports, asked_for, local)
         if way is not None:

@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..addresses import Address
 from ..discovery.check import question
 from ..facts import Trial
 from ..protocol.link.greeting import GREETING_BODY, Greeter, domain_number
 from ..protocol.wire import Kind, Malformed, frames
 from ..transport.interfaces import Interface
 from ..transport.probes import Multicast
-from ..transport.udp import GROUP, GROUP_PORT, Address
+from ..transport.udp import GROUP, GROUP_PORT
 
 __all__ = ["MDNS_GROUP", "MDNS_PORT", "Greeted", "Hearing"]
 

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from ..addresses import LOOPBACK, Address
 from ..facts import PeerFacts
 from ..protocol.link.echo import ECHO_SIZE, Echo, pack_echo, unpack_echoed
 from ..protocol.link.greeting import KNOCK, Greeter, domain_number
 from ..protocol.wire import Frame, Kind, Malformed, frames
-from ..transport.udp import GROUP_PORT, IP_UDP_HEADERS, LOOPBACK, LOOPBACK_DATAGRAM, Address, LinkSocket
+from ..transport.udp import GROUP_PORT, IP_UDP_HEADERS, LOOPBACK_DATAGRAM, LinkSocket
 
 __all__ = ["Target", "probe"]
 

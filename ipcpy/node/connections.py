@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..transport.udp import IP_UDP_HEADERS, LOOPBACK_DATAGRAM, Address, RouteSocket
+from ..addresses import Address
+from ..transport.udp import IP_UDP_HEADERS, LOOPBACK_DATAGRAM, RouteSocket
 from .loop import Loop
 
 MAX_READ = 64  # answers that are read from one socket before others have their turn

@@ -10,25 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from ..addresses import LOOPBACK, Address
 from ..graph import EndpointInfo, NodeInfo
 from ..protocol import topics as names
 from ..protocol.link.entries import Entry, NodeEntry, PublisherEntry, SubscriberEntry, unpack_entry
-from ..protocol.link.link import (
-    Address,
-    EntryChanged,
-    Link,
-    LinkEvent,
-    PeerFound,
-    PeerLost,
-    PeerMoved,
-    PeerResumed,
-    PeerStalled,
-)
+from ..protocol.link.link import EntryChanged, Link, LinkEvent, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled
 from .view import View
 
 log = logging.getLogger(__name__)
-
-LOOPBACK = "127.0.0.1"  # where this node's own endpoints reach each other
 
 
 class OwnPublisher(Protocol):

@@ -6,7 +6,6 @@ import contextlib
 import heapq
 import itertools
 import logging
-import math
 import selectors
 import threading
 import time
@@ -14,32 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ArgumentError
+from ..timeouts import NEVER
 from ..transport.wake import Wake
 
 log = logging.getLogger(__name__)
 
 _IMMEDIATE = ("EpollSelector", "KqueueSelector")  # a change from another thread takes effect while select waits
-NEVER = float("inf")
 SUSPEND = 0.2  # seconds
-FOR_EVER = 1e6  # seconds; select.poll takes no more than 24 days
-
-
-def seconds(timeout: Any) -> float | None:
-    """Check a time to wait that a user gave; None for ever, which is what more than FOR_EVER is taken for.
-
-    Raises:
-        ArgumentError: if it is no number.
-    """
-    if timeout is None:
-        return None
-    try:
-        value = float(timeout)
-    except (TypeError, ValueError):
-        value = math.nan
-    if math.isnan(value):
-        raise ArgumentError(f"timeout is a time in seconds, or None to wait for ever, got {timeout!r}")
-    return None if value > FOR_EVER else max(value, 0.0)
 
 
 class Loop:

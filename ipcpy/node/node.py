@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
 
+from ..addresses import LOOPBACK, Address
 from ..errors import ArgumentError, ClosedError
 from ..graph import NodeInfo, TopicInfo
 from ..log import configure
@@ -250,7 +251,7 @@ class Node:
     @property
     def bind_host(self) -> str:
         """The address that data sockets are bound to."""
-        return udp.LOOPBACK if self._peering.only_loopback else ""
+        return LOOPBACK if self._peering.only_loopback else ""
 
     def add_publisher(self, publisher: OwnPublisher, entry: PublisherEntry) -> None:
         """Announce a publisher, and introduce it to the subscribers known."""
@@ -280,20 +281,20 @@ class Node:
         self._introductions.change_own(number, None)
         self._peering.changed(self._introductions.published())
 
-    def route(self, address: udp.Address, publisher: int) -> udp.RouteSocket:
+    def route(self, address: Address, publisher: int) -> udp.RouteSocket:
         """Give the socket that is connected to a subscriber's address; all publishers of the node share it."""
         return self._routes.take(address, publisher)
 
-    def release_route(self, address: udp.Address, publisher: int) -> None:
+    def release_route(self, address: Address, publisher: int) -> None:
         """A publisher needs the socket no more."""
         self._routes.release(address, publisher)
 
-    def _on_answer(self, data: bytes, address: udp.Address) -> None:
+    def _on_answer(self, data: bytes, address: Address) -> None:
         for publisher in map(self._publishers.get, sources(data)):
             if publisher is not None:
                 publisher.receive_datagram(data, address)
 
-    def _on_refusal(self, address: udp.Address) -> None:
+    def _on_refusal(self, address: Address) -> None:
         for publisher in map(self._publishers.get, self._routes.users(address)):
             if publisher is not None:
                 publisher.verify(address)
@@ -306,7 +307,7 @@ class Node:
         return [interface.index for interface in self._peering.interfaces if interface.up]
 
     def fanout_socket(
-        self, group: udp.Address, address: str, ready: Callable[[udp.FanoutSocket], object]
+        self, group: Address, address: str, ready: Callable[[udp.FanoutSocket], object]
     ) -> udp.FanoutSocket | None:
         """Give a socket that sends to a group on the interface that leads to an address; None if there is none.
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
+from ..addresses import LOOPBACK
 from ..protocol.link.echo import is_echo
 from ..protocol.link.entries import NodeEntry, pack_entry
 from ..protocol.link.greeting import domain_number
@@ -21,7 +22,7 @@ from ..protocol.link.link import Link, LinkEvent, PeerFound, PeerLost
 from ..settings import LINK_PORTS, Settings
 from ..transport.interfaces import Interface, InterfaceWatch, list_interfaces
 from ..transport.sockets import Sockets
-from ..transport.udp import GROUP_PORT, LOOPBACK, GroupSocket, LinkSocket
+from ..transport.udp import GROUP_PORT, GroupSocket, LinkSocket
 from .echoes import Echoes
 from .loop import Alarm, Loop
 from .watching import Names, Processes

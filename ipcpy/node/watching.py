@@ -9,7 +9,8 @@ import os
 import threading
 from collections.abc import Callable
 
-from ..protocol.link.entries import NodeEntry, is_host
+from ..addresses import is_host
+from ..protocol.link.entries import NodeEntry
 from ..transport import process
 from ..transport.udp import resolve
 from .loop import Loop

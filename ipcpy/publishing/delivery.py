@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from ..addresses import Address
 from ..graph import EndpointInfo
-from ..node.loop import NEVER, Alarm
+from ..node.loop import Alarm
 from ..node.node import Node
 from ..protocol.data.heartbeat import Heartbeat
 from ..protocol.data.history import History, Kept
@@ -22,7 +23,8 @@ from ..protocol.data.reliable import Reliable
 from ..protocol.data.reports import unpack_missing, unpack_report
 from ..protocol.wire import MAX_BODY, Frame, Kind, Malformed, frames
 from ..stats import PastRoutes, PublisherStats
-from ..transport.udp import Address, FanoutSocket
+from ..timeouts import NEVER
+from ..transport.udp import FanoutSocket
 from .fanout import Fanout, Group
 from .fanouts import Fanouts
 from .route import Route

@@ -10,9 +10,11 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..protocol.data.matching import NEVER, Match
+from ..addresses import Address
+from ..protocol.data.matching import Match
 from ..protocol.wire import Frame, Kind
-from ..transport.udp import Address, FanoutSocket
+from ..timeouts import NEVER
+from ..transport.udp import FanoutSocket
 from .route import Route
 
 FIRST_PAUSE = 0.01

@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from ..node.node import Node
-from ..protocol.data.matching import NEVER
 from ..protocol.wire import Malformed, frames
+from ..timeouts import NEVER
 from ..transport.udp import FanoutSocket
 from .fanout import LOCAL_FROM, Fanout, Group, random_group
 from .route import Route

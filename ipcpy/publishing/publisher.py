@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any
 from zlib import crc32
 
+from ..addresses import Address
 from ..codec import MsgPack, variant
 from ..errors import ArgumentError, ClosedError, CodecError, RecvTimeout
 from ..graph import EndpointInfo
-from ..node.loop import seconds
 from ..node.node import Node, node_for
 from ..protocol.data.batch import Fitting, fitting, pack_alike, pack_batch
 from ..protocol.data.fragments import MAX_MESSAGE
@@ -33,7 +33,7 @@ from ..protocol.wire import (
     pack_frame,
 )
 from ..stats import PublisherStats
-from ..transport.udp import Address
+from ..timeouts import seconds
 from .delivery import LINGER, Delivery
 from .fanout import Group
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 
+from ..addresses import LOOPBACK, Address
 from ..graph import EndpointInfo
 from ..protocol.data.fragments import Outgoing
 from ..protocol.data.history import Kept
@@ -16,7 +17,7 @@ from ..protocol.data.reports import POLL_BODY, Report
 from ..protocol.data.sender import Sender
 from ..protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Kind, Place, pack_frame
 from ..stats import RouteStats
-from ..transport.udp import LOOPBACK, MAX_PAYLOAD, Address, RouteSocket
+from ..transport.udp import MAX_PAYLOAD, RouteSocket
 
 MAX_BACKLOG = 4  # large messages that one subscriber is owed at a time; then the oldest gives way
 AT_ONCE = 4  # fragments that are made at a time where one fills a call

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..addresses import LOOPBACK, Address
 from ..codec import codec_for, variant
 from ..errors import SchemaError
 from ..graph import EndpointInfo
-from ..node.loop import NEVER
 from ..protocol.data.batch import split
 from ..protocol.data.receiver import Receiver
 from ..protocol.wire import UNCHECKED, codec_number
 from ..stats import FlowStats
-from ..transport.udp import LOOPBACK, Address
+from ..timeouts import NEVER
 
 
 class Flow:

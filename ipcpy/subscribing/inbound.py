@@ -15,10 +15,10 @@ from itertools import repeat
 from typing import Any
 from zlib import crc32
 
+from ..addresses import LOOPBACK, Address
 from ..errors import CodecError
 from ..graph import EndpointInfo
 from ..message import Message
-from ..node.loop import NEVER
 from ..protocol.data import matching
 from ..protocol.data.batch import unpack_alike, unpack_batch
 from ..protocol.data.fragments import Partial
@@ -44,7 +44,8 @@ from ..protocol.wire import (
     unpack_fragment,
 )
 from ..stats import FlowStats
-from ..transport.udp import LOOPBACK, Address, DataSocket, GroupSocket
+from ..timeouts import NEVER
+from ..transport.udp import DataSocket, GroupSocket
 from .flow import Flow
 from .inbox import LARGE, Inbox
 

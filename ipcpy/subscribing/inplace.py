@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import chain
 
+from ..addresses import Address
 from ..message import Message
 from ..protocol.data.fragments import Partial
 from ..protocol.wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Heads, Kind, Place, read_place
-from ..transport.udp import MAX_DATAGRAM, MAX_MERGED, MAX_PAYLOAD, Address, DataSocket
+from ..transport.udp import MAX_DATAGRAM, MAX_MERGED, MAX_PAYLOAD, DataSocket
 from .inbound import Inbound
 
 POLL = bytes([Kind.POLL])

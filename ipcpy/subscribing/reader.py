@@ -17,9 +17,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import Address
 from ..message import Message
-from ..node.loop import NEVER, Alarm, Loop
-from ..transport.udp import CAN_WAIT, MAX_DATAGRAM, Address, DataSocket, GroupSocket
+from ..node.loop import Alarm, Loop
+from ..timeouts import NEVER
+from ..transport.udp import CAN_WAIT, MAX_DATAGRAM, DataSocket, GroupSocket
 from .inbound import Inbound
 from .inplace import Gathering
 from .waiters import Waiters

@@ -11,15 +11,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import Address
 from ..errors import ArgumentError, ClosedError, RecvTimeout
 from ..graph import EndpointInfo
 from ..message import Message
-from ..node.loop import NEVER, seconds
 from ..node.node import Node, node_for
 from ..protocol.link.entries import SubscriberEntry
 from ..protocol.topics import check_pattern
 from ..stats import SubscriberStats
-from ..transport.udp import Address
+from ..timeouts import NEVER, seconds
 from .inbound import Inbound
 from .inbox import Inbox
 from .reader import Reader

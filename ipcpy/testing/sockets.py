@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from ..addresses import Address
 from ..transport.sockets import Sockets
-from ..transport.udp import Address, DataSocket, FanoutSocket, LinkSocket, RouteSocket
+from ..transport.udp import DataSocket, FanoutSocket, LinkSocket, RouteSocket
 from .weather import Weather
 
 

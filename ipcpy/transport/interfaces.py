@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from ..addresses import is_loopback
+
 __all__ = ["Interface", "InterfaceWatch", "list_interfaces", "list_links"]
 
 _NETLINK = sys.platform == "linux" and hasattr(socket, "AF_NETLINK")
@@ -63,7 +65,7 @@ class Interface:
     enabled: bool = True
 
 
-LOOPBACK = Interface("lo", 1, ("127.0.0.1",), ("127.0.0.1/8",), 65_536, True, True, True)
+LO = Interface("lo", 1, ("127.0.0.1",), ("127.0.0.1/8",), 65_536, True, True, True)
 """What is assumed where nothing can be asked."""
 
 
@@ -79,7 +81,7 @@ def list_interfaces(only: Sequence[str] = ()) -> tuple[Interface, ...]:
     """
     usable = [each for each in list_links() if each.addresses or each.loopback]
     found = tuple(_selected(usable, frozenset(only)))
-    return found if any(each.loopback for each in found) else (LOOPBACK, *found)
+    return found if any(each.loopback for each in found) else (LO, *found)
 
 
 def _selected(interfaces: Sequence[Interface], only: frozenset[str]) -> Iterator[Interface]:
@@ -103,7 +105,7 @@ def list_links() -> Sequence[Interface]:
     try:
         return _from_ifaddr()
     except (ImportError, OSError):
-        return (LOOPBACK,)
+        return (LO,)
 
 
 # Linux
@@ -197,9 +199,9 @@ def _from_ifaddr() -> Sequence[Interface]:
         networks = tuple(f"{ip.ip}/{ip.network_prefix}" for ip in adapter.ips if isinstance(ip.ip, str))
         if not networks:
             continue
-        loopback = networks[0].startswith("127.")
+        loopback = is_loopback(networks[0])
         addresses = tuple(network.partition("/")[0] for network in networks)
-        mtu = LOOPBACK.mtu if loopback and sys.platform == "linux" else 16_384 if loopback else 1500
+        mtu = LO.mtu if loopback and sys.platform == "linux" else 16_384 if loopback else 1500
         name, index = adapter.nice_name, adapter.index or 0
         interfaces.append(Interface(name, index, addresses, networks, mtu, True, loopback, True))
     return sorted(interfaces, key=lambda each: each.index)

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..addresses import Address
 from ..errors import TransportError
 from ..facts import Trial
-from .udp import _SOL_UDP, _UDP_GRO, _UDP_SEGMENT, Address, DataSocket, FanoutSocket, GroupSocket
+from .udp import _SOL_UDP, _UDP_GRO, _UDP_SEGMENT, DataSocket, FanoutSocket, GroupSocket
 
 __all__ = ["Multicast", "buffer_got", "file_limits", "has_gro", "has_gso", "ports_taken", "rmem_max", "try_port"]
 

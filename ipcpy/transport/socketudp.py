@@ -27,9 +27,9 @@ from typing import Final
 
 from ipcpy.errors import ArgumentError, ClosedError, TransportError
 
-__all__ = ["SocketUDP", "get_ip"]
+from ..addresses import Address, is_loopback
 
-Address = tuple[str, int]
+__all__ = ["SocketUDP", "get_ip"]
 
 _TOKEN_SIZE: Final = 8
 _ASK: Final = b"+" + bytes(_TOKEN_SIZE)
@@ -231,7 +231,7 @@ class SocketUDP:
 
     def _is_genuine(self, data: bytes, address: Address) -> bool:
         if len(data) == 1:
-            return address[0].startswith("127.")
+            return is_loopback(address[0])
         return compare_digest(data[1:], self._token(address))
 
     def _token(self, address: Address) -> bytes:

@@ -14,10 +14,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
+from ..addresses import LOOPBACK, Address, is_loopback
 from ..errors import TransportError
 
-Address = tuple[str, int]
-LOOPBACK = "127.0.0.1"
 GROUP = "239.255.77.70"  # administratively scoped (RFC 2365): where nodes greet
 GROUP_PORT = 17_769
 BUFFER = 4 << 20  # bytes of receive buffer asked for; the system gives what it allows (net.core.rmem_max)
@@ -246,7 +245,7 @@ class FanoutSocket:
             self._sock.bind((address, 0))
             option = struct.pack("=4s4sI", b"", socket.inet_aton(address), interface)
             self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, option)
-            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0 if address.startswith("127.") else 1)
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0 if is_loopback(address) else 1)
             self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
         except OSError as error:
             self._sock.close()

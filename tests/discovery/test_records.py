@@ -35,7 +35,7 @@ def test_is_pure() -> None:
     tree = ast.parse(Path(records.__file__).read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported <= {"__future__", "collections.abc", "dataclasses"}
+    assert imported <= {"__future__", "addresses", "budget", "collections.abc", "dataclasses"}
 
 
 # Names

@@ -15,7 +15,7 @@ from ipcpy.protocol.data.matching import Match
 from ipcpy.protocol.data.receiver import Receiver
 from ipcpy.protocol.data.reliable import Reliable
 from ipcpy.protocol.data.reports import POLL_BODY, Report, pack_missing, unpack_missing, unpack_report
-from ipcpy.protocol.data.sender import NEVER, Sender
+from ipcpy.protocol.data.sender import Sender
 from ipcpy.protocol.wire import (
     FRAGMENT_OVERHEAD,
     OVERHEAD,
@@ -27,6 +27,7 @@ from ipcpy.protocol.wire import (
     pack_frame,
     unpack_fragment,
 )
+from ipcpy.timeouts import NEVER
 
 SOURCE = 0xA1A2A3A4A5A6A7A8
 PAUSES = (0.1, 0.5, 2.0)  # heartbeats of a best-effort publisher after its last message

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
+from ipcpy.addresses import Address
 from ipcpy.protocol.link import roster
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, pack_entry
-from ipcpy.protocol.link.link import Address, EntryChanged, Link, LinkEvent, PeerFound, PeerLost, PeerMoved, Timing
+from ipcpy.protocol.link.link import EntryChanged, Link, LinkEvent, PeerFound, PeerLost, PeerMoved, Timing
 
 QUEUE = 500  # datagrams that the kernel holds for a stopped process
 

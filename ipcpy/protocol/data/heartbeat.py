@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-NEVER = float("inf")
+from ...timeouts import NEVER
+
 PAUSES = (0.1, 0.5, 2.0)  # seconds from the last message to the first poll, and on; the last repeats
 
 

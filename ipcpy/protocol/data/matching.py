@@ -17,9 +17,9 @@ from enum import Enum
 from hashlib import blake2b
 from struct import Struct
 
+from ...timeouts import NEVER
 from ..wire import FLAG_MULTICAST, Frame, Kind, pack_frame
 
-NEVER = float("inf")
 ANSWER_BODY = Struct("<IIQ")  # verdict, window, token
 START_BODY = Struct("<QQ")  # nonce, token
 TAKES_IT = 0

@@ -15,6 +15,7 @@ from collections import Counter
 from random import Random
 from typing import Generic, TypeVar
 
+from ...timeouts import NEVER
 from ..wire import MAX_SEQ, Run
 from .fragments import Assembly, Partial
 from .gaps import Gaps
@@ -23,7 +24,6 @@ from .reports import POLL_BODY as POLL_BODY
 from .reports import RANGE as RANGE
 from .waiting import Waiting
 
-NEVER = float("inf")
 MAX_INCOMPLETE = 4  # large messages of which one report says what is missing
 REORDER_DELAY = 0.003  # before a gap is asked for: the network may only have changed the order
 ROUND_TRIP = 0.005  # from a question to what was asked for, until it was measured

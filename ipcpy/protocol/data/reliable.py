@@ -26,12 +26,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...budget import Budget
+from ...timeouts import NEVER
 from .history import History, Kept
 from .reports import Report
 from .sender import DATAGRAM_COST
 from .waiting import MAX_HELD
 
-NEVER = float("inf")
 PAUSES = (0.01, 0.02, 0.06, 0.2, 0.5, 1.0)  # seconds from the last message to the first poll, and on; the last repeats
 BUSY_PAUSE = 0.1  # between polls while messages are published without a pause
 HOLDING_PAUSE = 0.005  # between polls of those who hold the publisher up
@@ -40,29 +41,6 @@ DUPLICATE = 0.005  # seconds in which the same question is not answered twice
 MAX_ASKED = 1_024  # messages that are looked at for one report
 MAX_AHEAD = MAX_HELD  # messages that a publisher may be ahead of a gap: as many can wait for it at the subscriber
 REFILLS = 200  # budgets a second, each a quarter of its window: 200 * 149,000 / 4 = 7 MB/s with default buffers
-
-
-class Budget:
-    """A token bucket: what may be sent again to one subscriber. Starts full.
-
-    Args:
-        size: bytes at a time.
-        rate: bytes a second.
-    """
-
-    def __init__(self, size: float, rate: float, now: float) -> None:
-        self._size = self._left = size
-        self._rate = rate
-        self._at = now
-
-    def take(self, cost: int, now: float) -> bool:
-        """Spend; False if there is not enough. A full bucket pays for anything."""
-        self._left = min(self._size, self._left + (now - self._at) * self._rate)
-        self._at = now
-        if cost > self._left < self._size:
-            return False
-        self._left -= cost
-        return True
 
 
 class Follower:

@@ -12,12 +12,12 @@ from array import array
 from collections import deque
 from collections.abc import Sequence
 
+from ...timeouts import NEVER
 from .fragments import Outgoing
 from .reports import REPORT_BODY as REPORT_HEAD
 
 __all__ = ["REPORT_HEAD", "Sender"]
 
-NEVER = float("inf")
 MIN_WINDOW = 64 << 10  # bytes in flight that any socket buffer holds
 MAX_WINDOW = 64 << 20  # more than any socket buffer holds
 DATAGRAM_COST = 832  # bytes of kernel memory a datagram costs beside its data (struct sk_buff and rounding, Linux)

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 import msgpack
 
+from ...addresses import is_group, is_host, is_loopback
 from .. import topics
 
 MAX_ENTRY = 60_000  # bytes
@@ -227,21 +228,4 @@ def unpack_addresses(data: bytes | memoryview, sender: str) -> list[tuple[str, i
     for ip, port in found:
         if not is_host(ip) or type(port) is not int or not 0 < port < 65_536:
             raise ValueError("no addresses")
-    return [(ip, port) for ip, port in found if not ip.startswith("127.") or sender.startswith("127.")]
-
-
-def is_host(ip: object) -> bool:
-    """Tell whether something is the IPv4 address of a host, in the usual form: no name, which would be looked up."""
-    return 0 < _first_octet(ip) < 224
-
-
-def is_group(ip: object) -> bool:
-    """Tell whether something is the IPv4 address of a multicast group (224.0.0.0/4, RFC 5771), in the usual form."""
-    return 224 <= _first_octet(ip) < 240
-
-
-def _first_octet(ip: object) -> int:
-    octets = ip.split(".") if isinstance(ip, str) and ip.isascii() else []
-    if len(octets) != 4 or not all(octet.isdigit() and len(octet) <= 3 and int(octet) < 256 for octet in octets):
-        return -1
-    return int(octets[0])
+    return [(ip, port) for ip, port in found if not is_loopback(ip) or is_loopback(sender)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from ...timeouts import NEVER
 from .table import Table
 
 WINDOW = 16  # TABLE frames on the way to one peer
@@ -15,8 +16,6 @@ RESEND_EACH = 0.002  # seconds more for each peer: who has many is busier, and s
 RESEND_USUAL_EACH = 0.01  # seconds for each peer: up to this, twice what acknowledgements usually take is waited for
 RESEND_MAX = 0.25  # seconds; the pause doubles up to this: what a peer that was stopped or cut off then waits at most
 RESEND_MAX_EACH = 0.0075  # seconds more for each peer, up to 100
-
-NEVER = float("inf")
 
 
 @dataclass(slots=True)

@@ -18,9 +18,9 @@ from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
 
+from ...addresses import Address
 from ..wire import OVERHEAD, Frame, Kind, Malformed, pack_frame
 
-Address = tuple[str, int]
 """``(ip, port)``."""
 
 GREETING_BODY = Struct("<QQ")  # domain, cookie

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .exchange import NEVER
+from ...timeouts import NEVER
 from .peers import Peer, Timing
 
 MAX_HOSTS = 4_096

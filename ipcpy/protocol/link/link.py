@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+from ...addresses import Address
+from ...timeouts import NEVER
 from ..wire import CHECK_SIZE, OVERHEAD, Frame, Kind, Malformed, frames
 from .entries import unpack_addresses
-from .exchange import NEVER
-from .greeting import GREETING_SIZE, GREETINGS, KNOCK, STATIC, Address, Greeter
+from .greeting import GREETING_SIZE, GREETINGS, KNOCK, STATIC, Greeter
 from .hosts import Hosts
 from .outbox import ALIVE_BODY, Outbox
 from .peers import EntryChanged, LinkEvent, Path, Peer, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled, Timing

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from random import Random
 from struct import Struct
 
+from ...addresses import Address
+from ...timeouts import NEVER
 from ..wire import Kind, pack_frame
 from .entries import MAX_TOLD, pack_addresses
-from .exchange import NEVER, Delivery
-from .greeting import Address
+from .exchange import Delivery
 from .peers import Peer, Timing
 from .roster import Roster
 from .table import Table

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ...addresses import Address, is_loopback
+from ...timeouts import NEVER
 from .entries import NodeEntry, unpack_entry
-from .exchange import NEVER, Delivery
-from .greeting import Address
+from .exchange import Delivery
 from .table import Mirror
 
 
@@ -225,16 +226,11 @@ class Peer:
     def outer(self) -> Address:
         """Where others may reach it: as ``("", port)`` if on our own host, for all we know."""
         for address in (self.address, *self.paths):
-            if not is_loopback(address):
+            if not is_loopback(address[0]):
                 return address
         return "", self.address[1]
 
     def fresh(self, since: float) -> list[Address]:
         """Give the addresses it was heard from since, the last heard first, of this host's own before all others."""
-        found = [(is_loopback(a), path.heard, a) for a, path in self.paths.items() if path.heard > since]
+        found = [(is_loopback(a[0]), path.heard, a) for a, path in self.paths.items() if path.heard > since]
         return [address for _, _, address in sorted(found, reverse=True)]
-
-
-def is_loopback(address: Address) -> bool:
-    """Tell whether an address is of this host only."""
-    return address[0].startswith("127.")

@@ -5,9 +5,9 @@ An address belongs to one peer. What it all may cost is bounded, whatever a host
 
 from __future__ import annotations
 
-from .exchange import NEVER
-from .greeting import Address
-from .peers import Path, Peer, Timing, is_loopback
+from ...addresses import Address, is_loopback
+from ...timeouts import NEVER
+from .peers import Path, Peer, Timing
 from .table import Mirror, Pool
 
 MAX_PEERS = 4_096
@@ -65,7 +65,7 @@ class Roster:
     def best(self, peer: Peer, now: float) -> Address:
         """Give the path to use: one of this host's own, else the one in use while it is heard, else the last heard."""
         fresh = peer.fresh(now - self._timing.suspect - self.grace(peer))
-        if not fresh or (peer.address in fresh and is_loopback(fresh[0]) <= is_loopback(peer.address)):
+        if not fresh or (peer.address in fresh and is_loopback(fresh[0][0]) <= is_loopback(peer.address[0])):
             return peer.address
         return fresh[0]
 

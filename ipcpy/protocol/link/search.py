@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from .exchange import NEVER
-from .greeting import KNOCK, STATIC, Address
+from ...addresses import Address
+from ...budget import Budget
+from ...timeouts import NEVER
+from .greeting import KNOCK, STATIC
 from .peers import Timing
 
 MAX_HINTS = 2_048  # static ones not counted
@@ -42,8 +44,7 @@ class Search:
         self._greeted = 0
         self._patient_until = -NEVER
         self._known = 0  # peers when the group was last to be greeted
-        self._credit = KNOCKS_AT_ONCE
-        self._credited = -NEVER
+        self._budget = Budget(KNOCKS_AT_ONCE, KNOCKS, -NEVER)
 
     def greet(self, now: float) -> None:
         """Greet the group now and often in the seconds that follow, and knock at every hinted address."""
@@ -119,8 +120,6 @@ class Search:
         found: list[tuple[Address | None, int]] = []
         pauses = self._timing.knock
         stretch = max(1.0, len(self.hints) / MANY_HINTS)
-        self._credit = min(KNOCKS_AT_ONCE, self._credit + KNOCKS * (now - self._credited))
-        self._credited = now
         for address, hint in list(self.hints.items()):
             if now < hint.next:
                 continue
@@ -128,11 +127,11 @@ class Search:
             if now >= hint.until or (answered and not static):
                 del self.hints[address]
                 continue
-            if not answered and self._credit < (1.0 if hint.tries == 0 else KNOCKS_AT_ONCE / 2):
+            if not answered and self._budget.left(now) < (1.0 if hint.tries == 0 else KNOCKS_AT_ONCE / 2):
                 hint.next = now + AGAIN
                 continue
             if not answered:
-                self._credit -= 1.0
+                self._budget.spend(1.0)
                 found.append((address, STATIC if static else KNOCK))
             hint.next = now + pauses[min(hint.tries, len(pauses) - 1)] * stretch
             hint.tries += 1

@@ -7,8 +7,9 @@ import random
 import pytest
 
 from ipcpy.protocol.data import matching
-from ipcpy.protocol.data.matching import MAX_CHALLENGES, MAX_PAUSE, NEVER, REFUSED_PAUSE, Match, State
+from ipcpy.protocol.data.matching import MAX_CHALLENGES, MAX_PAUSE, REFUSED_PAUSE, Match, State
 from ipcpy.protocol.wire import Frame, Kind, frames
+from ipcpy.timeouts import NEVER
 
 PUBLISHER, SUBSCRIBER, NONCE = 11, 22, 33
 ADDRESS = ("127.0.0.1", 4_000)

@@ -12,13 +12,12 @@ from ipcpy.protocol.data.reliable import (
     HOLDING_PAUSE,
     MAX_AHEAD,
     MAX_ASKED,
-    NEVER,
     PAUSES,
     STALLED,
-    Budget,
     Reliable,
 )
 from ipcpy.protocol.data.reports import Report
+from ipcpy.timeouts import NEVER
 
 WINDOW = 149_000
 
@@ -37,15 +36,6 @@ def publish(reliable: Reliable, count: int, now: float, size: int = 100) -> None
 
 def numbers(messages: list[Kept]) -> list[int]:
     return [message.seq for message in messages]
-
-
-def test_a_budget_is_spent_and_comes_back() -> None:
-    budget = Budget(100, 1_000, 0.0)
-    assert budget.take(60, 0.0) and not budget.take(60, 0.0)
-    assert budget.take(60, 0.02)
-    assert budget.take(5_000, 1.0), "a full one pays for anything"
-    assert not budget.take(1, 1.1)
-    assert budget.take(1, 7.0)
 
 
 def test_what_is_asked_for_is_sent_again() -> None:

@@ -10,13 +10,13 @@ from ipcpy.protocol.data.sender import (
     DATAGRAM_COST,
     MAX_WINDOW,
     MIN_WINDOW,
-    NEVER,
     PATIENCE,
     POLL_PAUSE,
     STALLED,
     Sender,
 )
 from ipcpy.protocol.wire import Place
+from ipcpy.timeouts import NEVER
 
 SIZE = 1_428
 COST = SIZE + 44 + DATAGRAM_COST

@@ -15,8 +15,6 @@ from ipcpy.protocol.link.entries import (
     NodeEntry,
     PublisherEntry,
     SubscriberEntry,
-    is_group,
-    is_host,
     pack_addresses,
     pack_entry,
     unpack_addresses,
@@ -171,17 +169,6 @@ def test_addresses():
 def test_wrong_addresses_are_refused(flat):
     with pytest.raises(ValueError):  # noqa: PT011
         unpack_addresses(msgpack.packb(flat), "10.0.0.9")
-
-
-def test_addresses_of_hosts_and_groups():
-    assert is_host("1.2.3.4")
-    assert is_host("223.255.255.255")
-    assert not any(
-        map(is_host, ("0.0.0.0", "224.0.0.1", "255.255.255.255", "1.2.3", "1.2.3.", "1.2.3.4.5", "a", 5, None))
-    )
-    assert is_group("224.0.0.1")
-    assert is_group("239.255.255.255")
-    assert not is_group("240.0.0.1")
 
 
 def test_who_changes_a_schema_changes_it_for_nobody_else():
