@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .addresses import is_loopback
 from .errors import ArgumentError
 
-__all__ = ["LINK_PORTS", "Peer", "Settings", "from_environment"]
+__all__ = ["LINK_PORTS", "StaticPeer", "Settings", "from_environment"]
 
 DOMAIN = "default"
 LINK_PORTS = range(17_770, 17_780)
@@ -17,7 +17,7 @@ LINK_PORTS = range(17_770, 17_780)
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class StaticPeer:
     """A static peer: a name or an address, and a port or None for any of LINK_PORTS."""
 
     host: str
@@ -36,7 +36,7 @@ class Settings:
 
     domain: str = DOMAIN
     interfaces: tuple[str, ...] = ()
-    peers: tuple[Peer, ...] = ()
+    peers: tuple[StaticPeer, ...] = ()
 
     @property
     def only_loopback(self) -> bool:
@@ -77,16 +77,16 @@ def _items(what: str, value: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def parse_peer(text: str) -> Peer:
+def parse_peer(text: str) -> StaticPeer:
     """Read ``host`` or ``host:port``.
 
     Raises:
         ArgumentError: if the port is no port, or there is no host.
 
     >>> parse_peer("robot.local:17770")
-    Peer(host='robot.local', port=17770)
+    StaticPeer(host='robot.local', port=17770)
     """
     host, colon, port = text.rpartition(":") if ":" in text else (text, "", "")
     if not host.strip() or (colon and not (port.isdecimal() and 0 < int(port) < 65_536)):
         raise ArgumentError(f"a peer is 'host' or 'host:port' with a port from 1 to 65535, got {text!r}")
-    return Peer(host, int(port) if colon else None)
+    return StaticPeer(host, int(port) if colon else None)

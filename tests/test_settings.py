@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipcpy.errors import ArgumentError
-from ipcpy.settings import Peer, from_environment, parse_peer
+from ipcpy.settings import StaticPeer, from_environment, parse_peer
 
 
 def test_defaults():
@@ -18,7 +18,7 @@ def test_the_environment_is_read():
     settings = from_environment(environ=environ)
     assert settings.domain == "r7"
     assert settings.interfaces == ("lo", "eth0")
-    assert settings.peers == (Peer("10.0.0.1"), Peer("robot", 5000))
+    assert settings.peers == (StaticPeer("10.0.0.1"), StaticPeer("robot", 5000))
 
 
 def test_arguments_have_precedence():

@@ -254,7 +254,7 @@ def _unpacker(label: str, layout: Layout, make: Make) -> Callable[[Buffer], Any]
 
 def _converters(layout: Layout, shape: Shape) -> list[tuple[int, Callable[[Any], Any]]]:
     """Return what struct would change without a word: strings it cuts off, anything it takes for a bool."""
-    if not any(run.code[-1] in "sp?" for run in layout.runs):
+    if not any(repeat.code[-1] in "sp?" for repeat in layout.repeats):
         return []
     found: list[tuple[int, Callable[[Any], Any]]] = []
     for n, field in enumerate(layout.fields()):

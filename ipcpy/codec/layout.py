@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from ipcpy.codec.stream import HEADER_SIZE, MAX_SIZE
 from ipcpy.errors import SchemaError
 
-__all__ = ["Field", "Layout", "Run", "parse_format"]
+__all__ = ["Field", "Layout", "Repeat", "parse_format"]
 
 MAX_PAYLOAD: Final = MAX_SIZE - HEADER_SIZE
 _MAX_FORMAT: Final = 8192  # characters; enough for 1,024 fields of the longest kind
@@ -36,7 +36,7 @@ class Field(NamedTuple):
     offset: int
 
 
-class Run(NamedTuple):
+class Repeat(NamedTuple):
     """Values of one type that follow each other without a gap."""
 
     code: str
@@ -58,20 +58,20 @@ class Layout:
         format: the format with its byte-order character, as it travels in a schema.
         order: ``<`` or ``>``.
         size: bytes of a payload.
-        runs: the values, without the padding; equal for two formats that mean the same bytes.
+        repeats: the values, without the padding; equal for two formats that mean the same bytes.
         count: how many values there are.
     """
 
     format: str
     order: str
     size: int
-    runs: tuple[Run, ...]
+    repeats: tuple[Repeat, ...]
     count: int
 
     def fields(self) -> Iterator[Field]:
         """Yield the values one by one; there may be 65,528."""
-        for run in self.runs:
-            yield from run.fields()
+        for repeat in self.repeats:
+            yield from repeat.fields()
 
 
 def parse_format(text: object) -> Layout:
@@ -94,14 +94,14 @@ def parse_format(text: object) -> Layout:
     order = _ORDERS.get(text[:1], "")
     codes = text[1:] if order else text
     order = order or "<"
-    runs, size = _runs(codes, order, text)
+    repeats, size = _repeats(codes, order, text)
     if size > MAX_PAYLOAD:
         raise SchemaError(f"format {text!r} takes {size} bytes; a message carries at most {MAX_PAYLOAD}")
-    return Layout(order + codes.strip(), order, size, runs, sum(run.number for run in runs))
+    return Layout(order + codes.strip(), order, size, repeats, sum(repeat.number for repeat in repeats))
 
 
-def _runs(codes: str, order: str, text: str) -> tuple[tuple[Run, ...], int]:
-    runs: list[Run] = []
+def _repeats(codes: str, order: str, text: str) -> tuple[tuple[Repeat, ...], int]:
+    repeats: list[Repeat] = []
     offset = at = 0
     while codes[at:].strip():
         match = _ITEM.match(codes, at)
@@ -110,29 +110,29 @@ def _runs(codes: str, order: str, text: str) -> tuple[tuple[Run, ...], int]:
         if match[2] == "p" and match[1] and int(match[1]) == 0:
             raise SchemaError(f"format {text!r:.60}: a pascal string takes at least 1 byte")  # 0p crashes struct.unpack
         at = match.end()
-        run = _run(match[2], int(match[1] or 1), order, offset)
-        offset += run.size * run.number
-        if match[2] != "x" and run.number:
-            _append(runs, run)
-    return tuple(runs), offset
+        repeat = _repeat(match[2], int(match[1] or 1), order, offset)
+        offset += repeat.size * repeat.number
+        if match[2] != "x" and repeat.number:
+            _append(repeats, repeat)
+    return tuple(repeats), offset
 
 
-def _run(code: str, number: int, order: str, offset: int) -> Run:
+def _repeat(code: str, number: int, order: str, offset: int) -> Repeat:
     if code in "sp":
-        return Run(f"{number}{code}", f"{'bytes' if code == 's' else 'pascal'}[{number}]", offset, number, 1)
+        return Repeat(f"{number}{code}", f"{'bytes' if code == 's' else 'pascal'}[{number}]", offset, number, 1)
     code = _SAME.get(code, code)
     size = struct.calcsize("<" + code)
     type = _NAMES.get(code, "padding")
-    return Run(code, f"big-endian {type}" if order == ">" and size > 1 else type, offset, size, number)
+    return Repeat(code, f"big-endian {type}" if order == ">" and size > 1 else type, offset, size, number)
 
 
-def _append(runs: list[Run], run: Run) -> None:
-    """Add a run, to the last one if it goes on with it: ``3i`` and ``iil`` are the same bytes."""
-    last = runs[-1] if runs else None
-    if last and last.type == run.type and last.offset + last.size * last.number == run.offset:
-        runs[-1] = last._replace(number=last.number + run.number)
+def _append(repeats: list[Repeat], repeat: Repeat) -> None:
+    """Add a repeat, to the last one if it goes on with it: ``3i`` and ``iil`` are the same bytes."""
+    last = repeats[-1] if repeats else None
+    if last and last.type == repeat.type and last.offset + last.size * last.number == repeat.offset:
+        repeats[-1] = last._replace(number=last.number + repeat.number)
     else:
-        runs.append(run)
+        repeats.append(repeat)
 
 
 def _bad_code(rest: str, text: str) -> str:

@@ -155,7 +155,9 @@ def differences(ours: MessageSpec, theirs: MessageSpec) -> tuple[str, ...]:
     mine, other = ours.layout, theirs.layout
     our_names, their_names = ours.fields, theirs.fields
     compare_names = bool(our_names and their_names)
-    same_bytes = mine.size == other.size and [run[1:] for run in mine.runs] == [run[1:] for run in other.runs]
+    same_bytes = mine.size == other.size and [repeat[1:] for repeat in mine.repeats] == [
+        repeat[1:] for repeat in other.repeats
+    ]
     if same_bytes and (our_names == their_names or not compare_names):
         return ()
     label = f"message {ours.id} ({ours.name})"

@@ -113,9 +113,9 @@ def _scalar(kind: str, type_: type, layout: Layout) -> Shape:
         raise SchemaError(
             f"{kind} is one value, format {layout.format!r} has {layout.count}; use tuple or a namedtuple"
         )
-    run = layout.runs[0]
-    if run.code[-1] not in _CODES[kind]:
-        raise SchemaError(f"{kind} does not fit format {layout.format!r}, which is {run.type}")
+    repeat = layout.repeats[0]
+    if repeat.code[-1] not in _CODES[kind]:
+        raise SchemaError(f"{kind} does not fit format {layout.format!r}, which is {repeat.type}")
     texts = frozenset((0,) if type_ is str else ())
     return Shape(type_, kind, (), texts, _wrap, _first)
 

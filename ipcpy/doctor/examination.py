@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface
 
 from ..addresses import LOOPBACK, is_loopback
 from ..discovery.check import zeroconf_error, zeroconf_version
@@ -21,9 +20,9 @@ from ..facts import LEVELS, Diagnosis, Finding, HostFacts, InterfaceFacts, NameF
 from ..graph import NodeInfo
 from ..node.node import Node
 from ..protocol.link.greeting import domain_number
-from ..settings import DOMAIN, LINK_PORTS, Peer, Settings, from_environment, parse_peer
+from ..settings import DOMAIN, LINK_PORTS, Settings, StaticPeer, from_environment, parse_peer
 from ..transport import probes
-from ..transport.interfaces import Interface, list_interfaces, list_links
+from ..transport.interfaces import Interface, interface_to, list_interfaces, list_links
 from ..transport.udp import GROUP, GROUP_PORT, resolve
 from .judge.host import judge_host
 from .judge.interfaces import judge_interfaces
@@ -71,7 +70,7 @@ class _Examination:
 
     def __init__(
         self,
-        asked: list[Peer],
+        asked: list[StaticPeer],
         timeout: float,
         domain: str | None,
         interfaces: str | Iterable[str] | None,
@@ -227,17 +226,11 @@ class _Examination:
 
     def _target(self, name: str, address: str, ports: tuple[int, ...], *, asked_for: bool = False) -> Target:
         local = is_loopback(address) or address in self._own_addresses()
-        way = self._way(address)
+        way = interface_to(self._interfaces, address)
         target = Target(name, address, ports, asked_for, local)
         if way is not None:
             target.mtu, target.ours = way.mtu, way.addresses[0]
         return target
-
-    def _way(self, address: str) -> Interface | None:
-        for each in self._interfaces:
-            if each.up and any(ip_address(address) in ip_interface(network).network for network in each.networks):
-                return each
-        return None
 
     def _probe(self, targets: list[Target]) -> list[PeerFacts]:
         try:
@@ -250,7 +243,7 @@ class _Examination:
         return [self._add_multicast(each, hearing) for each in peers]
 
     def _add_multicast(self, facts: PeerFacts, hearing: Hearing) -> PeerFacts:
-        way = self._way(facts.address)
+        way = interface_to(self._interfaces, facts.address)
         if way is None:  # behind a router, where multicast does not go
             return facts
         deaf = hearing.trials().get(way.index, (Trial(), Trial()))[0].result == "not heard"
@@ -266,7 +259,7 @@ class _Examination:
 class _Names:
     """The addresses of names, looked up all at the same time, in threads that nobody waits for in the end."""
 
-    def __init__(self, peers: Iterable[Peer]) -> None:
+    def __init__(self, peers: Iterable[StaticPeer]) -> None:
         self._found: dict[str, tuple[str, ...]] = {}
         self._threads = [
             threading.Thread(target=self._look_up, args=(host,), name=f"ipcpy {host}", daemon=True)
@@ -283,6 +276,6 @@ class _Names:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def of(self, peer: Peer) -> NameFacts:
+    def of(self, peer: StaticPeer) -> NameFacts:
         """Give what is known of a name now."""
         return NameFacts(peer.host, peer.port, self._found.get(peer.host))

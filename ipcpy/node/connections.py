@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..addresses import Address
-from ..transport.udp import IP_UDP_HEADERS, LOOPBACK_DATAGRAM, RouteSocket
+from ..transport.udp import IP_UDP_HEADERS, LOOPBACK_DATAGRAM, ConnectedSocket
 from .loop import Loop
 
 MAX_READ = 64  # answers that are read from one socket before others have their turn
 
 
-class Routes:
+class Connections:
     """Sockets by the address they are connected to.
 
     Args:
@@ -30,18 +30,18 @@ class Routes:
         mtu_to: Callable[[str], int],
         on_answer: Callable[[bytes, Address], None],
         on_refusal: Callable[[Address], None],
-        make: Callable[[Address, int], RouteSocket] = RouteSocket,
+        make: Callable[[Address, int], ConnectedSocket] = ConnectedSocket,
     ) -> None:
         self._loop = loop
         self._mtu_to = mtu_to
         self._on_answer = on_answer
         self._on_refusal = on_refusal
         self._make = make
-        self._sockets: dict[Address, RouteSocket] = {}
+        self._sockets: dict[Address, ConnectedSocket] = {}
         self._users: dict[Address, set[int]] = {}
         self._failed: set[Address] = set()  # to which there was no way
 
-    def take(self, address: Address, user: int) -> RouteSocket:
+    def take(self, address: Address, user: int) -> ConnectedSocket:
         """Give the socket to an address to one more user.
 
         Raises:
@@ -56,7 +56,7 @@ class Routes:
         self._users[address].add(user)
         return self._sockets[address]
 
-    def _connect(self, address: Address) -> RouteSocket:
+    def _connect(self, address: Address) -> ConnectedSocket:
         return self._make(address, min(self._mtu_to(address[0]) - IP_UDP_HEADERS, LOOPBACK_DATAGRAM))
 
     def release(self, address: Address, user: int) -> None:
@@ -96,7 +96,7 @@ class Routes:
         self._loop.unwatch(sock)
         sock.close()
 
-    def _read(self, sock: RouteSocket) -> None:
+    def _read(self, sock: ConnectedSocket) -> None:
         for _ in range(MAX_READ):
             try:
                 data = sock.poll()

@@ -25,7 +25,7 @@ from ..settings import from_environment
 from ..transport import process, udp
 from ..transport.sockets import Sockets
 from ..version import __version__
-from .connections import Routes
+from .connections import Connections
 from .introductions import Introductions, OwnPublisher, OwnSubscriber, node_info
 from .loop import Loop
 from .peering import Peering
@@ -108,7 +108,9 @@ class Node:
         self._introductions = Introductions(
             self._id, self._view, self._peering.link, self._publishers, self._subscribers
         )
-        self._routes = Routes(self.loop, self._peering.mtu_to, self._on_answer, self._on_refusal, self.sockets.route)
+        self._connections = Connections(
+            self.loop, self._peering.mtu_to, self._on_answer, self._on_refusal, self.sockets.connected
+        )
         try:
             self._peering.open()
         except BaseException:
@@ -214,7 +216,7 @@ class Node:
 
     def _shut_down(self) -> None:
         self._peering.close()
-        self._routes.close()
+        self._connections.close()
         self.loop.quit()
 
     def __enter__(self) -> Node:
@@ -281,13 +283,13 @@ class Node:
         self._introductions.change_own(number, None)
         self._peering.changed(self._introductions.published())
 
-    def route(self, address: Address, publisher: int) -> udp.RouteSocket:
+    def route(self, address: Address, publisher: int) -> udp.ConnectedSocket:
         """Give the socket that is connected to a subscriber's address; all publishers of the node share it."""
-        return self._routes.take(address, publisher)
+        return self._connections.take(address, publisher)
 
     def release_route(self, address: Address, publisher: int) -> None:
         """A publisher needs the socket no more."""
-        self._routes.release(address, publisher)
+        self._connections.release(address, publisher)
 
     def _on_answer(self, data: bytes, address: Address) -> None:
         for publisher in map(self._publishers.get, sources(data)):
@@ -295,7 +297,7 @@ class Node:
                 publisher.receive_datagram(data, address)
 
     def _on_refusal(self, address: Address) -> None:
-        for publisher in map(self._publishers.get, self._routes.users(address)):
+        for publisher in map(self._publishers.get, self._connections.users(address)):
             if publisher is not None:
                 publisher.verify(address)
         node_id = self._introductions.node_listening_at(address)
@@ -342,7 +344,7 @@ class Node:
 
     def _renew_routes(self) -> None:
         """Have subscribers challenged anew where this host's own address on the way to them is another."""
-        self._introductions.renew(self._routes.refresh())
+        self._introductions.renew(self._connections.refresh())
 
     def _on_link_event(self, event: LinkEvent) -> None:
         self._introductions.on_link_event(event)
@@ -356,7 +358,7 @@ class Node:
         self._forked = True
         self.loop.abandon()
         self._peering.abandon()
-        self._routes.abandon()
+        self._connections.abandon()
         for endpoint in self._endpoints():
             endpoint.abandon()
 

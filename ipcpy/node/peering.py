@@ -11,7 +11,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
 from ..addresses import LOOPBACK
@@ -20,7 +19,7 @@ from ..protocol.link.entries import NodeEntry, pack_entry
 from ..protocol.link.greeting import domain_number
 from ..protocol.link.link import Link, LinkEvent, PeerFound, PeerLost
 from ..settings import LINK_PORTS, Settings
-from ..transport.interfaces import Interface, InterfaceWatch, list_interfaces
+from ..transport.interfaces import Interface, InterfaceWatch, interface_to, list_interfaces
 from ..transport.sockets import Sockets
 from ..transport.udp import GROUP_PORT, GroupSocket, LinkSocket
 from .echoes import Echoes
@@ -259,11 +258,7 @@ class Peering:
 
     def interface_to(self, address: str) -> Interface | None:
         """Give the interface on whose network a peer's address is; None behind a router."""
-        wanted = ip_address(address)
-        for interface in self.interfaces:
-            if interface.up and any(wanted in ip_interface(network).network for network in interface.networks):
-                return interface
-        return None
+        return interface_to(self.interfaces, address)
 
     def mtu_to(self, address: str) -> int:
         """Give the MTU of the interface that a peer's address is on, as far as can be told."""

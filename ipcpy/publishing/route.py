@@ -17,7 +17,7 @@ from ..protocol.data.reports import POLL_BODY, Report
 from ..protocol.data.sender import Sender
 from ..protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Kind, Place, pack_frame
 from ..stats import RouteStats
-from ..transport.udp import MAX_PAYLOAD, RouteSocket
+from ..transport.udp import MAX_PAYLOAD, ConnectedSocket
 
 MAX_BACKLOG = 4  # large messages that one subscriber is owed at a time; then the oldest gives way
 AT_ONCE = 4  # fragments that are made at a time where one fills a call
@@ -31,7 +31,7 @@ class Route:
         since: the number of the last message published before the subscriber was heard of.
     """
 
-    def __init__(self, info: EndpointInfo, address: Address, socket: RouteSocket, match: Match, since: int) -> None:
+    def __init__(self, info: EndpointInfo, address: Address, socket: ConnectedSocket, match: Match, since: int) -> None:
         self.info = info
         self.address = address
         self.socket = socket

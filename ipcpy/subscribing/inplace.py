@@ -15,7 +15,7 @@ from ..addresses import Address
 from ..message import Message
 from ..protocol.data.fragments import Partial
 from ..protocol.wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Heads, Kind, Place, read_place
-from ..transport.udp import MAX_DATAGRAM, MAX_MERGED, MAX_PAYLOAD, DataSocket
+from ..transport.udp import MAX_MERGED, MAX_PAYLOAD, RECEIVE_SIZE, DataSocket
 from .inbound import Inbound
 
 POLL = bytes([Kind.POLL])
@@ -40,7 +40,7 @@ class Gathering:
         self._heads = bytearray(MAX_MERGED * FRAGMENT_OVERHEAD)
         view = memoryview(self._heads)
         self._slots = [view[at : at + FRAGMENT_OVERHEAD] for at in range(0, len(view), FRAGMENT_OVERHEAD)]
-        self._rest = bytearray(MAX_DATAGRAM)
+        self._rest = bytearray(RECEIVE_SIZE)
         self._count = 0  # fragments that are in their places and not yet taken
         self._address: Address = ("", 0)
         self._other: tuple[bytes, Address] | None = None
@@ -70,7 +70,7 @@ class Gathering:
                 buffer = flow.receiver.take_spare(last.total)
         if last is None or flow is None or buffer is None:
             self._last = None
-            return self._recvfrom(MAX_DATAGRAM)
+            return self._recvfrom(RECEIVE_SIZE)
         data: bytes | None = b""  # nothing was taken, until it is known
         try:
             data, address = self._receive_beginning(last, buffer)

@@ -21,7 +21,7 @@ from ..addresses import Address
 from ..message import Message
 from ..node.loop import Alarm, Loop
 from ..timeouts import NEVER
-from ..transport.udp import CAN_WAIT, MAX_DATAGRAM, DataSocket, GroupSocket
+from ..transport.udp import CAN_WAIT, RECEIVE_SIZE, DataSocket, GroupSocket
 from .inbound import Inbound
 from .inplace import Gathering
 from .waiters import Waiters
@@ -100,7 +100,7 @@ class Reader:
             if self._messages or (timeout != self._ready_for and not self._prepare(timeout)):
                 return
             inbound, lock = self._inbound, self._lock
-            data, address = self._recvfrom(MAX_DATAGRAM)
+            data, address = self._recvfrom(RECEIVE_SIZE)
             lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
             try:
                 inbound.take(data, address)

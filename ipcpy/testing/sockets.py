@@ -8,7 +8,7 @@ from functools import partial
 
 from ..addresses import Address
 from ..transport.sockets import Sockets
-from ..transport.udp import DataSocket, FanoutSocket, LinkSocket, RouteSocket
+from ..transport.udp import ConnectedSocket, DataSocket, FanoutSocket, LinkSocket
 from .weather import Weather
 
 
@@ -16,7 +16,7 @@ def sockets_in(weather: Weather) -> Sockets:
     """Give the kinds of sockets that send through a weather; they say nothing by mDNS."""
     return Sockets(
         partial(WeatherDataSocket, weather),
-        partial(WeatherRouteSocket, weather),
+        partial(WeatherConnectedSocket, weather),
         partial(WeatherFanoutSocket, weather),
         partial(WeatherLinkSocket, weather),
         mdns=False,
@@ -36,7 +36,7 @@ class WeatherDataSocket(DataSocket):
         self._weather.pass_on(lambda data: send(data, address), data)
 
 
-class WeatherRouteSocket(RouteSocket):
+class WeatherConnectedSocket(ConnectedSocket):
     """A publisher's to one subscriber."""
 
     def __init__(self, weather: Weather, address: Address, datagram: int) -> None:

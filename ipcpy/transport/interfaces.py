@@ -12,13 +12,14 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_interface
 from typing import Self
 
 from ..addresses import is_loopback
 
-__all__ = ["Interface", "InterfaceWatch", "list_interfaces", "list_links"]
+__all__ = ["Interface", "InterfaceWatch", "interface_to", "list_interfaces", "list_links"]
 
 _NETLINK = sys.platform == "linux" and hasattr(socket, "AF_NETLINK")
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
@@ -93,6 +94,15 @@ def _selected(interfaces: Sequence[Interface], only: frozenset[str]) -> Iterator
         if kept:
             addresses = tuple(each.addresses[n] for n in kept)
             yield replace(each, addresses=addresses, networks=tuple(each.networks[n] for n in kept))
+
+
+def interface_to(interfaces: Iterable[Interface], address: str) -> Interface | None:
+    """Return the interface that is up and on whose network an address is; None behind a router."""
+    wanted = ip_address(address)
+    for interface in interfaces:
+        if interface.up and any(wanted in ip_interface(network).network for network in interface.networks):
+            return interface
+    return None
 
 
 def list_links() -> Sequence[Interface]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .udp import DataSocket, FanoutSocket, LinkSocket, RouteSocket
+from .udp import ConnectedSocket, DataSocket, FanoutSocket, LinkSocket
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Sockets:
     """
 
     data: Callable[..., DataSocket] = DataSocket
-    route: Callable[..., RouteSocket] = RouteSocket
+    connected: Callable[..., ConnectedSocket] = ConnectedSocket
     fanout: Callable[..., FanoutSocket] = FanoutSocket
     link: Callable[..., LinkSocket] = LinkSocket
     mdns: bool = True

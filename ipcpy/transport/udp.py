@@ -20,7 +20,7 @@ from ..errors import TransportError
 GROUP = "239.255.77.70"  # administratively scoped (RFC 2365): where nodes greet
 GROUP_PORT = 17_769
 BUFFER = 4 << 20  # bytes of receive buffer asked for; the system gives what it allows (net.core.rmem_max)
-MAX_DATAGRAM = 65_536
+RECEIVE_SIZE = 65_536
 MAX_PAYLOAD = 65_507  # 65,535 - 20 (IPv4) - 8 (UDP): what one call may send, in however many datagrams
 MAX_MERGED = 64  # datagrams that one call sends or receives (UDP_MAX_SEGMENTS, UDP_GRO_CNT_MAX in the kernel)
 LOOPBACK_DATAGRAM = 65_000  # loopback's MTU is 65,536: one packet each
@@ -103,7 +103,7 @@ class DataSocket:
             self._sock.setblocking(False)
         self.port: int = self._sock.getsockname()[1]
         self.fileno = self._sock.fileno
-        self.recvfrom = self._sock.recvfrom  # of MAX_DATAGRAM; BlockingIOError if none came within the timeout
+        self.recvfrom = self._sock.recvfrom  # of RECEIVE_SIZE; BlockingIOError if none came within the timeout
         self.timeout: float | None = None
 
     def set_timeout(self, timeout: float | None) -> None:
@@ -137,7 +137,7 @@ class DataSocket:
     def poll(self) -> tuple[bytes, Address] | None:
         """Receive a datagram if one is there."""
         try:
-            return self.recvfrom(MAX_DATAGRAM, _DONTWAIT)
+            return self.recvfrom(RECEIVE_SIZE, _DONTWAIT)
         except OSError:
             return None
 
@@ -165,7 +165,7 @@ def _segments(size: int) -> list[tuple[int, int, bytes]]:
     return [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size))]
 
 
-class RouteSocket:
+class ConnectedSocket:
     """A publisher's socket, connected to one subscriber's: so the kernel tells when nobody listens there any more.
 
     Attributes:
@@ -204,7 +204,7 @@ class RouteSocket:
             ConnectionRefusedError: if the other host said that nobody listens; a hint, for it can be forged.
         """
         try:
-            return self._sock.recv(MAX_DATAGRAM, _DONTWAIT)
+            return self._sock.recv(RECEIVE_SIZE, _DONTWAIT)
         except ConnectionRefusedError:
             raise
         except OSError:
@@ -272,7 +272,7 @@ class FanoutSocket:
     def poll(self) -> tuple[bytes, Address] | None:
         """Receive an answer if one is there."""
         try:
-            return self._sock.recvfrom(MAX_DATAGRAM, _DONTWAIT)
+            return self._sock.recvfrom(RECEIVE_SIZE, _DONTWAIT)
         except OSError:
             return None
 
@@ -316,7 +316,7 @@ class LinkSocket:
         """Receive a datagram if one is there."""
         for _ in range(16):  # each refusal that is pending costs a call
             try:
-                return self._sock.recvfrom(MAX_DATAGRAM)
+                return self._sock.recvfrom(RECEIVE_SIZE)
             except BlockingIOError:
                 return None
             except OSError:
@@ -429,7 +429,7 @@ class GroupSocket:
     def poll(self) -> tuple[bytes, Address] | None:
         """Receive a datagram if one is there."""
         try:
-            return self._sock.recvfrom(MAX_DATAGRAM)
+            return self._sock.recvfrom(RECEIVE_SIZE)
         except OSError:
             return None
 
@@ -452,7 +452,7 @@ def _poll_all(
     found: list[tuple[bytes, Address]] = []
     try:
         while len(found) < count and size > 0:
-            received = receive(MAX_DATAGRAM, _DONTWAIT)
+            received = receive(RECEIVE_SIZE, _DONTWAIT)
             found.append(received)
             size -= len(received[0])
     except OSError:

@@ -36,14 +36,14 @@ def test_byte_order(text: str | bytes, format: str) -> None:
     ("one", "other"), [("3i", "iii"), ("3i", "iil"), ("<i4xi", "<ixxxxi"), ("2i2i", "4i"), ("i", "i0i")]
 )
 def test_formats_that_mean_the_same_bytes(one: str, other: str) -> None:
-    assert parse_format(one).runs == parse_format(other).runs
+    assert parse_format(one).repeats == parse_format(other).repeats
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("i", "I"), ("<i", ">i"), ("ixi", "ii"), ("4s", "2s2s"), ("f", "i"), ("2h", "i")]
 )
 def test_formats_that_do_not(one: str, other: str) -> None:
-    assert parse_format(one).runs != parse_format(other).runs
+    assert parse_format(one).repeats != parse_format(other).repeats
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def weigh():
         "nodes": len(keeper.nodes()),
         "topics": len(keeper.topics()),
         "peers": len(peering.link.peers),
-        "hints": len(peering.link._search.hints),
+        "hints": len(peering.link._search.leads),
         "mdns": len(peering._mdns._responder._sightings) if peering._mdns else 0,
     }
 

@@ -16,7 +16,7 @@ import time
 import pytest
 
 from ipcpy.transport import interfaces
-from ipcpy.transport.interfaces import LOOPBACK, Interface, InterfaceWatch, list_interfaces
+from ipcpy.transport.interfaces import LO, Interface, InterfaceWatch, list_interfaces
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
 
@@ -57,9 +57,9 @@ def test_listing_is_fast() -> None:
 def test_selection_by_name_and_by_address() -> None:
     two = Interface("eth0", 2, ("10.0.0.1", "10.0.1.1"), ("10.0.0.1/24", "10.0.1.1/16"), 1500, True, False, True)
     other = Interface("eth1", 3, ("10.2.0.1",), ("10.2.0.1/24",), 1500, True, False, True)
-    have = (LOOPBACK, two, other)
+    have = (LO, two, other)
     assert tuple(interfaces._selected(have, frozenset())) == have
-    assert tuple(interfaces._selected(have, frozenset({"eth0"}))) == (LOOPBACK, two)
+    assert tuple(interfaces._selected(have, frozenset({"eth0"}))) == (LO, two)
     part = tuple(interfaces._selected(have, frozenset({"10.0.1.1", "wlan7"})))[1]
     assert (part.name, part.addresses, part.networks) == ("eth0", ("10.0.1.1",), ("10.0.1.1/16",))
 
@@ -107,7 +107,7 @@ def test_without_netlink_ifaddr_answers(monkeypatch: pytest.MonkeyPatch, trouble
     monkeypatch.setattr(interfaces, "_from_netlink", refuse)
     assert [each.networks for each in list_interfaces()] == [each.networks for each in usual if each.networks]
     monkeypatch.setitem(sys.modules, "ifaddr", None)
-    assert list_interfaces() == (LOOPBACK,)
+    assert list_interfaces() == (LO,)
 
 
 @pytest.mark.parametrize("size", range(0, 40))

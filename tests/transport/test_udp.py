@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ipcpy.transport.udp import RouteSocket
+from ipcpy.transport.udp import ConnectedSocket
 
 ETHERNET = 1_472
 
@@ -28,7 +28,7 @@ class Calls:
 
 
 def route(calls):
-    socket = RouteSocket(("127.0.0.1", 9), ETHERNET)
+    socket = ConnectedSocket(("127.0.0.1", 9), ETHERNET)
     socket.close()
     socket._sock = calls
     return socket

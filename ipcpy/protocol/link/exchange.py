@@ -19,7 +19,7 @@ RESEND_MAX_EACH = 0.0075  # seconds more for each peer, up to 100
 
 
 @dataclass(slots=True)
-class Delivery:
+class TableDelivery:
     """How far a table has got.
 
     Attributes:

@@ -85,7 +85,7 @@ class Link:
 
     def forget(self, address: Address) -> None:
         """Knock no more at an address that was hinted."""
-        self._search.hints.pop(address, None)
+        self._search.leads.pop(address, None)
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
         """Take a datagram that came from an address, unicast or multicast; False if it said nothing new."""

@@ -10,7 +10,7 @@ from ...addresses import Address
 from ...timeouts import NEVER
 from ..wire import Kind, pack_frame
 from .entries import MAX_TOLD, pack_addresses
-from .exchange import Delivery
+from .exchange import TableDelivery
 from .peers import Peer, Timing
 from .roster import Roster
 from .table import Table
@@ -87,7 +87,7 @@ class Outbox:
         if self._informed(peer).overdue(now):
             self.send_table(peer, now, again=True)
 
-    def _informed(self, peer: Peer) -> Delivery:
+    def _informed(self, peer: Peer) -> TableDelivery:
         peer.delivery.peers, peer.delivery.usual = len(self._roster.peers), self._usual
         return peer.delivery
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ...addresses import Address, is_loopback
 from ...timeouts import NEVER
 from .entries import NodeEntry, unpack_entry
-from .exchange import Delivery
+from .exchange import TableDelivery
 from .table import Mirror
 
 
@@ -151,7 +151,7 @@ class Peer:
     heard: float
     mirror: Mirror
     paths: dict[Address, Path] = field(default_factory=dict)
-    delivery: Delivery = field(default_factory=Delivery)
+    delivery: TableDelivery = field(default_factory=TableDelivery)
     entry: NodeEntry | None = None
     announced: int = 0
     alive_at: float = NEVER

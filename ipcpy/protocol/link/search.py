@@ -12,8 +12,8 @@ from ...timeouts import NEVER
 from .greeting import KNOCK, STATIC
 from .peers import Timing
 
-MAX_HINTS = 2_048  # static ones not counted
-MANY_HINTS = 100  # beyond, each is knocked at less often: in all no more than if there were this many
+MAX_LEADS = 2_048  # static ones not counted
+MANY_LEADS = 100  # beyond, each is knocked at less often: in all no more than if there were this many
 KNOCKS = 60.0  # a second, to addresses that do not answer: each waits for up to 3 s in the kernel for the address to be
 # resolved, and all together must not fill the socket's send buffer (380 small datagrams take 290 kB of 426)
 KNOCKS_AT_ONCE = 200.0
@@ -24,7 +24,7 @@ MANY_PEERS = 30  # beyond, the group is greeted less often: each node then hears
 
 
 @dataclass(slots=True)
-class Hint:
+class Lead:
     """An address where a node may be; tried at ``next``, given up at ``until``, which is ``inf`` for static ones."""
 
     until: float
@@ -36,7 +36,7 @@ class Search:
     """When to greet where."""
 
     def __init__(self, timing: Timing, random: Random) -> None:
-        self.hints: dict[Address, Hint] = {}
+        self.leads: dict[Address, Lead] = {}
         self.next = NEVER  # nothing is due before
         self._timing = timing
         self._random = random
@@ -47,44 +47,44 @@ class Search:
         self._budget = Budget(KNOCKS_AT_ONCE, KNOCKS, -NEVER)
 
     def greet(self, now: float) -> None:
-        """Greet the group now and often in the seconds that follow, and knock at every hinted address."""
+        """Greet the group now and often in the seconds that follow, and knock at every such address."""
         self._greeted = 0
         self._greet_at = self.next = now
         self._patient_until = now + PATIENT
-        for hint in self.hints.values():
-            hint.tries, hint.next = 0, now
+        for lead in self.leads.values():
+            lead.tries, lead.next = 0, now
 
     def add(self, address: Address, now: float, until: float) -> bool:
-        """Learn where a node may be; False if another hint had to give way to it."""
-        known = self.hints.get(address)
+        """Learn where a node may be; False if another lead had to give way to it."""
+        known = self.leads.get(address)
         if known is not None:
             known.until = max(known.until, until)
             return True
         oldest = None
-        if len(self.hints) >= MAX_HINTS:
-            oldest = next((where for where, hint in self.hints.items() if hint.until < NEVER), None)
+        if len(self.leads) >= MAX_LEADS:
+            oldest = next((where for where, lead in self.leads.items() if lead.until < NEVER), None)
         if oldest is not None:
-            del self.hints[oldest]
-        self.hints[address] = Hint(until, now)
+            del self.leads[oldest]
+        self.leads[address] = Lead(until, now)
         self.next = min(self.next, now)
         return oldest is None
 
     def hasten(self, address: Address, now: float) -> None:
-        """Learn that somebody speaks from an address that is hinted: knock there soon, however often it was in vain."""
-        hint = self.hints.get(address)
-        if hint is not None and hint.tries:
-            hint.tries, hint.next = 1, min(hint.next, now + self._timing.knock[0])
-            self.next = min(self.next, hint.next)
+        """Learn that somebody speaks from such an address: knock there soon, however often it was in vain."""
+        lead = self.leads.get(address)
+        if lead is not None and lead.tries:
+            lead.tries, lead.next = 1, min(lead.next, now + self._timing.knock[0])
+            self.next = min(self.next, lead.next)
 
     def refuse(self, address: Address, now: float) -> None:
         """Learn that nobody listens at an address: not worth many more tries, unless it is static."""
-        hint = self.hints.get(address)
-        if hint is not None and hint.until < NEVER:
-            hint.until = min(hint.until, now + self._timing.stall)
+        lead = self.leads.get(address)
+        if lead is not None and lead.until < NEVER:
+            lead.until = min(lead.until, now + self._timing.stall)
 
     def stop(self) -> None:
         """Forget it all."""
-        self.hints.clear()
+        self.leads.clear()
         self._greet_at = self.next = NEVER
 
     def due(self, now: float, peers: int, alive: Callable[[Address, float], bool]) -> list[tuple[Address | None, int]]:
@@ -105,7 +105,7 @@ class Search:
                 self._greet_at = now + self._greet_pause(peers)
             self._known = peers
         found += self._knocks(now, alive)
-        self.next = min((hint.next for hint in self.hints.values()), default=NEVER)
+        self.next = min((lead.next for lead in self.leads.values()), default=NEVER)
         self.next = min(self.next, self._greet_at)
         return found
 
@@ -119,20 +119,20 @@ class Search:
     def _knocks(self, now: float, alive: Callable[[Address, float], bool]) -> list[tuple[Address | None, int]]:
         found: list[tuple[Address | None, int]] = []
         pauses = self._timing.knock
-        stretch = max(1.0, len(self.hints) / MANY_HINTS)
-        for address, hint in list(self.hints.items()):
-            if now < hint.next:
+        stretch = max(1.0, len(self.leads) / MANY_LEADS)
+        for address, lead in list(self.leads.items()):
+            if now < lead.next:
                 continue
-            static, answered = hint.until == NEVER, alive(address, now)
-            if now >= hint.until or (answered and not static):
-                del self.hints[address]
+            static, answered = lead.until == NEVER, alive(address, now)
+            if now >= lead.until or (answered and not static):
+                del self.leads[address]
                 continue
-            if not answered and self._budget.left(now) < (1.0 if hint.tries == 0 else KNOCKS_AT_ONCE / 2):
-                hint.next = now + AGAIN
+            if not answered and self._budget.left(now) < (1.0 if lead.tries == 0 else KNOCKS_AT_ONCE / 2):
+                lead.next = now + AGAIN
                 continue
             if not answered:
                 self._budget.spend(1.0)
                 found.append((address, STATIC if static else KNOCK))
-            hint.next = now + pauses[min(hint.tries, len(pauses) - 1)] * stretch
-            hint.tries += 1
+            lead.next = now + pauses[min(lead.tries, len(pauses) - 1)] * stretch
+            lead.tries += 1
         return found

@@ -458,7 +458,7 @@ def test_a_partition_of_a_minute_heals_within_two_seconds(nodes):
     assert net.run(2, net.whole) < 2.0
     assert net.datagrams - before < nodes * nodes * 60
     net.run(2)
-    assert all(not node.link._search.hints for node in everybody)
+    assert all(not node.link._search.leads for node in everybody)
 
 
 def test_a_partition_of_one_direction_leaves_no_stale_entries():
@@ -495,7 +495,7 @@ def test_a_thousand_restarts_leave_nothing_behind(how):
     net.run(6)
     assert a.tables == {}
     assert (len(a.link.peers), len(a.link._roster.at), a.link.table._removed) == (0, 0, {})
-    assert len(a.link._search.hints) <= 1
+    assert len(a.link._search.leads) <= 1
     assert a.link._roster.pool.left == 128 << 20
     assert len(reasons(a)) == 1000
 
@@ -663,7 +663,7 @@ def test_an_unanswered_hint_is_given_up_and_a_static_one_never():
     a.hint(("10.0.9.9", 17770))
     a.hint(("10.0.9.8", 17770), static=True)
     net.run(20)
-    assert list(a.link._search.hints) == [("10.0.9.8", 17770)]
+    assert list(a.link._search.leads) == [("10.0.9.8", 17770)]
     assert 15 < a.sent[Kind.HELLO] < 35
 
 
@@ -673,7 +673,7 @@ def test_a_refused_hint_is_given_up_sooner():
     a = net.node(greet=False)
     a.hint((host.addresses[net.lan], 17770))
     net.run(2)
-    assert not a.link._search.hints
+    assert not a.link._search.leads
 
 
 def test_a_quiet_node_has_no_timer():

@@ -30,7 +30,7 @@ def state(link: Link) -> object:
     """All that a frame could change but counters."""
     return (
         repr(link.peers),
-        sorted(link._search.hints),
+        sorted(link._search.leads),
         link.table.version,
         sorted(link.table._changes),
         link.datagrams_to_send(),
@@ -240,19 +240,19 @@ def test_told_addresses_are_bounded_and_no_names():
     evil = Attacker(link)
     for at in range(100):
         evil.say(Kind.PEERS, msgpack.packb([part for n in range(64) for part in (f"10.9.{at}.{n + 1}", 5)]))
-    assert len(link._search.hints) == search.MAX_HINTS
+    assert len(link._search.leads) == search.MAX_LEADS
     link.hint(("10.0.0.5", 5), 0.0, until=float("inf"))
-    assert ("10.0.0.5", 5) in link._search.hints
+    assert ("10.0.0.5", 5) in link._search.leads
     for now in range(100):
         link.handle_timer(float(now))
-    assert set(link._search.hints) <= {("10.0.0.5", 5), EVIL}
+    assert set(link._search.leads) <= {("10.0.0.5", 5), EVIL}
     for wrong in ("localhost", "10.0.0", "0.0.0.0", "224.0.0.1", "255.255.255.255", "1.2.3.256", "1.2.3.٤", "a.b.c.d"):
         evil = Attacker(new_link())
         evil.say(Kind.PEERS, msgpack.packb([wrong, 5]))
-        assert not evil.link._search.hints
+        assert not evil.link._search.leads
         assert evil.link.dropped["malformed"] == 1
     evil.say(Kind.PEERS, msgpack.packb(["127.0.0.1", 22]))
-    assert not evil.link._search.hints, "nobody else sends us to knock at our own doors"
+    assert not evil.link._search.leads, "nobody else sends us to knock at our own doors"
 
 
 def test_removals_that_a_peer_never_acknowledges_are_bounded():
@@ -296,7 +296,7 @@ def test_an_unverified_address_never_gets_more_than_came_from_it(traffic):
             went[to] += len(out) + 28
         assert all(went[to] <= came[to] for to in went if to is not None)
     assert not link.peers
-    assert not link._search.hints
+    assert not link._search.leads
 
 
 def test_somebody_elses_address_cannot_be_taken_without_reading_there():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.protocol.link import table as module
-from ipcpy.protocol.link.exchange import RESEND, RESEND_EACH, RESEND_MAX, WINDOW, Delivery
+from ipcpy.protocol.link.exchange import RESEND, RESEND_EACH, RESEND_MAX, WINDOW, TableDelivery
 from ipcpy.protocol.link.table import Change, Mirror, Pool, Table
 from ipcpy.protocol.wire import Malformed
 
@@ -225,7 +225,7 @@ def full(entries: int = 300) -> Table:
 
 
 def test_a_window_of_frames_is_on_the_way():
-    table, delivery = full(), Delivery()
+    table, delivery = full(), TableDelivery()
     assert len(list(delivery.send(table, 0.0))) == WINDOW
     assert list(delivery.send(table, 0.01)) == []
     assert delivery.resend_at == RESEND
@@ -235,7 +235,7 @@ def test_a_window_of_frames_is_on_the_way():
 
 
 def test_repetitions_become_rare_and_stop_when_all_has_come():
-    table, delivery = full(5), Delivery()
+    table, delivery = full(5), TableDelivery()
     now, times = 0.0, []
     list(delivery.send(table, now))
     for _ in range(10):
@@ -249,7 +249,7 @@ def test_repetitions_become_rare_and_stop_when_all_has_come():
 
 
 def test_changes_do_not_put_off_a_repetition():
-    table, delivery = full(5), Delivery()
+    table, delivery = full(5), TableDelivery()
     list(delivery.send(table, 0.0))
     table.put(9, b"new")
     list(delivery.send(table, 0.02))
@@ -257,7 +257,7 @@ def test_changes_do_not_put_off_a_repetition():
 
 
 def test_an_overtaken_acknowledgement_is_ignored_and_one_of_zero_begins_anew():
-    table, delivery = full(), Delivery()
+    table, delivery = full(), TableDelivery()
     list(delivery.send(table, 0.0))
     delivery.acknowledge(20)
     list(delivery.send(table, 0.0))
@@ -269,7 +269,7 @@ def test_an_overtaken_acknowledgement_is_ignored_and_one_of_zero_begins_anew():
 
 
 def test_who_says_less_for_longer_is_believed():
-    table, delivery = full(), Delivery()
+    table, delivery = full(), TableDelivery()
     list(delivery.send(table, 0.0))
     delivery.acknowledge(20)
     list(delivery.send(table, 0.0))
@@ -279,7 +279,7 @@ def test_who_says_less_for_longer_is_believed():
 
 
 def test_a_repetition_waits_as_long_as_others_take_by_now():
-    mine, delivery = Table(), Delivery()
+    mine, delivery = Table(), TableDelivery()
     mine.put(1, b"something")
     assert list(delivery.send(mine, 10.0))
     due = delivery.resend_at
@@ -321,7 +321,7 @@ def test_whoever_lost_whom_and_whatever_was_forgotten_mirrors_end_up_equal(seed)
     for id in range(random.randint(1, 300)):
         table.put(id, random.randbytes(random.randint(1, 90)))
     for last in (False, False, False, True):
-        delivery = Delivery()
+        delivery = TableDelivery()
         if random.random() < 0.3:
             mirror = Mirror()
         for _ in range(200 if last else random.randint(0, 60)):
