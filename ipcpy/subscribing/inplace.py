@@ -57,7 +57,7 @@ class Gathering:
         Once something else comes than that and what is asked in between, it expects no such message any more.
 
         Returns:
-            What came and from where; what was taken already is not given.
+            What came and from where; what was taken already is left out.
 
         Raises:
             BlockingIOError: if none came within the socket's timeout.
@@ -83,7 +83,7 @@ class Gathering:
         return data or b"", address
 
     def _receive_beginning(self, last: Place, buffer: bytearray) -> tuple[bytes | None, Address]:
-        """Receive into the places in a buffer; give what came and from where, None if it was taken right there."""
+        """Receive into the places in a buffer; return what came and from where, None if it was taken right there."""
         size = last.size
         with memoryview(buffer) as view:
             due = [view[at : at + size] for at in range(0, min(_step(size) * size, last.total), size)]
@@ -100,13 +100,13 @@ class Gathering:
         return b"".join(buffers[:2] if got <= FRAGMENT_OVERHEAD + size else buffers)[:got], address
 
     def gather(self, deadline: float) -> int:
-        """Receive until there is a message, no fragment can be expected, or the time is up; give how many datagrams.
+        """Receive until there is a message, no fragment can be expected, or the time is up; return how many datagrams.
 
         Raises:
             BlockingIOError: if nothing more came within the socket's timeout.
         """
         count = 0
-        while not self._messages and (flow := self._inbound.gathering) is not None and time.monotonic() < deadline:
+        while not self._messages and (flow := self._inbound.intake.filling) is not None and time.monotonic() < deadline:
             partial = flow.receiver.gathering
             received = 0 if partial is None else self._receive(partial, deadline)
             if not received:
@@ -183,7 +183,7 @@ class Gathering:
     def _take(self, partial: Partial, number: int, places: list[memoryview]) -> None:
         """Take the fragments that are in their places; without the views, for who has a message may resize it."""
         with self._lock:
-            if self._inbound.gathers(partial, self._address):
+            if self._inbound.fills(partial, self._address):
                 places.clear()
                 self._last = partial.place
                 self._inbound.take_in_place(partial.place, number, self._count, partial.buffer)
@@ -197,5 +197,5 @@ class Gathering:
 
 
 def _step(size: int) -> int:
-    """Give how many fragments of a size one call may receive."""
+    """Return how many fragments of a size one call may receive."""
     return max(1, min(MAX_MERGED, MAX_PAYLOAD // (FRAGMENT_OVERHEAD + size)))

@@ -9,7 +9,6 @@ Two locks: ``lock`` over what arrived (short), and one over who reads (held whil
 from __future__ import annotations
 
 import contextlib
-import select
 import threading
 import time
 import weakref
@@ -21,9 +20,11 @@ from ..addresses import Address
 from ..message import Message
 from ..node.loop import Alarm, Loop
 from ..timeouts import NEVER
-from ..transport.udp import CAN_WAIT, RECEIVE_SIZE, DataSocket, GroupSocket
+from ..transport.udp import CAN_WAIT, RECEIVE_SIZE, DataSocket
 from .inbound import Inbound
+from .inlets import Inlets, Received, Socket
 from .inplace import Gathering
+from .wait import Wait
 from .waiters import Waiters
 
 if TYPE_CHECKING:
@@ -33,13 +34,10 @@ LEASE = 0.04  # seconds that the sockets are left to a reader who is away; then 
 SHORT_LEASE = 0.01  # the same, where so much comes that a socket's buffer might be full by then
 MANY = 60  # datagrams in one lease: of small ones, the usual buffer of 212,992 bytes holds 277
 PAUSE = 0.02  # seconds without a further fragment of a large message
-DRAIN = 256  # datagrams that are read at once
-DRAIN_BYTES = 64 << 10  # the same in bytes: of small messages in batches these are a thousand, and somebody waits
-UNPREPARED = -1.0  # no timeout
 
 
 class Reader:
-    """The sockets of one subscriber.
+    """Reads the sockets of one subscriber.
 
     Args:
         lock: over ``inbound``.
@@ -58,19 +56,16 @@ class Reader:
     ) -> None:
         self._loop = loop
         self._socket = socket
-        self._spin = self._spins = spin  # at most, and with the timeout that the socket is ready for
-        self._receive: Callable[[int], tuple[bytes, Address]] = self._spin_recvfrom if spin else socket.recvfrom
-        self._recvfrom: Callable[[int], tuple[bytes, Address]] = self._receive
         self._inbound = inbound
+        self._intake = inbound.intake
         self._lock = lock
         self._messages = messages
-        self._groups: dict[Address, GroupSocket] = {}
+        self._inlets = Inlets(socket)
         self._gathering = Gathering(socket, inbound, lock, messages)
+        self._way = Wait(socket, self._gathering, spin)
         self._reading = threading.Lock()
         self._leased = False
-        self._ready_for: float | None = UNPREPARED  # the timeout with which the socket can be read without ado
         self._deadline = NEVER  # of who waits
-        self._wait_readable: Callable[[float | None], list[Any]] | None = None  # of the sockets there are now
         self._reads = 0
         self._reads_seen = 0
         self._closed = False
@@ -97,22 +92,23 @@ class Reader:
             timeout = None if timeout is None else max(0.0, deadline - time.monotonic())
         self._deadline = deadline
         try:
-            if self._messages or (timeout != self._ready_for and not self._prepare(timeout)):
+            way = self._way
+            if self._messages or (timeout != way.timeout and not self._prepare(timeout)):
                 return
-            inbound, lock = self._inbound, self._lock
-            data, address = self._recvfrom(RECEIVE_SIZE)
+            intake, lock = self._intake, self._lock
+            data, address = way.receive(RECEIVE_SIZE)
             lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
             try:
-                inbound.take(data, address)
+                self._inbound.take(data, address)
             finally:
                 lock.release()
             self._reads += 1
-            if inbound.gathering is not None:
+            if intake.filling is not None:
                 self._gather(timeout, deadline)
-            if inbound.behind:
+            if intake.behind:
                 self._drain()
-            elif inbound.timer != NEVER:
-                self._timer_alarm.by(inbound.timer)
+            elif intake.timer != NEVER:
+                self._timer_alarm.by(intake.timer)
         except BlockingIOError:  # the time is up
             pass
         finally:
@@ -126,46 +122,19 @@ class Reader:
         Returns:
             Whether the socket is to be read; else there is nothing more to wait for.
         """
-        self._ready_for = timeout  # first: whoever changes what is looked at now takes it back
+        self._way.timeout = timeout  # first: whoever changes what is looked at now takes it back
         if not self._leased:
             self._take_lease()
-        if self._closed or self._groups or timeout == 0 or not CAN_WAIT:
-            self._ready_for = UNPREPARED
+        if self._closed or self._inlets.groups or timeout == 0 or not CAN_WAIT:
+            self._way.reset()
             if not self._closed:
                 self._read_any(timeout)
             return False
-        if self._spin:
-            self._spins, timeout = self._part(timeout)
-        if timeout != self._socket.timeout:
-            self._socket.set_timeout(timeout)
-        self._recvfrom = self._receive_first if self._gathering.expects and not self._spin else self._receive
+        self._way.prepare(timeout)
         return True
 
-    def _part(self, timeout: float | None) -> tuple[float, float | None]:
-        """Part a time to wait into that for polling and that for sleeping."""
-        if timeout is None:
-            return self._spin, None
-        spins = min(self._spin, timeout)
-        return spins, timeout - spins
-
-    def _spin_recvfrom(self, size: int) -> tuple[bytes, Address]:
-        """Receive a datagram: poll for a while, for who sleeps has to be woken, and only then sleep."""
-        until = time.monotonic() + self._spins
-        while time.monotonic() < until:
-            received = self._socket.poll()
-            if received is not None:
-                return received
-        return self._socket.recvfrom(size)
-
-    def _receive_first(self, _: int) -> tuple[bytes, Address]:
-        """Receive while a large message may come next; small ones are received without ado."""
-        received = self._gathering.receive_first()
-        if not self._gathering.expects:
-            self._recvfrom = self._receive
-        return received
-
     def _gather(self, timeout: float | None, deadline: float) -> None:
-        self._ready_for = UNPREPARED
+        self._way.reset()
         self._socket.set_timeout(PAUSE if timeout is None else min(PAUSE, timeout))
         with contextlib.suppress(BlockingIOError):  # a pause; the timers are still to be looked at
             self._reads += self._gathering.gather(deadline)
@@ -183,58 +152,37 @@ class Reader:
         if timeout == 0:
             self._drain()
             return
-        ready = self._wait_for_any(timeout)
+        spins, timeout = self._way.part(timeout)
+        ready = self._inlets.wait(timeout, spins)
         if len(ready) > 1:
             self._drain()
         elif ready:
             self._read_one(ready[0])
 
-    def _read_one(self, socket: Any) -> None:
+    def _read_one(self, socket: Socket) -> None:
         """Read the only socket that has something."""
         received = socket.poll()
         if received is None:
             return
-        inbound = self._inbound
+        inbound, intake = self._inbound, self._intake
         if socket is not self._socket and not inbound.is_due(received[0]):
-            self._drain_unicast()  # see _drain
+            self._take(self._inlets.drain_unicast())  # what came by unicast until then is taken first
         self._reads += 1
         with self._lock:
             inbound.take(*received)
-        if inbound.behind:
+        if intake.behind:
             self._drain()
-        elif inbound.timer != NEVER:
-            self._timer_alarm.by(inbound.timer)
-
-    def _wait_for_any(self, timeout: float | None) -> list[Any]:
-        wait = self._wait_readable
-        if wait is None:
-            wait = self._wait_readable = _waiting(self._sockets())
-        spins, timeout = self._part(timeout)
-        until = time.monotonic() + spins
-        while spins and time.monotonic() < until:
-            if ready := wait(0.0):
-                return ready
-        return wait(timeout)
+        elif intake.timer != NEVER:
+            self._timer_alarm.by(intake.timer)
 
     def _drain(self) -> None:
-        """Read what is there; whoever calls has the right to read.
+        """Read what is there; whoever calls has the right to read."""
+        for received in self._inlets.drain():
+            self._take(received)
+        self._intake.behind = False
+        self._timer_alarm.by(self._intake.timer)
 
-        What came by multicast is taken after what came by unicast until then: a publisher that goes over to multicast
-        sent that earlier.
-        """
-        self._drain_unicast()
-        for group in list(self._groups.values()):
-            received = group.poll_all(DRAIN)
-            if received:
-                self._drain_unicast()
-                self._take(received)
-        self._inbound.behind = False
-        self._timer_alarm.by(self._inbound.timer)
-
-    def _drain_unicast(self) -> None:
-        self._take(self._socket.poll_all(DRAIN, NEVER if self._groups else DRAIN_BYTES))
-
-    def _take(self, received: Iterable[tuple[bytes, Address]]) -> None:
+    def _take(self, received: Received) -> None:
         self._reads += 1
         take = self._inbound.take
         with self._lock:
@@ -243,24 +191,21 @@ class Reader:
 
     # -- the lease ---------------------------------------------------------------------------------------------------
 
-    def _sockets(self) -> list[Any]:
-        return [self._socket, *self._groups.values()]
-
     def _take_lease(self) -> None:
         self._leased = True
-        for each in self._sockets():
+        for each in self._inlets:
             self._loop.unwatch(each)
         self._lease_alarm.by(time.monotonic() + SHORT_LEASE)
 
     def _on_lease(self) -> None:
-        """In the I/O thread, while a reader has the sockets: see whether he is there."""
+        """In the I/O thread, while a reader has the sockets: see whether the reader is there."""
         if self._closed or not self._leased:
             return
         if self._reads == self._reads_seen and self._reading.acquire(blocking=False):
             try:
                 self._leased = False
-                self._ready_for = UNPREPARED
-                for each in self._sockets():
+                self._way.reset()
+                for each in self._inlets:
                     self._loop.watch(each, self._ready)
                 return
             finally:
@@ -282,45 +227,39 @@ class Reader:
             return
         with self._lock:
             self._inbound.handle_timer(time.monotonic())
-        self._timer_alarm.by(self._inbound.timer)
+        self.timer_changed()
         if self._messages:  # not by a count: a reader may have taken one meanwhile, and wait again
             self.wake()
 
     def timer_changed(self) -> None:
         """Have the timers looked at."""
-        self._timer_alarm.by(self._inbound.timer)
+        self._timer_alarm.by(self._intake.timer)
 
     def wake(self) -> None:
         """Wake whoever waits."""
         self._socket.wake()
         self._waiters.wake()
 
-    # -- multicast ---------------------------------------------------------------------------------------------------
+    # -- multicast, in the I/O thread --------------------------------------------------------------------------------
 
     def join(self, group: Address, interfaces: Iterable[int]) -> None:
-        """Listen to a group too; in the I/O thread."""
-        if group in self._groups or self._closed:
+        """Listen to a group too."""
+        socket = None if self._closed else self._inlets.join(group, interfaces)
+        if socket is None:
             return
-        try:
-            socket = GroupSocket(*group)
-        except OSError:
-            return  # everything goes on by unicast
-        socket.join(interfaces)
-        self._groups[group] = socket
-        self._ready_for, self._wait_readable = UNPREPARED, None
-        self._inbound.sockets.append(socket)
+        self._way.reset()
+        self._intake.sockets.append(socket)
         if not self._leased:
             self._loop.watch(socket, self._ready)
         self._waiters.add(socket)
         self._socket.wake()  # a reader that waits for one socket waits for both from now on
 
     def leave(self, group: Address) -> None:
-        """Listen to a group no more; in the I/O thread."""
-        socket = self._groups.pop(group, None)
+        """Listen to a group no more."""
+        socket = self._inlets.leave(group)
         if socket is not None:
-            self._wait_readable = None
             self._loop.unwatch(socket)
-            self._inbound.sockets.remove(socket)
+            self._intake.sockets.remove(socket)
             self._waiters.remove(socket)
             self._socket.wake()
             with self._reading:
@@ -328,8 +267,7 @@ class Reader:
 
     def rejoin(self, interfaces: Iterable[int]) -> None:
         """Make the memberships anew: the network changed."""
-        for socket in self._groups.values():
-            socket.rejoin(interfaces)
+        self._inlets.rejoin(interfaces)
 
     # -- event loops -------------------------------------------------------------------------------------------------
 
@@ -337,8 +275,8 @@ class Reader:
         """Wait until something came, or somebody woke us."""
         waiters = self._waiters
         if waiters.loop is not loop:
-            waiters.detach(self._sockets())
-            waiters.attach(loop, self._sockets())
+            waiters.detach(self._inlets)
+            waiters.attach(loop, self._inlets)
         if waiters.loop is not None and not self._leased and self._reading.acquire(False):
             try:
                 self._take_lease()
@@ -352,7 +290,7 @@ class Reader:
     def _is_over(self) -> bool:
         return bool(self._messages) or self._closed
 
-    def _on_loop_readable(self, socket: Any) -> None:
+    def _on_loop_readable(self, socket: Socket) -> None:
         if self._closed or not self._reading.acquire(False):
             return
         try:
@@ -367,11 +305,11 @@ class Reader:
     def close(self, timeout: float) -> None:
         """Stop reading; whoever waits is woken. Waits no longer than a timeout for those who still read."""
         self._closed = True
-        self._ready_for = UNPREPARED
-        for each in self._sockets():
+        self._way.reset()
+        for each in self._inlets:
             self._loop.unwatch(each)
         self._socket.wake()
-        self._waiters.detach(self._sockets())
+        self._waiters.detach(self._inlets)
         if self._reading.acquire(timeout=timeout):
             self._reading.release()
         self.abandon()
@@ -379,26 +317,14 @@ class Reader:
     def abandon(self) -> None:
         """Close the sockets without a word."""
         self._closed = True
-        self._ready_for = UNPREPARED
-        self._recvfrom = self._receive = self._socket.recvfrom  # no method of its own: it goes when nobody holds it
+        self._way.close()
+        self._intake.filling = None
         self._reading = threading.Lock()  # in a forked child the old one may be held by a thread that is not there
-        for each in self._sockets():
-            each.close()
-
-
-def _waiting(sockets: list[Any]) -> Callable[[float | None], list[Any]]:
-    """Return a function that waits some seconds, None for ever, until sockets can be read, and gives those."""
-    if not hasattr(select, "poll"):
-        return lambda timeout: select.select(sockets, [], [], timeout)[0]
-    poll = select.poll()
-    for each in sockets:
-        poll.register(each, select.POLLIN)
-    numbers = {each.fileno(): each for each in sockets}
-    return lambda timeout: [numbers[fd] for fd, _ in poll.poll(None if timeout is None else timeout * 1000)]
+        self._inlets.close()
 
 
 def weakly(method: Callable[..., None]) -> Callable[..., None]:
-    """Give a function that calls a method while its object lives: neither the I/O thread nor itself keeps it alive."""
+    """Return a function that calls a method while its object lives: the I/O thread does not keep that alive."""
     reference = weakref.WeakMethod(method)
 
     def call(*arguments: Any) -> None:

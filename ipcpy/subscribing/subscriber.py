@@ -1,28 +1,27 @@
-"""Subscriber: messages of every publisher that matches, for scripts, callbacks and coroutines."""
+"""Subscriber: what users hold; arguments in, messages out, for scripts, callbacks and coroutines.
+
+Its interior is subscription.py, how it waits reader.py.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..addresses import Address
+from ..codec import Codec
 from ..errors import ArgumentError, ClosedError, RecvTimeout
 from ..graph import EndpointInfo
 from ..message import Message
 from ..node.node import Node, node_for
-from ..protocol.link.entries import SubscriberEntry
 from ..protocol.topics import check_pattern
 from ..stats import SubscriberStats
 from ..timeouts import NEVER, seconds
-from .inbound import Inbound
-from .inbox import Inbox
-from .reader import Reader
+from .subscription import Subscription, Wanted
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -33,7 +32,6 @@ log = logging.getLogger(__name__)
 
 DEPTH = 1_000
 MAX_SPIN = 10.0  # seconds
-CLOSE = 0.09  # seconds that close waits for those who still read
 
 
 class Subscriber:
@@ -59,80 +57,51 @@ class Subscriber:
     def __init__(
         self,
         topic: str,
-        codec: Any = None,
+        codec: Codec | None = None,
         *,
         callback: Callable[[Message], object] | None = None,
         depth: int = DEPTH,
         spin: float = 0.0,
         node: Node | None = None,
     ) -> None:
-        self._closed = True
-        self._topic = check_pattern(topic)
-        self._codec = codec
-        self._depth = _check_depth(depth)
-        self._spin = _check_spin(spin)
+        self._wanted = Wanted(check_pattern(topic), codec, _check_depth(depth), _check_spin(spin))
         if callback is not None and not callable(callback):
             raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
         self._node = node_for(node)
-        self._thread: threading.Thread | None = None
         self._open()
-        self._closed = False
         if callback is not None:
             name = f"ipcpy callback {topic}"
-            self._thread = threading.Thread(target=self._call_back, args=(callback,), name=name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._call_back, args=(callback,), name=name, daemon=True)
+            self._subscription.thread = thread
+            thread.start()
 
     def _open(self) -> None:
-        self._node.ensure_open()
-        self.number = int.from_bytes(os.urandom(8), "little") or 1
-        self._lock = threading.Lock()  # over what arrived
-        self._matched = threading.Condition(self._lock)
-        self._inbox = Inbox(self._depth)
-        self._messages = self._inbox.messages
-        socket = self._node.sockets.data(self._node.bind_host)
-        self._port = socket.port
-        self._inbound = Inbound(self.number, socket, self._inbox, self._codec, self._matched.notify_all)
-        self._reader = Reader(self._node.loop, socket, self._inbound, self._lock, self._messages, self._spin)
-        self._wait = self._reader.wait
-        self._groups: dict[int, Address] = {}
-        self._abandoned = False
-        self._mismatch: dict[str, list[str]] = {}
-        self._node.add_subscriber(self, self._entry())
-
-    def _entry(self) -> SubscriberEntry:
-        name = "any" if self._codec is None else self._codec.name
-        schema = {} if self._codec is None else dict(self._codec.schema)
-        return SubscriberEntry(self._topic, name, self._port, schema, self._mismatch)
-
-    # -- for users ---------------------------------------------------------------------------------------------------
+        self._subscription = Subscription(self._node, self._wanted)
+        self._messages = self._subscription.messages
+        self._wait = self._subscription.reader.wait
 
     @property
     def topic(self) -> str:
         """The topic or pattern."""
-        return self._topic
+        return self._wanted.topic
 
     @property
     def id(self) -> str:
         """16 hexadecimal digits, new with every subscriber."""
-        return f"{self.number:016x}"
+        return f"{self._subscription.number:016x}"
 
     @property
     def publishers(self) -> tuple[EndpointInfo, ...]:
         """The publishers that are matched: what they publish now arrives."""
-        with self._lock:
-            return tuple(flow.info for flow in self._inbound.flows.values() if flow.matched)
+        return self._subscription.publishers()
 
     @property
     def stats(self) -> SubscriberStats:
         """What arrived, and what did not and why; by publisher."""
-        with self._lock:
-            total, flows = self._inbound.stats()
-            dropped = dict(self._inbound.dropped)
-        counts = (total.received, total.bytes, total.duplicates, total.reordered, total.lost)
-        return SubscriberStats(*counts, dropped=dropped, publishers=flows)
+        return self._subscription.stats()
 
     def recv(self, timeout: float | None = None) -> Message:
-        """Give the next message.
+        """Return the next message.
 
         Args:
             timeout: seconds; None waits for ever, 0 only looks.
@@ -159,20 +128,20 @@ class Subscriber:
         while True:
             self._check_open()
             left = max(0.0, deadline - time.monotonic())
-            self._reader.wait(None if timeout is None else left, deadline)
+            self._wait(None if timeout is None else left, deadline)
             with contextlib.suppress(IndexError):
                 return self._messages.popleft()
             if not left:
-                raise RecvTimeout(f"no message on {self._topic!r} within {timeout:g} s")
+                raise RecvTimeout(f"no message on {self.topic!r} within {timeout:g} s")
 
     def latest(self) -> Message | None:
-        """Give the newest message and discard the older ones; None if there is none. Never waits.
+        """Return the newest message and discard the older ones; None if there is none. Never waits.
 
         Raises:
             ClosedError: (an OSError) if it is closed.
         """
         self._check_open()
-        self._reader.drain_now()
+        self._subscription.reader.drain_now()
         message = None
         with contextlib.suppress(IndexError):
             while True:
@@ -180,7 +149,7 @@ class Subscriber:
         return message
 
     async def recv_async(self, timeout: float | None = None) -> Message:
-        """Give the next message, to a coroutine.
+        """Return the next message, to a coroutine.
 
         Args:
             timeout: as for ``recv``.
@@ -202,11 +171,11 @@ class Subscriber:
             async with asyncio.timeout(timeout):
                 return await self._next(loop)
         except TimeoutError:
-            raise RecvTimeout(f"no message on {self._topic!r} within {timeout:g} s") from None
+            raise RecvTimeout(f"no message on {self.topic!r} within {timeout:g} s") from None
 
     async def _next(self, loop: AbstractEventLoop) -> Message:
         while True:
-            await self._reader.wait_async(loop)
+            await self._subscription.reader.wait_async(loop)
             try:
                 return self._messages.popleft()
             except IndexError:
@@ -246,17 +215,14 @@ class Subscriber:
         """
         self._check_open()
         timeout = seconds(timeout)
-        with self._lock:
-            met = self._matched.wait_for(lambda: self._closed or self._count() >= count, timeout)
-            if met and not self._closed:
-                return self._count()
-        self._check_open()
+        subscription = self._subscription
+        met = subscription.wait_for_publishers(count, timeout)
+        subscription.check_open()
+        if met:
+            return subscription.count()
         raise RecvTimeout(
-            f"{self._count()} of {count} publishers of {self._topic!r} within {timeout:g} s. {self.why()}"
+            f"{subscription.count()} of {count} publishers of {self.topic!r} within {timeout:g} s. {self.why()}"
         )
-
-    def _count(self) -> int:
-        return sum(flow.matched for flow in self._inbound.flows.values())
 
     def why(self) -> str:
         """Say in plain words what is known of why messages arrive, or do not.
@@ -264,13 +230,11 @@ class Subscriber:
         Raises:
             ClosedError: (an OSError) if its node is closed.
         """
-        with self._lock:
-            flows = list(self._inbound.flows.values())
-        lines = [_why(flow.info, flow.matched, flow.address is not None, flow.mismatch) for flow in flows]
-        if not flows:
+        lines = self._subscription.why()
+        if not lines:
             others = sorted({topic.name for topic in self._node.topics() if topic.publishers})
             known = f"Topics with publishers: {', '.join(others[:10])}." if others else "No publisher is known at all."
-            lines.append(f"No publisher of {self._topic!r} is known in domain {self._node.domain!r}. {known}")
+            lines.append(f"No publisher of {self.topic!r} is known in domain {self._node.domain!r}. {known}")
         stats = self.stats
         lines += [f"{count} lost: {cause}." for cause, count in sorted(stats.lost.items())]
         lines += [f"{count} datagrams dropped: {cause}." for cause, count in sorted(stats.dropped.items())]
@@ -278,16 +242,7 @@ class Subscriber:
 
     def close(self) -> None:
         """Stop receiving; idempotent, within 100 ms. Whoever waits gets ClosedError, iterations end."""
-        if self._closed:
-            return
-        self._closed = True
-        self._node.withdraw(self.number)
-        with self._lock:
-            self._matched.notify_all()
-        self._reader.close(CLOSE)
-        self._messages.clear()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(CLOSE)
+        self._subscription.close()
 
     def __enter__(self) -> Subscriber:
         return self
@@ -302,62 +257,21 @@ class Subscriber:
             self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{self._count()} publishers, {len(self._messages)} unread"
-        return f"<ipcpy.Subscriber {self._topic!r} {state}>"
+        subscription = self._subscription
+        state = f"{subscription.count()} publishers, {len(self._messages)} unread"
+        return f"<ipcpy.Subscriber {self.topic!r} {'closed' if subscription.closed else state}>"
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError(f"the subscriber of {self._topic!r} is closed")
-        if self._abandoned:
+        self._subscription.check_open()
+        if self._subscription.abandoned:
             self._open()
-
-    # -- a callback -----------------------------------------------------------------------------------------
 
     def _call_back(self, callback: Callable[[Message], object]) -> None:
         for message in self:
             try:
                 callback(message)
             except Exception:
-                log.exception("the callback of the subscriber of %r failed", self._topic)
-
-    # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
-
-    def publisher_found(
-        self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool], group: Address | None
-    ) -> None:
-        """A publisher of the topic is there, or something about it changed."""
-        with self._lock:
-            flow = self._inbound.add(number, info, is_its_address)
-        if flow.mismatch and info.id not in self._mismatch:
-            self._mismatch[info.id] = list(flow.mismatch)
-            self._node.add_subscriber(self, self._entry())
-        if group is not None and not flow.mismatch:
-            self._groups[number] = group
-            self._reader.join(group, self._node.interface_indexes())
-
-    def publisher_lost(self, number: int) -> None:
-        """A publisher is gone."""
-        with self._lock:
-            self._inbound.leave(number, time.monotonic())
-            self._matched.notify_all()
-        self._reader.timer_changed()
-        group = self._groups.pop(number, None)
-        if group is not None and group not in self._groups.values():
-            self._reader.leave(group)
-
-    def network_changed(self, interfaces: Iterable[int]) -> None:
-        """The interfaces are others now."""
-        self._reader.rejoin(interfaces)
-
-    # -- fork --------------------------------------------------------------------------------------------------------
-
-    def abandon(self) -> None:
-        """Let go of what belongs to the parent, in a forked child; it begins anew when it is next used."""
-        self._reader.abandon()
-        self._lock = threading.Lock()
-        self._matched = threading.Condition(self._lock)
-        self._messages.clear()
-        self._abandoned = True
+                log.exception("the callback of the subscriber of %r failed", self.topic)
 
 
 def _check_depth(depth: object) -> int:
@@ -370,14 +284,3 @@ def _check_spin(spin: object) -> float:
     if not isinstance(spin, int | float) or isinstance(spin, bool) or not 0 <= spin <= MAX_SPIN:
         raise ArgumentError(f"spin is a time in seconds from 0 to {MAX_SPIN:g}, got {spin!r}")
     return float(spin)
-
-
-def _why(info: EndpointInfo, matched: bool, challenged: bool, mismatch: tuple[str, ...]) -> str:
-    where = f"Publisher {info.node.name!r} on {info.node.host} ({info.node.address or 'this process'})"
-    if mismatch:
-        return f"{where}: the types differ: {'; '.join(mismatch)}."
-    if matched:
-        return f"{where}: matched."
-    if challenged:
-        return f"{where}: it is known and was answered; its START has not come yet."
-    return f"{where}: it is known, but nothing has come from it to UDP here: is a firewall between?"

@@ -90,10 +90,17 @@ def _resolve(future: Future[None]) -> None:
 
 def _call_in(loop: AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
     """Call a function in an event loop's thread: at once if that is ours; not at all if it is closed."""
-    from asyncio import _get_running_loop
-
-    if _get_running_loop() is loop:
+    if _runs_here(loop):
         function(*arguments)
         return
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(function, *arguments)
+
+
+def _runs_here(loop: AbstractEventLoop) -> bool:
+    from asyncio import get_running_loop
+
+    try:
+        return get_running_loop() is loop
+    except RuntimeError:  # none runs in this thread
+        return False

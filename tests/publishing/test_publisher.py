@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 import ipcpy as ipc
-from ipcpy.protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, OVERHEAD, UNCHECKED
+from ipcpy.protocol.wire import HEADER_SIZE, OVERHEAD
 
 Point = collections.namedtuple("Point", "x y")
 
@@ -327,25 +327,6 @@ def test_messages_are_checked_unless_all_subscribers_are_on_this_host(node, monk
     publisher.publish(b"body")
     assert subscriber.recv(5).data == b"body"
     assert len(sent[0]) == overhead + 4
-
-
-@pytest.mark.parametrize("body", [b"", b"body"])
-def test_a_message_without_a_check_is_taken_from_this_host_only(node, body):
-    publisher, subscriber = pair(node, codec=ipc.Raw())
-    publisher.publish(b"first")
-    subscriber.recv(5)
-    inbound = subscriber._inbound
-    (flow,) = inbound.flows.values()
-    address, seq = flow.address, flow.receiver.next
-    frame = FAST_HEADER.pack(DATA_WORD | (HEADER_SIZE + len(body)), UNCHECKED, publisher.number, seq, 1) + body
-    with subscriber._lock:
-        flow.comes_from(("10.0.0.9", 5))
-        inbound.take(frame, ("10.0.0.9", 5))
-        assert inbound.dropped == {"malformed": 1}
-        flow.comes_from(address)
-        inbound.take(frame, address)
-    assert subscriber.recv(5).data == body
-    assert inbound.dropped == {"malformed": 1}
 
 
 class Plain:

@@ -47,7 +47,7 @@ class Sending:
 
     def run(self):
         for seq, body in enumerate(self.bodies, 1):
-            place = Place(self.publisher.number, seq, 5, 0, len(body), self.size)
+            place = Place(int(self.publisher.id, 16), seq, 5, 0, len(body), self.size)
             message = Outgoing(place, [memoryview(body)])
             datagrams = [b"".join(each) for each in message.fragments(range(message.count))]
             last = datagrams.pop()
@@ -71,7 +71,7 @@ class Sending:
             damaged[where] ^= 1 << self.random.randrange(8)
             self.send(before, [bytes(damaged)], after, [there])
         elif how == "between":
-            poll = pack_frame(Kind.POLL, self.publisher.number, 0, 1, POLL_BODY.pack(1, 0))
+            poll = pack_frame(Kind.POLL, int(self.publisher.id, 16), 0, 1, POLL_BODY.pack(1, 0))
             self.send(before, [poll, b"no frame", there], after)
         else:
             self.send(datagrams)
@@ -136,10 +136,10 @@ def test_a_call_to_wake_up_costs_no_buffer_that_was_ready_for_the_next_message()
         for _ in range(3):
             publisher.publish(bytes(300_000))
             subscriber.recv(timeout=5)
-        gathering = subscriber._reader._gathering
+        gathering = subscriber._subscription.reader._gathering
         assert gathering.expects
-        subscriber._reader.wake()
+        subscriber._subscription.reader.wake()
         with pytest.raises(TimeoutError):
             subscriber.recv(timeout=0.05)
-        (flow,) = subscriber._inbound.flows.values()
+        (flow,) = subscriber._subscription._inbound.flows.values()
         assert gathering.expects and flow.receiver.take_spare(300_000) is not None

@@ -88,7 +88,7 @@ def test_who_polls_does_not_sleep(node):
     publisher, subscriber = ipc.Publisher("t", node=node), ipc.Subscriber("t", spin=10, node=node)
     publisher.wait_for_subscribers(timeout=5)
     subscriber.wait_for_publishers(timeout=5)
-    socket = subscriber._reader._socket
+    socket = subscriber._subscription.reader._socket
     receive = socket.recvfrom
     socket.recvfrom = lambda size, flags: receive(size, flags)  # not without flags, which would sleep
     timer = threading.Timer(0.05, publisher.publish, ["late"])
@@ -116,7 +116,7 @@ def test_waiting_ends_in_time_while_a_large_message_comes_slowly(node):
     publisher, subscriber = pair(node)
     (route,) = publisher._delivery.routes
     data = bytes(10_000)
-    place = Place(publisher.number, 1, 5, 2, 1_000_000, len(data))
+    place = Place(int(publisher.id, 16), 1, 5, 2, 1_000_000, len(data))
     stop = threading.Event()
 
     def send():
@@ -139,11 +139,11 @@ def test_what_waits_for_the_rest_of_a_large_message_is_delivered_in_time(node):
     publisher, subscriber = pair(node)
     (route,) = publisher._delivery.routes
     data = bytes(10_000)
-    place = Place(publisher.number, 1, 5, 2, 1_000_000, len(data))
+    place = Place(int(publisher.id, 16), 1, 5, 2, 1_000_000, len(data))
 
     def send():
         route.socket.send(pack_fragment(place, 0, [memoryview(data)]) + data)
-        route.socket.send(pack_frame(Kind.DATA, publisher.number, 2, 5, b"\x01", codec=2))
+        route.socket.send(pack_frame(Kind.DATA, int(publisher.id, 16), 2, 5, b"\x01", codec=2))
 
     threading.Timer(0.05, send).start()
     assert subscriber.recv(5).seq == 2
@@ -160,17 +160,17 @@ def test_what_came_by_multicast_is_taken_after_what_came_by_unicast_before(node)
     delivery.sends = ((frames.append, route),)
     publisher.publish(b"2")
     publisher.publish(b"3")
-    (flow,) = subscriber._inbound.flows.values()
-    with subscriber._reader._reading:
+    (flow,) = subscriber._subscription._inbound.flows.values()
+    with subscriber._subscription.reader._reading:
         send(frames[0])
-        subscriber._reader._read_one(SimpleNamespace(poll=lambda: (frames[1], flow.address)))
+        subscriber._subscription.reader._read_one(SimpleNamespace(poll=lambda: (frames[1], flow.address)))
     assert [subscriber.recv(5).data for _ in range(2)] == [b"2", b"3"]
     assert (subscriber.stats.reordered, subscriber.stats.lost) == (0, {})
 
 
 def test_what_a_timer_delivers_wakes_a_reader_who_took_the_last_message_meanwhile(node, monkeypatch):
     _, subscriber = pair(node)
-    reader, inbound = subscriber._reader, subscriber._inbound
+    reader, inbound = subscriber._subscription.reader, subscriber._subscription._inbound
     subscriber._messages.append("earlier")
     woken = []
 
@@ -424,7 +424,7 @@ def test_many_restarts_leave_nothing(node, wait_until):
 
 def test_what_is_closed_goes_without_the_garbage_collector(node):
     subscriber = ipc.Subscriber("t", spin=0.01, node=node)
-    reader = weakref.ref(subscriber._reader)
+    reader = weakref.ref(subscriber._subscription.reader)
     gc.disable()
     try:
         subscriber.close()

@@ -122,7 +122,7 @@ def test_close_wakes_whoever_waits_and_is_quick():
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while not subscriber._reader._reading.locked():
+    while not subscriber._subscription.reader._reading.locked():
         time.sleep(0.001)
     started = time.monotonic()
     subscriber.close()

@@ -1,0 +1,110 @@
+"""A subscriber's sockets as one: its own, and one for each multicast group that publishers send to.
+
+Knows waiting for any of them and the order in which they are emptied; nothing of frames.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..addresses import Address
+from ..timeouts import NEVER
+from ..transport.udp import DataSocket, GroupSocket
+
+DRAIN = 256  # datagrams that are read at once
+DRAIN_BYTES = 64 << 10  # the same in bytes: of small messages in batches these are a thousand, and somebody waits
+
+Socket = DataSocket | GroupSocket
+Received = list[tuple[bytes, Address]]
+
+
+class Inlets:
+    """The sockets of one subscriber.
+
+    Attributes:
+        unicast: its own.
+        groups: those of multicast groups, by group.
+    """
+
+    def __init__(self, unicast: DataSocket) -> None:
+        self.unicast = unicast
+        self.groups: dict[Address, GroupSocket] = {}
+        self._wait: Callable[[float | None], list[Socket]] | None = None  # for those there are now
+
+    def __iter__(self) -> Iterator[Socket]:
+        return iter((self.unicast, *self.groups.values()))
+
+    def join(self, group: Address, interfaces: Iterable[int]) -> GroupSocket | None:
+        """Open a socket for a group; None if there is one, or none is to be had: then everything goes by unicast."""
+        if group in self.groups:
+            return None
+        try:
+            socket = GroupSocket(*group)
+        except OSError:
+            return None
+        socket.join(interfaces)
+        self.groups[group] = socket
+        self._wait = None
+        return socket
+
+    def leave(self, group: Address) -> GroupSocket | None:
+        """Take out the socket of a group; whoever calls closes it. None if there is none."""
+        self._wait = None
+        return self.groups.pop(group, None)
+
+    def rejoin(self, interfaces: Iterable[int]) -> None:
+        """Make the memberships anew: the network changed."""
+        for socket in self.groups.values():
+            socket.rejoin(interfaces)
+
+    def wait(self, timeout: float | None, spin: float = 0.0) -> list[Socket]:
+        """Wait until some of them can be read, and return those.
+
+        Args:
+            timeout: seconds; None waits for ever.
+            spin: seconds to poll before.
+        """
+        wait = self._wait
+        if wait is None:
+            wait = self._wait = _waiting(list(self))
+        until = time.monotonic() + spin
+        while spin and time.monotonic() < until:
+            if ready := wait(0.0):
+                return ready
+        return wait(timeout)
+
+    def drain(self) -> Iterator[Received]:
+        """Read what is there, in portions; whoever calls takes each before it asks for the next.
+
+        What came by multicast is taken after what came by unicast until then: a publisher that goes over to multicast
+        sent the latter earlier.
+        """
+        yield self.drain_unicast()
+        for group in list(self.groups.values()):
+            received = group.poll_all(DRAIN)
+            if received:
+                yield self.drain_unicast()
+                yield received
+
+    def drain_unicast(self) -> Received:
+        """Read what is there of its own socket."""
+        return self.unicast.poll_all(DRAIN, NEVER if self.groups else DRAIN_BYTES)
+
+    def close(self) -> None:
+        """Close all of them."""
+        for each in self:
+            each.close()
+
+
+def _waiting(sockets: list[Any]) -> Callable[[float | None], list[Any]]:
+    """Return a function that waits some seconds, None for ever, until sockets can be read, and returns those."""
+    if not hasattr(select, "poll"):
+        return lambda timeout: select.select(sockets, [], [], timeout)[0]
+    poll = select.poll()
+    for each in sockets:
+        poll.register(each, select.POLLIN)
+    numbers = {each.fileno(): each for each in sockets}
+    return lambda timeout: [numbers[fd] for fd, _ in poll.poll(None if timeout is None else timeout * 1000)]

@@ -1,0 +1,86 @@
+"""What all flows of one subscriber share: where messages go, where answers leave, and what is due.
+
+Knows no frames and no order. Whoever calls holds the lock of the subscriber.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from ..addresses import Address
+from ..timeouts import NEVER
+from .inbox import Inbox
+from .losses import CountsDrops, Losses
+
+if TYPE_CHECKING:
+    from .flow import Flow
+
+
+class Socket(CountsDrops, Protocol):
+    """What is asked of the subscriber's own socket."""
+
+    @property
+    def capacity(self) -> int:
+        """Bytes of kernel memory that its buffer may take."""
+        ...
+
+    def sendto(self, data: bytes, address: Address) -> object:
+        """Send a datagram, or lose it."""
+        ...
+
+
+class Intake:
+    """One subscriber's, for all its flows.
+
+    Args:
+        number: the subscriber's.
+        socket: which its messages come to, and its answers leave by.
+        on_matched: called when a publisher was matched.
+        clock: seconds that never jump.
+        time_ns: this host's wall clock, in ns since 1970.
+        seed: of the dice that spread questions over time; None for any.
+
+    Attributes:
+        sockets: all that are read: the subscriber's own, and one for each multicast group.
+        dropped: datagrams and frames that were no messages of a matched publisher, by cause.
+        behind: whether a message came so late that the sockets should be emptied at once; whoever does so resets it.
+        filling: the flow of which a large message is being put together.
+        timer: when ``Inbound.handle_timer`` wants to be called; ``inf`` for never.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        socket: Socket,
+        inbox: Inbox,
+        on_matched: Callable[[], object],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        time_ns: Callable[[], int] = time.time_ns,
+        seed: int | None = None,
+    ) -> None:
+        self.number = number
+        self.inbox = inbox
+        self.on_matched = on_matched
+        self.clock = clock
+        self.time_ns = time_ns
+        self.seed = seed
+        self.window = socket.capacity
+        self.sendto = socket.sendto
+        self.sockets: list[CountsDrops] = [socket]
+        self.losses = Losses(self.sockets)
+        self.dropped: Counter[str] = Counter()
+        self.logged: set[str] = set()  # publishers of which was logged that a message cannot be decoded
+        self.secret = os.urandom(16)
+        self.behind = False
+        self.filling: Flow | None = None
+        self.timer = NEVER
+
+    def by(self, when: float) -> None:
+        """Have ``Inbound.handle_timer`` called at a time at the latest."""
+        if when < self.timer:
+            self.timer = when

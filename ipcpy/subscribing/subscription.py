@@ -1,0 +1,181 @@
+"""The interior of a subscriber: what the node tells it, what it announces, and what becomes of it at close and fork.
+
+Joins the reader with the inbound side; nothing of arguments, callbacks or coroutines, which are subscriber.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from ..addresses import Address
+from ..codec import Codec
+from ..errors import ClosedError
+from ..graph import EndpointInfo
+from ..node.node import Node
+from ..protocol.link.entries import SubscriberEntry
+from ..stats import SubscriberStats
+from .inbound import Inbound
+from .inbox import Inbox
+from .intake import Intake
+from .reader import Reader
+
+CLOSE = 0.09  # seconds that close waits for those who still read, and for a callback
+
+
+class Wanted(NamedTuple):
+    """What a user asked for.
+
+    Attributes:
+        topic: a name or pattern.
+        codec: the subscriber's own; None takes what the publisher's schema says.
+        depth: unread messages that are kept.
+        spin: seconds to poll before sleeping.
+    """
+
+    topic: str
+    codec: Codec | None
+    depth: int
+    spin: float
+
+
+class Subscription:
+    """One subscriber, as its node and the reader have it.
+
+    Args:
+        node: it is announced there at once.
+
+    Raises:
+        TransportError: if there is no UDP socket to be had.
+        ClosedError: if the node is closed.
+
+    Attributes:
+        number: its identity, new with every subscription.
+        messages: what was received and is not yet taken; any thread may take from its left.
+        reader: waits for more.
+        closed: whether it takes nothing any more, for good.
+        abandoned: whether it belongs to the parent of this forked process.
+        thread: the callback's, where there is one; ``close`` waits for it.
+    """
+
+    def __init__(self, node: Node, wanted: Wanted) -> None:
+        node.ensure_open()
+        self.number = int.from_bytes(os.urandom(8), "little") or 1
+        self.closed = False
+        self.abandoned = False
+        self.thread: threading.Thread | None = None
+        self._node = node
+        self._wanted = wanted
+        self._lock = threading.Lock()  # over what arrived
+        self._matched = threading.Condition(self._lock)
+        inbox = Inbox(wanted.depth)
+        socket = node.sockets.data(node.bind_host)
+        self._port = socket.port
+        self._intake = Intake(self.number, socket, inbox, self._matched.notify_all)
+        self._inbound = Inbound(self._intake, wanted.codec)
+        self.messages = inbox.messages
+        self.reader = Reader(node.loop, socket, self._inbound, self._lock, inbox.messages, wanted.spin)
+        self._groups: dict[int, Address] = {}  # of publishers that send by multicast
+        self._mismatch: dict[str, list[str]] = {}  # publisher's id -> how its types differ
+        self._announce()
+
+    def _announce(self) -> None:
+        codec = self._wanted.codec
+        name, schema = ("any", {}) if codec is None else (codec.name, dict(codec.schema))
+        entry = SubscriberEntry(self._wanted.topic, name, self._port, schema, dict(self._mismatch))
+        self._node.add_subscriber(self, entry)
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def publishers(self) -> tuple[EndpointInfo, ...]:
+        """Return the publishers that are matched."""
+        with self._lock:
+            return tuple(flow.info for flow in self._inbound.flows.values() if flow.matched)
+
+    def count(self) -> int:
+        """Return how many publishers are matched."""
+        return sum(flow.matched for flow in list(self._inbound.flows.values()))
+
+    def wait_for_publishers(self, count: int, timeout: float | None) -> bool:
+        """Wait until so many publishers are matched, or it is closed; False if the time was up before."""
+        with self._matched:
+            return self._matched.wait_for(lambda: self.closed or self.count() >= count, timeout)
+
+    def stats(self) -> SubscriberStats:
+        """Return what arrived, and what did not and why."""
+        with self._lock:
+            total, flows = self._inbound.stats()
+            dropped = dict(self._intake.dropped)
+        counts = (total.received, total.bytes, total.duplicates, total.reordered, total.lost)
+        return SubscriberStats(*counts, dropped=dropped, publishers=flows)
+
+    def why(self) -> list[str]:
+        """Return a sentence for each publisher known, on how far the match is."""
+        with self._lock:
+            return [flow.why() for flow in self._inbound.flows.values()]
+
+    # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
+
+    def publisher_found(
+        self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool], group: Address | None
+    ) -> None:
+        """A publisher of the topic is there, or something about it changed."""
+        with self._lock:
+            flow = self._inbound.add(number, info, is_its_address)
+        if flow.mismatch and info.id not in self._mismatch:
+            self._mismatch[info.id] = list(flow.mismatch)
+            self._announce()
+        if group is not None and not flow.mismatch:
+            self._groups[number] = group
+            self.reader.join(group, self._node.interface_indexes())
+
+    def publisher_lost(self, number: int) -> None:
+        """A publisher is gone."""
+        with self._lock:
+            self._inbound.leave(number, time.monotonic())
+            self._matched.notify_all()
+        self.reader.timer_changed()
+        group = self._groups.pop(number, None)
+        if group is not None and group not in self._groups.values():
+            self.reader.leave(group)
+        if self._mismatch.pop(f"{number:016x}", None) is not None:
+            self._announce()
+
+    def network_changed(self, interfaces: Iterable[int]) -> None:
+        """The interfaces are others now."""
+        self.reader.rejoin(interfaces)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop receiving; idempotent, within 100 ms. Whoever waits is woken."""
+        if self.closed:
+            return
+        self.closed = True
+        self._node.withdraw(self.number)
+        with self._lock:
+            self._matched.notify_all()
+        self.reader.close(CLOSE)
+        self.messages.clear()
+        if self.thread is not None and self.thread is not threading.current_thread():
+            self.thread.join(CLOSE)
+
+    def check_open(self) -> None:
+        """Make sure that it can be used.
+
+        Raises:
+            ClosedError: it was closed.
+        """
+        if self.closed:
+            raise ClosedError(f"the subscriber of {self._wanted.topic!r} is closed")
+
+    def abandon(self) -> None:
+        """Let go of what belongs to the parent, in a forked child; the child's subscriber begins a new one."""
+        self.reader.abandon()
+        self._lock = threading.Lock()  # the old one may be held by a thread that is not there
+        self._matched = threading.Condition(self._lock)
+        self.messages.clear()
+        self.abandoned = True
