@@ -134,6 +134,8 @@ class Flow:
         """Say in plain words how far the match is."""
         node = self.info.node
         where = f"Publisher {node.name!r} on {node.host} ({node.address or 'this process'})"
+        if self.left_at != NEVER:
+            return f"{where}: it went a moment ago."
         if self.mismatch:
             return f"{where}: the types differ: {'; '.join(self.mismatch)}."
         if self.matched:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import gc
 import logging
 import signal
 import threading
 import time
-import weakref
-from types import SimpleNamespace
 
 import pytest
 
@@ -148,40 +145,6 @@ def test_what_waits_for_the_rest_of_a_large_message_is_delivered_in_time(node):
     threading.Timer(0.05, send).start()
     assert subscriber.recv(5).seq == 2
     assert subscriber.stats.lost == {"fragments": 1}
-
-
-def test_what_came_by_multicast_is_taken_after_what_came_by_unicast_before(node):
-    publisher, subscriber = ipc.Publisher("t", ipc.Raw(), node=node), ipc.Subscriber("t", node=node)
-    publisher.wait_for_subscribers(timeout=5)
-    publisher.publish(b"1")
-    assert subscriber.recv(5).data == b"1"
-    delivery, frames = publisher._delivery, []
-    ((send, route),) = delivery.sends
-    delivery.sends = ((frames.append, route),)
-    publisher.publish(b"2")
-    publisher.publish(b"3")
-    (flow,) = subscriber._subscription._inbound.flows.values()
-    with subscriber._subscription.reader._reading:
-        send(frames[0])
-        subscriber._subscription.reader._read_one(SimpleNamespace(poll=lambda: (frames[1], flow.address)))
-    assert [subscriber.recv(5).data for _ in range(2)] == [b"2", b"3"]
-    assert (subscriber.stats.reordered, subscriber.stats.lost) == (0, {})
-
-
-def test_what_a_timer_delivers_wakes_a_reader_who_took_the_last_message_meanwhile(node, monkeypatch):
-    _, subscriber = pair(node)
-    reader, inbound = subscriber._subscription.reader, subscriber._subscription._inbound
-    subscriber._messages.append("earlier")
-    woken = []
-
-    def handle_timer(now):
-        subscriber._messages.popleft()
-        subscriber._messages.append("released")
-
-    monkeypatch.setattr(inbound, "handle_timer", handle_timer)
-    monkeypatch.setattr(reader, "wake", lambda: woken.append(1))
-    reader._on_timer()
-    assert woken
 
 
 def test_who_finds_the_message_taken_by_another_waits_for_the_next_in_time(node):
@@ -420,15 +383,3 @@ def test_many_restarts_leave_nothing(node, wait_until):
         if before:
             wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before + 12)
         wait_until(lambda: [topic.subscribers for topic in node.topics()] == [()])
-
-
-def test_what_is_closed_goes_without_the_garbage_collector(node):
-    subscriber = ipc.Subscriber("t", spin=0.01, node=node)
-    reader = weakref.ref(subscriber._subscription.reader)
-    gc.disable()
-    try:
-        subscriber.close()
-        del subscriber
-        assert reader() is None
-    finally:
-        gc.enable()

@@ -1,0 +1,319 @@
+"""One publisher at one subscriber: matching, order, decoding, books, reports, the end; no socket and no clock."""
+
+from __future__ import annotations
+
+import logging
+from collections import namedtuple
+
+import pytest
+
+import ipcpy as ipc
+from ipcpy.protocol.data.batch import pack_alike, pack_batch
+from ipcpy.protocol.data.fragments import Outgoing
+from ipcpy.protocol.data.matching import ANSWER_BODY, TYPES_DIFFER
+from ipcpy.protocol.data.reports import unpack_missing, unpack_report
+from ipcpy.protocol.wire import FLAG_MULTICAST, Kind, Place, pack_frame
+from ipcpy.subscribing.flow import BEHIND, LINGER
+from receiving import HERE, THERE, Side
+
+P = 0xA1
+Imu = namedtuple("Imu", "x y")
+IMU = ipc.MsgLibrary({23: ("<2f", Imu)})
+
+
+@pytest.fixture
+def side():
+    return Side()
+
+
+# -- matching ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_challenge_is_answered_with_what_the_socket_holds(side):
+    side.meet(P)
+    answer = side.challenge(P, nonce=9)
+    assert (answer.kind, answer.source, answer.seq, answer.sent_ns) == (Kind.ANSWER, P, side.number, 9)
+    assert ANSWER_BODY.unpack(answer.body)[:2] == (0, side.socket.capacity)
+
+
+def test_nothing_is_matched_before_the_start(side):
+    flow = side.meet(P)
+    side.challenge(P)
+    side.data(P, 1, b"early")
+    assert (flow.matched, side.matched, side.bodies()) == (False, 0, [])
+    assert side.intake.dropped == {"source": 1}
+
+
+def test_the_start_matches_and_messages_come_from_its_address_only(side):
+    flow = side.match(P, first=5)
+    assert (flow.matched, side.matched, flow.address) == (True, 1, HERE)
+    side.data(P, 5, b"five")
+    side.data(P, 6, b"forged", THERE)
+    assert side.bodies() == [b"five"]
+    assert side.intake.dropped == {"source": 1}
+
+
+def test_a_start_without_the_token_of_its_address_changes_nothing(side):
+    side.meet(P)
+    _, _, token = ANSWER_BODY.unpack(side.challenge(P, HERE).body)
+    side.inbound.take(side.start(P, 1, token), THERE)
+    side.inbound.take(side.start(P, 1, token ^ 1), HERE)
+    assert side.answers() == [] and side.matched == 0
+    assert side.intake.dropped == {"malformed": 2}
+
+
+def test_a_start_for_another_subscriber_is_no_schema_of_ours(side):
+    side.meet(P)
+    _, _, token = ANSWER_BODY.unpack(side.challenge(P).body)
+    side.number += 1
+    side.inbound.take(side.start(P, 1, token), HERE)
+    assert side.matched == 0 and side.intake.dropped == {"schema": 1}
+
+
+def test_challenges_from_elsewhere_than_its_node_are_not_answered(side):
+    side.meet(P, is_its_address=lambda ip: ip == HERE[0])
+    side.inbound.take(pack_frame(Kind.PROBE, P, side.number, 5, bytes(ANSWER_BODY.size)), THERE)
+    assert side.answers() == [] and side.intake.dropped == {"source": 1}
+
+
+def test_a_start_for_multicast_adds_an_address_and_moves_nothing(side):
+    flow = side.match(P, address=HERE)
+    _, _, token = ANSWER_BODY.unpack(side.challenge(P, THERE).body)
+    side.inbound.take(side.start(P, 9, token, flags=FLAG_MULTICAST), THERE)
+    assert (flow.address, flow.multicast) == (HERE, THERE)
+    side.data(P, 1, b"unicast", HERE)
+    side.data(P, 2, b"multicast", THERE)
+    assert side.bodies() == [b"unicast", b"multicast"]
+
+
+def test_types_that_differ_are_told_and_nothing_is_taken(caplog):
+    side = Side(IMU)
+    other = ipc.MsgLibrary({23: ("<2d", Imu)})
+    with caplog.at_level(logging.WARNING, "ipcpy"):
+        flow = side.meet(P, codec="struct", schema=dict(other.schema))
+    assert flow.mismatch and "types of publisher arm differ" in caplog.text
+    answer = side.challenge(P)
+    verdict, _, token = ANSWER_BODY.unpack(answer.body)
+    assert verdict == TYPES_DIFFER
+    side.inbound.take(side.start(P, 1, token), HERE)
+    assert not flow.matched and side.intake.dropped == {"schema": 1}
+    assert "the types differ" in flow.why()
+
+
+def test_another_codec_than_ones_own_is_a_mismatch():
+    flow = Side(IMU).meet(P, codec="msgpack")
+    assert flow.mismatch == ("the publisher's codec is msgpack, the subscriber's is struct",)
+
+
+def test_why_says_how_far_the_match_is(side):
+    flow = side.meet(P)
+    assert "nothing has come from it to UDP here" in flow.why()
+    side.match(P)
+    assert flow.why() == "Publisher 'arm' on h1 (10.0.0.7:1): matched."
+    flow.leave(side.now)
+    assert "it went a moment ago" in flow.why()
+
+
+# -- messages ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_has_its_publishers_topic_number_and_times(side):
+    side.match(P)
+    side.wall_ns = 5_000
+    side.data(P, 1, b"body")
+    (message,) = side.messages()
+    assert message == ipc.Message(b"body", "t", 1, 5_000, 5_000, f"{P:016x}")
+
+
+def test_a_gap_is_counted_by_what_it_is_laid_to(side):
+    side.match(P)
+    side.data(P, 2, b"2")
+    assert side.lost(P) == {"network": 1}
+    side.socket.dropped = 1
+    side.data(P, 4, b"4")
+    assert side.lost(P) == {"network": 1, "kernel": 1}
+    side.data(P, 1, b"1")
+    assert side.lost(P) == {"kernel": 1} and side.bodies() == [b"2", b"4", b"1"]
+
+
+def test_copies_are_delivered_once(side):
+    side.match(P)
+    for _ in range(3):
+        side.data(P, 1, b"1")
+    assert side.bodies() == [b"1"]
+    _, each = side.inbound.stats()
+    assert each[f"{P:016x}"].duplicates == 2
+
+
+def test_a_batch_is_delivered_in_order_alike_or_not(side):
+    side.match(P)
+    bodies = [b"a", b"bc", b"def"]
+    side.inbound.take(pack_batch(P, 1, side.wall_ns, 0, bodies), HERE)
+    side.inbound.take(pack_alike(P, 4, side.wall_ns, 0, memoryview(b"xxyyzz"), 2), HERE)
+    assert side.bodies() == [*bodies, b"xx", b"yy", b"zz"]
+    total, _ = side.inbound.stats()
+    assert (total.received, total.bytes, dict(total.lost)) == (6, 12, {})
+
+
+def test_a_batch_is_decoded_all_at_once_where_the_codec_can():
+    side = Side()
+    flow = side.match(P, codec="struct", schema=dict(IMU.schema))
+    samples = [Imu(float(n), -float(n)) for n in range(100)]
+    data, size = IMU.encode_many(samples)
+    side.data(P, 1, IMU.encode(samples[0]), codec="struct")
+    side.inbound.take(pack_alike(P, 2, side.wall_ns, 1, memoryview(data), size), HERE)
+    assert [tuple(each) for each in side.bodies()] == [tuple(each) for each in [samples[0], *samples]]
+    assert flow.undecodable == 0
+
+
+def test_in_a_batch_only_what_cannot_be_decoded_is_lost():
+    side = Side()
+    side.match(P, codec="msgpack")
+    side.inbound.take(pack_batch(P, 1, side.wall_ns, 2, [b"\x01", b"\xc1", b"\x03"]), HERE)
+    assert side.bodies() == [1, 3]
+    assert side.lost(P) == {"codec": 1}
+
+
+def test_a_codec_whose_many_is_no_list_is_taken_message_by_message():
+    class Lazy:
+        name, schema = "raw", {}
+
+        def encode(self, data):
+            return data
+
+        def decode(self, body):
+            return bytes(body)
+
+        def decode_many(self, data, size):
+            return (data[at : at + size] for at in range(0, len(data), size))
+
+    side = Side(Lazy())
+    side.match(P)
+    side.inbound.take(pack_alike(P, 1, side.wall_ns, 0, memoryview(b"aabb"), 2), HERE)
+    assert side.bodies() == [b"aa", b"bb"]
+
+
+def test_what_cannot_be_decoded_is_counted_and_said_once(side, caplog):
+    side.match(P, codec="msgpack")
+    with caplog.at_level(logging.WARNING, "ipcpy"):
+        for seq in (1, 2, 3):
+            side.data(P, seq, b"\xc1", codec="msgpack")
+    assert side.bodies() == [] and side.lost(P) == {"codec": 3}
+    assert caplog.text.count("cannot be decoded") == 1
+
+
+def test_another_codec_than_announced_is_malformed(side):
+    side.match(P)
+    side.data(P, 1, b"\x01", codec="msgpack")
+    assert side.bodies() == [] and side.intake.dropped == {"malformed": 1}
+
+
+def test_a_message_much_later_than_the_fastest_has_the_sockets_emptied(side):
+    side.match(P)
+    side.data(P, 1, b"fast")
+    assert not side.intake.behind
+    sent = side.wall_ns
+    side.wall_ns += BEHIND + 1
+    side.inbound.take(pack_frame(Kind.DATA, P, 2, sent, b"late"), HERE)
+    assert side.intake.behind
+
+
+# -- large messages ----------------------------------------------------------------------------------------------------
+
+
+def fragments(seq, body, size=1_000):
+    message = Outgoing(Place(P, seq, 5, 0, len(body), size), [memoryview(body)])
+    return [b"".join(parts) for parts in message.fragments(range(message.count))]
+
+
+def test_a_large_message_is_put_together_in_any_order(side):
+    side.match(P)
+    body = bytes(range(256)) * 20
+    datagrams = fragments(1, body)
+    for datagram in [*datagrams[1:], datagrams[0]]:
+        side.inbound.take(datagram, HERE)
+    assert side.bodies() == [body] and side.intake.filling is None
+
+
+def test_while_it_is_incomplete_the_flow_is_the_one_being_filled(side):
+    flow = side.match(P)
+    first, *_ = fragments(1, bytes(5_000))
+    side.inbound.take(first, HERE)
+    assert side.intake.filling is flow
+    side.poll(P, last=1, lowest=1)
+    report, missing = side.answers()
+    assert (report.kind, missing.kind, missing.seq) == (Kind.REPORT, Kind.MISSING, 1)
+    at, bitmap = unpack_missing(missing.body)
+    assert {at + bit for bit in range(8) if bitmap[0] >> bit & 1} == {1, 2, 3, 4}
+
+
+def test_fragments_of_another_codec_are_malformed(side):
+    side.match(P)
+    place = Place(P, 1, 5, 2, 3_000, 1_000)
+    message = Outgoing(place, [memoryview(bytes(3_000))])
+    side.inbound.take(b"".join(message.fragments(range(1))[0]), HERE)
+    assert side.intake.filling is None and side.intake.dropped == {"malformed": 1}
+
+
+# -- what the publisher asks -------------------------------------------------------------------------------------------
+
+
+def test_a_poll_is_answered_with_what_is_here_and_what_is_missing(side):
+    side.match(P, reliable=True)
+    side.data(P, 1, b"1")
+    side.data(P, 4, b"4")
+    side.poll(P, last=5, lowest=1, position=800)
+    (report,) = side.answers()
+    assert (report.kind, report.source, report.seq, report.sent_ns) == (Kind.REPORT, P, side.number, 800)
+    read = unpack_report(report.body)
+    assert (read.next, read.window, list(read.missing)) == (2, side.socket.capacity, [(2, 4), (5, 6)])
+    assert side.bodies() == [b"1"], "a reliable topic keeps the order"
+
+
+def test_what_a_reliable_publisher_has_no_more_is_given_up(side):
+    side.match(P, reliable=True)
+    side.data(P, 3, b"3")
+    side.poll(P, last=3, lowest=3)
+    assert side.bodies() == [b"3"] and side.lost(P) == {"given up": 2}
+
+
+def test_a_gap_of_a_reliable_topic_is_asked_for_in_time(side):
+    flow = side.match(P, reliable=True)
+    side.data(P, 1, b"1")
+    side.data(P, 3, b"3")
+    side.answers()
+    assert side.now < flow.next_timer() < side.now + 0.01
+    side.now = flow.next_timer()
+    assert flow.handle_timer(side.now)
+    assert list(unpack_report(side.answers()[0].body).missing) == [(2, 3)]
+
+
+def test_polls_of_the_wrong_size_and_frames_of_the_link_are_malformed(side):
+    side.match(P)
+    side.inbound.take(pack_frame(Kind.POLL, P, 1, 1, b"short"), HERE)
+    side.inbound.take(pack_frame(Kind.REPORT, P, 1, 1, bytes(24)), HERE)
+    assert side.intake.dropped == {"malformed": 2}
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_on_its_way_when_the_publisher_went_still_arrives(side):
+    flow = side.match(P)
+    flow.leave(side.now)
+    assert not flow.matched
+    side.data(P, 1, b"last")
+    assert side.bodies() == [b"last"] and not flow.matched, "who went is not matched by what comes late"
+    assert flow.next_timer() == side.now + LINGER
+    assert flow.handle_timer(side.now + LINGER / 2)
+    assert not flow.handle_timer(side.now + LINGER)
+
+
+def test_what_waits_is_delivered_when_nothing_more_can_come(side):
+    flow = side.match(P, reliable=True)
+    side.data(P, 2, b"2")
+    assert side.bodies() == []
+    flow.finish(side.now)
+    assert side.bodies() == [b"2"] and side.lost(P) == {"given up": 1}
+    side.data(P, 3, b"3")
+    assert side.bodies() == [], "nothing is taken before the next START"

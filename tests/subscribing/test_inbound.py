@@ -1,0 +1,221 @@
+"""Datagrams to flows: the common case, what is dropped by cause, who is known, who went; no socket and no clock."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ipcpy.protocol.data.fragments import Outgoing
+from ipcpy.protocol.wire import (
+    DATA_WORD,
+    FAST_HEADER,
+    HEADER_SIZE,
+    UNCHECKED,
+    Kind,
+    Place,
+    pack_frame,
+)
+from ipcpy.subscribing.flow import BEHIND, LINGER
+from ipcpy.subscribing.inbound import MAX_EARLY, MAX_PAST
+from ipcpy.timeouts import NEVER
+from receiving import HERE, THERE, Side
+
+P, Q = 0xA1, 0xB2
+
+
+@pytest.fixture
+def side():
+    return Side()
+
+
+def unchecked(number, seq, body, sent_ns=1_000_000_000):
+    return FAST_HEADER.pack(DATA_WORD | (HEADER_SIZE + len(body)), UNCHECKED, number, seq, sent_ns) + body
+
+
+# -- one message in one datagram ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"body"])
+def test_a_message_without_a_check_is_taken_from_this_host_only(side, body):
+    side.match(P, address=HERE)
+    side.inbound.take(unchecked(P, 1, body), HERE)
+    assert side.bodies() == [body] and not side.intake.dropped
+    side.match(Q, address=THERE)
+    side.inbound.take(unchecked(Q, 1, body), THERE)
+    assert side.bodies() == [] and side.intake.dropped == {"malformed": 1}
+
+
+def test_every_flipped_bit_of_a_checked_message_is_noticed(side):
+    side.match(P, address=THERE)
+    frame = pack_frame(Kind.DATA, P, 1, 5, b"body")
+    for bit in range(8 * len(frame)):
+        data = bytearray(frame)
+        data[bit >> 3] ^= 1 << (bit & 7)
+        side.inbound.take(bytes(data), THERE)
+    assert side.bodies() == [] and sum(side.intake.dropped.values()) == 8 * len(frame)
+    side.inbound.take(frame, THERE)
+    assert side.bodies() == [b"body"]
+
+
+def test_the_common_case_keeps_the_books_like_any_other(side):
+    """Messages that are due, alone in their datagram, against the same merged into one buffer."""
+    merged, single = Side(depth=5), Side(depth=5)
+    for each in (merged, single):
+        each.match(P)
+    frames = [pack_frame(Kind.DATA, P, seq, 1_000_000_000, b"%d" % seq) for seq in range(1, 11)]
+    merged.inbound.take(b"".join(frames), HERE)
+    for frame in frames:
+        single.inbound.take(frame, HERE)
+    assert merged.messages() == single.messages()
+    assert merged.inbound.stats() == single.inbound.stats()
+    assert single.lost(P) == {"inbox": 5}
+
+
+def test_the_common_case_notices_a_message_that_comes_late(side):
+    side.match(P)
+    side.inbound.take(unchecked(P, 1, b"fast", side.wall_ns), HERE)
+    assert not side.intake.behind
+    side.inbound.take(unchecked(P, 2, b"late", side.wall_ns - BEHIND - 1), HERE)
+    assert side.intake.behind
+
+
+def test_the_common_case_counts_what_cannot_be_decoded(side):
+    side.match(P, codec="msgpack")
+    side.data(P, 1, b"\xc1", codec="msgpack")
+    side.data(P, 2, b"\x02", codec="msgpack")
+    assert side.bodies() == [2] and side.lost(P) == {"codec": 1}
+
+
+# -- what is dropped, by cause -----------------------------------------------------------------------------------------
+
+
+def test_messages_of_publishers_that_are_not_known_are_counted(side):
+    side.data(P, 1, b"who?")
+    assert side.bodies() == [] and side.intake.dropped == {"unknown": 1}
+
+
+def test_an_empty_datagram_is_a_call_to_wake_up_and_nothing_else(side):
+    side.inbound.take(b"", HERE)
+    assert not side.intake.dropped
+
+
+def test_garbage_never_raises_and_is_counted(side):
+    side.match(P)
+    source = random.Random(3)
+    valid = [
+        pack_frame(kind, P, seq, 5, body)
+        for kind in Kind
+        for seq in (0, 1, 1 << 63)
+        for body in (b"", bytes(8), bytes(20))
+    ]
+    for _ in range(20_000):
+        data = bytearray(source.choice(valid))
+        for _ in range(source.choice((0, 1, 3))):
+            data[source.randrange(len(data))] ^= 1 << source.randrange(8)
+        side.inbound.take(bytes(data[: source.choice((len(data), source.randrange(len(data) + 1)))]), HERE)
+    assert side.intake.dropped["malformed"] > 5_000
+    total, _ = side.inbound.stats()
+    (flow,) = side.inbound.flows.values()
+    assert total.received + sum(total.lost.values()) == flow.receiver.next - flow.receiver.first
+
+
+# -- who is known ------------------------------------------------------------------------------------------------------
+
+
+def test_a_challenge_that_overtakes_the_news_of_its_publisher_is_answered_when_that_has_come(side):
+    side.inbound.take(pack_frame(Kind.PROBE, P, side.number, 5, bytes(16)), HERE)
+    assert side.answers() == []
+    side.meet(P)
+    (answer,) = side.answers()
+    assert (answer.kind, answer.source) == (Kind.ANSWER, P)
+
+
+def test_only_the_newest_few_challenges_of_strangers_are_kept(side):
+    for number in range(1, MAX_EARLY + 11):
+        side.inbound.take(pack_frame(Kind.PROBE, number, side.number, 5, bytes(16)), HERE)
+    for number in range(1, MAX_EARLY + 11):
+        side.meet(number)
+    assert [answer.source for answer in side.answers()] == list(range(11, MAX_EARLY + 11))
+
+
+def test_who_went_is_forgotten_after_a_while_but_not_its_counts(side):
+    side.match(P)
+    side.data(P, 1, b"1")
+    side.inbound.leave(P, side.now)
+    assert side.intake.timer == side.now + LINGER
+    side.inbound.handle_timer(side.now + LINGER)
+    assert not side.inbound.flows and side.intake.timer == NEVER
+    total, each = side.inbound.stats()
+    assert total.received == each[f"{P:016x}"].received == 1
+
+
+def test_who_returns_goes_on_where_it_was(side):
+    side.match(P)
+    side.data(P, 1, b"1")
+    side.inbound.leave(P, side.now)
+    side.inbound.handle_timer(side.now + LINGER)
+    side.match(P, first=4)
+    side.data(P, 4, b"4")
+    assert side.lost(P) == {"network": 2}
+    total, each = side.inbound.stats()
+    assert (total.received, len(each)) == (2, 1)
+
+
+def test_who_returns_in_time_was_never_away(side):
+    flow = side.match(P)
+    side.inbound.leave(P, side.now)
+    assert side.meet(P) is flow
+    side.inbound.handle_timer(side.now + 2 * LINGER)
+    assert P in side.inbound.flows
+
+
+def test_the_sums_hold_however_many_publishers_came_and_went(side):
+    count = MAX_PAST + 10
+    for number in range(1, count + 1):
+        side.match(number)
+        side.data(number, 1, b"x")
+        side.inbound.leave(number, side.now)
+        side.now += 2 * LINGER
+        side.inbound.handle_timer(side.now)
+    total, each = side.inbound.stats()
+    assert (total.received, len(each)) == (count, MAX_PAST)
+
+
+def test_a_publisher_that_never_sent_leaves_no_counts(side):
+    side.meet(P)
+    side.inbound.leave(P, side.now)
+    side.inbound.handle_timer(side.now + LINGER)
+    assert side.inbound.stats()[1] == {}
+
+
+def test_leaving_unknown_publishers_is_nothing(side):
+    side.inbound.leave(P, side.now)
+    assert side.intake.timer == NEVER
+
+
+# -- for who reads -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_due(side):
+    side.match(P)
+    frame = pack_frame(Kind.DATA, P, 1, 5, b"1")
+    assert side.inbound.is_due(frame)
+    assert not side.inbound.is_due(pack_frame(Kind.DATA, P, 2, 5, b"2"))
+    assert not side.inbound.is_due(pack_frame(Kind.DATA, Q, 1, 5, b"?"))
+    assert not side.inbound.is_due(frame[:HEADER_SIZE]) and not side.inbound.is_due(b"")
+
+
+def test_fragments_received_in_place_are_taken_like_any(side):
+    side.match(P)
+    body = bytes(range(256)) * 12
+    place = Place(P, 1, 5, 0, len(body), 1_024)
+    assert side.inbound.begins(place, HERE) and not side.inbound.begins(place, THERE)
+    assert not side.inbound.begins(place._replace(seq=2), HERE)
+    buffer = bytearray(body)
+    side.inbound.take_in_place(place, 0, 2, buffer)
+    assert side.bodies() == []
+    assert not side.inbound.begins(place, HERE), "something of it is here"
+    message = Outgoing(place, [memoryview(body)])
+    side.inbound.take(b"".join(message.fragments(range(2, 3))[0]), HERE)
+    assert side.bodies() == [body]

@@ -1,0 +1,141 @@
+"""The interior of a subscriber: what it announces, what the node tells it, close and fork."""
+
+from __future__ import annotations
+
+import collections
+from types import SimpleNamespace
+
+import pytest
+
+import ipcpy as ipc
+from ipcpy.node.loop import Loop
+from ipcpy.subscribing.subscription import Subscription, Wanted
+from ipcpy.transport.udp import DataSocket
+from receiving import publisher_info
+
+Point = collections.namedtuple("Point", "x y")
+FLOATS, DOUBLES = ipc.MsgLibrary({1: ("<2f", Point)}), ipc.MsgLibrary({1: ("<2d", Point)})
+REASONS = 3  # two fields, and the size
+
+
+@pytest.fixture
+def nodes():
+    with ipc.Node("reader") as reader, ipc.Node("writer") as writer:
+        yield reader, writer
+
+
+def told(node, topic):
+    """Return what is announced of the subscribers of a topic."""
+    return [subscriber for found in node.topics() if found.name == topic for subscriber in found.subscribers]
+
+
+def mismatches(node):
+    return [reason for subscriber in told(node, "points") for reason in subscriber.mismatch]
+
+
+def test_what_differs_is_announced_and_only_while_the_publisher_is_there(nodes, wait_until):
+    reader, writer = nodes
+    subscriber = ipc.Subscriber("points", FLOATS, node=reader)
+    for _ in range(3):  # restarts of a wrong publisher: what was wrong with those that went is not of interest
+        publisher = ipc.Publisher("points", DOUBLES, node=writer)
+        wait_until(lambda: len(mismatches(writer)) == REASONS)
+        assert "types differ" in subscriber.why()
+        publisher.close()
+        wait_until(lambda: mismatches(writer) == [])
+    subscriber.close()
+
+
+def test_the_mismatches_of_several_publishers_are_told_apart(nodes, wait_until):
+    reader, writer = nodes
+    subscriber = ipc.Subscriber("points", FLOATS, node=reader)
+    first, second = (ipc.Publisher("points", DOUBLES, node=writer) for _ in range(2))
+    wait_until(lambda: len(mismatches(writer)) == 2 * REASONS)
+    first.close()
+    wait_until(lambda: len(mismatches(writer)) == REASONS)
+    assert subscriber.why().count("types differ") == 1
+    second.close()
+
+
+class Core:
+    """A node that keeps what is announced to it."""
+
+    sockets = SimpleNamespace(data=DataSocket)
+    bind_host = "127.0.0.1"
+
+    def __init__(self):
+        self.entries = []
+        self.withdrawn = []
+        self.loop = Loop("test")
+
+    def ensure_open(self):
+        pass
+
+    def add_subscriber(self, subscription, entry):
+        self.entries.append(entry)
+
+    def withdraw(self, number):
+        self.withdrawn.append(number)
+
+
+def test_an_entry_that_was_announced_does_not_change_afterwards():
+    core = Core()
+    core.loop.start()
+    subscription = Subscription(core, Wanted("t", FLOATS, 10, 0.0))
+    wrong = publisher_info(5, codec="struct", schema=dict(DOUBLES.schema))
+    subscription.publisher_found(5, wrong, lambda ip: True, None)
+    subscription.publisher_found(5, wrong, lambda ip: True, None)
+    subscription.publisher_lost(5)
+    assert [list(entry.mismatch) for entry in core.entries] == [[], [wrong.id], []]
+    subscription.close()
+    subscription.close()
+    assert core.withdrawn == [subscription.number]
+    core.loop.call(core.loop.quit)
+    core.loop.join(5)
+
+
+def test_a_node_that_closes_ends_its_subscribers_and_their_callbacks(nodes):
+    reader, _ = nodes
+    subscriber = ipc.Subscriber("t", node=reader, callback=lambda message: None)
+    reader.close()
+    with pytest.raises(ipc.ClosedError):
+        subscriber.recv()
+    assert list(subscriber) == []
+
+
+def test_a_subscriber_that_is_forgotten_is_withdrawn(nodes, wait_until):
+    reader, writer = nodes
+    subscriber = ipc.Subscriber("forgotten", node=reader)
+    wait_until(lambda: told(writer, "forgotten"))
+    del subscriber
+    wait_until(lambda: not [topic for topic in writer.topics() if topic.name == "forgotten"])
+
+
+FORKED = """
+import os
+import ipcpy as ipc
+node = ipc.Node("parent")
+sub = ipc.Subscriber("t", node=node)
+pub = ipc.Publisher("t", node=node)
+pub.wait_for_subscribers(timeout=5)
+before = sub.id
+child = os.fork()
+if child == 0:
+    assert sub.stats.received == 0
+    try:
+        sub.recv(0)
+    except TimeoutError:
+        pass
+    assert sub.id != before, "a new identity"
+    other = ipc.Publisher("t", node=node)
+    other.wait_for_subscribers(count=2, timeout=10)
+    other.publish("to both")
+    assert sub.recv(10).data == "to both"
+    os._exit(0)
+assert sub.recv(10).data == "to both"
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert sub.id == before
+"""
+
+
+def test_after_a_fork_the_child_begins_anew_and_the_parent_goes_on(spawn):
+    spawn(FORKED).succeed()
