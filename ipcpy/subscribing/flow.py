@@ -145,11 +145,7 @@ class Flow:
         return f"{where}: it is known, but nothing has come from it to UDP here: is a firewall between?"
 
     def stats(self, dropped: int) -> FlowStats:
-        """Return the counts.
-
-        Args:
-            dropped: how many of its messages the inbox had no room for.
-        """
+        """Return the counts; ``dropped`` is how many of its messages the inbox had no room for."""
         lost = {cause: count for cause, count in self.receiver.lost.items() if count}
         if dropped:
             lost["inbox"] = dropped

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable
 from itertools import chain
 
 from ..addresses import Address
-from ..message import Message
 from ..protocol.data.fragments import Partial
 from ..protocol.wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Heads, Kind, Place, read_place
 from ..transport.udp import MAX_MERGED, MAX_PAYLOAD, RECEIVE_SIZE, DataSocket
@@ -27,15 +25,14 @@ class Gathering:
 
     Args:
         lock: over ``inbound``.
-        messages: what was received and is not yet taken.
     """
 
-    def __init__(self, socket: DataSocket, inbound: Inbound, lock: threading.Lock, messages: deque[Message]) -> None:
+    def __init__(self, socket: DataSocket, inbound: Inbound, lock: threading.Lock) -> None:
         self._recvfrom = socket.recvfrom
         self._receive_into = socket.receive_into
         self._inbound = inbound
         self._lock = lock
-        self._messages = messages
+        self._messages = inbound.intake.inbox.messages
         self._head = bytearray(FRAGMENT_OVERHEAD)
         self._heads = bytearray(MAX_MERGED * FRAGMENT_OVERHEAD)
         view = memoryview(self._heads)

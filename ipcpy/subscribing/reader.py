@@ -12,12 +12,10 @@ import contextlib
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import Address
-from ..message import Message
 from ..node.loop import Alarm, Loop
 from ..timeouts import NEVER
 from ..transport.udp import CAN_WAIT, RECEIVE_SIZE, DataSocket
@@ -41,27 +39,20 @@ class Reader:
 
     Args:
         lock: over ``inbound``.
-        messages: what was received and is not yet taken.
         spin: seconds that a thread polls before it sleeps.
     """
 
     def __init__(
-        self,
-        loop: Loop,
-        socket: DataSocket,
-        inbound: Inbound,
-        lock: threading.Lock,
-        messages: deque[Message],
-        spin: float = 0.0,
+        self, loop: Loop, socket: DataSocket, inbound: Inbound, lock: threading.Lock, spin: float = 0.0
     ) -> None:
         self._loop = loop
         self._socket = socket
         self._inbound = inbound
         self._intake = inbound.intake
         self._lock = lock
-        self._messages = messages
+        self._messages = inbound.intake.inbox.messages
         self._inlets = Inlets(socket)
-        self._gathering = Gathering(socket, inbound, lock, messages)
+        self._gathering = Gathering(socket, inbound, lock)
         self._way = Wait(socket, self._gathering, spin)
         self._reading = threading.Lock()
         self._leased = False

@@ -77,7 +77,7 @@ class Subscription:
         self._intake = Intake(self.number, socket, inbox, self._matched.notify_all)
         self._inbound = Inbound(self._intake, wanted.codec)
         self.messages = inbox.messages
-        self.reader = Reader(node.loop, socket, self._inbound, self._lock, inbox.messages, wanted.spin)
+        self.reader = Reader(node.loop, socket, self._inbound, self._lock, wanted.spin)
         self._groups: dict[int, Address] = {}  # of publishers that send by multicast
         self._mismatch: dict[str, list[str]] = {}  # publisher's id -> how its types differ
         self._announce()

@@ -39,7 +39,7 @@ class Desk:
         self.intake = Intake(7, self.socket, inbox, lambda: None)
         self.inbound = Inbound(self.intake, None)
         self.messages = inbox.messages
-        self.reader = Reader(loop, self.socket, self.inbound, self.lock, self.messages, spin)
+        self.reader = Reader(loop, self.socket, self.inbound, self.lock, spin)
         self.sender = DataSocket("127.0.0.1")
         self.address = ("127.0.0.1", self.sender.port)
         self.flow = self.inbound.add(P, publisher_info(P), lambda ip: True)
