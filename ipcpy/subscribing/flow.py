@@ -214,7 +214,7 @@ class Flow:
                 receiver.next = seq + 1
                 self._put(seq, frame.sent_ns, received_ns, body)
                 continue
-            cause = self._cause((seq - receiver.next) // len(bodies), now)
+            cause = self._cause(seq - receiver.next, now, together=len(bodies))
             item = (seq, frame.sent_ns, received_ns, body)
             self._deliver(receiver.accept(seq, item, now, cause, size=len(body)))
         intake.by(receiver.next_timer())
@@ -234,12 +234,12 @@ class Flow:
             self._deliver(receiver.accept(place.seq, item, now, cause, size=place.total))
         intake.by(receiver.next_timer())
 
-    def _cause(self, gap: int, now: float) -> str:
-        """Tell what a gap of so many datagrams is to be laid to; nothing where there is none."""
+    def _cause(self, gap: int, now: float, *, together: int = 1) -> str:
+        """Tell what a gap of messages, ``together`` in a datagram, is to be laid to; nothing if there is none."""
         if gap <= 0:
             return ""
         local = self.address is not None and self.address[0] == LOOPBACK
-        return self._intake.losses.cause(gap, now, local_since=self._drops_before if local else None)
+        return self._intake.losses.cause(gap // together, now, local_since=self._drops_before if local else None)
 
     def _deliver(self, items: list[tuple[int, int, int, Any]]) -> None:
         for item in items:

@@ -136,6 +136,13 @@ def test_a_gap_is_counted_by_what_it_is_laid_to(side):
     assert side.lost(P) == {"kernel": 1} and side.bodies() == [b"2", b"4", b"1"]
 
 
+def test_a_gap_before_a_batch_is_laid_to_the_kernel_too_however_short_it_is(side):
+    side.match(P)
+    side.socket.dropped = 1
+    side.inbound.take(pack_batch(P, 2, side.wall_ns, 0, [b"2", b"3", b"4"]), HERE)
+    assert side.lost(P) == {"kernel": 1}
+
+
 def test_copies_are_delivered_once(side):
     side.match(P)
     for _ in range(3):
