@@ -54,7 +54,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def chosen_rows(rows: Sequence[Row], names: str, *, brief: bool) -> list[Row]:
-    """Give the rows that were asked for."""
+    """Return the rows that were asked for."""
     if not names:
         return [row for row in rows if not row.long and (row.brief or not brief)]
     wanted = [each for name in names.split(",") for each in GROUPS.get(name.strip(), (name.strip(),))]
@@ -65,7 +65,7 @@ def chosen_rows(rows: Sequence[Row], names: str, *, brief: bool) -> list[Row]:
 
 
 def chosen_peers(names: str) -> list[str]:
-    """Give the names of the peers that were asked for."""
+    """Return the names of the peers that were asked for."""
     if names in ("all", "none"):
         return PEERS if names == "all" else []
     wanted = [name.strip() for name in names.split(",")]
@@ -76,7 +76,7 @@ def chosen_peers(names: str) -> list[str]:
 
 
 def plan(rows: Sequence[Row], peers: Sequence[str], results: Results) -> list[tuple[Row, str]]:
-    """Give what there is to measure in each round, and keep the reasons for what is not."""
+    """Return what there is to measure in each round, and keep the reasons for what is not."""
     tasks = []
     for row in rows:
         reason = row.why_not()

@@ -73,18 +73,18 @@ class Results:
         self.add(row, adapter, None)
 
     def figure(self, row: str, adapter: str, key: str) -> Spread | None:
-        """Give the figure itself."""
+        """Return the figure itself."""
         rounds = self.rounds.get(row, {}).get(adapter, [])
         return Spread.of([figures[key] for figures in rounds if figures and figures.get(key) is not None])
 
     def ratio(self, row: str, adapter: str, floor: str, key: str) -> Spread | None:
-        """Give the figure as a multiple of the floor's in the same round."""
+        """Return the figure as a multiple of the floor's in the same round."""
         mine, base = self.rounds.get(row, {}).get(adapter, []), self.rounds.get(row, {}).get(floor, [])
         pairs = [(a[key], b[key]) for a, b in zip(mine, base, strict=False) if a and b and key in a and b.get(key)]
         return Spread.of([a / b for a, b in pairs])
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything as JSON takes it."""
+        """Return everything as JSON takes it."""
         return asdict(self)
 
 

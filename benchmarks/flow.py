@@ -88,7 +88,7 @@ class Flow:
         }
 
     def resent(self) -> dict[str, float]:
-        """Give how many messages or fragments the publisher sent again, where that is known."""
+        """Return how many messages or fragments the publisher sent again, where that is known."""
         count = self._publisher.ask(do="resent")["resent"]
         return {} if count is None else {"resent": count}
 
@@ -113,5 +113,5 @@ class Flow:
 
 
 def _rate(said: dict[str, Any], report: dict[str, Any]) -> float:
-    """Give the messages that arrived in a second of publishing, or of arriving if that took longer."""
+    """Return the messages that arrived in a second of publishing, or of arriving if that took longer."""
     return float(report["count"] / max(said["seconds"], report.get("seconds", 0)))

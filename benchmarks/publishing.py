@@ -36,7 +36,7 @@ class Ways:
         self.resent = adapter.resent
 
     def same(self, stamp: int) -> Callable[[], object]:
-        """Give a function that publishes the same message, or the same many, at each call."""
+        """Return a function that publishes the same message, or the same many, at each call."""
         if self._many:
             return self._adapter.many("a", stamp, self._many)
         return self._adapter.again("a", stamp)

@@ -31,7 +31,7 @@ def spread(it: Spread | None, *, extremes: bool = True) -> str:
 
 
 def order(row: Row, results: Results) -> list[str]:
-    """Give the adapters that were measured: floor, ipcpy, then the peers."""
+    """Return the adapters that were measured: floor, ipcpy, then the peers."""
     measured = results.rounds.get(row.name, {})
     return [name for name in (*row.adapters, *row.peers) if name in measured]
 

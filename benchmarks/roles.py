@@ -69,13 +69,13 @@ def asked() -> dict[str, Any]:
 
 
 def share(values: list[int], part: float) -> float:
-    """Give a quantile of values in ns, in microseconds."""
+    """Return a quantile of values in ns, in microseconds."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))] / 1e3 if ordered else float("nan")
 
 
 def latencies(values: list[int]) -> dict[str, float]:
-    """Give the quantiles that are shown."""
+    """Return the quantiles that are shown."""
     return {"p50": share(values, 0.5), "p99": share(values, 0.99), "max": share(values, 1.0)}
 
 

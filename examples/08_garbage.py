@@ -16,7 +16,7 @@ count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 
 
 def own_udp_ports() -> set[int]:
-    """Give the UDP ports of this process, as Linux knows them; on other systems none."""
+    """Return the UDP ports of this process, as Linux knows them; on other systems none."""
     if not os.path.exists("/proc/net/udp"):
         return set()
     links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]

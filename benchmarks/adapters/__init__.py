@@ -65,6 +65,6 @@ def missing(name: str) -> str:
 
 
 def version(name: str) -> str:
-    """Give the version of a peer; empty for what has none."""
+    """Return the version of a peer; empty for what has none."""
     package = ADAPTERS[name].package
     return importlib.metadata.version(package) if package else ""

@@ -65,7 +65,7 @@ class Setting:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def port_of(self, topic: str, index: int = 0) -> int:
-        """Give the port of a subscriber's socket, where ports are chosen by hand."""
+        """Return the port of a subscriber's socket, where ports are chosen by hand."""
         return self.port + {"a": 0, "b": 20}[topic] + index
 
     @property

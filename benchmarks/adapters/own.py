@@ -38,7 +38,7 @@ class Ipcpy(Adapter):
         self._publishers: dict[str, ipcpy.Publisher] = {}
 
     def publisher(self, topic: str) -> ipcpy.Publisher:
-        """Give the publisher of a topic."""
+        """Return the publisher of a topic."""
         if topic not in self._publishers:
             name = f"{self.setting.name}/{topic}"
             self._publishers[topic] = ipcpy.Publisher(name, self.codec(), reliable=self.setting.reliable)

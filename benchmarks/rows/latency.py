@@ -13,7 +13,7 @@ PEERS = ("lcm", "zenoh", "cyclonedds", "ecal", "iceoryx2", "zmq tcp", "zmq ipc",
 
 
 def cores() -> list[int]:
-    """Give the cores that may be used."""
+    """Return the cores that may be used."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))

@@ -34,7 +34,7 @@ def measure(setting: Setting) -> None:
 
 
 def _time(step: Step, after: Step | None, repeats: int) -> float:
-    """Give the median over blocks, in microseconds, of calling a step; what comes after a block is not counted."""
+    """Return the median over blocks, in microseconds, of calling a step; what comes after a block is not counted."""
     blocks = []
     for _ in range(repeats):
         begun = time.perf_counter_ns()

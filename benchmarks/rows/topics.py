@@ -132,7 +132,7 @@ def _own_publish(setting: Setting) -> list[Callable[[], object]]:
 
 
 def cost(adapter: str, topics: int, subscribers: int, amount: Amount) -> tuple[float, float]:
-    """Give what a message costs its publisher, and its subscribers' process."""
+    """Return what a message costs its publisher, and its subscribers' process."""
     with Run(adapter) as run:
         extra: dict[str, Any] = {"kind": adapter, "topics": topics, "subscribers": subscribers}
         theirs = run.start("benchmarks.rows.topics.subscribe", adapter="", **extra)

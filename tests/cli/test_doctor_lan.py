@@ -63,7 +63,7 @@ def examine(lan):
 
 
 def firewall(host, hook, *rules):
-    """Give a spoiler that sets rules of a host's firewall."""
+    """Return a spoiler that sets rules of a host's firewall."""
 
     def spoil(net):
         chain = f"add table inet t; add chain inet t c {{ type filter hook {hook} priority 0; }}"

@@ -57,7 +57,7 @@ SILENT = PeerFacts("10.0.0.7", "10.0.0.7", asked_for=True, asked=(17_770, 17_771
 
 
 def bad(findings):
-    """Give level and code of what is not ok, after a look at all of them."""
+    """Return level and code of what is not ok, after a look at all of them."""
     found = list(findings)
     for each in found:
         assert each.level in LEVELS

@@ -114,7 +114,7 @@ class Program:
         return self.process.wait_line(rf"^{answer or verb}\b ?(.*)", timeout)
 
     def stats(self) -> Any:
-        """Give its counts."""
+        """Return its counts."""
         return json.loads(self.ask("stats")[1])
 
 

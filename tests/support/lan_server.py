@@ -114,7 +114,7 @@ class Host:
 
 
 def furnish(private_boot: bool) -> None:
-    """Give a host its own /run, /dev/shm, /sys/class/net and, unless containers are played, boot id."""
+    """Return a host its own /run, /dev/shm, /sys/class/net and, unless containers are played, boot id."""
     used = (sys.prefix, os.getcwd(), os.environ.get("TMPDIR", "/tmp"))
     if not any(os.path.realpath(path).startswith("/run/") for path in used):
         mount("tmpfs", "/run", "tmpfs")

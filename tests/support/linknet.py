@@ -341,7 +341,7 @@ class Network:
 
 
 def split(datagram: bytes) -> Iterator[bytes]:
-    """Give the frames of a datagram."""
+    """Return the frames of a datagram."""
     while datagram:
         length = int.from_bytes(datagram[:2], "little")
         yield datagram[:length]

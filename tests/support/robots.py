@@ -107,12 +107,12 @@ class Robot:
         return float(self._wait(rf"^heard {name} (\S+)", timeout)[1]) - since
 
     def ask(self, what: str) -> Any:
-        """Give its nodes (lists), topics, dropped, why, or the hosts that answer knocks (answering)."""
+        """Return its nodes (lists), topics, dropped, why, or the hosts that answer knocks (answering)."""
         self.process.send_line(what)
         return json.loads(self._wait(rf"^{what} (.*)", 10.0)[1])
 
     def nodes(self) -> list[str]:
-        """Give the names of the nodes it lists, sorted, with a mark at those that are unresponsive."""
+        """Return the names of the nodes it lists, sorted, with a mark at those that are unresponsive."""
         return sorted(row[0] + ("?" if row[5] != "alive" else "") for row in self.ask("nodes"))
 
     def logged(self, text: str) -> int:

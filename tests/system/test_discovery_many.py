@@ -54,7 +54,7 @@ def completed(process, timeout=40.0):
 
 
 def idle(processes, seconds=3.0):
-    """Give the share of a core and the datagrams a second that the processes take together while nothing happens."""
+    """Return the share of a core and the datagrams a second that the processes take together while nothing happens."""
 
     def ask():
         for process in processes:

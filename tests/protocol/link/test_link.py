@@ -284,7 +284,7 @@ def test_a_process_that_the_system_says_died():
 
 
 def hosts_of(net, *sizes):
-    """Give the nodes of hosts with so many each, when all know all."""
+    """Return the nodes of hosts with so many each, when all know all."""
     found = [[net.node(host) for _ in range(size)] for host, size in ((net.host(), size) for size in sizes)]
     net.run(3, net.met)
     net.run(2)

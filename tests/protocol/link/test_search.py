@@ -11,7 +11,7 @@ GREET = Timing().greet
 
 
 def greetings(search, until, peers):
-    """Give the times at which the group is greeted, where so many peers are known at a time."""
+    """Return the times at which the group is greeted, where so many peers are known at a time."""
     found = []
     while (now := search.next) <= until:
         found += [now for address, _ in search.due(now, peers(now), lambda *where: False) if address is None]
