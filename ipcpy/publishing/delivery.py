@@ -1,7 +1,8 @@
-"""What becomes of one publisher's messages: matching, routes, multicast, what is kept and sent again, heartbeats.
+"""All subscribers of one publisher: who came, who went, what they answered, which of them to reach by multicast.
 
-Joins the pure machines of protocol/ for all subscribers of one publisher. What does not run in the publisher's own
-thread runs in the I/O thread; both hold ``lock``.
+Joins the node with what is published to its subscribers. Knows no user's data and sends none, which is outlet.py's;
+reads no clock but the one it is given. What does not run in the publisher's own thread runs in the I/O thread; both
+hold the outlet's lock.
 """
 
 from __future__ import annotations
@@ -10,438 +11,269 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from ..addresses import Address
 from ..graph import EndpointInfo
-from ..node.loop import Alarm
-from ..node.node import Node
-from ..protocol.data.heartbeat import Heartbeat
-from ..protocol.data.history import History, Kept
+from ..protocol.data.history import History
 from ..protocol.data.matching import Match
 from ..protocol.data.reliable import Reliable
-from ..protocol.data.reports import unpack_missing, unpack_report
-from ..protocol.wire import MAX_BODY, Frame, Kind, Malformed, frames
-from ..stats import PastRoutes, PublisherStats
-from ..timeouts import NEVER
-from ..transport.udp import FanoutSocket
-from .fanout import Fanout, Group
-from .fanouts import Fanouts
+from ..protocol.link.entries import PublisherEntry
+from ..protocol.wire import Frame, Kind, Malformed, frames
+from ..transport.udp import ConnectedSocket, FanoutSocket
+from .framing import Framing
+from .multicast import Fanouts, Group, Interfaces, Watching
+from .outlet import Alarm, Outlet
+from .pacing import LINGER, Pacing
 from .route import Route
 
 HISTORY = 10_000  # messages that a reliable publisher keeps to fill gaps
 HISTORY_BYTES = 64 << 20
-WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
-BATCH_WAIT = 0.25  # the same for batches, which are what takes subscribers longest
-SLACK = 0.1  # seconds that asking again may be late where nothing gets lost, and the answer wakes the I/O thread
-HANDOVER = 0.002  # seconds that it waits, before it copies what it may have to send (again): the caller's buffer
-HURRY = 0.01  # seconds since the large message before, within which it does not wait until all has arrived
-MESSAGE_COST = 1000  # bytes of large messages that a subscriber takes in the time it needs for one message of a batch
-LINGER = 0.05  # seconds that close waits at most until all have acknowledged the last message
-LINGER_PAUSE = 0.005  # between polls meanwhile
 
-Send = Callable[[bytes], object]
+
+class Thread(Watching, Protocol):
+    """The I/O thread: ``call`` has a function called in it soon, from any thread."""
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None: ...
+    def in_thread(self) -> bool: ...
+
+
+class Surroundings(Interfaces, Protocol):
+    """What a Delivery needs of the node, beside the interfaces for multicast.
+
+    ``add_publisher`` announces the Delivery, or announces it anew with another entry, and has it told of subscribers;
+    ``withdraw`` ends that. ``route`` returns the socket connected to an address, OSError if there is no way there now;
+    whoever reads it calls ``receive_datagram``, and ``release_route`` says that the publisher needs it no more.
+    ``close_by`` is when ``close`` has to be done at the latest, by the Delivery's clock.
+    """
+
+    close_by: float
+
+    @property
+    def loop(self) -> Thread: ...
+
+    def add_publisher(self, publisher: Delivery, entry: PublisherEntry) -> None: ...
+    def withdraw(self, number: int) -> None: ...
+    def route(self, address: Address, publisher: int) -> ConnectedSocket: ...
+    def release_route(self, address: Address, publisher: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a publisher promises.
+
+    Attributes:
+        entry: as it is announced: topic, codec, ``reliable`` and ``keep``; without a group.
+        multicast: whether to multicast wherever that reaches; None where it costs less.
+        block: seconds that a reliable publisher waits for those who cannot follow; then the oldest is given up.
+    """
+
+    entry: PublisherEntry
+    multicast: bool | None
+    block: float
 
 
 class Delivery:
-    """All subscribers of one publisher.
+    """All subscribers of one publisher. It is what the node knows of a publisher, and never knows the user's handle.
+
+    It needs of the world what Surroundings says, an alarm, a clock, and a condition to wait on. It calls nothing else
+    and reads no other clock, so it runs in one thread on made-up ones. Whoever drives it hands it what arrives
+    (``subscriber_found``, ``receive_datagram``), calls the alarm's function in time, and lets the clock go on, and
+    datagrams arrive, while the condition is waited on.
 
     Args:
-        number: the publisher's id.
-        codec: the codec's number on the wire.
-        block: seconds that a reliable publisher waits for those who cannot follow; then the oldest is given up.
-        on_group: called in the I/O thread when a multicast group was chosen.
+        node: its surroundings.
+        framing: the numbers and frames of what is published.
+        terms: what was promised.
+        alarm: makes the Alarm that calls a function.
+        clock: seconds, never going back.
+        condition: makes what ``publish`` and ``close`` wait on, with the lock.
 
     Attributes:
-        seq: the number of the last message published; changed by the publisher, under the lock.
-        sends: how a small frame reaches all, and who stands behind each.
-        routes: the subscribers that topic data is sent to.
-        whole: bytes that a body may have to be sent as one frame to each.
-        checked: whether a frame needs a check: some subscriber is on another host.
-        beating: whether heartbeats follow the last message; the publisher starts them.
+        number: the publisher's id.
+        outlet: the way out for what is published.
+        pacing: how long to wait for the subscribers.
     """
 
     def __init__(
         self,
-        node: Node,
-        number: int,
-        codec: int,
+        node: Surroundings,
+        framing: Framing,
+        terms: Terms,
         *,
-        reliable: bool,
-        keep: int,
-        multicast: bool | None,
-        block: float,
-        on_group: Callable[[Group], None],
+        alarm: Callable[[Callable[[], object]], Alarm],
+        clock: Callable[[], float] = time.monotonic,
+        condition: Callable[[threading.Lock], threading.Condition] = threading.Condition,
     ) -> None:
-        self.lock = threading.Lock()
-        self.changed = threading.Condition(self.lock)
-        self.seq = 0
-        self.bytes = 0
-        self.sends: tuple[tuple[Send, Route | Fanout], ...] = ()
-        self.routes: tuple[Route, ...] = ()
-        self.whole = MAX_BODY
-        self.checked = True
-        self.beating = False
-        self.closed = False
-        self._large_at = -HURRY  # when the last large message was published
+        self.number = framing.number
         self._node = node
-        self._number = number
-        self._codec = codec
-        self._keep = keep
-        self._block = block if reliable else 0.0
-        kept = max(keep, HISTORY if reliable else 0)
-        self.reliable = Reliable(History(kept, HISTORY_BYTES)) if kept else None
-        self._all: dict[int, Route] = {}
-        self._fanouts = Fanouts(node, number, multicast, on_group, self._on_fanout)
-        self._past = PastRoutes()
-        self._heart = Heartbeat()
-        self._alarm = Alarm(node.loop, self._on_alarm)
+        self._framing = framing
+        self._terms = terms
+        self._clock = clock
+        self._alarm = alarm(self._on_alarm)
+        self._fanouts = Fanouts(node, self.number, terms.multicast, self._announce_group, self._on_fanout)
+        kept = max(terms.entry.keep, HISTORY if terms.entry.reliable else 0)
+        reliable = Reliable(History(kept, HISTORY_BYTES)) if kept else None
+        self.outlet = Outlet(framing, reliable, self._fanouts, self._alarm, clock, condition)
+        self.pacing = Pacing(self.outlet, terms.block if terms.entry.reliable else 0.0, clock)
 
-    # -- for the publisher's thread, which holds the lock ------------------------------------------------------------
+    # -- the beginning and the end, in any thread --------------------------------------------------------------------
 
-    def confirmed(self) -> int:
-        """Count the subscribers known to take what is sent now."""
-        return sum(route.match.confirmed for route in self.routes)
+    def announce(self) -> None:
+        """Have the topic announced, and be told of its subscribers."""
+        self._node.add_publisher(self, self._terms.entry)
 
-    def stats(self) -> PublisherStats:
-        """Give the counts."""
-        if self.reliable is not None:
-            self.reliable.settle()
-        living = {route.info.id: route.stats(self.seq) for route in self._all.values() if route.matched}
-        return self._past.sum(living, self.seq, self.bytes)
+    def _announce_group(self, group: Group) -> None:
+        self._node.add_publisher(self, replace(self._terms.entry, group=group.ip, group_port=group.port))
 
-    def _keep_counts(self, route: Route) -> None:
-        """A subscriber left: its counts stay."""
-        if self.reliable is not None:
-            self.reliable.settle()
-        if route.matched:
-            self._past.add(route.info.id, route.stats(self.seq))
-
-    def send(self, frame: bytes, messages: int = 1) -> int:
-        """Send a frame of one or more messages to all; give the number of subscribers it was handed to."""
-        handed = len(self.routes)
-        for send, target in self.sends:
-            try:
-                send(frame)
-            except OSError:
-                handed -= target.send_again(frame, messages)
-        return handed
-
-    def keep(self, messages: Iterable[Kept]) -> None:
-        """Keep messages that were just sent whole, and count them against what each subscriber can take."""
-        assert self.reliable is not None
-        now = time.monotonic()
-        for message in messages:
-            self.reliable.add(message, now)
-            self._charge(message.size, now)
-
-    def send_batch(self, frame: bytes, messages: int) -> int:
-        """Send a frame of many messages, which counts against what each subscriber can take; the rest as ``send``."""
-        handed = self.send(frame, messages)
-        self._charge(len(frame) + messages * MESSAGE_COST, time.monotonic())
-        return handed
-
-    def _charge(self, size: int, now: float) -> None:
-        for route in self.routes:
-            route.sender.charge(size)
-            self._pump(route, now)
-        self._alarm.by(self._next_timer())
-
-    def send_large(self, message: Kept) -> int:
-        """Send a message of several frames, as far as credit goes; the rest follows."""
-        now = time.monotonic()
-        hurried, self._large_at = now < self._large_at + HURRY, now
-        if self.reliable is not None:
-            self.reliable.add(message, now)
-        for route in self.routes:
-            route.owe(message, self._number, self._codec, now, drop=self.reliable is None)
-            self._pump(route, now)
-        if not self.beating:
-            self.start_beating()
-        handed = len(self.routes)
-        try:
-            if not all(part.readonly for part in message.parts):
-                self._let_go_of(message, hurried=hurried)
-        finally:
-            lossy = any(route.lossy for route in self.routes)
-            self._alarm.by(self._next_timer(), 0.0 if lossy else SLACK)
-        return handed
-
-    def _let_go_of(self, message: Kept, *, hurried: bool) -> None:
-        """Give the caller's buffer back: wait a moment, then copy the message for those it may still have to be sent.
+    def close(self, linger: float = LINGER) -> None:
+        """Withdraw the topic; idempotent.
 
         Args:
-            hurried: wait only until all is sent, not until it has arrived: messages follow one another closely.
+            linger: seconds that subscribers have to acknowledge the last message; none in the I/O thread, where their
+                answers would not be heard.
         """
-        owing = self._owing(message)
-        deadline = time.monotonic() + HANDOVER
-        while owing and (now := time.monotonic()) < deadline and not self.closed:
-            if hurried and not any(route.sender.busy for route in owing):
-                break
-            self.changed.wait(deadline - now)
-            owing = self._owing(message)
-        if owing:
-            parts = [part if part.readonly else memoryview(bytes(part)) for part in message.parts]
-            for route in owing:
-                route.sender.replace(message.seq, parts)
-
-    def _owing(self, message: Kept) -> list[Route]:
-        return [route for route in self.routes if route.sender.owes(message.seq)]
-
-    def make_room(self, size: int) -> None:
-        """Wait, for a bounded time, for subscribers that answer but cannot take a message of a size yet."""
-        if self.reliable is not None and not self._block:
+        outlet = self.outlet
+        usable, outlet.usable, outlet.closed = outlet.usable, False, True
+        if not usable:
             return
-        best_effort = WAIT if size > self.whole else BATCH_WAIT
-        deadline = time.monotonic() + (best_effort if self.reliable is None else self._block)
-        while (now := time.monotonic()) < deadline:
-            behind = self._behind(size, now)
-            if not behind or self.closed:
-                return
-            if self.reliable is not None:
-                for number in self.reliable.to_poll([n for n in behind if n in self.reliable.followers], now):
-                    self._poll(self._all[number])
-            self.changed.wait(min(deadline - now, 0.005 if self.reliable is not None else deadline - now))
+        with outlet.lock:
+            outlet.changed.notify_all()
+            now = self._clock()
+            self.pacing.linger(now if self._node.loop.in_thread() else min(now + linger, self._node.close_by))
+            for route in outlet.by_number.values():
+                self._node.loop.call(self._node.release_route, route.address, self.number)
+            self._fanouts.close()
+            outlet.clear()
+        self._node.withdraw(self.number)
 
-    def _behind(self, size: int, now: float) -> set[int]:
-        if self.reliable is None:
-            large = size > self.whole
-            behind = [route for route in self.routes if (route.sender.busy if large else route.sender.full)]
-            patience = WAIT if large else BATCH_WAIT
-            return {route.match.subscriber for route in behind if not route.sender.stalled(now, patience)}
-        full = {r.match.subscriber for r in self.routes if r.full(now, large=size > self.whole)}
-        stalled = {n for n in full if self.reliable.followers[n].stalled(now)}
-        return full - stalled | set(self.reliable.holding(size, now))
-
-    def start_beating(self) -> None:
-        """Poll some time after the last message of a best-effort publisher; a reliable one does so anyway."""
-        self.beating = True
-        if self.reliable is None:
-            self._heart.start(self.seq, time.monotonic())
-            self._alarm.by(self._heart.at)
-
-    def close(self, *, linger: float = LINGER) -> None:
-        """Say what the last number was, until all have heard it or for some seconds; then let go of everything."""
-        self.closed = True
-        self.changed.notify_all()
-        now = time.monotonic()
-        deadline = min(now + linger, self._node.close_by) if not self._node.loop.in_thread() else now
-        while behind := [route for route in self.routes if route.acknowledged < self.seq]:
-            for route in behind:
-                self._poll(route)
-            now = time.monotonic()
-            if now >= deadline:
-                break
-            self.changed.wait(min(LINGER_PAUSE, deadline - now))
-        self._let_go()
-
-    def _let_go(self) -> None:
-        for route in self._all.values():
-            self._keep_counts(route)
-            self._node.loop.call(self._node.release_route, route.address, self._number)
-        self._all.clear()
-        self._rebuild()
-        self._fanouts.close()
+    def forget(self) -> None:
+        """Close soon, in the I/O thread: for the garbage collector, which may call this where the lock is held."""
+        if self.outlet.usable:
+            self._node.loop.call(self.close, 0.0)
 
     def abandon(self) -> None:
-        """Let go without a word, in a forked child."""
+        """Let go without a word, in a forked child, where there is no I/O thread."""
+        self.outlet.abandon()
         self._fanouts.abandon()
 
     # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
 
     def subscriber_found(self, number: int, info: EndpointInfo, address: Address) -> None:
-        """A subscriber of the topic is there, or is reached at another address now."""
-        with self.lock:
-            known = self._all.get(number)
-            if self.closed or (known is not None and known.address == address and not known.socket.closed):
+        """Challenge a subscriber of the topic: it is new, or is reached at another address now."""
+        outlet = self.outlet
+        with outlet.lock:
+            known = outlet.by_number.get(number)
+            if not outlet.usable or (known is not None and known.address == address and not known.socket.closed):
                 return
             if known is not None:
                 self._drop(number)
             try:
-                socket = self._node.route(address, self._number)
-            except OSError:
-                return  # no way there now; the node finds another when the network changes
-            match = Match(self._number, number, int.from_bytes(os.urandom(8), "little"), time.monotonic())
-            route = self._all[number] = Route(info, address, socket, match, self.seq if known is None else known.since)
+                socket = self._node.route(address, self.number)
+            except OSError:  # no way there now; the node finds another when the network changes
+                if known is not None:
+                    outlet.keep_counts(known)
+                return
+            match = Match(self.number, number, int.from_bytes(os.urandom(8), "little"), self._clock())
+            route = outlet.by_number[number] = Route(info, address, socket, match, self._framing, outlet.reliable)
             if known is not None:
-                route.succeed(known, self.seq)
+                route.take_over(known)
         self._on_alarm()
 
     def subscriber_lost(self, number: int) -> None:
-        """A subscriber is gone."""
-        with self.lock:
-            if number in self._all:
-                self._keep_counts(self._all[number])
+        """Forget a subscriber but for its counts."""
+        outlet = self.outlet
+        with outlet.lock:
+            if number in outlet.by_number:
+                outlet.keep_counts(outlet.by_number[number])
                 self._drop(number)
-                if self.reliable is not None:
-                    self.reliable.leave(number)
+                if outlet.reliable is not None:
+                    outlet.reliable.leave(number)
 
     def _drop(self, number: int) -> None:
-        route = self._all.pop(number)
-        self._rebuild()
-        self._choose_fanouts(time.monotonic())
-        if not any(other.address == route.address for other in self._all.values()):
-            self._node.release_route(route.address, self._number)
+        route = self.outlet.by_number.pop(number)
+        self.outlet.rebuild()
+        self._choose_fanouts(self._clock())
+        if not any(other.address == route.address for other in self.outlet.by_number.values()):
+            self._node.release_route(route.address, self.number)
 
     def verify(self, address: Address) -> None:
-        """A host said that nobody listens at an address: challenge those who did."""
-        now = time.monotonic()
-        with self.lock:
-            for route in self._all.values():
+        """Challenge those at an address: their host said, or somebody forged, that nobody listens there."""
+        now = self._clock()
+        with self.outlet.lock:
+            for route in self.outlet.by_number.values():
                 if route.address == address and route.match.open:
                     route.match.verify(now)
         self._alarm.by(now)
 
     def receive_datagram(self, data: bytes, address: Address) -> None:
         """Take what a subscriber answered."""
-        now = time.monotonic()
-        with self.lock:
+        now = self._clock()
+        with self.outlet.lock:
             with contextlib.suppress(Malformed):
                 for frame in frames(data):
-                    if frame.source == self._number:
+                    if frame.source == self.number:
                         self._receive(frame, address, now)
             due = self._next_timer()
         self._alarm.by(due)
 
     def _receive(self, frame: Frame, address: Address, now: float) -> None:
-        number = frame.sent_ns if frame.kind == Kind.MISSING else frame.seq
-        route = self._all.get(number)
+        route = self.outlet.by_number.get(frame.sent_ns if frame.kind == Kind.MISSING else frame.seq)
         if route is None or route.address != address:
             return
         if frame.kind == Kind.ANSWER:
             if route.match.answered(frame, now):
-                self._begin(number, route, now)
+                route.begin(self._first_for(route), now)
+                self.outlet.rebuild()
         elif frame.kind == Kind.STARTED:
             route.match.started(frame)
             self._choose_fanouts(now)
         elif frame.kind == Kind.REPORT:
-            self._reported(number, route, frame, now)
+            route.reported(frame, now)
         elif frame.kind == Kind.MISSING:
-            self._missing(number, route, frame, now)
-        self.changed.notify_all()
+            route.missing(frame, now)
+        self.outlet.changed.notify_all()
 
-    def _begin(self, number: int, route: Route, now: float) -> None:
-        """The subscriber answered: say from which number on, send what it is to get first, then the live ones."""
-        first, follower = self.seq + 1, None
-        if self.reliable is not None:
-            first -= self._keep
-            if self._block:
-                first = min(first, route.since + 1)  # what was published while it was being matched
-            first = self.reliable.join(number, first, route.window, now)
-            follower = self.reliable.followers[number]
-        route.open(first, self.seq, follower)
-        route.send(route.match.start_frame())
-        for message in self.reliable.begin(number, now) if self.reliable is not None else ():
-            self._send_again(route, message, now)
-            route.lost_some()
-        self._pump(route, now)
-        self._rebuild()
+    def _first_for(self, route: Route) -> int:
+        """Return the number of the first message that a subscriber is to get."""
+        first = self._framing.seq + 1
+        if self.outlet.reliable is not None:
+            first -= self._terms.entry.keep
+            if self._terms.entry.reliable and self._terms.block:
+                first = min(first, route.heard_at + 1)  # what was published while it was being matched
+        return first
 
-    def _reported(self, number: int, route: Route, frame: Frame, now: float) -> None:
-        report = unpack_report(frame.body)
-        route.reported(report, frame.sent_ns, now)
-        for message in self.reliable.reported(number, report, now) if self.reliable is not None else ():
-            self._send_again(route, message, now)
-            route.lost_some()
-        self._pump(route, now)
-
-    def _missing(self, number: int, route: Route, frame: Frame, now: float) -> None:
-        if self.reliable is not None and not route.sender.owes(frame.seq):
-            message = self.reliable.kept(number, frame.seq)
-            if message is not None and message.parts:
-                route.owe(message, self._number, self._codec, now, drop=False, sent=True)
-        route.lost_some()
-        route.sender.missing(frame.seq, *unpack_missing(frame.body))
-        self._pump(route, now)
-
-    def _send_again(self, route: Route, message: Kept, now: float) -> None:
-        if message.frame:
-            route.retransmitted += route.send(message.frame)
-            route.sender.charge(message.size, again=True)
-        elif not route.sender.owes(message.seq):
-            route.owe(message, self._number, self._codec, now, drop=False)
-
-    def _rebuild(self) -> None:
-        routes = [route for route in self._all.values() if route.match.open]
-        fanouts = [fanout for fanout in self._fanouts if fanout.members]
-        by_multicast = {number for fanout in fanouts for number in fanout.members}
-        unicast = [route for route in routes if route.match.subscriber not in by_multicast]
-        self.checked = not all(route.local for route in routes)
-        self.whole = min((route.whole for route in routes), default=MAX_BODY)
-        self.routes = tuple(routes)
-        self.sends = (
-            *((route.socket.send, route) for route in unicast),
-            *((fanout.send, fanout) for fanout in fanouts),
-        )
-        self.changed.notify_all()
-
-    # -- multicast, in the I/O thread --------------------------------------------------------------------------------
+    # -- multicast and time, in the I/O thread -----------------------------------------------------------------------
 
     def _choose_fanouts(self, now: float) -> None:
-        if self._fanouts.choose(self.routes, now):
-            self._rebuild()
+        if self._fanouts.choose(self.outlet.routes, now):
+            self.outlet.rebuild()
 
     def _on_fanout(self, socket: FanoutSocket) -> None:
-        with self.lock:
-            if self._fanouts.read(socket, time.monotonic()):
-                self._rebuild()
+        with self.outlet.lock:
+            if self._fanouts.read(socket, self._clock()):
+                self.outlet.rebuild()
             due = self._next_timer()
         self._alarm.by(due)
 
     def network_changed(self) -> None:
-        """The interfaces are others now: begin anew with multicast."""
-        with self.lock:
+        """Begin anew with multicast: the interfaces are others now."""
+        with self.outlet.lock:
             self._fanouts.close()
-            self._rebuild()
-            self._choose_fanouts(time.monotonic())
+            self.outlet.rebuild()
+            self._choose_fanouts(self._clock())
             due = self._next_timer()
         self._alarm.by(due)
-
-    # -- time, in the I/O thread -------------------------------------------------------------------------------------
-
-    def _pump(self, route: Route, now: float) -> None:
-        if route.pump(now):
-            self._poll(route)
-        if not route.lossy and self.reliable is None:
-            route.sender.forget_sent()
-
-    def _poll(self, route: Route) -> None:
-        low = self.seq + 1 if self.reliable is None else self.reliable.low()
-        route.poll(self._number, self.seq, low)
 
     def _next_timer(self) -> float:
-        timers = [min(route.match.next_timer(), route.sender.next_timer()) for route in self._all.values()]
-        reliable = NEVER if self.reliable is None else self.reliable.next_timer()
-        return min([*timers, self._fanouts.next_timer(), self._heart.at, reliable])
+        return min(self.outlet.next_timer(), self._fanouts.next_timer())
 
     def _on_alarm(self) -> None:
-        with self.lock:
-            now = time.monotonic()
-            for route in list(self._all.values()):
-                self._tick(route, now)
+        with self.outlet.lock:
+            now = self._clock()
+            self.outlet.handle_timer(now)
             self._fanouts.handle_timer(now)
-            for number in () if self.reliable is None else self.reliable.handle_timer(now):
-                self._poll(self._all[number])
-            if now >= self._heart.at:
-                self._heartbeat(now)
             due = self._next_timer()
         self._alarm.by(due)
-
-    def _tick(self, route: Route, now: float) -> None:
-        was_open = route.match.open
-        datagram = route.match.handle_timer(now)
-        if datagram is not None:
-            route.challenge(datagram)
-        if was_open and not route.match.open:
-            route.settle(self.seq)
-            self._rebuild()
-        if route.sender.handle_timer(now) is not None:
-            self._poll(route)
-
-    def _heartbeat(self, now: float) -> None:
-        """Say what the last number is. A heartbeat only ever causes questions, and ends once all have acknowledged."""
-        behind = [route for route in self.routes if route.acknowledged < self.seq]
-        if self._heart.handle_timer(self.seq, behind=bool(behind), now=now):
-            for route in behind:
-                self._poll(route)
-        self.beating = self._heart.beating

@@ -1,47 +1,39 @@
-"""Publisher: data in, encoded, numbered and framed. What becomes of the frames is delivery.py's."""
+"""Publisher: what a user holds. Checks arguments, encodes, and publishes small messages without a detour.
+
+Knows the codec, and nothing of what becomes of other messages: dispatch.py takes those.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from functools import partial
 from struct import Struct
 from types import TracebackType
 from typing import Any
 from zlib import crc32
 
-from ..addresses import Address
-from ..codec import MsgPack, variant
-from ..errors import ArgumentError, ClosedError, CodecError, RecvTimeout
+from ..codec import Codec, MsgPack, variant
+from ..errors import ArgumentError, CodecError, RecvTimeout
 from ..graph import EndpointInfo
+from ..node.loop import Alarm
 from ..node.node import Node, node_for
-from ..protocol.data.batch import Fitting, fitting, pack_alike, pack_batch
-from ..protocol.data.fragments import MAX_MESSAGE
-from ..protocol.data.history import Kept
+from ..protocol.data.batch import fitting
 from ..protocol.link.entries import PublisherEntry
 from ..protocol.topics import check_topic
-from ..protocol.wire import (
-    DATA_WORD,
-    FAST_HEADER,
-    HEADER_SIZE,
-    OVERHEAD,
-    UNCHECKED,
-    Buffer,
-    Kind,
-    codec_number,
-    pack_frame,
-)
+from ..protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, codec_number
 from ..stats import PublisherStats
 from ..timeouts import seconds
-from .delivery import LINGER, Delivery
-from .fanout import Group
+from .delivery import Delivery, Terms
+from .dispatch import Dispatch
+from .framing import DATA_OVERHEAD, Framing
+from .pacing import BLOCK
 
 __all__ = ["Publisher"]
 
-BLOCK = 1.0  # seconds
-DATA_OVERHEAD = DATA_WORD + OVERHEAD  # the first word of a DATA frame is this and the length of its body
-UNCHECKED_DATA = DATA_WORD + HEADER_SIZE  # the same without a check
+UNCHECKED_DATA = DATA_WORD + HEADER_SIZE  # the first word of a DATA frame without a check, as DATA_OVERHEAD with one
 _pack_header = FAST_HEADER.pack
 _pack_check = Struct("<I").pack
 _time_ns = time.time_ns
@@ -77,7 +69,7 @@ class Publisher:
     def __init__(
         self,
         topic: str,
-        codec: Any = None,
+        codec: Codec | None = None,
         *,
         reliable: bool = False,
         keep: int = 0,
@@ -85,46 +77,26 @@ class Publisher:
         node: Node | None = None,
         block: float = BLOCK,
     ) -> None:
-        self._closed = True  # until there is something to close
-        self._usable = False  # open, and not abandoned in a forked child
         self._topic = check_topic(topic)
         self._codec = _check_codec(MsgPack() if codec is None else codec)
-        self._encode = self._codec.encode
+        self._encode: Callable[..., Any] = self._codec.encode
         self._encode_many = variant(self._codec, "encode_many", "encode")
         self._codec_number = codec_number(self._codec.name)
         self._unchecked = self._codec_number | UNCHECKED
-        self._reliable = bool(reliable)
-        self._keep = _check_keep(keep)
-        self._block = _check_block(block)
-        self._multicast = _check_multicast(multicast)
+        reliable, keep = bool(reliable), _check_keep(keep)
+        entry = PublisherEntry(self._topic, self._codec.name, dict(self._codec.schema), reliable, keep)
+        self._terms = Terms(entry, block=_check_block(block), multicast=_check_multicast(multicast))
         self._node = node_for(node)
         self._open()
-        self._closed = False
 
     def _open(self) -> None:
         self._node.ensure_open()
-        self.number = int.from_bytes(os.urandom(8), "little") or 1
-        self._delivery = Delivery(
-            self._node,
-            self.number,
-            self._codec_number,
-            reliable=self._reliable,
-            keep=self._keep,
-            multicast=self._multicast,
-            block=self._block,
-            on_group=self._announce,
-        )
-        self._lock = self._delivery.lock
-        self._usable = True
-        self._announce(None)
-
-    def _announce(self, group: Group | None) -> None:
-        ip, port = group or ("", 0)
-        schema = dict(self._codec.schema)
-        entry = PublisherEntry(self._topic, self._codec.name, schema, self._reliable, self._keep, ip, port)
-        self._node.add_publisher(self, entry)
-
-    # -- for users ---------------------------------------------------------------------------------------------------
+        self._framing = Framing(int.from_bytes(os.urandom(8), "little") or 1, self._codec_number)
+        self._delivery = Delivery(self._node, self._framing, self._terms, alarm=partial(Alarm, self._node.loop))
+        self._outlet = self._delivery.outlet
+        self._dispatch = Dispatch(self._delivery, self._framing, self._topic)
+        self._lock = self._outlet.lock
+        self._delivery.announce()
 
     @property
     def topic(self) -> str:
@@ -134,18 +106,19 @@ class Publisher:
     @property
     def id(self) -> str:
         """16 hexadecimal digits, new with every publisher."""
-        return f"{self.number:016x}"
+        return f"{self._framing.number:016x}"
 
     @property
     def subscribers(self) -> tuple[EndpointInfo, ...]:
         """The subscribers that are matched: what is published now is sent to them."""
-        return tuple(route.info for route in self._delivery.routes if route.match.confirmed)
+        return tuple(route.info for route in self._outlet.routes if route.match.confirmed)
 
     @property
     def stats(self) -> PublisherStats:
         """What was published, and what became of it for each subscriber."""
-        with self._lock:
-            return self._delivery.stats()
+        outlet = self._outlet
+        with outlet.lock:
+            return outlet.stats()
 
     def publish(self, data: Any, id: int | None = None) -> int:
         """Publish one message.
@@ -166,53 +139,44 @@ class Publisher:
             ArgumentError: (a ValueError) if it has more than 64 MiB, which subscribers do not take.
             ClosedError: (an OSError) after ``close``.
         """
-        delivery = self._delivery
-        if not delivery.sends and delivery.reliable is None:
-            if not self._usable:
+        outlet = self._outlet
+        if not outlet.ways and outlet.reliable is None:
+            if not outlet.usable:
                 self._reopen()
                 return self.publish(data, id)
             return self._publish_to_nobody()
         body = self._encode(data) if id is None else self._encode(data, id)
-        if type(body) is list or delivery.reliable is not None or len(body) > delivery.whole:
-            return self._publish_otherwise(body)
+        if type(body) is list or outlet.reliable is not None or len(body) > outlet.max_body:
+            return self._dispatch.one(body)
+        framing = self._framing
         lock = self._lock
         lock.acquire()  # and released by hand: a ``with`` takes twice as long
         try:
-            seq = delivery.seq = delivery.seq + 1
+            seq = framing.seq = framing.seq + 1
             size = len(body)
-            delivery.bytes += size
-            if delivery.checked:
-                frame = _pack_header(size + DATA_OVERHEAD, self._codec_number, self.number, seq, _time_ns()) + body
+            framing.bytes += size
+            if outlet.needs_check:
+                frame = _pack_header(size + DATA_OVERHEAD, self._codec_number, framing.number, seq, _time_ns()) + body
                 frame += _pack_check(crc32(frame))
             else:
-                frame = _pack_header(size + UNCHECKED_DATA, self._unchecked, self.number, seq, _time_ns()) + body
-            if not delivery.beating:
-                delivery.start_beating()
-            return delivery.send(frame)
+                frame = _pack_header(size + UNCHECKED_DATA, self._unchecked, framing.number, seq, _time_ns()) + body
+            if not outlet.beating:
+                outlet.start_beating()
+            return outlet.send(frame)
         finally:
             lock.release()
 
     def _publish_to_nobody(self) -> int:
-        if not self._usable:
-            self._check_open()
         lock = self._lock
         lock.acquire()
-        self._delivery.seq += 1
+        self._framing.seq += 1
         lock.release()
         return 0
 
     def _reopen(self) -> None:
         """Begin anew in a forked child; what is published then may be kept, so it is not published to nobody."""
-        self._check_open()
+        self._dispatch.check_open()
         self._open()
-
-    def _publish_otherwise(self, body: Any) -> int:
-        """Publish a message that may be asked for again, or is too large for one datagram."""
-        delivery = self._delivery
-        if type(body) is list or len(body) > delivery.whole:
-            return self._publish_large(body)
-        with self._lock:
-            return self._publish_kept([body])
 
     def publish_many(self, messages: Iterable[Any]) -> int:
         """Publish messages, as many in a datagram as fit: about ten times faster than one by one.
@@ -228,118 +192,25 @@ class Publisher:
             CodecError: as ``publish``; nothing was sent.
             ClosedError: (an OSError) after ``close``.
         """
-        delivery = self._delivery
-        handed = 0
-        if not delivery.sends and delivery.reliable is None:
-            if not self._usable:
+        outlet = self._outlet
+        if not outlet.ways and outlet.reliable is None:
+            if not outlet.usable:
                 self._reopen()
                 return self.publish_many(messages)
             for _ in messages:
+                if not outlet.usable:
+                    self._dispatch.check_open()
                 self._publish_to_nobody()
             return 0
-        if self._encode_many is not None and delivery.reliable is None:
+        if self._encode_many is not None and outlet.reliable is None:
             messages = list(messages)
             alike = None
             with contextlib.suppress(CodecError):  # one by one it will be said which of them is wrong
                 alike = self._encode_many(messages) if len(messages) > 1 else None
-            if alike is not None and alike[1] and fitting(alike[1], delivery.whole) > 1:
-                return self._publish_alike(*alike)
+            if alike is not None and alike[1] and fitting(alike[1], outlet.max_body) > 1:
+                return self._dispatch.alike(*alike)
         encode = self._encode
-        bodies = [encode(message) for message in messages]
-        fits = Fitting([MAX_MESSAGE if type(body) is list else len(body) for body in bodies])
-        at = 0
-        while at < len(bodies):
-            stop = fits.end(at, delivery.whole)
-            if stop > at:
-                with self._lock:
-                    small = bodies[at:stop]
-                    if delivery.reliable is not None:
-                        handed = self._publish_kept(small)
-                    else:
-                        delivery.make_room(sum(map(len, small)))
-                        self._check_open()
-                        handed = self._send_batch(small)
-            else:
-                handed = self._publish_large(bodies[at])
-            at = max(stop, at + 1)
-        return handed
-
-    def _publish_alike(self, data: Buffer, size: int) -> int:
-        """Publish bodies of one size that lie end to end."""
-        delivery = self._delivery
-        view = memoryview(data)
-        handed = at = 0
-        while at < len(data):
-            with self._lock:
-                delivery.make_room(size)
-                self._check_open()
-                part = view[at : at + fitting(size, delivery.whole) * size]
-                count = len(part) // size
-                if count:
-                    first = delivery.seq + 1
-                    frame = pack_alike(self.number, first, _time_ns(), self._codec_number, part, size)
-                    handed = self._send_frame(frame, count, len(part))
-            if not count:  # somebody has come to whom the way takes less
-                part = view[at : at + size]
-                handed = self._publish_large(part)
-            at += len(part)
-        return handed
-
-    def _send_batch(self, bodies: Sequence[bytes]) -> int:
-        first = self._delivery.seq + 1
-        if len(bodies) > 1:
-            frame = pack_batch(self.number, first, _time_ns(), self._codec_number, bodies)
-        else:  # it may fill the datagram up to the last byte
-            frame = pack_frame(Kind.DATA, self.number, first, _time_ns(), bodies[0], codec=self._codec_number)
-        return self._send_frame(frame, len(bodies), sum(map(len, bodies)))
-
-    def _send_frame(self, frame: bytes, messages: int, size: int) -> int:
-        """Send a frame of the next messages, whose bodies have so many bytes together."""
-        delivery = self._delivery
-        delivery.seq += messages
-        delivery.bytes += size
-        if not delivery.beating:
-            delivery.start_beating()
-        return delivery.send_batch(frame, messages)
-
-    def _publish_kept(self, bodies: Sequence[bytes]) -> int:
-        """Publish messages that may be asked for again: one frame each."""
-        delivery = self._delivery
-        handed = 0
-        for body in bodies:
-            delivery.make_room(len(body) + OVERHEAD)
-            self._check_open()
-            seq = delivery.seq = delivery.seq + 1
-            delivery.bytes += len(body)
-            sent_ns = _time_ns()
-            frame = _pack_header(len(body) + DATA_OVERHEAD, self._codec_number, self.number, seq, sent_ns) + body
-            frame += crc32(frame).to_bytes(4, "little")
-            handed = delivery.send(frame)
-            delivery.keep([Kept(seq, sent_ns, frame, (), len(frame))])
-        return handed
-
-    def _publish_large(self, body: Any) -> int:
-        views = [memoryview(part).cast("B") for part in (body if type(body) is list else [body]) if len(part)]
-        total = sum(map(len, views))
-        if total > MAX_MESSAGE:
-            raise ArgumentError(f"a message has at most {MAX_MESSAGE} bytes, got {total}")
-        delivery = self._delivery
-        with self._lock:
-            self._check_open()
-            if total <= delivery.whole:
-                small = [b"".join(views)]
-                return self._publish_kept(small) if delivery.reliable is not None else self._send_batch(small)
-            delivery.make_room(total)
-            self._check_open()
-            delivery.seq += 1
-            delivery.bytes += total
-            if delivery.reliable is not None:
-                views = [view if view.readonly else memoryview(bytes(view)) for view in views]
-            return delivery.send_large(Kept(delivery.seq, _time_ns(), b"", views, total))
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError(f"the publisher of {self._topic!r} is closed")
+        return self._dispatch.many([encode(message) for message in messages])
 
     def wait_for_subscribers(self, count: int = 1, timeout: float | None = None) -> int:
         """Wait until subscribers are matched: what is published then arrives.
@@ -355,15 +226,13 @@ class Publisher:
             TimeoutError: if there are fewer when the time is up.
             ClosedError: if it is closed.
         """
-        if not self._usable:
+        if not self._outlet.usable:
             self._reopen()
-        delivery = self._delivery
         timeout = seconds(timeout)
         with self._lock:
-            met = delivery.changed.wait_for(lambda: self._closed or delivery.confirmed() >= count, timeout)
-            self._check_open()
-            matched = delivery.confirmed()
-        if not met:
+            matched = self._delivery.pacing.wait_for_subscribers(count, timeout)
+            self._dispatch.check_open()
+        if timeout is not None and matched < count:
             raise RecvTimeout(f"{matched} of {count} subscribers of {self._topic!r} within {timeout:g} s")
         return matched
 
@@ -373,16 +242,7 @@ class Publisher:
         What was handed over before goes out: it waits until all subscribers have confirmed the last message, for at
         most 50 ms.
         """
-        self._close(LINGER)
-
-    def _close(self, linger: float) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._usable = False
-        with self._lock:
-            self._delivery.close(linger=linger)
-        self._node.withdraw(self.number)
+        self._delivery.close()
 
     def __enter__(self) -> Publisher:
         return self
@@ -393,43 +253,15 @@ class Publisher:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):
-            self._close(0.0)  # answers no longer reach what is being collected
+        with contextlib.suppress(Exception):  # one whose arguments were refused has no delivery
+            self._delivery.forget()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{self._delivery.confirmed()} subscribers"
+        state = "closed" if self._outlet.closed else f"{self._outlet.confirmed()} subscribers"
         return f"<ipcpy.Publisher {self._topic!r} {self._codec.name} {state}>"
 
-    # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
 
-    def subscriber_found(self, number: int, info: EndpointInfo, address: Address) -> None:
-        """A subscriber of the topic is there, or is reached at another address now."""
-        self._delivery.subscriber_found(number, info, address)
-
-    def subscriber_lost(self, number: int) -> None:
-        """A subscriber is gone."""
-        self._delivery.subscriber_lost(number)
-
-    def receive_datagram(self, data: bytes, address: Address) -> None:
-        """Take what a subscriber answered."""
-        self._delivery.receive_datagram(data, address)
-
-    def verify(self, address: Address) -> None:
-        """A host said that nobody listens at an address."""
-        self._delivery.verify(address)
-
-    def network_changed(self) -> None:
-        """The interfaces are others now."""
-        self._delivery.network_changed()
-
-    def abandon(self) -> None:
-        """Let go of what belongs to the parent, in a forked child; it begins anew when it is next used."""
-        self._delivery.abandon()
-        self._usable = False
-        self._delivery.sends, self._delivery.routes, self._delivery.reliable = (), (), None
-
-
-def _check_codec(codec: Any) -> Any:
+def _check_codec(codec: Codec) -> Codec:
     for attribute in ("name", "encode", "decode", "schema"):
         if not hasattr(codec, attribute):
             raise ArgumentError(

@@ -1,6 +1,7 @@
 """One subscriber of one publisher: the way there, how far the match is, and what it is owed.
 
-Joins the pure machines of protocol/ with a socket; its publisher's lock is held by whoever calls.
+Joins the pure machines of protocol/data with a socket. Knows the publisher's numbers and what is kept, nothing of its
+other subscribers; reads no clock. The publisher's lock is held by whoever calls.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from ..graph import EndpointInfo
 from ..protocol.data.fragments import Outgoing
 from ..protocol.data.history import Kept
 from ..protocol.data.matching import Match
-from ..protocol.data.reliable import Follower
-from ..protocol.data.reports import POLL_BODY, Report
+from ..protocol.data.reliable import Follower, Reliable
+from ..protocol.data.reports import POLL_BODY, unpack_missing, unpack_report
 from ..protocol.data.sender import Sender
-from ..protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Kind, Place, pack_frame
+from ..protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Frame, Kind, Place, pack_frame
 from ..stats import RouteStats
 from ..transport.udp import MAX_PAYLOAD, ConnectedSocket
+from .framing import Framing
 
 MAX_BACKLOG = 4  # large messages that one subscriber is owed at a time; then the oldest gives way
 AT_ONCE = 4  # fragments that are made at a time where one fills a call
@@ -28,31 +30,54 @@ class Route:
     """The way to one subscriber.
 
     Args:
-        since: the number of the last message published before the subscriber was heard of.
+        info: the subscriber as users see it.
+        address: where its socket is.
+        socket: connected to that address; the node's other publishers use it too.
+        match: the challenge to the subscriber.
+        framing: the publisher's numbers.
+        reliable: what the publisher keeps; None if it keeps nothing.
+
+    Attributes:
+        sender: large messages and credit.
+        heard_at: the number of the last message published before the publisher heard of the subscriber.
+        acknowledged: every message up to this number is there, or given up.
+        refused, retransmitted: messages; see RouteStats.
     """
 
-    def __init__(self, info: EndpointInfo, address: Address, socket: ConnectedSocket, match: Match, since: int) -> None:
+    def __init__(
+        self,
+        info: EndpointInfo,
+        address: Address,
+        socket: ConnectedSocket,
+        match: Match,
+        framing: Framing,
+        reliable: Reliable | None,
+    ) -> None:
         self.info = info
         self.address = address
         self.socket = socket
         self.match = match
-        self.since = since
         self.sender = Sender(0, lossy=socket.lossy)
+        self.heard_at = framing.seq
+        self.acknowledged = 0
         self.refused = 0
         self.retransmitted = 0
-        self.acknowledged = 0  # every message up to this number is there, or given up
-        self._counted = 0  # the number from which on messages are counted as handed; 0 while none is sent
+        self._framing = framing
+        self._reliable = reliable
+        self._counted_from = 0  # the number from which on messages count as handed; 0 while none is sent
         self._follower: Follower | None = None
         self._past = RouteStats()  # of earlier matches
 
+    # -- what the subscriber and the way to it are like --------------------------------------------------------------
+
     @property
-    def whole(self) -> int:
+    def max_body(self) -> int:
         """Bytes that the body of a message may have to fit one datagram."""
         return self.socket.datagram - OVERHEAD
 
     @property
     def local(self) -> bool:
-        """Whether it is on this host."""
+        """Whether the subscriber is on this host."""
         return self.address[0] == LOOPBACK
 
     @property
@@ -60,52 +85,71 @@ class Route:
         """Whether datagrams may get lost on the way, as on any network, or on loopback once one was."""
         return self.sender.lossy
 
-    def lost_some(self) -> None:
-        """Learn that something was lost: on loopback too when several publishers fill one socket."""
-        self.sender.lossy = True
+    @property
+    def matched(self) -> bool:
+        """Whether the subscriber was ever sent topic data."""
+        return self.match.first > 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether the subscriber has not acknowledged the last message published."""
+        return self.acknowledged < self._framing.seq
 
     def full(self, now: float, *, large: bool) -> bool:
         """Tell whether one more message, small or large, would be too much for a subscriber that answers."""
         busy = self.sender.full or (large and self.sender.backlog >= MAX_BACKLOG)
         return busy and not self.sender.stalled(now)
 
-    def open(self, first: int, last: int, follower: Follower | None) -> None:
-        """Begin to send from a number on: the answer has come, perhaps not for the first time.
+    def stats(self) -> RouteStats:
+        """Return the counts."""
+        handed = max(0, self._framing.seq - self._counted_from + 1 - self.refused) if self._counted_from else 0
+        given_up = self._follower.given_up if self._follower else self.sender.given_up
+        retransmitted = self.retransmitted + self.sender.retransmitted
+        return self._past + RouteStats(handed, retransmitted, self.refused, given_up)
 
-        Args:
-            last: the number of the last message published.
-            follower: what it has of a reliable topic.
+    # -- from the first message to the last --------------------------------------------------------------------------
+
+    def begin(self, first: int, now: float) -> None:
+        """Send data from a number on: the ANSWER has come, perhaps not for the first time.
+
+        What a reliable topic keeps is sent first; where it keeps less, or the subscriber has some of it already, the
+        first number is another.
         """
+        follower = None
+        if self._reliable is not None:
+            number = self.match.subscriber
+            first = self._reliable.join(number, first, self._new_sender().window, now)
+            follower = self._reliable.followers[number]
         again = self.matched
-        self.settle(last)
+        self.close_books()
         self.match.first = first
         self.acknowledged = first - 1
-        self._counted = last + 1 if again else first
+        self._counted_from = self._framing.seq + 1 if again else first
         self._follower = follower
-        self.sender = Sender(int(self.match.window * WINDOW_SHARE), lossy=self.lossy)
+        self.sender = self._new_sender()
+        self.send(self.match.start_frame())
+        if self._reliable is not None:
+            self._send_again(self._reliable.begin(self.match.subscriber, now), now)
+        self.pump(now)
 
-    @property
-    def window(self) -> int:
-        """Bytes on their way that its socket can hold, by its answer."""
-        return Sender(int(self.match.window * WINDOW_SHARE), lossy=self.lossy).window
+    def _new_sender(self) -> Sender:
+        return Sender(int(self.match.window * WINDOW_SHARE), lossy=self.lossy)
 
-    @property
-    def matched(self) -> bool:
-        """Whether it was ever sent topic data."""
-        return self.match.first > 0
-
-    def settle(self, last: int) -> None:
-        """Close the books: for now it is sent no more, the last message published being ``last``."""
-        self._past = self.stats(last)
-        self._counted = self.refused = self.retransmitted = 0
+    def close_books(self) -> None:
+        """Keep the counts up to the last message published: for now the subscriber is sent no more."""
+        self._past = self.stats()
+        self._counted_from = self.refused = self.retransmitted = 0
         self._follower = None
         self.sender = Sender(0, lossy=self.lossy)
 
-    def succeed(self, other: Route, last: int) -> None:
+    def take_over(self, other: Route) -> None:
         """Go on with the books of a route to the same subscriber at another address."""
-        other.settle(last)
+        other.close_books()
+        self.heard_at = other.heard_at
         self.match.first = other.match.first
-        self._past = other.stats(last)
+        self._past = other.stats()
+
+    # -- sending -----------------------------------------------------------------------------------------------------
 
     def send(self, frame: bytes) -> bool:
         """Send a frame; False if the system would not take it."""
@@ -120,59 +164,121 @@ class Route:
         return False
 
     def send_again(self, frame: bytes, messages: int = 1) -> int:
-        """Send messages the system refused once more; give how many subscribers do not get them, 0 or 1."""
+        """Send messages the system refused once more; return the number of subscribers that do not get them: 0 or 1."""
         if self.send(frame):
             return 0
         self.refused += messages
         return 1
 
-    def challenge(self, datagram: bytes) -> None:
-        """Send a challenge; one that the system refuses is sent again in time."""
-        with contextlib.suppress(OSError):
-            self.socket.send(datagram)
+    def charge(self, size: int, now: float) -> None:
+        """Count bytes that were just sent against what the subscriber can take."""
+        self.sender.charge(size)
+        self.pump(now)
 
-    def owe(self, message: Kept, source: int, codec: int, now: float, *, drop: bool, sent: bool = False) -> None:
-        """Owe a large message.
+    def owe(self, message: Kept, now: float) -> None:
+        """Owe a large message, and send of it what credit allows.
 
-        Args:
-            drop: with too many owed already, give up the oldest; else this one waits to be asked for.
-            sent: it was sent before, only what is asked for is sent.
+        With too many owed already a reliable topic lets it wait to be asked for; else the oldest is given up.
         """
+        self._owe(message, now)
+        self.pump(now)
+
+    def _owe(self, message: Kept, now: float, *, sent: bool = False) -> None:
+        """Owe a large message; of one that was sent before only what the subscriber asks for."""
         if self.sender.backlog >= MAX_BACKLOG:
-            if not drop:
+            if self._reliable is not None:
                 return
             self.sender.drop_oldest()
-        place = Place(source, message.seq, message.sent_ns, codec, message.size, self.fragment_size)
+        framing = self._framing
+        fragment = self.socket.datagram - FRAGMENT_OVERHEAD
+        place = Place(framing.number, message.seq, message.sent_ns, framing.codec, message.size, fragment)
         self.sender.add(Outgoing(place, message.parts, sent=sent), now)
 
-    @property
-    def fragment_size(self) -> int:
-        """Bytes of data in each fragment but the last."""
-        return self.socket.datagram - FRAGMENT_OVERHEAD
+    def _send_again(self, messages: list[Kept], now: float) -> None:
+        """Send what the subscriber lacks of a reliable topic."""
+        for message in messages:
+            if message.frame:
+                self.retransmitted += self.send(message.frame)
+                self.sender.charge(message.size, again=True)
+            elif not self.sender.owes(message.seq):
+                self._owe(message, now)
+            self._lost_some()
 
-    def pump(self, now: float) -> bool:
-        """Send what credit allows; True if it is time to ask how it went."""
+    def _lost_some(self) -> None:
+        """Take the way for lossy: even loopback loses datagrams when several publishers fill one socket."""
+        self.sender.lossy = True
+
+    def pump(self, now: float) -> None:
+        """Send what credit allows of what is owed, and ask how it went if it is time to."""
         while taken := self.sender.take():
             message, indexes = taken
             step = max(AT_ONCE, MAX_PAYLOAD // message.datagram)  # as soon as the first are there, they are sent
             with contextlib.suppress(OSError):  # what the system refuses is asked for again, like what got lost
                 for at in range(0, len(indexes), step):
                     self.socket.send_many(message.fragments(indexes[at : at + step]), self.socket.datagram)
-        return self.sender.poll(now) is not None
+        if self.sender.poll(now) is not None:
+            self.poll()
+        if not self.lossy and self._reliable is None:
+            self.sender.forget_sent()
 
-    def poll(self, source: int, last: int, low: int) -> None:
-        """Ask what has arrived of the messages up to ``last``; those from ``low`` on are still to be had."""
-        position, low, last = self.sender.position, self.sender.lowest(low), self.sender.reached(last)
-        self.send(pack_frame(Kind.POLL, source, last, position, POLL_BODY.pack(position, low)))
+    def poll(self) -> None:
+        """Ask what has arrived of the messages that were sent, and say which of them can still be had."""
+        last, position = self._framing.seq, self.sender.position
+        kept_from = last + 1 if self._reliable is None else self._reliable.low()
+        body = POLL_BODY.pack(position, self.sender.lowest(kept_from))
+        self.send(pack_frame(Kind.POLL, self._framing.number, self.sender.reached(last), position, body))
 
-    def reported(self, report: Report, position: int, now: float) -> None:
-        """Take a REPORT."""
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    def reported(self, frame: Frame, now: float) -> None:
+        """Take a REPORT.
+
+        Raises:
+            Malformed: if its body is none.
+        """
+        report = unpack_report(frame.body)
         self.acknowledged = max(self.acknowledged, report.next - 1)
-        self.sender.reported(position, report.next, int(report.window * WINDOW_SHARE), now, report.missing)
+        window = int(report.window * WINDOW_SHARE)
+        self.sender.reported(frame.sent_ns, report.next, window, now, report.missing)
+        if self._reliable is not None:
+            self._send_again(self._reliable.reported(self.match.subscriber, report, now), now)
+        self.pump(now)
 
-    def stats(self, last: int) -> RouteStats:
-        """Give the counts, the last message published being ``last``."""
-        handed = max(0, last - self._counted + 1 - self.refused) if self._counted else 0
-        given_up = self._follower.given_up if self._follower else self.sender.given_up
-        retransmitted = self.retransmitted + self.sender.retransmitted
-        return self._past + RouteStats(handed, retransmitted, self.refused, given_up)
+    def missing(self, frame: Frame, now: float) -> None:
+        """Take a MISSING: fragments of a large message are asked for.
+
+        Raises:
+            Malformed: if its body is none.
+        """
+        first, bitmap = unpack_missing(frame.body)
+        if self._reliable is not None and not self.sender.owes(frame.seq):
+            message = self._reliable.kept(self.match.subscriber, frame.seq)
+            if message is not None and message.parts:
+                self._owe(message, now, sent=True)
+        self._lost_some()
+        self.sender.missing(frame.seq, first, bitmap)
+        self.pump(now)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def next_timer(self) -> float:
+        """Return when handle_timer wants to be called; ``inf`` for never."""
+        return min(self.match.next_timer(), self.sender.next_timer())
+
+    def handle_timer(self, now: float) -> bool:
+        """Send the challenge or poll that is due.
+
+        Returns:
+            Whether the subscriber is sent data no more: it left too many challenges unanswered.
+        """
+        was_open = self.match.open
+        datagram = self.match.handle_timer(now)
+        if datagram is not None:
+            with contextlib.suppress(OSError):  # one that the system refuses is sent again in time
+                self.socket.send(datagram)
+        stopped = was_open and not self.match.open
+        if stopped:
+            self.close_books()
+        if self.sender.handle_timer(now) is not None:
+            self.poll()
+        return stopped

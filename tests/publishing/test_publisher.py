@@ -1,16 +1,18 @@
-"""Publisher: arguments, counts, latched topics, batches, threads, the end."""
+"""Publisher: arguments, counts, latched topics, batches, threads, fork, the end."""
 
 from __future__ import annotations
 
 import collections
 import gc
 import threading
+import weakref
 import zlib
 
 import pytest
 
 import ipcpy as ipc
-from ipcpy.protocol.wire import HEADER_SIZE, OVERHEAD
+from ipcpy.protocol.wire import HEADER_SIZE, OVERHEAD, Kind
+from recording import recording_node
 
 Point = collections.namedtuple("Point", "x y")
 
@@ -21,11 +23,26 @@ def node():
         yield node
 
 
+@pytest.fixture
+def recorded():
+    """A node, and the record of what its publishers send."""
+    node, record = recording_node()
+    with node:
+        yield node, record
+
+
 def pair(node, topic="t", codec=None, **options):
     publisher = ipc.Publisher(topic, codec, node=node, **options)
     subscriber = ipc.Subscriber(topic, node=node)
     publisher.wait_for_subscribers(timeout=5)
     return publisher, subscriber
+
+
+def test_a_publisher_shows_what_is_for_its_user_and_nothing_else(node):
+    shown = {name for name in dir(ipc.Publisher("t", node=node)) if not name.startswith("_")}
+    assert shown == {
+        *("close", "id", "publish", "publish_many", "stats", "subscribers", "topic", "wait_for_subscribers"),
+    }
 
 
 @pytest.mark.parametrize("topic", ["", "a b", "/imu", "imu/", "a//b", "robot/*", "**", 5, None, "x" * 300, "a\n"])
@@ -202,7 +219,7 @@ def test_nothing_is_sent_of_many_of_which_one_is_wrong(node):
 
 
 def test_many_are_paced_to_what_the_subscriber_takes(node, monkeypatch):
-    monkeypatch.setattr("ipcpy.publishing.delivery.BATCH_WAIT", 30.0)  # as long as a busy computer may take
+    monkeypatch.setattr("ipcpy.publishing.pacing.BATCH_WAIT", 30.0)  # as long as a busy computer may take
     count = 300_000
     publisher = ipc.Publisher("t", ipc.Raw(), node=node)
     subscriber = ipc.Subscriber("t", depth=count, node=node)
@@ -254,19 +271,18 @@ def test_bytes_are_those_of_the_bodies_in_batches_too(node):
     assert publisher.stats.bytes == subscriber.stats.bytes == 15
 
 
-def test_no_datagram_is_larger_than_the_way_takes(node):
-    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
-    subscriber = ipc.Subscriber("t", node=node)
-    publisher.wait_for_subscribers(timeout=5)
-    delivery, sent = publisher._delivery, []
-    ((send, route),) = delivery.sends
-    delivery.sends = ((lambda frame: sent.append(len(frame)) or send(frame), route),)
-    bodies = [bytes(delivery.whole - less) for less in range(10)]
+def test_no_datagram_is_larger_than_the_way_takes(recorded):
+    node, record = recorded
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    publisher.publish(bytes(200_000))  # its fragments are as large as the way takes
+    assert len(subscriber.recv(5).data) == 200_000
+    room = max(map(len, record.of_kind(Kind.FRAGMENT)))
+    bodies = [bytes(room - OVERHEAD - less) for less in range(-2, 10)]
     publisher.publish_many(bodies)
     for body in bodies:
         publisher.publish_many([body[:1]] * 3 + [body])
-    assert [subscriber.recv(5).data for _ in bodies] == bodies
-    assert max(sent) <= route.socket.datagram
+    assert [bytes(subscriber.recv(5).data) for _ in bodies] == bodies
+    assert max(map(len, record.datagrams)) == room
 
 
 def test_several_threads_may_publish(node):
@@ -306,9 +322,88 @@ def test_closing_is_idempotent_and_final(node, wait_until):
 def test_a_forgotten_publisher_withdraws_itself(node, wait_until):
     publisher = ipc.Publisher("forgotten", node=node)
     wait_until(lambda: [topic.name for topic in node.topics()] == ["forgotten"])
-    del publisher
-    gc.collect()
-    wait_until(lambda: node.topics() == ())
+    gone = weakref.ref(publisher)
+    gc.disable()
+    try:
+        del publisher
+        assert gone() is None  # at once, not when the garbage collector comes
+        wait_until(lambda: node.topics() == ())
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("options", [{}, {"reliable": True}, {"multicast": True}])
+def test_one_that_has_published_is_forgotten_just_as_well(node, wait_until, options):
+    publisher, subscriber = pair(node, codec=ipc.Raw(), **options)
+    publisher.publish(b"small")
+    publisher.publish(bytes(200_000))  # by unicast, where small ones go by multicast: either may be there first
+    publisher.publish_many([b"a", b"b"])
+    assert sorted(len(subscriber.recv(5).data) for _ in range(4)) == [1, 1, 5, 200_000]
+    gone = weakref.ref(publisher)
+    gc.disable()
+    try:
+        del publisher
+        assert gone() is None
+        wait_until(lambda: subscriber.publishers == ())
+    finally:
+        gc.enable()
+
+
+def test_closing_the_node_closes_its_publishers(node):
+    publisher, subscriber = pair(node, codec=ipc.Raw(), reliable=True)
+    publisher.publish(b"last")
+    assert subscriber.recv(5).data == b"last"
+    node.close()
+    assert repr(publisher) == "<ipcpy.Publisher 't' raw closed>"
+    for use in (lambda: publisher.publish(b"x"), lambda: publisher.publish_many([b"x"])):
+        with pytest.raises(ipc.ClosedError, match="the publisher of 't' is closed"):
+            use()
+    publisher.close()
+    assert publisher.stats.published == 1
+
+
+def test_a_publisher_that_multicasts_is_closed_for_good_too(node, wait_until):
+    publisher, subscriber = pair(node, codec=ipc.Raw(), multicast=True)
+    wait_until(lambda: any(fanout.members for fanout in publisher._delivery._fanouts))
+    publisher.publish(b"last")
+    publisher.close()
+    with pytest.raises(ipc.ClosedError):
+        publisher.publish(b"too late")
+    assert subscriber.recv(5).data == b"last"
+
+
+INHERITED = """
+import os, sys
+import ipcpy as ipc
+publisher, other = ipc.Publisher("t", ipc.Raw(), reliable=True), ipc.Publisher("other", ipc.Raw())
+subscriber = ipc.Subscriber("t")
+publisher.wait_for_subscribers(timeout=10)
+publisher.publish(b"parent")
+parents_id = publisher.id
+child = os.fork()
+if child == 0:
+    assert other.publish(b"begins anew") == 0
+    assert publisher.subscribers == () and publisher.stats.handed == 0
+    publisher.close()
+    publisher.close()
+    try:
+        publisher.publish(b"child")
+    except ipc.ClosedError:
+        print("closed in the child", flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+publisher.publish(b"parent again")
+assert [bytes(subscriber.recv(10).data) for _ in range(2)] == [b"parent", b"parent again"]
+assert publisher.id == parents_id and len(publisher.subscribers) == 1
+print("open in the parent", flush=True)
+"""
+
+
+def test_what_a_forked_child_closes_stays_open_in_its_parent(spawn):
+    process = spawn(INHERITED)
+    process.succeed(timeout=40)
+    assert "closed in the child" in process.stdout
+    assert "open in the parent" in process.stdout
 
 
 def test_a_closed_node_refuses(node):
@@ -318,15 +413,14 @@ def test_a_closed_node_refuses(node):
 
 
 @pytest.mark.parametrize(("local", "overhead"), [(True, HEADER_SIZE), (False, OVERHEAD)])
-def test_messages_are_checked_unless_all_subscribers_are_on_this_host(node, monkeypatch, local, overhead):
+def test_messages_are_checked_unless_all_subscribers_are_on_this_host(recorded, monkeypatch, local, overhead):
     monkeypatch.setattr("ipcpy.publishing.route.Route.local", local)
+    node, record = recorded
     publisher, subscriber = pair(node, codec=ipc.Raw())
-    delivery, sent = publisher._delivery, []
-    ((send, route),) = delivery.sends
-    delivery.sends = ((lambda frame: sent.append(frame) or send(frame), route),)
     publisher.publish(b"body")
     assert subscriber.recv(5).data == b"body"
-    assert len(sent[0]) == overhead + 4
+    (datagram,) = record.of_kind(Kind.DATA)
+    assert len(datagram) == overhead + 4
 
 
 class Plain:
@@ -357,19 +451,3 @@ def test_where_a_codec_cannot_do_many_at_once_each_goes_by_itself(node, bodies):
     publisher.wait_for_subscribers(timeout=5)
     assert publisher.publish_many(bodies) == 1
     assert [subscriber.recv(timeout=5).data for _ in bodies] == bodies
-
-
-def test_many_that_no_longer_fit_together_are_sent_one_by_one(node):
-    publisher = ipc.Publisher("t", ipc.Raw(), node=node)
-    subscriber = ipc.Subscriber("t", node=node)
-    publisher.wait_for_subscribers(timeout=5)
-    delivery, bodies = publisher._delivery, [b"%05d" % n * 100 for n in range(200)]
-    send = delivery.send_batch
-
-    def send_batch(frame, messages):
-        delivery.whole = 499  # as if somebody had come whom datagrams of less reach
-        return send(frame, messages)
-
-    delivery.send_batch = send_batch
-    assert publisher.publish_many(bodies) == 1
-    assert [bytes(subscriber.recv(5).data) for _ in bodies] == bodies

@@ -1,0 +1,91 @@
+"""Numbers, times and frames of what one publisher publishes. Knows bytes and the wall clock; nothing of subscribers.
+
+``Publisher.publish`` lays out the frame of a single small message itself, where a call would be felt; every other frame
+of messages is made here. The publisher's lock is held by whoever calls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from zlib import crc32
+
+from ..codec import Body
+from ..errors import ArgumentError
+from ..protocol.data.batch import pack_alike, pack_batch
+from ..protocol.data.fragments import MAX_MESSAGE
+from ..protocol.data.history import Kept
+from ..protocol.wire import DATA_WORD, FAST_HEADER, OVERHEAD, Buffer, Kind, pack_frame
+
+DATA_OVERHEAD = DATA_WORD + OVERHEAD  # the first word of a DATA frame is this and the length of its body
+
+
+class Framing:
+    """The numbering of one publisher, and the frames of its messages.
+
+    Args:
+        number: the publisher's id.
+        codec: the codec's number on the wire.
+        clock_ns: the wall clock that messages are stamped with.
+
+    Attributes:
+        seq: the number of the last message published; 0 before the first.
+        bytes: of the bodies published so far, without those published to nobody.
+    """
+
+    __slots__ = ("_clock_ns", "bytes", "codec", "number", "seq")
+
+    def __init__(self, number: int, codec: int, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self.number = number
+        self.codec = codec
+        self.seq = 0
+        self.bytes = 0
+        self._clock_ns = clock_ns
+
+    def batch(self, bodies: Sequence[bytes]) -> bytes:
+        """Make one frame of the next messages."""
+        first = self.seq + 1
+        if len(bodies) > 1:
+            frame = pack_batch(self.number, first, self._clock_ns(), self.codec, bodies)
+        else:  # a body alone may fill the datagram up to the last byte
+            frame = pack_frame(Kind.DATA, self.number, first, self._clock_ns(), bodies[0], codec=self.codec)
+        self._count(len(bodies), sum(map(len, bodies)))
+        return frame
+
+    def alike(self, data: Buffer, size: int) -> bytes:
+        """Make one frame of the next messages, whose bodies of one size are laid end to end already."""
+        frame = pack_alike(self.number, self.seq + 1, self._clock_ns(), self.codec, data, size)
+        self._count(len(data) // size, len(data))
+        return frame
+
+    def kept(self, body: bytes) -> Kept:
+        """Make the frame of the next message so that it can be sent again, to any host."""
+        size = len(body)
+        seq = self.seq = self.seq + 1
+        self.bytes += size
+        sent_ns = self._clock_ns()
+        frame = FAST_HEADER.pack(size + DATA_OVERHEAD, self.codec, self.number, seq, sent_ns) + body
+        frame += crc32(frame).to_bytes(4, "little")
+        return Kept(seq, sent_ns, frame, (), len(frame))
+
+    def large(self, parts: Sequence[memoryview], size: int) -> Kept:
+        """Number and stamp the next message, which is sent in fragments."""
+        self._count(1, size)
+        return Kept(self.seq, self._clock_ns(), b"", parts, size)
+
+    def _count(self, messages: int, size: int) -> None:
+        self.seq += messages
+        self.bytes += size
+
+
+def parts_of(body: Body) -> tuple[list[memoryview], int]:
+    """Return views of the bytes of a body's parts, and how many bytes these have together.
+
+    Raises:
+        ArgumentError: if that is more than subscribers take.
+    """
+    views = [memoryview(part).cast("B") for part in (body if isinstance(body, list) else [body]) if len(part)]
+    total = sum(map(len, views))
+    if total > MAX_MESSAGE:
+        raise ArgumentError(f"a message has at most {MAX_MESSAGE} bytes, got {total}")
+    return views, total

@@ -1,0 +1,226 @@
+"""Where one publisher's frames go out: the subscribers it has, the ways to them, what is kept for them, heartbeats.
+
+Knows routes and frames; nothing of how subscribers are found and matched, which is delivery.py's, and it never waits,
+which is pacing.py's. The publisher's thread and the I/O thread share it: ``lock`` is held by whoever calls.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from ..protocol.data.heartbeat import Heartbeat
+from ..protocol.data.history import Kept
+from ..protocol.data.reliable import Reliable
+from ..protocol.wire import MAX_BODY
+from ..stats import PastRoutes, PublisherStats
+from ..timeouts import NEVER
+from .framing import Framing
+from .multicast import Fanout
+from .route import Route
+
+SLACK = 0.1  # seconds that asking again may be late where nothing gets lost, and the answer wakes the I/O thread
+MESSAGE_COST = 1000  # bytes of large messages that a subscriber takes in the time it needs for one message of a batch
+
+Send = Callable[[bytes], object]
+
+
+class Alarm(Protocol):
+    """Calls a function in the I/O thread at a time, or up to ``slack`` seconds later if the thread would have to wake.
+
+    A time later than the one that is set changes nothing, and a call that comes early does no harm.
+    """
+
+    def by(self, when: float, slack: float = 0.0) -> None: ...
+
+
+class Outlet:
+    """The subscribers of one publisher, and the ways to them.
+
+    Args:
+        framing: the numbers of what is published.
+        reliable: what is kept; None if nothing is.
+        fanouts: the multicasts that reach some of the subscribers.
+        alarm: has what is due done in time.
+        clock: seconds, never going back.
+        condition: makes what ``publish`` and ``close`` wait on, with the lock.
+
+    Attributes:
+        changed: notified whenever a subscriber has come, gone or answered, and when the publisher is closed.
+        by_number: every subscriber that was heard of, matched or not.
+        routes: the subscribers that topic data is sent to.
+        ways: how a small frame reaches all of these, and who stands behind each way.
+        max_body: bytes that a body may have to be sent as one frame to each.
+        needs_check: whether a frame needs a check: some subscriber is on another host.
+        beating: whether heartbeats follow the last message; if not, ``start_beating`` is to be called with the next.
+        usable: whether the publisher is neither closed nor left behind by a fork.
+    """
+
+    def __init__(
+        self,
+        framing: Framing,
+        reliable: Reliable | None,
+        fanouts: Iterable[Fanout],
+        alarm: Alarm,
+        clock: Callable[[], float],
+        condition: Callable[[threading.Lock], threading.Condition],
+    ) -> None:
+        self.lock = threading.Lock()
+        self.changed = condition(self.lock)
+        self.ways: tuple[tuple[Send, Route | Fanout], ...] = ()
+        self.routes: tuple[Route, ...] = ()
+        self.by_number: dict[int, Route] = {}
+        self.reliable = reliable
+        self.max_body = MAX_BODY
+        self.needs_check = True
+        self.beating = False
+        self.closed = False
+        self.usable = True
+        self._framing = framing
+        self._fanouts = fanouts
+        self._alarm = alarm
+        self._clock = clock
+        self._heart = Heartbeat()
+        self._past = PastRoutes()
+
+    # -- sending -----------------------------------------------------------------------------------------------------
+
+    def send(self, frame: bytes, messages: int = 1) -> int:
+        """Send a frame of one or more messages to all; return the number of subscribers it was handed to."""
+        handed = len(self.routes)
+        for send, target in self.ways:
+            try:
+                send(frame)
+            except OSError:
+                handed -= target.send_again(frame, messages)
+        return handed
+
+    def send_batch(self, frame: bytes, messages: int) -> int:
+        """Send a frame of many messages, which counts against what each subscriber can take; the rest as ``send``."""
+        if not self.beating:
+            self.start_beating()
+        handed = self.send(frame, messages)
+        self._charge(len(frame) + messages * MESSAGE_COST, self._clock())
+        return handed
+
+    def send_kept(self, message: Kept) -> int:
+        """Send a message of one frame and keep it; it counts against what each subscriber can take."""
+        assert self.reliable is not None
+        handed = self.send(message.frame)
+        now = self._clock()
+        self.reliable.add(message, now)
+        self._charge(message.size, now)
+        return handed
+
+    def _charge(self, size: int, now: float) -> None:
+        for route in self.routes:
+            route.charge(size, now)
+        self._alarm.by(self.next_timer())
+
+    def send_large(self, message: Kept) -> int:
+        """Send a message of several frames as far as credit goes; ``send_rest`` has to follow."""
+        now = self._clock()
+        if self.reliable is not None:
+            self.reliable.add(message, now)
+        for route in self.routes:
+            route.owe(message, now)
+        if not self.beating:
+            self.start_beating()
+        return len(self.routes)
+
+    def send_rest(self) -> None:
+        """Have the rest of large messages sent in the I/O thread, as the subscribers answer."""
+        lossy = any(route.lossy for route in self.routes)
+        self._alarm.by(self.next_timer(), 0.0 if lossy else SLACK)
+
+    def poll(self, subscribers: Iterable[int]) -> None:
+        """Ask subscribers what has arrived."""
+        for number in subscribers:
+            self.by_number[number].poll()
+
+    # -- counts ------------------------------------------------------------------------------------------------------
+
+    def confirmed(self) -> int:
+        """Count the subscribers known to take what is sent now."""
+        return sum(route.match.confirmed for route in self.routes)
+
+    def stats(self) -> PublisherStats:
+        """Return the counts."""
+        if self.reliable is not None:
+            self.reliable.settle()
+        living = {route.info.id: route.stats() for route in self.by_number.values() if route.matched}
+        return self._past.sum(living, self._framing.seq, self._framing.bytes)
+
+    def keep_counts(self, route: Route) -> None:
+        """Keep the counts of a subscriber that leaves."""
+        if self.reliable is not None:
+            self.reliable.settle()
+        if route.matched:
+            self._past.add(route.info.id, route.stats())
+
+    # -- whom to send to ---------------------------------------------------------------------------------------------
+
+    def rebuild(self) -> None:
+        """Look anew whom to send to, and by which ways."""
+        routes = [route for route in self.by_number.values() if route.match.open]
+        fanouts = [fanout for fanout in self._fanouts if fanout.members]
+        by_multicast = {number for fanout in fanouts for number in fanout.members}
+        unicast = [route for route in routes if route.match.subscriber not in by_multicast]
+        self.needs_check = not all(route.local for route in routes)
+        self.max_body = min((route.max_body for route in routes), default=MAX_BODY)
+        self.routes = tuple(routes)
+        self.ways = (
+            *((route.socket.send, route) for route in unicast),
+            *((fanout.send, fanout) for fanout in fanouts),
+        )
+        self.changed.notify_all()
+
+    def clear(self) -> None:
+        """Part with all subscribers, and with what is kept for them; their counts stay."""
+        for route in self.by_number.values():
+            self.keep_counts(route)
+        self.by_number.clear()
+        self.reliable = None
+        self.rebuild()
+
+    def abandon(self) -> None:
+        """Forget everything in a forked child; a thread that is not there may have held the lock."""
+        self.usable = False
+        self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
+        self.ways, self.routes, self.reliable = (), (), None
+        self.by_number, self._heart = {}, Heartbeat()
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def start_beating(self) -> None:
+        """Poll some time after the last message of a best-effort publisher; a reliable one does so anyway."""
+        self.beating = True
+        if self.reliable is None:
+            self._heart.start(self._framing.seq, self._clock())
+            self._alarm.by(self._heart.at)
+
+    def next_timer(self) -> float:
+        """Return when handle_timer wants to be called; ``inf`` for never."""
+        timers = [route.next_timer() for route in self.by_number.values()]
+        reliable = NEVER if self.reliable is None else self.reliable.next_timer()
+        return min([*timers, self._heart.at, reliable])
+
+    def handle_timer(self, now: float) -> None:
+        """Send the challenges and polls that are due."""
+        for route in list(self.by_number.values()):
+            if route.handle_timer(now):
+                self.rebuild()
+        if self.reliable is not None:
+            self.poll(self.reliable.handle_timer(now))
+        if now >= self._heart.at:
+            self._heartbeat(now)
+
+    def _heartbeat(self, now: float) -> None:
+        """Say what the last number is. A heartbeat only ever causes questions, and ends once all have acknowledged."""
+        behind = [route for route in self.routes if route.behind]
+        if self._heart.handle_timer(self._framing.seq, behind=bool(behind), now=now):
+            for route in behind:
+                route.poll()
+        self.beating = self._heart.beating

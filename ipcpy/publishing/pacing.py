@@ -1,0 +1,129 @@
+"""How long publish and close wait for subscribers. Everything in publishing that blocks is here, with its bounds.
+
+Knows who is behind and what time it is; sends nothing but polls. The publisher's lock is held by whoever calls, and
+given up while it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..protocol.data.history import Kept
+from .outlet import Outlet
+from .route import Route
+
+BLOCK = 1.0  # seconds that a reliable publisher waits, unless it is told otherwise, for those who cannot follow
+BLOCK_PAUSE = 0.005  # between polls meanwhile
+WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
+BATCH_WAIT = 0.25  # the same for batches, which are what takes subscribers longest
+HANDOVER = 0.002  # seconds that publish keeps the caller's buffer, before what is still to be sent of it is copied
+HURRY = (
+    0.01  # seconds since the large message before, within which publish waits until all is sent, not until it is there
+)
+LINGER = 0.05  # seconds that close waits at most until all have acknowledged the last message
+LINGER_PAUSE = 0.005  # between polls meanwhile
+
+
+class Pacing:
+    """Waits for the subscribers of one publisher.
+
+    Args:
+        outlet: the subscribers that the publisher has.
+        block: seconds that a reliable publisher waits for those who cannot follow.
+        clock: seconds, never going back; they pass while ``outlet.changed`` is waited for.
+    """
+
+    def __init__(self, outlet: Outlet, block: float, clock: Callable[[], float]) -> None:
+        self._outlet = outlet
+        self._block = block
+        self._clock = clock
+        self._large_at = -HURRY  # when the last large message was published
+
+    # -- before a message --------------------------------------------------------------------------------------------
+
+    def make_room(self, size: int) -> None:
+        """Wait, for a bounded time, for subscribers that answer but cannot take a message of a size yet."""
+        outlet = self._outlet
+        if outlet.reliable is not None and not self._block:
+            return
+        best_effort = WAIT if size > outlet.max_body else BATCH_WAIT
+        deadline = self._clock() + (best_effort if outlet.reliable is None else self._block)
+        while (now := self._clock()) < deadline and not outlet.closed:
+            behind = self._behind(size, now)
+            if not behind:
+                return
+            pause = deadline - now
+            if outlet.reliable is not None:
+                followers = [number for number in behind if number in outlet.reliable.followers]
+                outlet.poll(outlet.reliable.to_poll(followers, now))
+                pause = min(pause, BLOCK_PAUSE)
+            outlet.changed.wait(pause)
+
+    def _behind(self, size: int, now: float) -> set[int]:
+        """Return the subscribers that answer, but for which one more message of a size would be too much."""
+        outlet = self._outlet
+        large = size > outlet.max_body
+        reliable = outlet.reliable
+        if reliable is None:
+            behind = [route for route in outlet.routes if (route.sender.busy if large else route.sender.full)]
+            patience = WAIT if large else BATCH_WAIT
+            return {route.match.subscriber for route in behind if not route.sender.stalled(now, patience)}
+        full = {route.match.subscriber for route in outlet.routes if route.full(now, large=large)}
+        stalled = {number for number in full if reliable.followers[number].stalled(now)}
+        return full - stalled | set(reliable.holding(size, now))
+
+    # -- after a large message ---------------------------------------------------------------------------------------
+
+    def hand_back(self, message: Kept) -> None:
+        """Wait a moment for a message to arrive, then copy what is still owed of it: the buffer is the caller's again.
+
+        Where large messages follow one another closely it waits only until all is sent, not until it has arrived.
+        """
+        outlet = self._outlet
+        now = self._clock()
+        hurried, self._large_at = now < self._large_at + HURRY, now
+        if all(part.readonly for part in message.parts):
+            return
+        deadline = now + HANDOVER
+        while (owing := self._owing(message)) and (now := self._clock()) < deadline and not outlet.closed:
+            if hurried and not any(route.sender.busy for route in owing):
+                break
+            outlet.changed.wait(deadline - now)
+        if owing:
+            parts = [part if part.readonly else memoryview(bytes(part)) for part in message.parts]
+            for route in owing:
+                route.sender.replace(message.seq, parts)
+
+    def _owing(self, message: Kept) -> list[Route]:
+        return [route for route in self._outlet.routes if route.sender.owes(message.seq)]
+
+    # -- at the beginning and at the end -----------------------------------------------------------------------------
+
+    def wait_for_subscribers(self, count: int, timeout: float | None) -> int:
+        """Wait until so many subscribers are matched, the time is up, or the publisher is closed.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Returns:
+            The number of subscribers matched then.
+        """
+        outlet = self._outlet
+        deadline = None if timeout is None else self._clock() + timeout
+        while (matched := outlet.confirmed()) < count and not outlet.closed:
+            left = None if deadline is None else deadline - self._clock()
+            if left is not None and left <= 0:
+                break
+            outlet.changed.wait(left)
+        return matched
+
+    def linger(self, until: float) -> None:
+        """Say what the last number was, until all have acknowledged it or a time has come."""
+        outlet = self._outlet
+        while behind := [route for route in outlet.routes if route.behind]:
+            for route in behind:
+                route.poll()
+            now = self._clock()
+            if now >= until:
+                break
+            outlet.changed.wait(min(LINGER_PAUSE, until - now))
