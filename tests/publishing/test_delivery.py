@@ -1,0 +1,257 @@
+"""Delivery: who came, who answered, who went, and the end; dialogues in one thread, on a made-up clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipcpy.protocol.data.matching import TYPES_DIFFER
+from ipcpy.protocol.wire import Kind, pack_frame
+from surroundings import NUMBER, WINDOW, Listener, Surroundings, endpoint
+
+HERE, THERE = ("127.0.0.1", 4001), ("10.0.0.9", 4001)
+
+
+@pytest.fixture
+def world():
+    return Surroundings()
+
+
+def numbers(listener, kind=Kind.DATA):
+    return [frame.seq for frame in listener.of_kind(kind)]
+
+
+def test_a_subscriber_is_sent_data_once_it_has_answered_and_not_before(world):
+    delivery, dispatch = world.deliver()
+    listener = Listener(1, HERE)
+    listener.silent = True
+    world.listeners[HERE] = listener
+    delivery.subscriber_found(1, endpoint(1), HERE)
+    world.run(1.0)
+    assert dispatch.one(b"to nobody") == 0
+    listener.silent = False
+    world.run(1.0)
+    assert dispatch.one(b"to it") == 1
+    world.run()
+    assert listener.bodies == [b"to it"]
+    assert numbers(listener, Kind.START) == [2]
+
+
+def test_a_subscriber_that_refuses_is_sent_nothing(world):
+    delivery, dispatch = world.deliver()
+    listener = world.listen(1, verdict=TYPES_DIFFER)
+    world.run(1.0)
+    assert dispatch.one(b"body") == 0
+    world.run(1.0)
+    assert listener.bodies == [] and delivery.outlet.confirmed() == 0
+
+
+@pytest.mark.parametrize(("keep", "expected"), [(0, [6]), (3, [3, 4, 5, 6]), (100, [1, 2, 3, 4, 5, 6])])
+def test_a_latecomer_gets_what_is_kept_for_it_first(world, keep, expected):
+    _, dispatch = world.deliver(keep=keep)
+    for number in range(5):
+        dispatch.one(b"%d" % number)
+    listener = world.listen(1)
+    world.run()
+    dispatch.one(b"live")
+    world.run()
+    assert numbers(listener) == expected
+
+
+@pytest.mark.parametrize(("block", "expected"), [(1.0, [3, 4, 5]), (0.0, [5])])
+def test_a_reliable_topic_loses_nothing_while_a_subscriber_is_being_matched(world, block, expected):
+    _, dispatch = world.deliver(reliable=True, block=block)
+    dispatch.many([b"before", b"before"])
+    listener = world.listen(1)
+    dispatch.many([b"meanwhile", b"meanwhile"])
+    world.run()
+    dispatch.one(b"live")
+    world.run()
+    assert numbers(listener) == expected
+
+
+def test_what_a_subscriber_asks_for_is_sent_again_to_it_alone(world):
+    delivery, dispatch = world.deliver(reliable=True)
+    first, second = world.listen(1), world.listen(2)
+    world.run()
+    for number in range(4):
+        dispatch.one(b"%d" % number)
+    first.missing = [(2, 4)]
+    world.run(1.0)
+    assert numbers(first) == [1, 2, 3, 4, 2, 3]
+    assert numbers(second) == [1, 2, 3, 4]
+    assert delivery.outlet.stats().retransmitted == 2
+
+
+def test_a_subscriber_at_another_address_is_matched_anew_and_its_counts_go_on(world):
+    delivery, dispatch = world.deliver()
+    world.listen(1, HERE)
+    world.run()
+    dispatch.many([b"a", b"b"])
+    moved = world.listen(1, THERE)
+    world.run()
+    dispatch.one(b"c")
+    world.run()
+    assert moved.bodies == [b"c"]
+    assert world.released == [HERE]
+    assert delivery.outlet.stats().subscribers[f"{1:016x}"].handed == 3
+
+
+def test_the_counts_of_a_subscriber_to_which_there_is_no_way_any_more_stay(world):
+    delivery, dispatch = world.deliver()
+    world.listen(1, HERE)
+    world.run()
+    dispatch.many([b"a", b"b"])
+    world.no_way.add(THERE)
+    delivery.subscriber_found(1, endpoint(1), THERE)
+    assert dispatch.one(b"c") == 0
+    assert delivery.outlet.stats().handed == 2
+    world.no_way.clear()
+    back = world.listen(1, THERE)
+    world.run()
+    assert dispatch.one(b"d") == 1
+    world.run()
+    assert back.bodies == [b"d"]
+    assert delivery.outlet.stats().handed == 3
+
+
+def test_a_socket_is_released_with_the_last_subscriber_at_its_address(world):
+    delivery, _ = world.deliver()
+    for number in (1, 2):
+        world.listen(number, HERE)
+    delivery.subscriber_lost(1)
+    assert world.released == []
+    delivery.subscriber_lost(2)
+    delivery.subscriber_lost(2)
+    assert world.released == [HERE]
+
+
+def test_a_subscriber_whose_host_says_that_nobody_listens_is_believed_if_it_answers_challenges(world):
+    delivery, dispatch = world.deliver()
+    listener = world.listen(1, HERE)
+    world.run()
+    delivery.verify(HERE)
+    assert dispatch.one(b"meanwhile") == 1
+    world.run(5.0)
+    assert dispatch.one(b"still") == 1
+    listener.silent = True
+    delivery.verify(HERE)
+    world.run(5.0)
+    assert dispatch.one(b"gone") == 0
+    listener.silent = False
+    world.run(5.0)
+    assert dispatch.one(b"back") == 1
+    world.run()
+    assert listener.bodies == [b"meanwhile", b"still", b"back"]
+    assert delivery.outlet.stats().handed == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "address"),
+    [
+        (b"no frame at all", HERE),
+        (pack_frame(Kind.REPORT, NUMBER, 1, 0, b"no report"), HERE),
+        (pack_frame(Kind.MISSING, NUMBER, 1, 1, b""), HERE),
+        (pack_frame(Kind.REPORT, NUMBER + 1, 1, 0, bytes(12)), HERE),
+        (pack_frame(Kind.REPORT, NUMBER, 2, 0, bytes(12)), HERE),
+        (pack_frame(Kind.STARTED, NUMBER, 1, 0), THERE),
+        (pack_frame(Kind.ANSWER, NUMBER, 1, 0, bytes(16)), THERE),
+    ],
+)
+def test_what_is_no_answer_of_a_subscriber_from_its_address_changes_nothing(world, data, address):
+    delivery, dispatch = world.deliver(reliable=True)
+    world.listen(1, HERE)
+    world.run()
+    dispatch.one(b"body")
+    before = delivery.outlet.stats(), delivery.outlet.ways, delivery.outlet.routes[0].acknowledged
+    sent = len(world.sockets[HERE].sent)
+    delivery.receive_datagram(data, address)
+    assert (delivery.outlet.stats(), delivery.outlet.ways, delivery.outlet.routes[0].acknowledged) == before
+    assert len(world.sockets[HERE].sent) == sent
+
+
+def test_the_right_frames_before_a_wrong_one_are_taken(world):
+    delivery, dispatch = world.deliver()
+    world.listen(1, HERE).reports = False
+    world.run()
+    dispatch.one(b"body")
+    report = pack_frame(Kind.REPORT, NUMBER, 1, 0, (2).to_bytes(8, "little") + WINDOW.to_bytes(4, "little"))
+    delivery.receive_datagram(report + b"no frame at all", HERE)
+    assert delivery.outlet.routes[0].acknowledged == 1
+
+
+def test_closing_withdraws_the_topic_and_releases_everything_once(world):
+    delivery, dispatch = world.deliver(reliable=True)
+    for number, address in ((1, HERE), (2, THERE)):
+        world.listen(number, address)
+    world.run()
+    dispatch.one(b"body")
+    before = delivery.outlet.stats()
+    delivery.close()
+    delivery.close()
+    world.run(60.0)
+    assert world.withdrawn == [NUMBER]
+    assert sorted(world.released) == sorted([HERE, THERE])
+    assert (delivery.outlet.ways, delivery.outlet.routes, delivery.outlet.reliable) == ((), (), None)
+    assert delivery.outlet.closed and not delivery.outlet.usable
+    assert delivery.outlet.stats() == before
+
+
+def test_nobody_who_comes_after_the_end_is_challenged(world):
+    delivery, _ = world.deliver()
+    delivery.close()
+    listener = world.listen(1)
+    world.run(10.0)
+    assert listener.heard == []
+
+
+def test_it_may_be_forgotten_where_its_lock_is_held(world):
+    delivery, _ = world.deliver()
+    with delivery.outlet.lock:
+        delivery.forget()
+    assert world.withdrawn == []
+    world.run()
+    assert world.withdrawn == [NUMBER]
+    delivery.forget()
+    world.run()
+    assert world.withdrawn == [NUMBER]
+
+
+def test_what_a_forked_child_has_left_behind_is_closed_without_a_word(world):
+    delivery, dispatch = world.deliver()
+    world.listen(1, HERE)
+    world.run()
+    dispatch.one(b"body")
+    sent = len(world.sockets[HERE].sent)
+    delivery.abandon()
+    delivery.forget()
+    delivery.close()
+    world.run(60.0)
+    assert delivery.outlet.closed
+    assert (world.withdrawn, world.released, len(world.sockets[HERE].sent)) == ([], [], sent)
+
+
+def test_a_topic_is_announced_anew_with_its_group(world):
+    delivery, _ = world.deliver(multicast=True, keep=2)
+    world.interfaces = {HERE[0]: 3}
+    world.listen(1, HERE)
+    world.run()
+    plain, with_group = world.entries
+    assert (plain.topic, plain.keep, plain.group, plain.group_port) == ("topic", 2, "", 0)
+    assert with_group.group.startswith("239.255.") and 20_000 <= with_group.group_port < 30_000
+    assert (with_group.topic, with_group.keep) == ("topic", 2)
+
+
+def test_multicast_begins_anew_when_the_interfaces_are_others(world):
+    delivery, dispatch = world.deliver(multicast=True)
+    world.interfaces = {HERE[0]: 3}
+    listener = world.listen(1, HERE)
+    world.run()
+    (before,) = world.groups
+    delivery.network_changed()
+    assert before.closed
+    assert len(world.groups) == 2 and not world.groups[1].closed
+    assert dispatch.one(b"by unicast meanwhile") == 1
+    world.run()
+    assert listener.bodies == [b"by unicast meanwhile"]
+    delivery.close()
+    assert world.groups[1].closed

@@ -1,0 +1,223 @@
+"""Route: one subscriber: what the system refuses, what is owed, what is counted."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+
+from ipcpy.protocol.data.history import History
+from ipcpy.protocol.data.matching import TAKES_IT, Match, answer
+from ipcpy.protocol.data.reliable import Reliable
+from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
+from ipcpy.protocol.wire import Kind, Malformed, frames, pack_frame, unpack_fragment
+from ipcpy.publishing.framing import Framing
+from ipcpy.publishing.route import MAX_BACKLOG, Route
+from surroundings import LAN_DATAGRAM, NUMBER, RAW, SENT_NS, TOKEN, WINDOW, Socket, endpoint
+
+HERE, THERE = ("127.0.0.1", 4001), ("10.0.0.9", 4001)
+SUBSCRIBER = 5
+
+
+class World:
+    """A framing, and routes of it to one subscriber."""
+
+    def __init__(self, reliable=False):
+        self.framing = Framing(NUMBER, RAW, lambda: SENT_NS)
+        self.reliable = Reliable(History(100, 1 << 20)) if reliable else None
+
+    def route(self, address=HERE):
+        match = Match(NUMBER, SUBSCRIBER, 99, 0.0)
+        return Route(endpoint(SUBSCRIBER), address, Socket(address, deque()), match, self.framing, self.reliable)
+
+    def begun(self, address=HERE, first=None):
+        """Return a route to a subscriber that has just answered."""
+        route = self.route(address)
+        probe = next(frames(route.match.probe_frame()))
+        assert route.match.answered(read(answer(probe, SUBSCRIBER, TAKES_IT, WINDOW, TOKEN)), 0.0)
+        route.begin(self.framing.seq + 1 if first is None else first, 0.0)
+        return route
+
+
+def read(datagram):
+    (frame,) = frames(datagram)
+    return frame
+
+
+def sent(route, kind):
+    return [frame for datagram in route.socket.sent for frame in frames(datagram) if frame.kind == kind]
+
+
+def report(next_seq, position, missing=()):
+    return read(pack_frame(Kind.REPORT, NUMBER, SUBSCRIBER, position, pack_report(next_seq, WINDOW, missing)))
+
+
+def large(framing, size):
+    return framing.large([memoryview(bytes(size))], size)
+
+
+def test_the_start_says_the_first_number_before_any_data_is_sent():
+    world = World()
+    world.framing.kept(b"earlier")
+    route = world.begun()
+    assert [(frame.kind, frame.seq) for frame in map(read, route.socket.sent)] == [(Kind.START, 2)]
+    assert route.matched and not route.behind
+
+
+def test_a_frame_that_the_system_refuses_twice_counts_as_refused():
+    world = World()
+    route = world.begun()
+    frame = world.framing.batch([b"a", b"b"])
+    route.socket.refusals = 1
+    assert route.send_again(frame, 2) == 1
+    route.socket.refusals = 0
+    assert route.send_again(frame, 2) == 0
+    assert route.socket.sent[-1] == frame
+    assert (route.stats().handed, route.stats().refused) == (0, 2)
+
+
+def test_what_a_refused_connection_reported_of_an_earlier_datagram_costs_no_message():
+    route = World().begun()
+    refusals = [ConnectionRefusedError()]
+    plain = route.socket.send
+    route.socket.send = lambda data: plain(data) if not refusals else (_ for _ in ()).throw(refusals.pop())
+    assert route.send(b"data")
+    assert route.socket.sent[-1] == b"data"
+
+
+def test_a_large_message_goes_out_in_fragments_of_what_the_way_takes():
+    world = World()
+    route = world.begun(THERE)
+    route.owe(large(world.framing, 3000), 0.0)
+    runs = [unpack_fragment(frame) for frame in sent(route, Kind.FRAGMENT)]
+    assert sum(len(part) for run in runs for part in run.parts) == 3000
+    assert max(map(len, route.socket.sent)) == LAN_DATAGRAM
+    assert {(run.place.source, run.place.codec, run.place.seq, run.place.sent_ns) for run in runs} == {
+        (NUMBER, RAW, 1, SENT_NS)
+    }
+
+
+def test_with_too_many_large_messages_owed_a_best_effort_publisher_gives_one_up():
+    world = World()
+    route = world.begun(THERE)
+    for _ in range(MAX_BACKLOG + 2):
+        route.owe(large(world.framing, 400_000), 0.0)
+    assert route.sender.backlog == MAX_BACKLOG
+    assert route.stats().given_up == 2
+
+
+def test_with_too_many_large_messages_owed_those_of_a_reliable_topic_wait_to_be_asked_for():
+    world = World(reliable=True)
+    route = world.begun(THERE)
+    for number in range(1, MAX_BACKLOG + 2):
+        message = large(world.framing, 400_000)
+        world.reliable.add(message, 0.0)
+        route.owe(message, 0.0)
+        assert route.sender.owes(number) == (number <= MAX_BACKLOG)
+    assert route.stats().given_up == 0
+
+
+def test_what_a_report_asks_for_is_sent_again_and_counted():
+    world = World(reliable=True)
+    route = world.begun()
+    messages = [world.framing.kept(b"%d" % number) for number in range(3)]
+    for message in messages:
+        world.reliable.add(message, 0.0)
+        assert route.send(message.frame)
+        route.charge(message.size, 0.0)
+    route.reported(report(2, route.sender.position, [(2, 3)]), 0.1)
+    assert [frame.seq for frame in sent(route, Kind.DATA)] == [1, 2, 3, 2]
+    assert route.stats().retransmitted == 1
+    assert route.acknowledged == 1 and route.behind
+    assert route.lossy  # though it is on this host
+
+
+def test_a_latecomer_gets_what_is_kept_from_its_first_number_on():
+    world = World(reliable=True)
+    for number in range(5):
+        world.reliable.add(world.framing.kept(b"%d" % number), 0.0)
+    route = world.begun(first=4)
+    assert [(frame.seq, bytes(frame.body)) for frame in sent(route, Kind.DATA)] == [(4, b"3"), (5, b"4")]
+    assert sent(route, Kind.START)[0].seq == 4
+    assert route.stats().handed == 2
+
+
+def test_a_poll_says_what_was_sent_and_what_can_still_be_had():
+    world = World(reliable=True)
+    route = world.begun()
+    for _ in range(3):
+        world.reliable.add(world.framing.kept(b"x"), 0.0)
+    route.poll()
+    (poll,) = sent(route, Kind.POLL)
+    assert (poll.source, poll.seq, POLL_BODY.unpack(poll.body)) == (NUMBER, 3, (0, 1))
+
+
+def test_a_poll_of_a_best_effort_publisher_says_that_nothing_is_kept():
+    world = World()
+    route = world.begun()
+    world.framing.batch([b"a", b"b"])
+    route.poll()
+    (poll,) = sent(route, Kind.POLL)
+    assert (poll.seq, POLL_BODY.unpack(poll.body)) == (2, (0, 3))
+
+
+def test_fragments_that_are_missing_are_sent_again():
+    world = World()
+    route = world.begun(THERE)
+    route.owe(large(world.framing, 3000), 0.0)
+    count = len(sent(route, Kind.FRAGMENT))
+    route.reported(report(1, route.sender.position), 0.01)
+    route.missing(read(pack_frame(Kind.MISSING, NUMBER, 1, SUBSCRIBER, pack_missing(1, b"\1"))), 0.01)
+    again = sent(route, Kind.FRAGMENT)[count:]
+    assert [unpack_fragment(frame).number for frame in again] == [1]
+    assert route.stats().retransmitted == 1
+
+
+@pytest.mark.parametrize(("kind", "take"), [(Kind.REPORT, Route.reported), (Kind.MISSING, Route.missing)])
+def test_an_answer_without_a_right_body_changes_nothing(kind, take):
+    world = World()
+    route = world.begun()
+    world.framing.batch([b"a"])
+    before = route.stats()
+    with pytest.raises(Malformed):
+        take(route, read(pack_frame(kind, NUMBER, 1, SUBSCRIBER, b"x")), 0.0)
+    assert route.stats() == before and route.behind and not route.lossy
+
+
+def test_at_another_address_the_counts_go_on():
+    world = World()
+    old = world.begun()
+    world.framing.batch([b"a", b"b", b"c"])
+    new = world.route(THERE)
+    new.take_over(old)
+    world.framing.batch([b"while nobody could be reached"])
+    assert new.matched and new.heard_at == old.heard_at == 0
+    assert new.stats().handed == 3
+
+
+def test_a_subscriber_that_leaves_challenges_unanswered_is_sent_no_more_and_its_counts_stay():
+    world = World()
+    route = world.begun()
+    route.match.started(read(pack_frame(Kind.STARTED, NUMBER, SUBSCRIBER, 99, b"")))
+    world.framing.batch([b"a", b"b"])
+    route.match.verify(1.0)
+    stopped = [route.handle_timer(1.0 + 0.1 * step) for step in range(10)]
+    assert stopped.count(True) == 1
+    assert not route.match.open
+    world.framing.batch([b"c"])
+    assert route.stats().handed == 2
+
+
+def test_a_challenge_that_the_system_refuses_is_sent_again_in_time():
+    route = World().route()
+    route.socket.refusals = 1
+    assert not route.handle_timer(0.0)
+    assert route.socket.sent == []
+    assert not route.handle_timer(route.next_timer())
+    assert [read(datagram).kind for datagram in route.socket.sent] == [Kind.PROBE]
+
+
+def test_what_a_message_may_have_depends_on_the_way():
+    world = World()
+    assert (world.route(HERE).local, world.route(THERE).local) == (True, False)
+    assert world.route(THERE).max_body == LAN_DATAGRAM - 36  # 32 of the header, 4 of the check
