@@ -15,93 +15,69 @@ from typing import TYPE_CHECKING
 
 from .version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from .codec import Codec, MsgLibrary, MsgPack, MsgStream, Raw, get_msg
-    from .doctor.examination import diagnose
-    from .errors import ArgumentError, ClosedError, CodecError, IpcError, RecvTimeout, SchemaError, TransportError
-    from .facts import Diagnosis, Finding
-    from .graph import (
-        EndpointInfo,
-        Event,
-        NodeFound,
-        NodeInfo,
-        NodeLost,
-        NodeResumed,
-        NodeStalled,
-        PublisherFound,
-        PublisherLost,
-        SubscriberFound,
-        SubscriberLost,
-        TopicInfo,
-    )
-    from .message import Message
-    from .node.node import Node, nodes, topics
-    from .node.view import Watch
-    from .publishing.publisher import Publisher
-    from .stats import FlowStats, PublisherStats, RouteStats, SubscriberStats
-    from .subscribing.subscriber import Subscriber
-    from .transport.socketudp import SocketUDP, get_ip
+if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test holds both lists against each other
+    from .codec import Codec as Codec
+    from .codec import MsgLibrary as MsgLibrary
+    from .codec import MsgPack as MsgPack
+    from .codec import MsgStream as MsgStream
+    from .codec import Raw as Raw
+    from .codec import get_msg as get_msg
+    from .doctor.examination import diagnose as diagnose
+    from .errors import ArgumentError as ArgumentError
+    from .errors import ClosedError as ClosedError
+    from .errors import CodecError as CodecError
+    from .errors import IpcError as IpcError
+    from .errors import RecvTimeout as RecvTimeout
+    from .errors import SchemaError as SchemaError
+    from .errors import TransportError as TransportError
+    from .facts import Diagnosis as Diagnosis
+    from .facts import Finding as Finding
+    from .graph import EndpointInfo as EndpointInfo
+    from .graph import Event as Event
+    from .graph import NodeFound as NodeFound
+    from .graph import NodeInfo as NodeInfo
+    from .graph import NodeLost as NodeLost
+    from .graph import NodeResumed as NodeResumed
+    from .graph import NodeStalled as NodeStalled
+    from .graph import PublisherFound as PublisherFound
+    from .graph import PublisherLost as PublisherLost
+    from .graph import SubscriberFound as SubscriberFound
+    from .graph import SubscriberLost as SubscriberLost
+    from .graph import TopicInfo as TopicInfo
+    from .message import Message as Message
+    from .node.node import Node as Node
+    from .node.shared import nodes as nodes
+    from .node.shared import topics as topics
+    from .node.watch import Watch as Watch
+    from .publishing.publisher import Publisher as Publisher
+    from .stats import FlowStats as FlowStats
+    from .stats import NodeStats as NodeStats
+    from .stats import PublisherStats as PublisherStats
+    from .stats import RouteStats as RouteStats
+    from .stats import SubscriberStats as SubscriberStats
+    from .subscribing.subscriber import Subscriber as Subscriber
+    from .transport.socketudp import SocketUDP as SocketUDP
+    from .transport.socketudp import get_ip as get_ip
 
 _HOMES = {
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
     "doctor.examination": "diagnose",
     "errors": "ArgumentError ClosedError CodecError IpcError RecvTimeout SchemaError TransportError",
     "facts": "Diagnosis Finding",
-    "graph": "EndpointInfo Event NodeFound NodeInfo NodeLost NodeResumed NodeStalled PublisherFound PublisherLost "
-    "SubscriberFound SubscriberLost TopicInfo",
+    "graph": "EndpointInfo Event NodeFound NodeInfo NodeLost NodeResumed NodeStalled PublisherFound "
+    "PublisherLost SubscriberFound SubscriberLost TopicInfo",
     "message": "Message",
-    "node.node": "Node nodes topics",
+    "node.node": "Node",
+    "node.shared": "nodes topics",
+    "node.watch": "Watch",
     "publishing.publisher": "Publisher",
-    "stats": "FlowStats PublisherStats RouteStats SubscriberStats",
+    "stats": "FlowStats NodeStats PublisherStats RouteStats SubscriberStats",
     "subscribing.subscriber": "Subscriber",
     "transport.socketudp": "SocketUDP get_ip",
-    "node.view": "Watch",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
-__all__ = [  # noqa: F822  (found by __getattr__)
-    "ArgumentError",
-    "ClosedError",
-    "Codec",
-    "CodecError",
-    "Diagnosis",
-    "EndpointInfo",
-    "Event",
-    "Finding",
-    "FlowStats",
-    "IpcError",
-    "Message",
-    "MsgLibrary",
-    "MsgPack",
-    "MsgStream",
-    "Node",
-    "NodeFound",
-    "NodeInfo",
-    "NodeLost",
-    "NodeResumed",
-    "NodeStalled",
-    "Publisher",
-    "PublisherFound",
-    "PublisherLost",
-    "PublisherStats",
-    "Raw",
-    "RecvTimeout",
-    "RouteStats",
-    "SchemaError",
-    "SocketUDP",
-    "Subscriber",
-    "SubscriberFound",
-    "SubscriberLost",
-    "SubscriberStats",
-    "TopicInfo",
-    "TransportError",
-    "Watch",
-    "diagnose",
-    "get_ip",
-    "get_msg",
-    "nodes",
-    "topics",
-]
+__all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str) -> object:

@@ -1,11 +1,11 @@
-"""Counts of what happened to messages. Knows nothing of sockets or peers."""
+"""Counts of what happened to messages and datagrams. Knows numbers and causes; nothing of sockets or peers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["FlowStats", "PublisherStats", "RouteStats", "SubscriberStats"]
+__all__ = ["FlowStats", "NodeStats", "PublisherStats", "RouteStats", "SubscriberStats"]
 
 MAX_PAST = 64  # subscribers that left whose counts are listed
 
@@ -105,6 +105,33 @@ class PublisherStats(RouteStats):
     subscribers: Mapping[str, RouteStats] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class NodeStats:
+    """What a node's link did: how nodes find each other and keep in touch. Messages are counted by their endpoints.
+
+    Attributes:
+        received: datagrams that came to the link's port and to the group of greetings.
+        sent: datagrams that the link had to send; a greeting to all goes out on each interface and counts once.
+        dropped: what came and was not taken, by cause. Datagrams: ``malformed`` (no frame of ours, or a damaged one),
+            ``version`` (another protocol version), ``unauthenticated``, ``domain`` (a node of another domain: usual
+            where several share a network), ``unknown`` (a sender that has not shown that it reads what is sent to its
+            address), ``forgotten`` (a node that still counts on us, though we gave it up or are new: it is greeted
+            again), ``table full`` (it announces more topics than a node may). Others: ``entry`` (an announcement that
+            cannot be read), ``hints`` (more places to look at than are kept), ``peers`` (more nodes than are kept).
+        refused: sends that this host's system refused, by cause: ``unicast``, ``multicast`` (an interface without a
+            carrier or a route).
+        mdns: what was heard by mDNS and not taken, by cause: ``own`` and ``domain`` (nothing to worry about),
+            ``malformed``, ``address`` (not that of a host), ``crowded`` and ``flood`` (more than is kept),
+            ``throttled`` (pauses because too much came), ``internal`` and ``callback`` (defects; see the log).
+    """
+
+    received: int = 0
+    sent: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+    mdns: Mapping[str, int] = field(default_factory=dict)
+
+
 class PastRoutes:
     """The counts of subscribers that left: by id for the latest, in one sum for those before."""
 
@@ -113,13 +140,13 @@ class PastRoutes:
         self._others = RouteStats()
 
     def add(self, id: str, stats: RouteStats) -> None:
-        """A subscriber left."""
+        """Take note that a subscriber left."""
         self._listed[id] = self._listed.pop(id, RouteStats()) + stats
         while len(self._listed) > MAX_PAST:
             self._others += self._listed.pop(next(iter(self._listed)))
 
     def sum(self, living: Mapping[str, RouteStats], published: int, size: int) -> PublisherStats:
-        """Give the counts of a publisher, with those of the subscribers it has."""
+        """Return the counts of a publisher, with those of the subscribers it has."""
         each = dict(self._listed)
         for id, stats in living.items():
             each[id] = each.get(id, RouteStats()) + stats

@@ -30,8 +30,8 @@ def test_a_level_is_shown_once(logger, monkeypatch, capsys):
     logger.handlers.clear()
     configure()
     configure()
-    logging.getLogger("ipcpy.node.peering").info("the network changed")
-    logging.getLogger("ipcpy.node.peering").debug("not shown")
+    logging.getLogger("ipcpy.node.network").info("the network changed")
+    logging.getLogger("ipcpy.node.network").debug("not shown")
     assert capsys.readouterr().err.count("the network changed") == 1
 
 

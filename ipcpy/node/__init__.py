@@ -1,1 +1,1 @@
-"""The node: one identity, one I/O thread, and who meets whom."""
+"""The node: one identity, one I/O thread, who meets whom. Sockets are made in transport/, frames in protocol/."""

@@ -18,7 +18,7 @@ class Connections:
     """Sockets by the address they are connected to.
 
     Args:
-        mtu_to: gives the MTU on the way to an address.
+        mtu_to: returns the MTU on the way to an address.
         on_answer: called with a datagram and the address it came from.
         on_refusal: called with an address at which nobody listens, as its host says, or somebody who forged that.
         make: makes a socket to an address for datagrams of a size.
@@ -42,7 +42,7 @@ class Connections:
         self._failed: set[Address] = set()  # to which there was no way
 
     def take(self, address: Address, user: int) -> ConnectedSocket:
-        """Give the socket to an address to one more user.
+        """Return the socket to an address, for one more user.
 
         Raises:
             TransportError: if there is no way there now; ``refresh`` tells when there may be.
@@ -60,7 +60,7 @@ class Connections:
         return self._make(address, min(self._mtu_to(address[0]) - IP_UDP_HEADERS, LOOPBACK_DATAGRAM))
 
     def release(self, address: Address, user: int) -> None:
-        """A user needs the socket no more; the last one closes it."""
+        """Take note that a user needs the socket no more; the last one closes it."""
         users = self._users.get(address)
         if users is not None:
             users.discard(user)
@@ -68,12 +68,13 @@ class Connections:
                 self._drop(address)
 
     def users(self, address: Address) -> list[int]:
-        """Give who uses the socket to an address."""
+        """Return who uses the socket to an address."""
         return list(self._users.get(address, ()))
 
     def refresh(self) -> set[Address]:
-        """Look at the network anew: close the sockets that send from an address this host no longer has, or that it
-        would no longer choose, or with another MTU. A connected socket keeps its own address for good.
+        """Close the sockets for which the network has another way now; a connected socket keeps its own for good.
+
+        The way is another where this host would send from another of its addresses, or with another MTU.
 
         Returns:
             The addresses to which a socket has to be taken anew.

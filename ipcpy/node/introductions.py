@@ -1,4 +1,4 @@
-"""Introduces publishers to subscribers: who announces what, and who of this node's own it concerns.
+"""Introduces publishers to subscribers: who announces what, and whom of this node's own that concerns.
 
 Knows entries, addresses and the graph; nothing of sockets or frames. Used in the I/O thread.
 """
@@ -8,16 +8,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..addresses import LOOPBACK, Address
 from ..graph import EndpointInfo, NodeInfo
-from ..protocol import topics as names
 from ..protocol.link.entries import Entry, NodeEntry, PublisherEntry, SubscriberEntry, unpack_entry
 from ..protocol.link.link import EntryChanged, Link, LinkEvent, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled
+from ..protocol.topics import is_pattern, matches
 from .view import View
 
 log = logging.getLogger(__name__)
+
+EndpointEntry = PublisherEntry | SubscriberEntry
+Kind = TypeVar("Kind", PublisherEntry, SubscriberEntry)
 
 
 class OwnPublisher(Protocol):
@@ -48,43 +51,46 @@ class OwnSubscriber(Protocol):
     def abandon(self) -> None: ...
 
 
+class Announced(NamedTuple, Generic[Kind]):
+    """A publisher or a subscriber, with the node that announces it."""
+
+    node: int
+    number: int
+    entry: Kind
+
+
 class Introductions:
     """All publishers and subscribers that are announced, and the introductions of this node's own to them.
 
     Args:
-        own: this node's id.
+        link: has this node's id, and is asked where other nodes are.
         view: the graph, kept true here.
-        link: asked where other nodes are.
         publishers, subscribers: those of this node, by number.
     """
 
     def __init__(
-        self,
-        own: int,
-        view: View,
-        link: Link,
-        publishers: Mapping[int, OwnPublisher],
-        subscribers: Mapping[int, OwnSubscriber],
+        self, link: Link, view: View, publishers: Mapping[int, OwnPublisher], subscribers: Mapping[int, OwnSubscriber]
     ) -> None:
-        self._own = own
-        self._view = view
         self._link = link
+        self._own = link.id
+        self._view = view
         self._publishers = publishers
         self._subscribers = subscribers
-        self._entries: dict[int, dict[int, Entry]] = {own: {}}
-        self._by_topic: dict[type[Entry], dict[str, dict[int, Entry]]] = {PublisherEntry: {}, SubscriberEntry: {}}
+        self._entries: dict[int, dict[int, EndpointEntry]] = {self._own: {}}
+        self._own_publishers: _ByTopic[PublisherEntry] = _ByTopic()
+        self._own_subscribers: _ByTopic[SubscriberEntry] = _ByTopic()
 
     # -- what is asked -----------------------------------------------------------------------------------------------
 
     def published(self) -> tuple[str, ...]:
-        """Give the topics that this node publishes."""
-        return tuple(sorted(self._by_topic[PublisherEntry]))
+        """Return the topics that this node publishes, sorted."""
+        return self._own_publishers.topics()
 
     def node_listening_at(self, address: Address) -> int | None:
-        """Give the node that has a subscriber at an address, other than this one."""
+        """Return the id of the node that has a subscriber at an address, other than this one."""
         for node_id, entries in self._entries.items():
             ports = (entry.port for entry in entries.values() if isinstance(entry, SubscriberEntry))
-            if node_id != self._own and self._address_of(node_id) == address[0] and address[1] in ports:
+            if node_id != self._own and self._ip_of(node_id) == address[0] and address[1] in ports:
                 return node_id
         return None
 
@@ -93,7 +99,7 @@ class Introductions:
     def on_link_event(self, event: LinkEvent) -> None:
         """Take what the link says of another node."""
         if isinstance(event, EntryChanged):
-            self._on_entry(event)
+            self._change(event.id, event.entry_id, self._unpack(event))
         elif isinstance(event, PeerFound):
             self._entries[event.id] = {}
             self._view.add_node(event.id, node_info(event.entry, event.id, event.address))
@@ -110,32 +116,28 @@ class Introductions:
         elif isinstance(event, PeerResumed):
             self._view.change_node(event.id, state="alive")
 
-    def _on_entry(self, event: EntryChanged) -> None:
-        entry = None
+    def _unpack(self, event: EntryChanged) -> Entry | None:
+        """Return what was announced; None if it is no more, or if it cannot be read."""
         if event.data is not None:
             try:
-                entry = unpack_entry(event.data)
+                return unpack_entry(event.data)
             except ValueError as error:
                 self._link.dropped["entry"] += 1
                 log.warning("node %016x announces what is no publisher or subscriber: %s", event.id, error)
-        self._change(event.id, event.entry_id, entry)
+        return None
 
-    def change_own(self, number: int, entry: Entry | None) -> None:
-        """A publisher or subscriber of this node came, changed, or went (None)."""
+    def change_own(self, number: int, entry: EndpointEntry | None) -> None:
+        """Take that a publisher or subscriber of this node came, changed, or went (None)."""
         before = self._entries[self._own].get(number)
-        if before is not None:
-            self._forget_topic(number, before)
-        if isinstance(entry, PublisherEntry | SubscriberEntry):
-            self._by_topic[type(entry)].setdefault(entry.topic, {})[number] = entry
+        if isinstance(before, PublisherEntry):
+            self._own_publishers.remove(number, before)
+        elif isinstance(before, SubscriberEntry):
+            self._own_subscribers.remove(number, before)
+        if isinstance(entry, PublisherEntry):
+            self._own_publishers.put(number, entry)
+        elif isinstance(entry, SubscriberEntry):
+            self._own_subscribers.put(number, entry)
         self._change(self._own, number, entry)
-
-    def _forget_topic(self, number: int, entry: Entry) -> None:
-        if isinstance(entry, PublisherEntry | SubscriberEntry):
-            topics = self._by_topic[type(entry)]
-            same = topics[entry.topic]
-            del same[number]
-            if not same:
-                del topics[entry.topic]
 
     def _change(self, node_id: int, number: int, entry: Entry | None) -> None:
         known = self._entries.get(node_id)
@@ -148,7 +150,7 @@ class Introductions:
             return
         before = known.get(number)
         known[number] = entry
-        info = self._endpoint(node_id, number, entry)
+        info = self._info(node_id, number, entry)
         if info is None:
             return
         self._view.put(node_id, number, info)
@@ -158,71 +160,59 @@ class Introductions:
     def renew(self, stale: set[Address]) -> None:
         """Have subscribers at these addresses challenged anew."""
         for node_id, entries in list(self._entries.items()) if stale else ():
-            ip = self._address_of(node_id)
+            ip = self._ip_of(node_id)
             for number, entry in list(entries.items()):
                 if isinstance(entry, SubscriberEntry) and (ip, entry.port) in stale:
                     self._introduce(node_id, number, entry)
 
     # -- introductions -----------------------------------------------------------------------------------------------
 
-    def _introduce(self, node_id: int, number: int, entry: Entry) -> None:
-        """Bring a new endpoint, of this node or another, together with those of this node that it matches.
-
-        For one of this node that goes both ways: it is also brought together with those of other nodes.
-        """
+    def _introduce(self, node_id: int, number: int, entry: EndpointEntry) -> None:
+        """Bring a new endpoint together with those it matches. One of the two is always this node's own."""
         if isinstance(entry, PublisherEntry):
-            for other_node, other_number, subscriber in list(self._subscribers_of(node_id, entry.topic)):
-                self._match(node_id, number, entry, other_node, other_number, subscriber)
-        elif isinstance(entry, SubscriberEntry):
-            for other_node, other_number, publisher in list(self._publishers_of(node_id, entry.topic)):
-                self._match(other_node, other_number, publisher, node_id, number, entry)
+            publisher = Announced(node_id, number, entry)
+            for subscriber in list(self._subscribers_for(publisher)):
+                self._bring_together(publisher, subscriber)
+        else:
+            subscriber = Announced(node_id, number, entry)
+            for publisher in list(self._publishers_for(subscriber)):
+                self._bring_together(publisher, subscriber)
 
-    def _subscribers_of(self, node_id: int, topic: str) -> Iterator[tuple[int, int, SubscriberEntry]]:
-        for other_node, other_number, other in self._others(node_id, SubscriberEntry, topic):
-            if isinstance(other, SubscriberEntry) and names.matches(other.topic, topic):
-                yield other_node, other_number, other
-
-    def _publishers_of(self, node_id: int, pattern: str) -> Iterator[tuple[int, int, PublisherEntry]]:
-        for other_node, other_number, other in self._others(node_id, PublisherEntry, pattern):
-            if isinstance(other, PublisherEntry) and names.matches(pattern, other.topic):
-                yield other_node, other_number, other
-
-    def _others(self, node_id: int, kind: type[Entry], topic: str) -> Iterator[tuple[int, int, Entry]]:
-        """Give candidates: for an endpoint of this node all there are, for others few of this node's own."""
-        if node_id == self._own:
-            for other_node, entries in self._entries.items():
-                for number, entry in entries.items():
-                    yield other_node, number, entry
+    def _subscribers_for(self, publisher: Announced[PublisherEntry]) -> Iterator[Announced[SubscriberEntry]]:
+        topic = publisher.entry.topic
+        if publisher.node != self._own:  # few: those of this node's own
+            for number, entry in self._own_subscribers.candidates(topic):
+                if matches(entry.topic, topic):
+                    yield Announced(self._own, number, entry)
             return
-        own = self._by_topic[kind]
-        if not own:
-            return
-        topics = list(own) if names.is_pattern(topic) else [topic, *filter(names.is_pattern, own)]
-        for each in topics:
-            for number, entry in own.get(each, {}).items():
-                yield self._own, number, entry
+        for node_id, entries in self._entries.items():
+            for number, other in entries.items():
+                if isinstance(other, SubscriberEntry) and matches(other.topic, topic):
+                    yield Announced(node_id, number, other)
 
-    def _match(
-        self,
-        publisher_node: int,
-        publisher_number: int,
-        publisher_entry: PublisherEntry,
-        subscriber_node: int,
-        subscriber_number: int,
-        subscriber_entry: SubscriberEntry,
-    ) -> None:
-        subscriber = self._subscribers.get(subscriber_number) if subscriber_node == self._own else None
-        publisher = self._publishers.get(publisher_number) if publisher_node == self._own else None
-        if subscriber is not None:
-            info = self._endpoint(publisher_node, publisher_number, publisher_entry)
-            if info is not None:
-                group = (publisher_entry.group, publisher_entry.group_port) if publisher_entry.group else None
-                subscriber.publisher_found(publisher_number, info, self._addresses_of(publisher_node), group)
-        if publisher is not None:
-            info = self._endpoint(subscriber_node, subscriber_number, subscriber_entry)
-            if info is not None:
-                ip = self._address_of(subscriber_node)
-                publisher.subscriber_found(subscriber_number, info, (ip, subscriber_entry.port))
+    def _publishers_for(self, subscriber: Announced[SubscriberEntry]) -> Iterator[Announced[PublisherEntry]]:
+        pattern = subscriber.entry.topic
+        if subscriber.node != self._own:
+            for number, entry in self._own_publishers.candidates(pattern):
+                if matches(pattern, entry.topic):
+                    yield Announced(self._own, number, entry)
+            return
+        for node_id, entries in self._entries.items():
+            for number, other in entries.items():
+                if isinstance(other, PublisherEntry) and matches(pattern, other.topic):
+                    yield Announced(node_id, number, other)
+
+    def _bring_together(self, publisher: Announced[PublisherEntry], subscriber: Announced[SubscriberEntry]) -> None:
+        """Tell each of the two that is this node's own of the other."""
+        own_subscriber = self._subscribers.get(subscriber.number) if subscriber.node == self._own else None
+        own_publisher = self._publishers.get(publisher.number) if publisher.node == self._own else None
+        if own_subscriber is not None and (info := self._info(*publisher)) is not None:
+            entry = publisher.entry
+            group = (entry.group, entry.group_port) if entry.group else None
+            own_subscriber.publisher_found(publisher.number, info, self._is_address_of(publisher.node), group)
+        if own_publisher is not None and (info := self._info(*subscriber)) is not None:
+            address = self._ip_of(subscriber.node), subscriber.entry.port
+            own_publisher.subscriber_found(subscriber.number, info, address)
 
     def _part(self, number: int) -> None:
         for publisher in list(self._publishers.values()):
@@ -230,20 +220,21 @@ class Introductions:
         for subscriber in list(self._subscribers.values()):
             subscriber.publisher_lost(number)
 
-    # -- values ------------------------------------------------------------------------------------------------------
+    # -- where nodes are, and what users see -------------------------------------------------------------------------
 
-    def _address_of(self, node_id: int) -> str:
+    def _ip_of(self, node_id: int) -> str:
         peer = self._link.peers.get(node_id)
         return peer.address[0] if peer is not None else LOOPBACK
 
-    def _addresses_of(self, node_id: int) -> Callable[[str], bool]:
-        """Give a test whether an ip is one of a node's: where a challenge was answered, or loopback for our own."""
+    def _is_address_of(self, node_id: int) -> Callable[[str], bool]:
+        """Return a test whether an ip is one of a node's: where a challenge was answered, or loopback for our own."""
         if node_id == self._own:
             return lambda ip: ip == LOOPBACK
         peer = self._link.peers.get(node_id)
         return lambda ip: peer is not None and any(ip == address[0] for address in peer.paths)
 
-    def _endpoint(self, node_id: int, number: int, entry: PublisherEntry | SubscriberEntry) -> EndpointInfo | None:
+    def _info(self, node_id: int, number: int, entry: EndpointEntry) -> EndpointInfo | None:
+        """Return what users see of an endpoint; None while its node is not known."""
         node = self._view.node(node_id)
         if node is None:
             return None
@@ -256,14 +247,41 @@ class Introductions:
         return EndpointInfo(id, "subscriber", entry.topic, entry.codec, entry.schema, False, 0, node, reasons)
 
 
+class _ByTopic(Generic[Kind]):
+    """This node's own publishers, or its own subscribers, by topic or pattern."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, dict[int, Kind]] = {}
+
+    def put(self, number: int, entry: Kind) -> None:
+        self._entries.setdefault(entry.topic, {})[number] = entry
+
+    def remove(self, number: int, entry: Kind) -> None:
+        same = self._entries[entry.topic]
+        del same[number]
+        if not same:
+            del self._entries[entry.topic]
+
+    def topics(self) -> tuple[str, ...]:
+        return tuple(sorted(self._entries))
+
+    def candidates(self, topic: str) -> Iterator[tuple[int, Kind]]:
+        """Find those that may match a topic or pattern, and few others."""
+        if not self._entries:
+            return
+        topics = list(self._entries) if is_pattern(topic) else [topic, *filter(is_pattern, self._entries)]
+        for each in topics:
+            yield from self._entries.get(each, {}).items()
+
+
 def node_info(entry: NodeEntry, id: int, address: Address | None) -> NodeInfo:
-    """Give what users see of a node."""
+    """Return what users see of a node."""
     where = f"{address[0]}:{address[1]}" if address else None
     return NodeInfo(f"{id:016x}", entry.name, entry.host, entry.pid, entry.domain, where, entry.version, "alive", 0.0)
 
 
-def _without_mismatch(entry: Entry) -> Entry:
-    """Give an entry without what it says of others, for comparing."""
+def _without_mismatch(entry: EndpointEntry) -> EndpointEntry:
+    """Return an entry without what it says of others, for comparing."""
     return replace(entry, mismatch={}) if isinstance(entry, SubscriberEntry) else entry
 
 

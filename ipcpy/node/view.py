@@ -1,46 +1,48 @@
-"""The graph as one node sees it, and those who watch it change. Knows values and threads; not how it is learned."""
+"""The graph as one node sees it. Knows values, and who is to be told of changes; not how it is learned.
+
+The I/O thread changes it, any thread reads it.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from types import TracebackType
 from typing import Any
 
 from .. import graph
-from ..errors import RecvTimeout
 from ..graph import EndpointInfo, Event, NodeInfo, TopicInfo
+from ..protocol.topics import matches
+from ..timeouts import NEVER
+from .watch import EventQueue, Watch
 
-MAX_EVENTS = 10_000  # that one watch keeps unread; the oldest give way
+CALM = 0.1  # seconds without news after which a first picture counts as settled
+LOOK = 0.05  # seconds between two looks whether it is
 
 
 class View:
-    """Nodes and endpoints. Changed by the I/O thread, read by any."""
+    """Nodes and endpoints, by their ids."""
 
-    def __init__(self, matches: Callable[[str, str], bool]) -> None:
-        self._matches = matches
+    def __init__(self) -> None:
         self._changed = threading.Condition()
         self._nodes: dict[int, NodeInfo] = {}
-        self._heard: Callable[[int], float] = lambda id: 0.0
         self._endpoints: dict[int, dict[int, EndpointInfo]] = {}
-        self._watches: list[Watch] = []
+        self._watches: list[EventQueue] = []
         self._changed_at = time.monotonic()
+        self._closed = False
 
     # -- changes -----------------------------------------------------------------------------------------------------
 
     def add_node(self, id: int, node: NodeInfo) -> None:
-        """A node came."""
+        """Add a node that came."""
         with self._changed:
             self._nodes[id] = node
             self._endpoints.setdefault(id, {})
             self._tell(graph.NodeFound, node)
 
     def change_node(self, id: int, **changes: Any) -> None:
-        """Something about a node changed."""
+        """Change what is known of a node; one that is not known is ignored."""
         with self._changed:
             node = self._nodes.get(id)
             if node is None:
@@ -53,7 +55,7 @@ class View:
                 self._tell(graph.NodeResumed if resumed else graph.NodeStalled, changed)
 
     def remove_node(self, id: int, reason: str) -> None:
-        """A node went, and all it had."""
+        """Remove a node that went, and all it had."""
         with self._changed:
             for endpoint in self._endpoints.pop(id, {}).values():
                 self._tell(_lost, endpoint, reason)
@@ -62,7 +64,7 @@ class View:
                 self._tell(graph.NodeLost, node, reason)
 
     def put(self, node_id: int, endpoint_id: int, endpoint: EndpointInfo) -> None:
-        """An endpoint came or changed."""
+        """Add an endpoint that came, or change one."""
         with self._changed:
             known = self._endpoints.setdefault(node_id, {})
             new = endpoint_id not in known
@@ -71,7 +73,7 @@ class View:
                 self._tell(_found, endpoint)
 
     def remove(self, node_id: int, endpoint_id: int) -> None:
-        """An endpoint went."""
+        """Remove an endpoint that went."""
         with self._changed:
             endpoint = self._endpoints.get(node_id, {}).pop(endpoint_id, None)
             if endpoint is not None:
@@ -88,25 +90,21 @@ class View:
     # -- questions ---------------------------------------------------------------------------------------------------
 
     def node(self, id: int) -> NodeInfo | None:
-        """Give a node."""
+        """Return a node; None if it is not known."""
         return self._nodes.get(id)
 
-    def endpoint(self, node_id: int, endpoint_id: int) -> EndpointInfo | None:
-        """Give an endpoint."""
-        return self._endpoints.get(node_id, {}).get(endpoint_id)
-
     def nodes(self) -> tuple[NodeInfo, ...]:
-        """Give all nodes, by name."""
+        """Return all nodes, by name."""
         with self._changed:
             return tuple(sorted(self._nodes.values(), key=lambda node: (node.name, node.host, node.pid, node.id)))
 
     def endpoints(self) -> list[EndpointInfo]:
-        """Give all endpoints."""
+        """Return all endpoints."""
         with self._changed:
             return [endpoint for endpoints in self._endpoints.values() for endpoint in endpoints.values()]
 
     def topics(self) -> tuple[TopicInfo, ...]:
-        """Give all topics, by name; subscribers by pattern belong to every topic they match."""
+        """Return all topics, by name; subscribers by pattern belong to every topic they match."""
         endpoints = sorted(self.endpoints(), key=lambda endpoint: (endpoint.node.name, endpoint.id))
         publishers: dict[str, list[EndpointInfo]] = {}
         subscribers: dict[str, list[EndpointInfo]] = {}
@@ -119,40 +117,55 @@ class View:
             else:
                 subscribers.setdefault(endpoint.topic, []).append(endpoint)
         for pattern in patterns:
-            names = [name for name in {*publishers, *subscribers} if self._matches(pattern.topic, name)]
+            names = [name for name in {*publishers, *subscribers} if matches(pattern.topic, name)]
             for name in names or [pattern.topic]:
                 subscribers.setdefault(name, []).append(pattern)
         names = sorted({*publishers, *subscribers})
         return tuple(_topic(name, publishers.get(name, []), subscribers.get(name, [])) for name in names)
 
-    def wait(self, condition: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until a condition holds, looked at after every change; False if it did not in time."""
-        with self._changed:
-            return self._changed.wait_for(condition, timeout)
+    # -- waiting and watching ----------------------------------------------------------------------------------------
 
-    def quiet(self) -> float:
-        """Give the seconds since the last change."""
-        return time.monotonic() - self._changed_at
+    def wait_settled(self, complete: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until the graph is complete and nothing has changed for a moment, counted from this call on.
+
+        Args:
+            complete: tells whether all that is known to be there has come.
+            timeout: seconds; None waits for ever.
+
+        Returns:
+            Whether it was settled in time.
+        """
+        started = time.monotonic()
+        deadline = NEVER if timeout is None else started + timeout
+        with self._changed:
+            while (now := time.monotonic()) < deadline:
+                if now - max(self._changed_at, started) >= CALM and complete():
+                    return True
+                self._changed.wait(min(LOOK, deadline - now))
+        return False
 
     def watch(self) -> Watch:
-        """Begin to watch: what is there comes first."""
+        """Return a watch: what is there comes first."""
+        queue = EventQueue()
         with self._changed:
-            watch = Watch(self._forget)
             for node_id, node in self._nodes.items():
-                watch.put(graph.NodeFound(node))
+                queue.put(graph.NodeFound(node))
                 for endpoint in self._endpoints.get(node_id, {}).values():
-                    watch.put(_found(endpoint))
-            self._watches.append(watch)
-            return watch
+                    queue.put(_found(endpoint))
+            self._watches.append(queue)
+            if self._closed:
+                queue.end()
+        return Watch(queue, self._forget)
 
-    def _forget(self, watch: Watch) -> None:
+    def _forget(self, queue: EventQueue) -> None:
         with self._changed:
-            if watch in self._watches:
-                self._watches.remove(watch)
+            if queue in self._watches:
+                self._watches.remove(queue)
 
     def close(self) -> None:
-        """End every watch."""
+        """End every watch, those to come too."""
         with self._changed:
+            self._closed = True
             for watch in self._watches:
                 watch.end()
             self._watches.clear()
@@ -172,97 +185,3 @@ def _topic(name: str, publishers: list[EndpointInfo], subscribers: list[Endpoint
     codec = "mixed" if len(codecs) > 1 else "".join(codecs)
     schema = publishers[0].schema if publishers else {}
     return TopicInfo(name, codec, schema, tuple(publishers), tuple(subscribers))
-
-
-class Watch:
-    """The changes of the graph from now on, what is there already first; for threads and for coroutines.
-
-    Iterating ends when it, or its node, is closed. At most 10,000 unread events are kept, the newest.
-
-        with node.watch() as watch:
-            for event in watch:
-                ...
-    """
-
-    def __init__(self, forget: Callable[[Watch], None]) -> None:
-        self._forget = forget
-        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
-        self._changed = threading.Condition()
-        self._wakers: list[Callable[[], object]] = []
-        self._ended = False
-
-    def put(self, event: Event) -> None:
-        """Add an event."""
-        with self._changed:
-            self._events.append(event)
-            self._notify()
-
-    def end(self) -> None:
-        """Let those who wait know that nothing more will come."""
-        with self._changed:
-            self._ended = True
-            self._notify()
-
-    def _notify(self) -> None:
-        self._changed.notify_all()
-        wakers, self._wakers = self._wakers, []
-        for wake in wakers:
-            wake()
-
-    def get(self, timeout: float | None = None) -> Event:
-        """Give the next event.
-
-        Args:
-            timeout: seconds; None waits for ever, 0 only looks.
-
-        Raises:
-            TimeoutError: if none came in time.
-            StopIteration: if it was closed and nothing is left.
-        """
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._events or self._ended, timeout):
-                raise RecvTimeout(f"no event within {timeout:g} s")
-            if not self._events:
-                raise StopIteration
-            return self._events.popleft()
-
-    def close(self) -> None:
-        """Watch no more; idempotent."""
-        self._forget(self)
-        self.end()
-
-    def __iter__(self) -> Iterator[Event]:
-        return self
-
-    def __next__(self) -> Event:
-        return self.get()
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        from asyncio import get_running_loop
-
-        loop = get_running_loop()
-        while True:
-            with self._changed:
-                if self._events:
-                    return self._events.popleft()
-                if self._ended:
-                    raise StopAsyncIteration
-                future = loop.create_future()
-                self._wakers.append(partial(loop.call_soon_threadsafe, _resolve, future))
-            await future
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _resolve(future: Any) -> None:
-    if not future.done():
-        future.set_result(None)

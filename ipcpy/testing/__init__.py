@@ -1,4 +1,7 @@
-"""For tests of programs that use ipcpy: nodes on a bad network within one process. See docs/reliability.md."""
+"""For tests of programs that use ipcpy: nodes on a network as bad as a test wants it, and pytest fixtures.
+
+Uses what ipcpy is made of and is used by none of it. See docs/reliability.md.
+"""
 
 from __future__ import annotations
 

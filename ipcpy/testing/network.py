@@ -1,4 +1,4 @@
-"""MemoryNetwork: nodes of one process on a network as bad as a test wants it."""
+"""MemoryNetwork: nodes of one process on a network as bad as a test wants it. Knows settings; rolls no dice."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 from collections import Counter
 from types import TracebackType
 
+from ..addresses import LOOPBACK
 from ..errors import ArgumentError, ClosedError
+from ..node.core import Core
 from ..node.node import Node
+from ..settings import Settings
 from ..transport.sockets import Sockets
 from .sockets import sockets_in
 from .weather import Weather
@@ -60,8 +63,10 @@ class MemoryNetwork:
 
     @property
     def domain(self) -> str:
-        """The domain of its nodes. A process that is started with it as ``IPCPY_DOMAIN`` meets them, in fair weather
-        on its own side."""
+        """The domain of its nodes.
+
+        A process that is started with it as ``IPCPY_DOMAIN`` meets them; what that process sends has fair weather.
+        """
         return self._domain
 
     @property
@@ -134,11 +139,10 @@ class MemoryNetwork:
 
 
 class _NetworkNode(Node):
-    """A node made of other sockets, on loopback only."""
+    """A node on loopback whose core is made of other sockets."""
 
     def __init__(self, name: str | None, domain: str, sockets: Sockets) -> None:
-        self.sockets = sockets
-        super().__init__(name, domain=domain, interfaces="127.0.0.1", peers=())
+        self._core = Core(name, Settings(domain, interfaces=(LOOPBACK,)), sockets)
 
 
 def _share(name: str, share: object, most: float = 1.0) -> float:

@@ -1,5 +1,7 @@
-"""pytest fixtures: a network and a node of its own for each test. Installed with ipcpy; nothing of ipcpy is imported
-before a test asks for one of them."""
+"""pytest fixtures: a network and a node of its own for each test.
+
+Installed with ipcpy; nothing of ipcpy is imported before a test asks for one of them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ def ipcpy_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryNetwork]:
 @pytest.fixture
 def ipcpy_node(ipcpy_network: MemoryNetwork) -> Iterator[Node]:
     """The node that publishers and subscribers without ``node=`` use in this test, on ``ipcpy_network``."""
-    from ..node.node import share
+    from ..node.shared import share
 
     node = ipcpy_network.node("test")
     before = share(node)

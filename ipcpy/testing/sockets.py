@@ -1,4 +1,4 @@
-"""The sockets of a node on a bad network: what they send passes through a Weather."""
+"""The sockets of a node on a bad network: what they send passes through a Weather. Know nothing of what it does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .weather import Weather
 
 
 def sockets_in(weather: Weather) -> Sockets:
-    """Give the kinds of sockets that send through a weather; they say nothing by mDNS."""
+    """Return the kinds of sockets that send through a weather; a node of them shows nothing by mDNS."""
     return Sockets(
         partial(WeatherDataSocket, weather),
         partial(WeatherConnectedSocket, weather),
@@ -24,7 +24,7 @@ def sockets_in(weather: Weather) -> Sockets:
 
 
 class WeatherDataSocket(DataSocket):
-    """A subscriber's: its answers."""
+    """A subscriber's, whose answers pass."""
 
     def __init__(self, weather: Weather, host: str) -> None:
         super().__init__(host)
@@ -37,7 +37,7 @@ class WeatherDataSocket(DataSocket):
 
 
 class WeatherConnectedSocket(ConnectedSocket):
-    """A publisher's to one subscriber."""
+    """A publisher's to one subscriber, whose messages pass."""
 
     def __init__(self, weather: Weather, address: Address, datagram: int) -> None:
         super().__init__(address, datagram)
@@ -75,7 +75,7 @@ class WeatherFanoutSocket(FanoutSocket):
 
 
 class WeatherLinkSocket(LinkSocket):
-    """A node's, to others."""
+    """A node's, whose greetings and heartbeats pass."""
 
     def __init__(self, weather: Weather, host: str, ports: Iterable[int]) -> None:
         super().__init__(host, ports)

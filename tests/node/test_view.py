@@ -1,16 +1,15 @@
-"""The graph: topics from endpoints, events in order, watching with threads and coroutines."""
+"""The graph as one node sees it: topics from endpoints, events in order, when a first picture is settled."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 
 import pytest
 
-import ipcpy as ipc
+from ipcpy.errors import ClosedError
 from ipcpy.graph import EndpointInfo, NodeInfo
-from ipcpy.node.view import View
-from ipcpy.protocol.topics import matches
+from ipcpy.node.view import CALM, View
+from still import StillLoop
 
 
 def node(name="n"):
@@ -23,7 +22,7 @@ def endpoint(kind, topic, codec="raw", number=1):
 
 @pytest.fixture
 def view():
-    view = View(matches)
+    view = View()
     view.add_node(1, node())
     return view
 
@@ -62,29 +61,93 @@ def test_events_tell_what_was_there_and_what_came_and_went(view):
         watch.get(0)
 
 
-def test_a_closed_watch_ends_iteration(view):
-    watch = view.watch()
-    threading.Timer(0.05, watch.close).start()
+def test_a_watch_that_was_closed_is_told_nothing_more(view):
+    with view.watch() as watch:
+        pass
+    view.put(1, 1, endpoint("publisher", "a"))
     assert [type(event).__name__ for event in watch] == ["NodeFound"]
-    view.close()
 
 
-def test_coroutines_can_watch(view):
-    async def main():
-        seen = []
-        with view.watch() as watch:
-            threading.Timer(0.02, view.add_node, (2, node("second"))).start()
-            threading.Timer(0.05, view.close).start()
-            async for event in watch:
-                seen.append(event)
-        return seen
-
-    assert [event.node.name for event in asyncio.run(main())] == ["n", "second"]
+def test_the_end_of_the_graph_ends_every_watch_those_that_come_late_too(view):
+    early = view.watch()
+    threading.Timer(0.02, view.close).start()
+    assert [type(event).__name__ for event in early] == ["NodeFound"]
+    late = view.watch()
+    assert [type(event).__name__ for event in late] == ["NodeFound"]
+    with pytest.raises(ClosedError):
+        late.get()
 
 
-def test_unread_events_are_bounded(view, monkeypatch):
+def test_what_is_not_known_can_be_changed_or_removed_without_harm(view):
     watch = view.watch()
-    for number in range(20_000):
-        watch.put(ipc.NodeFound(node(str(number))))
-    assert len(watch._events) == 10_000
-    assert watch.get(0).node.name == "10000"
+    view.change_node(9, state="unresponsive")
+    view.remove_node(9, "closed")
+    view.remove(1, 9)
+    view.remove(9, 9)
+    assert watch.get(0).node.name == "n"
+    with pytest.raises(TimeoutError):
+        watch.get(0)
+
+
+def test_a_change_of_a_node_shows_in_all_it_has(view):
+    view.put(1, 1, endpoint("publisher", "a"))
+    view.change_node(1, state="unresponsive", address="10.0.0.2:17770")
+    (topic,) = view.topics()
+    assert topic.publishers[0].node == view.node(1)
+    assert view.node(1).state == "unresponsive" and topic.publishers[0].address == "10.0.0.2:17770"
+
+
+def test_nodes_are_listed_by_name(view):
+    for id, name in enumerate(("b", "a", "c"), 2):
+        view.add_node(id, node(name))
+    assert [each.name for each in view.nodes()] == ["a", "b", "c", "n"]
+
+
+# -- when a first picture is settled
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes on only while somebody waits for the graph."""
+    loop = StillLoop()
+    loop.stop_time(monkeypatch, "view")
+    return loop
+
+
+def settled(clock, view, *, timeout, complete=lambda: True, changes=()):
+    """Return whether the graph settled and how long that took; changes are times at which it changes."""
+    started, due = clock.now, [clock.now + seconds for seconds in changes]
+
+    def wait(seconds):
+        clock.now += seconds
+        while due and due[0] <= clock.now:
+            view._changed_at = due.pop(0)
+
+    view._changed.wait = wait
+    found = view.wait_settled(complete, timeout)
+    return found, clock.now - started
+
+
+def test_it_is_settled_a_tenth_of_a_second_after_the_question_if_nothing_happens(clock):
+    view = View()
+    clock.now += 100
+    found, took = settled(clock, view, timeout=5)
+    assert found and took == pytest.approx(CALM, abs=0.06)
+
+
+def test_every_change_makes_it_wait_anew(clock):
+    found, took = settled(clock, View(), timeout=5, changes=[0.05, 0.1, 0.15, 0.2])
+    assert found and took == pytest.approx(0.2 + CALM, abs=0.06)
+
+
+@pytest.mark.parametrize("timeout", [0.0, 0.05, 1.0])
+def test_it_is_not_settled_while_something_is_missing(clock, timeout):
+    found, took = settled(clock, View(), timeout=timeout, complete=lambda: False)
+    assert not found and took == pytest.approx(timeout)
+
+
+def test_without_a_timeout_it_waits_until_all_has_come(clock):
+    view = View()
+    ready = clock.now + 1_000
+    found, took = settled(clock, view, timeout=None, complete=lambda: clock.now >= ready)
+    assert found and took == pytest.approx(1_000, abs=0.06)

@@ -1,22 +1,16 @@
-"""Watches on what is outside of the link: the processes of peers on this host, and the names of static peers.
+"""Word of the end of processes on this host. Knows pidfds and what nodes say of their processes; nothing of frames.
 
-Knows descriptors and threads; nothing of frames. ``Processes`` is used in the I/O thread.
+Used in the I/O thread.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 
-from ..addresses import is_host
 from ..protocol.link.entries import NodeEntry
 from ..transport import process
-from ..transport.udp import resolve
 from .loop import Loop
-
-RESOLVE_AGAIN = 5.0  # seconds between two tries to resolve a name
-RESOLVE_EVERY = 60.0  # seconds until a name that was resolved is looked at again: its address may change
 
 
 class Processes:
@@ -71,46 +65,3 @@ class Processes:
         """Close the descriptors."""
         for id in list(self._nodes):
             self.remove(id)
-
-
-class Names:
-    """Keeps an eye on which addresses the names of static peers have.
-
-    Args:
-        on_addresses: called in the loop's thread with (port, addresses the name has now, addresses it had).
-    """
-
-    def __init__(self, loop: Loop, on_addresses: Callable[[int | None, list[str], list[str]], None]) -> None:
-        self._loop = loop
-        self._on_addresses = on_addresses
-        self._closed = False
-        self._wakes: list[threading.Event] = []
-
-    def add(self, host: str, port: int | None) -> None:
-        """Look up a name now and again; an address needs none of that."""
-        if is_host(host):
-            self._on_addresses(port, [host], [])
-            return
-        wake = threading.Event()
-        self._wakes.append(wake)
-        threading.Thread(target=self._run, args=(host, port, wake), name=f"ipcpy {host}", daemon=True).start()
-
-    def _run(self, host: str, port: int | None, wake: threading.Event) -> None:
-        known: list[str] = []
-        while not self._closed:
-            found = sorted(set(resolve(host)))
-            if found and found != known and not self._closed:
-                self._loop.call(self._on_addresses, port, found, known)
-                known = found
-            wake.wait(RESOLVE_EVERY if found else RESOLVE_AGAIN)
-            wake.clear()
-
-    def again(self) -> None:
-        """Look all of them up again: the network is another."""
-        for wake in self._wakes:
-            wake.set()
-
-    def close(self) -> None:
-        """Look up no more; does not wait for a look-up under way."""
-        self._closed = True
-        self.again()

@@ -1,0 +1,314 @@
+"""Core: what a node is made of, and what its publishers and subscribers are given. Users hold a ``Node``.
+
+Joins the link, rendezvous, introductions, the graph and the sockets that publishers share. Knows which part is told of
+what; holds no protocol, and knows publishers and subscribers only by what introductions.py asks of them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, MutableMapping
+from dataclasses import replace
+
+from ..addresses import Address
+from ..errors import ClosedError
+from ..graph import NodeInfo, TopicInfo
+from ..log import configure
+from ..protocol.link.entries import PublisherEntry, SubscriberEntry, pack_entry
+from ..protocol.link.link import Link
+from ..protocol.wire import sources
+from ..settings import Settings
+from ..stats import NodeStats
+from ..timeouts import NEVER
+from ..transport.sockets import Sockets
+from ..transport.udp import GROUP_PORT, ConnectedSocket, FanoutSocket
+from . import lifetimes
+from .connections import Connections
+from .identity import check_name, describe, new_id
+from .introductions import Introductions, OwnPublisher, OwnSubscriber, node_info
+from .loop import Alarm, Loop
+from .network import Network
+from .peering import Peering
+from .rendezvous import Rendezvous
+from .view import View
+from .watch import Watch
+
+CLOSE_ALL = 0.05  # seconds until which publishers may wait for answers while it closes
+STOP = 0.05  # seconds that close waits for the I/O thread
+TELL_PAUSE = 0.0005  # seconds between two tellings of changes for each peer: 50 ms where there are 100
+
+_Registry = weakref.WeakValueDictionary  # becomes ``dict`` when what is registered no longer has to be collected
+
+
+class Core:
+    """One node at work.
+
+    Args:
+        name: what others see; None for the program's name.
+        sockets: which kinds of sockets it is made of.
+
+    Attributes:
+        id: 64 bits, new with every start, and in a forked child.
+        loop: the one I/O thread.
+        closed: whether it was closed.
+        close_by: when publishers must have stopped waiting for answers: their node is being closed.
+
+    Raises:
+        ArgumentError: if the name, or a setting of the log, is wrong.
+        TransportError: if there is no UDP socket to be had.
+    """
+
+    def __init__(self, name: str | None, settings: Settings, sockets: Sockets) -> None:
+        configure()
+        self.name = check_name(name)
+        self.domain = settings.domain
+        self.sockets = sockets
+        self.closed = False
+        self.close_by = NEVER
+        self._settings = settings
+        self._publishers: MutableMapping[int, OwnPublisher] = _Registry()
+        self._subscribers: MutableMapping[int, OwnSubscriber] = _Registry()
+        self._lock = threading.Lock()
+        self._forked = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin a life: with a new id, nobody known, and a thread."""
+        self.id = new_id()
+        entry = describe(self.name, self.domain)
+        self.loop = Loop(f"ipcpy {self.name}")
+        self._link = Link(self.id, pack_entry(entry), self.domain, os.urandom(32))
+        self._link.host_port = GROUP_PORT  # only the group is bound to it
+        self._view = View()
+        self._introductions = Introductions(self._link, self._view, self._publishers, self._subscribers)
+        self._network = Network(self.loop, self._settings, self._on_network)
+        try:
+            on_event = self._introductions.on_link_event
+            self._peering = Peering(self.loop, entry, self._link, self._network, self.sockets, on_event)
+        except BaseException:
+            self.loop.abandon()
+            raise
+        self._rendezvous = Rendezvous(self.loop, entry, self._link, self._peering, self._network)
+        make, mtu_to = self.sockets.connected, self._network.mtu_to
+        self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make)
+        self._tell_alarm = Alarm(self.loop, self._tell)
+        self._tell_from = 0.0
+        self._view.add_node(self.id, node_info(entry, self.id, None))
+        self.loop.call(self._start)
+        self.loop.start()
+        self._forked = False
+        lifetimes.opened(self)
+
+    def _start(self) -> None:
+        self._network.start()
+        self._rendezvous.start(self._settings.peers, mdns=self.sockets.mdns)
+
+    # -- for the node that users hold --------------------------------------------------------------------------------
+
+    def ensure_open(self) -> None:
+        """Make sure that the node works: after a fork the child's begins anew, with a new id.
+
+        Raises:
+            ClosedError: if it was closed.
+        """
+        if self.closed:
+            raise ClosedError(f"the node {self.name!r} is closed")
+        if self._forked:
+            with self._lock:
+                if self._forked:
+                    self._begin()
+
+    def topics(self) -> tuple[TopicInfo, ...]:
+        """Return the topics known now, by name."""
+        self.ensure_open()
+        return self._view.topics()
+
+    def nodes(self) -> tuple[NodeInfo, ...]:
+        """Return the nodes known now, each with when it was last heard."""
+        self.ensure_open()
+        now = time.monotonic()
+        heard = {f"{id:016x}": peer.heard for id, peer in list(self._link.peers.items())}
+        return tuple(
+            replace(node, age=max(0.0, now - heard[node.id])) if node.id in heard else node
+            for node in self._view.nodes()
+        )
+
+    def watch(self) -> Watch:
+        """Return a watch on the graph."""
+        self.ensure_open()
+        return self._view.watch()
+
+    def wait_complete(self, timeout: float | None) -> bool:
+        """Wait until all that is there is known, as far as can be told."""
+        self.ensure_open()
+        peers = self._link.peers
+        return self._view.wait_settled(lambda: all(peer.complete for peer in list(peers.values())), timeout)
+
+    def stats(self) -> NodeStats:
+        """Return the counts of the link and of mDNS."""
+        peering = self._peering
+        return NodeStats(
+            received=peering.received,
+            sent=peering.sent,
+            dropped=dict(self._link.dropped),
+            refused=dict(peering.refused),
+            mdns=dict(self._rendezvous.ignored()),
+        )
+
+    # -- for publishers and subscribers ------------------------------------------------------------------------------
+
+    @property
+    def link_port(self) -> int:
+        """The UDP port of the link."""
+        return self._peering.port
+
+    @property
+    def bind_host(self) -> str:
+        """The address that data sockets are bound to."""
+        return self._network.bind_host
+
+    def add_publisher(self, publisher: OwnPublisher, entry: PublisherEntry) -> None:
+        """Announce a publisher, and introduce it to the subscribers known; again when its entry changed."""
+        self._publishers[publisher.number] = publisher
+        self.loop.call(self._announce, publisher.number, entry, pack_entry(entry))
+
+    def add_subscriber(self, subscriber: OwnSubscriber, entry: SubscriberEntry) -> None:
+        """Announce a subscriber, and introduce it to the publishers known; again when its entry changed."""
+        self._subscribers[subscriber.number] = subscriber
+        self.loop.call(self._announce, subscriber.number, entry, pack_entry(entry))
+
+    def withdraw(self, number: int) -> None:
+        """Announce that a publisher or subscriber is no more."""
+        self._publishers.pop(number, None)
+        self._subscribers.pop(number, None)
+        self.loop.call(self._withdraw, number)
+
+    def route(self, address: Address, publisher: int) -> ConnectedSocket:
+        """Return the socket that is connected to a subscriber's address; all publishers of the node share it.
+
+        Raises:
+            TransportError: if there is no way there now.
+        """
+        return self._connections.take(address, publisher)
+
+    def release_route(self, address: Address, publisher: int) -> None:
+        """Take note that a publisher needs the socket to an address no more."""
+        self._connections.release(address, publisher)
+
+    def interface_indexes(self) -> list[int]:
+        """Return the interfaces to listen for multicast on."""
+        return self._network.indexes()
+
+    def interface_of(self, address: str) -> int | None:
+        """Return the index of the interface that leads to an address, where multicast reaches it."""
+        interface = self._network.interface_to(address)
+        return interface.index if interface is not None and interface.multicast else None
+
+    def fanout_socket(
+        self, group: Address, address: str, ready: Callable[[FanoutSocket], object]
+    ) -> FanoutSocket | None:
+        """Return a socket that sends to a group on the interface that leads to an address; None if there is none.
+
+        Args:
+            ready: called in the I/O thread when answers can be read.
+        """
+        interface = self._network.interface_to(address)
+        if interface is None:
+            return None
+        try:
+            sock = self.sockets.fanout(group, interface.index, interface.addresses[0])
+        except OSError:
+            return None
+        self.loop.watch(sock, lambda: ready(sock))
+        return sock
+
+    # -- in the I/O thread: who is told of what ----------------------------------------------------------------------
+
+    def _announce(self, number: int, entry: PublisherEntry | SubscriberEntry, packed: bytes) -> None:
+        self._link.table.put(number, packed)
+        self._introductions.change_own(number, entry)
+        self._tell_soon()
+
+    def _withdraw(self, number: int) -> None:
+        self._link.table.remove(number)
+        self._introductions.change_own(number, None)
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """Tell others at once, but many changes in a row together where there are many to be told."""
+        self._tell_alarm.by(max(time.monotonic(), self._tell_from))
+
+    def _tell(self) -> None:
+        self._tell_from = time.monotonic() + TELL_PAUSE * len(self._link.peers)
+        self._peering.tell()
+        self._rendezvous.show(self._introductions.published())
+
+    def _on_answer(self, data: bytes, address: Address) -> None:
+        for publisher in map(self._publishers.get, sources(data)):
+            if publisher is not None:
+                publisher.receive_datagram(data, address)
+
+    def _on_refusal(self, address: Address) -> None:
+        for publisher in map(self._publishers.get, self._connections.users(address)):
+            if publisher is not None:
+                publisher.verify(address)
+        node_id = self._introductions.node_listening_at(address)
+        if node_id is not None:
+            self._peering.doubt(node_id)
+
+    def _on_network(self, others: bool) -> None:
+        """Take note that the interfaces are others, or only that routes may be."""
+        if others:
+            self._peering.rejoin()
+            self._rendezvous.network_changed()
+            indexes = self._network.indexes()
+            for subscriber in list(self._subscribers.values()):
+                subscriber.network_changed(indexes)
+        # Subscribers are challenged anew where this host's own address on the way to them is another.
+        self._introductions.renew(self._connections.refresh())
+        for publisher in list(self._publishers.values()) if others else ():
+            publisher.network_changed()
+
+    # -- the end, and fork -------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close its publishers and subscribers, say goodbye, stop the thread; within 100 ms, idempotent."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+        self.close_by = time.monotonic() + CLOSE_ALL
+        for endpoint in self._endpoints():
+            endpoint.close()
+        self.loop.call(self._shut_down)
+        self.loop.join(STOP)
+        self._view.close()
+        lifetimes.ended(self)
+
+    def _endpoints(self) -> list[OwnPublisher | OwnSubscriber]:
+        return [*self._publishers.values(), *self._subscribers.values()]
+
+    def _shut_down(self) -> None:
+        self._peering.close()
+        self._network.close()
+        self._connections.close()
+        self._rendezvous.close()  # last: mDNS takes up to 0.1 s for its goodbye
+        self.loop.quit()
+
+    def abandon(self) -> None:
+        """Let go of what belongs to the parent, in a forked child; the node begins anew when it is next used."""
+        lifetimes.ended(self)
+        self._lock = threading.Lock()
+        self._forked = True
+        self.loop.abandon()
+        self._peering.abandon()
+        self._network.close()
+        self._rendezvous.abandon()
+        self._connections.abandon()
+        for endpoint in self._endpoints():
+            endpoint.abandon()
+        self._publishers.clear()  # those that are used again announce themselves, under new numbers
+        self._subscribers.clear()

@@ -1,0 +1,116 @@
+"""This host's network as a node uses it: its interfaces, word of their changes, which of them leads to an address.
+
+Knows interfaces and times; nothing of peers, and sends nothing. Used in the I/O thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from ..addresses import LOOPBACK
+from ..settings import Settings
+from ..transport.interfaces import Interface, InterfaceWatch, interface_to, list_interfaces
+from .loop import Alarm, Loop
+
+log = logging.getLogger(__name__)
+
+SETTLE = 0.05  # seconds between the first word of a change and our look: one change makes several words
+LOOK_AGAIN = 2.0  # seconds between two looks where the system does not tell of changes
+MTU = 1_500  # bytes of a packet on Ethernet, where no interface says better
+
+
+class Network:
+    """The interfaces that a node may use.
+
+    Args:
+        settings: which those are.
+        on_change: called with True when the interfaces are others, with False when only routes may be; for the first
+            time in ``start``.
+        look: lists the interfaces with one of these names or addresses, all if there are none.
+        open_watch: opens a file that tells of changes; None where the system tells of none.
+
+    Attributes:
+        interfaces: as they were at the last look, with those that are down.
+        bind_host: the address to bind sockets to, so that nothing leaves this host if nothing may.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        settings: Settings,
+        on_change: Callable[[bool], None],
+        look: Callable[[Sequence[str]], tuple[Interface, ...]] = list_interfaces,
+        open_watch: Callable[[], InterfaceWatch | None] = InterfaceWatch.open,
+    ) -> None:
+        self._loop = loop
+        self._only_loopback = settings.only_loopback
+        self._wanted = ("lo", LOOPBACK) if settings.only_loopback else settings.interfaces
+        self._on_change = on_change
+        self._list = look
+        self._open_watch = open_watch
+        self.interfaces: tuple[Interface, ...] = ()
+        self.bind_host = LOOPBACK if settings.only_loopback else ""
+        self._watch: InterfaceWatch | None = None
+        self._alarm = Alarm(loop, self._look)
+        self._closed = False
+
+    # -- which interfaces there are ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Look for the first time, and watch from then on."""
+        if not self._only_loopback:
+            self._watch = self._open_watch()  # before the look: no change falls between them
+        if self._watch is not None:
+            self._loop.watch(self._watch, self._on_word)
+        self._look()
+
+    def _on_word(self) -> None:
+        if self._watch is not None and self._watch.read():
+            self._alarm.by(time.monotonic() + SETTLE)
+
+    def _look(self) -> None:
+        if self._closed:
+            return
+        found = self._list(self._wanted)
+        others = found != self.interfaces
+        if others and self.interfaces:
+            log.info("the network changed: %s", ", ".join(map(_describe, found)))
+        self.interfaces = found
+        if self._watch is None and not self._only_loopback:
+            self._alarm.by(time.monotonic() + LOOK_AGAIN)
+        self._on_change(others)
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def indexes(self) -> list[int]:
+        """Return the interfaces to listen for multicast on, by index."""
+        return [interface.index for interface in self.interfaces if interface.up]
+
+    def multicast_addresses(self) -> list[str]:
+        """Return an address of each interface that carries multicast."""
+        usable = [interface for interface in self.interfaces if interface.up and interface.multicast]
+        return [interface.addresses[0] for interface in usable if interface.addresses]
+
+    def interface_to(self, address: str) -> Interface | None:
+        """Return the interface on whose network an address is; None behind a router."""
+        return interface_to(self.interfaces, address)
+
+    def mtu_to(self, address: str) -> int:
+        """Return the MTU on the way to an address in bytes; behind a router the smallest that it may be."""
+        interface = self.interface_to(address)
+        if interface is not None:
+            return interface.mtu
+        return min([each.mtu for each in self.interfaces if each.up and not each.loopback], default=MTU)
+
+    def close(self) -> None:
+        """Watch no more; in a forked child too. Idempotent."""
+        self._closed = True
+        if self._watch is not None:
+            self._loop.unwatch(self._watch)
+            self._watch.close()
+
+
+def _describe(interface: Interface) -> str:
+    return f"{interface.name} {'/'.join(interface.addresses) or 'without address'}"

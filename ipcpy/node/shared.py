@@ -1,0 +1,76 @@
+"""The node that the process shares. Knows one variable and its lock, and who may look into a Node; does no work."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from ..errors import ArgumentError
+from ..graph import NodeInfo, TopicInfo
+from .core import Core
+from .node import Node
+
+__all__ = ["nodes", "topics"]
+
+_shared: Node | None = None
+_lock = threading.Lock()
+
+
+def shared_node() -> Node:
+    """Return the node that all publishers and subscribers of the process share, made on first use."""
+    global _shared
+    with _lock:
+        if _shared is None or _shared.closed:
+            _shared = Node()
+        return _shared
+
+
+def share(node: Node | None) -> Node | None:
+    """Make a node the one that the process shares; None has one made on first use. Return the one before."""
+    global _shared
+    with _lock:
+        before, _shared = _shared, node
+        return before
+
+
+def node_for(node: Node | None) -> Core:
+    """Return the core of the node that a user chose, or of the shared one.
+
+    Raises:
+        ArgumentError: if it is no node.
+    """
+    if node is not None and not isinstance(node, Node):
+        raise ArgumentError(f"node is a Node, or None for the one that the process shares, got {node!r}")
+    return (shared_node() if node is None else node)._core  # noqa: SLF001 (here only: all others hold handles)
+
+
+def topics(timeout: float | None = 0.5) -> tuple[TopicInfo, ...]:
+    """Return the topics on the network, by name.
+
+    Args:
+        timeout: seconds that a first picture may take.
+    """
+    node = shared_node()
+    node.wait_complete(timeout)
+    return node.topics()
+
+
+def nodes(timeout: float | None = 0.5) -> tuple[NodeInfo, ...]:
+    """Return the nodes on the network.
+
+    Args:
+        timeout: seconds that a first picture may take.
+    """
+    node = shared_node()
+    node.wait_complete(timeout)
+    return node.nodes()
+
+
+def _renew_lock() -> None:
+    """Forget, in a forked child, who of the parent's threads held the lock: none of them is here."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

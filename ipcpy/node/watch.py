@@ -1,0 +1,149 @@
+"""Watching the graph change, in threads and in coroutines. Knows events and waiting; not what the events come from."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ..errors import ClosedError, RecvTimeout
+from ..graph import Event
+from ..timeouts import seconds
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+__all__ = ["Watch"]
+
+MAX_EVENTS = 10_000  # that one watch keeps unread; the oldest give way
+
+
+class Watch:
+    """The changes of the graph from now on, what is there already first; for threads and for coroutines.
+
+    Iterating ends when it, or its node, is closed. At most 10,000 unread events are kept, the newest.
+
+        with node.watch() as watch:
+            for event in watch:
+                ...
+    """
+
+    def __init__(self, queue: EventQueue, on_close: Callable[[EventQueue], None]) -> None:
+        self._queue = queue
+        self._on_close = on_close
+
+    def get(self, timeout: float | None = None) -> Event:
+        """Return the next event.
+
+        Args:
+            timeout: seconds; None waits for ever, 0 only looks.
+
+        Raises:
+            TimeoutError: if none came in time.
+            ClosedError: (an OSError) if it, or its node, was closed and no event is left.
+            ArgumentError: (a ValueError) if timeout is no number.
+        """
+        return self._queue.get(seconds(timeout))
+
+    def close(self) -> None:
+        """Watch no more; idempotent. Whoever waits gets what is left, then ClosedError."""
+        self._on_close(self._queue)
+        self._queue.end()
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        try:
+            return self._queue.get(None)
+        except ClosedError:
+            raise StopIteration from None
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            return await self._queue.get_async()
+        except ClosedError:
+            raise StopAsyncIteration from None
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class EventQueue:
+    """The unread events of one watch: the I/O thread puts them in, threads and coroutines take them out."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
+        self._changed = threading.Condition()
+        self._wakers: list[Callable[[], object]] = []
+        self._ended = False
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        with self._changed:
+            self._events.append(event)
+            self._notify()
+
+    def end(self) -> None:
+        """Let those who wait know that nothing more will come."""
+        with self._changed:
+            self._ended = True
+            self._notify()
+
+    def _notify(self) -> None:
+        self._changed.notify_all()
+        wakers, self._wakers = self._wakers, []
+        for wake in wakers:
+            wake()
+
+    def get(self, timeout: float | None) -> Event:
+        """Take the oldest event; for the errors see ``Watch.get``."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._events or self._ended, timeout):
+                raise RecvTimeout(f"no event within {timeout:g} s")
+            return self._take()
+
+    async def get_async(self) -> Event:
+        """Take the oldest event, in a coroutine.
+
+        Raises:
+            ClosedError: if nothing more will come.
+        """
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
+        while True:
+            with self._changed:
+                if self._events or self._ended:
+                    return self._take()
+                future = loop.create_future()
+                self._wakers.append(partial(_call_in, loop.call_soon_threadsafe, future))
+            await future
+
+    def _take(self) -> Event:
+        if not self._events:
+            raise ClosedError("the watch is closed")
+        return self._events.popleft()
+
+
+def _call_in(call_soon: Callable[..., object], future: Future[None]) -> None:
+    """Wake a coroutine."""
+    with suppress(RuntimeError):  # its event loop is closed: it waits no more
+        call_soon(_resolve, future)
+
+
+def _resolve(future: Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
