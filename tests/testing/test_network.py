@@ -1,18 +1,14 @@
-"""ipcpy.testing: nodes on a bad network in one process, and the pytest plugin."""
+"""MemoryNetwork: publishers and subscribers of one process on a network that loses, doubles, reorders and delays."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import textwrap
 
 import pytest
 
 import ipcpy as ipc
 from ipcpy.errors import ArgumentError
 from ipcpy.testing import MemoryNetwork
-from ipcpy.testing.weather import Weather
 
 COUNT = 1_000
 
@@ -72,16 +68,6 @@ def test_the_weather_can_change(wait_until):
         assert network.loss == 0.0
 
 
-def test_the_dice_are_seeded():
-    def fates(seed):
-        weather, out = Weather(0.3, 0.2, 0.0, 0.0, seed), []
-        for number in range(100):
-            weather.pass_on(out.append, b"%d" % number)
-        return out
-
-    assert fates(1) == fates(1) != fates(2)
-
-
 def test_networks_do_not_see_each_other():
     with MemoryNetwork() as one, MemoryNetwork() as other:
         mine, theirs = one.node("a"), other.node("a")
@@ -107,55 +93,42 @@ def test_what_makes_no_sense_is_refused(wrong):
         MemoryNetwork(**wrong)
 
 
-USER_TESTS = """
-import os, subprocess, sys
-import ipcpy as ipc
-
-domains = set()
-
-
-def test_one(ipcpy_node):
-    domains.add(ipcpy_node.domain)
-    with ipc.Subscriber("x") as sub, ipc.Publisher("x") as pub:  # no node given
-        pub.wait_for_subscribers(timeout=10)
-        pub.publish(1)
-        assert sub.recv(timeout=10).data == 1
-    assert [node.id for node in ipcpy_node.nodes()] == [ipcpy_node.id]
+@pytest.mark.parametrize(("name", "wrong"), [("loss", 1.0), ("duplicate", 2), ("reorder", None), ("delay", 11)])
+def test_weather_that_makes_no_sense_is_refused_later_too_and_the_old_one_stays(name, wrong):
+    with MemoryNetwork(loss=0.25, duplicate=0.25, reorder=0.25, delay=0.25) as network:
+        with pytest.raises(ArgumentError, match=name):
+            setattr(network, name, wrong)
+        assert getattr(network, name) == 0.25
 
 
-def test_two(ipcpy_network, ipcpy_node):
-    domains.add(ipcpy_node.domain)
-    ipcpy_network.loss = 0.1
-    with ipc.Subscriber("x", node=ipcpy_network.node("other")) as sub:
-        program = "import ipcpy; p = ipcpy.Publisher('x'); p.wait_for_subscribers(timeout=10); p.publish(2)"
-        subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
-        assert sub.recv(timeout=10).data == 2
-    assert len(domains) == 2 and os.environ["IPCPY_DOMAIN"] == ipcpy_node.domain
-"""
+def test_its_nodes_stay_on_this_host_and_say_nothing_by_mdns():
+    with MemoryNetwork() as network:
+        node = network.node("a")
+        assert isinstance(node, ipc.Node) and node.domain == network.domain
+        assert repr(node).startswith("<ipcpy.Node 'a' ")
+        assert node.wait_complete(10) and node.stats.mdns == {}
+        assert [each.address for each in node.nodes()] == [None]
 
 
-def test_the_plugin(tmp_path):
-    (tmp_path / "test_robot.py").write_text(USER_TESTS)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", str(tmp_path)]
-    if "ipcpy" not in installed_plugins():
-        command[4:4] = ["-p", "ipcpy.testing.plugin"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=tmp_path)
-    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
+def test_the_settings_of_the_environment_do_not_reach_its_nodes(monkeypatch):
+    monkeypatch.setenv("IPCPY_DOMAIN", "robot7")
+    monkeypatch.setenv("IPCPY_PEERS", "192.0.2.1")
+    with MemoryNetwork() as network:
+        assert network.node("a").domain == network.domain != "robot7"
 
 
-def installed_plugins():
-    from importlib.metadata import entry_points
+@pytest.mark.parametrize("name", ["", 7])
+def test_a_name_that_is_none_is_refused_as_by_node(name):
+    with MemoryNetwork() as network, pytest.raises(ArgumentError, match="a node's name is"):
+        network.node(name)
 
-    return {point.name for point in entry_points(group="pytest11")}
 
-
-def test_the_plugin_costs_nothing_at_the_start():
-    program = """
-        import pytest, sys
-        before = set(sys.modules)
-        import ipcpy.testing.plugin
-        new = {name for name in set(sys.modules) - before if name.startswith("ipcpy")}
-        assert new <= {"ipcpy", "ipcpy.version", "ipcpy.log", "ipcpy.testing", "ipcpy.testing.plugin"}, new
-        assert not {"zeroconf", "msgpack", "numpy", "asyncio"} & (set(sys.modules) - before)
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=20)
+def test_the_weather_is_counted_for_links_and_data_alike():
+    with MemoryNetwork() as network:
+        publisher, subscriber = pair(network)
+        before = network.counts["sent"]
+        publisher.publish(1)
+        assert subscriber.recv(timeout=10).data == 1
+        assert network.counts["sent"] > before and network.counts["lost"] == 0
+        network.counts["sent"] = 0
+        assert network.counts["sent"] > 0, "what is handed out is a copy"

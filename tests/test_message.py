@@ -1,0 +1,26 @@
+"""Message: a tuple with names, which can be unpacked, compared and pickled."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from ipcpy.message import Message
+
+MESSAGE = Message({"gz": 0.5}, "imu", 3, 1_000, 2_000, "f" * 16)
+
+
+def test_its_fields_have_names_and_the_promised_order():
+    assert Message._fields == ("data", "topic", "seq", "sent_ns", "received_ns", "publisher")
+    data, topic, *_ = MESSAGE
+    assert data is MESSAGE.data and topic == MESSAGE.topic == "imu"
+
+
+def test_it_can_be_handed_to_another_process():
+    assert pickle.loads(pickle.dumps(MESSAGE)) == MESSAGE
+
+
+def test_it_does_not_change():
+    with pytest.raises(AttributeError):
+        MESSAGE.seq = 4
