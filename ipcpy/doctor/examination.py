@@ -19,6 +19,7 @@ from ..errors import ArgumentError, IpcError
 from ..facts import LEVELS, Diagnosis, Finding, HostFacts, InterfaceFacts, NameFacts, PeerFacts, SettingsFacts, Trial
 from ..graph import NodeInfo
 from ..node.node import Node
+from ..node.shared import node_for
 from ..protocol.link.greeting import domain_number
 from ..settings import DOMAIN, LINK_PORTS, Settings, StaticPeer, from_environment, parse_peer
 from ..transport import probes
@@ -213,7 +214,7 @@ class _Examination:
         if node is not None:
             for target in targets:
                 if target.local:
-                    target.refused.add(node.link_port)
+                    target.refused.add(node_for(node).link_port)
 
     def _add(self, found: dict[str, Target], info: NodeInfo) -> None:
         address, _, port = (info.address or "").rpartition(":")

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..addresses import Address
@@ -40,8 +39,6 @@ CLOSE_ALL = 0.05  # seconds until which publishers may wait for answers while it
 STOP = 0.05  # seconds that close waits for the I/O thread
 TELL_PAUSE = 0.0005  # seconds between two tellings of changes for each peer: 50 ms where there are 100
 
-_Registry = weakref.WeakValueDictionary  # becomes ``dict`` when what is registered no longer has to be collected
-
 
 class Core:
     """One node at work.
@@ -69,8 +66,8 @@ class Core:
         self.closed = False
         self.close_by = NEVER
         self._settings = settings
-        self._publishers: MutableMapping[int, OwnPublisher] = _Registry()
-        self._subscribers: MutableMapping[int, OwnSubscriber] = _Registry()
+        self._publishers: dict[int, OwnPublisher] = {}
+        self._subscribers: dict[int, OwnSubscriber] = {}
         self._lock = threading.Lock()
         self._forked = False
         self._begin()

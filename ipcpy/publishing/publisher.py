@@ -19,7 +19,8 @@ from ..codec import Codec, MsgPack, variant
 from ..errors import ArgumentError, CodecError, RecvTimeout
 from ..graph import EndpointInfo
 from ..node.loop import Alarm
-from ..node.node import Node, node_for
+from ..node.node import Node
+from ..node.shared import node_for
 from ..protocol.data.batch import fitting
 from ..protocol.link.entries import PublisherEntry
 from ..protocol.topics import check_topic

@@ -17,7 +17,8 @@ from ..codec import Codec
 from ..errors import ArgumentError, ClosedError, RecvTimeout
 from ..graph import EndpointInfo
 from ..message import Message
-from ..node.node import Node, node_for
+from ..node.node import Node
+from ..node.shared import node_for
 from ..protocol.topics import check_pattern
 from ..stats import SubscriberStats
 from ..timeouts import NEVER, seconds
@@ -253,8 +254,8 @@ class Subscriber:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):
-            self.close()
+        with contextlib.suppress(Exception):  # one whose arguments were refused has no subscription
+            self._subscription.forget()
 
     def __repr__(self) -> str:
         subscription = self._subscription

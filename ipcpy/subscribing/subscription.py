@@ -15,7 +15,7 @@ from ..addresses import Address
 from ..codec import Codec
 from ..errors import ClosedError
 from ..graph import EndpointInfo
-from ..node.node import Node
+from ..node.core import Core
 from ..protocol.link.entries import SubscriberEntry
 from ..stats import SubscriberStats
 from .inbound import Inbound
@@ -61,7 +61,7 @@ class Subscription:
         thread: the callback's, where there is one; ``close`` waits for it.
     """
 
-    def __init__(self, node: Node, wanted: Wanted) -> None:
+    def __init__(self, node: Core, wanted: Wanted) -> None:
         node.ensure_open()
         self.number = int.from_bytes(os.urandom(8), "little") or 1
         self.closed = False
@@ -162,6 +162,11 @@ class Subscription:
         self.messages.clear()
         if self.thread is not None and self.thread is not threading.current_thread():
             self.thread.join(CLOSE)
+
+    def forget(self) -> None:
+        """Close soon, in the I/O thread: for the garbage collector, which may call this where the lock is held."""
+        if not self.closed:
+            self._node.loop.call(self.close)
 
     def check_open(self) -> None:
         """Make sure that it can be used.

@@ -35,7 +35,7 @@ class Sending:
     """Sends messages as a publisher does, but some of their datagrams otherwise; one after the other has arrived."""
 
     def __init__(self, publisher, size, bodies, seed):
-        (route,) = publisher._delivery.routes
+        (route,) = publisher._outlet.routes
         self.socket = route.socket
         self.publisher = publisher
         self.size = size

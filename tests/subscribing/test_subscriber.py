@@ -111,7 +111,7 @@ def test_waiting_ends_in_time_where_another_thread_reads(node):
 
 def test_waiting_ends_in_time_while_a_large_message_comes_slowly(node):
     publisher, subscriber = pair(node)
-    (route,) = publisher._delivery.routes
+    (route,) = publisher._outlet.routes
     data = bytes(10_000)
     place = Place(int(publisher.id, 16), 1, 5, 2, 1_000_000, len(data))
     stop = threading.Event()
@@ -134,7 +134,7 @@ def test_waiting_ends_in_time_while_a_large_message_comes_slowly(node):
 
 def test_what_waits_for_the_rest_of_a_large_message_is_delivered_in_time(node):
     publisher, subscriber = pair(node)
-    (route,) = publisher._delivery.routes
+    (route,) = publisher._outlet.routes
     data = bytes(10_000)
     place = Place(int(publisher.id, 16), 1, 5, 2, 1_000_000, len(data))
 
@@ -285,7 +285,7 @@ def test_a_task_is_woken_for_what_another_task_read(node):
         first = asyncio.create_task(subscriber.recv_async(5))
         await asyncio.sleep(0.2)  # the lease is over
         busy, done = threading.Event(), threading.Event()
-        node.loop.call(lambda: (busy.set(), done.wait(5)))
+        node._core.loop.call(lambda: (busy.set(), done.wait(5)))
         busy.wait(5)
         publisher.publish_many([1, 2])
         assert (await subscriber.recv_async(5)).data == 1
@@ -304,7 +304,7 @@ def test_a_task_is_woken_for_what_a_thread_read(node):
         task = asyncio.create_task(subscriber.recv_async(5))
         await asyncio.sleep(0.05)
         busy, done = threading.Event(), threading.Event()
-        node.loop.call(lambda: (busy.set(), done.wait(5)))
+        node._core.loop.call(lambda: (busy.set(), done.wait(5)))
         await asyncio.to_thread(busy.wait, 5)
         publisher.publish_many([1, 2])
         await asyncio.wait_for(task, 0.5)
@@ -378,7 +378,7 @@ def test_many_restarts_leave_nothing(node, wait_until):
                     subscriber.wait_for_publishers(timeout=5)
                     publisher.publish(number)
                     assert subscriber.recv(5).data == number
-        wait_until(lambda: publisher._delivery._all == {})
+        wait_until(lambda: publisher._outlet.by_number == {})
         assert threading.active_count() <= threads + 1  # mDNS may have started
         if before:
             wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before + 12)

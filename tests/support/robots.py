@@ -63,12 +63,12 @@ for line in sys.stdin:
     elif verb == "topics":
         say("topics", json.dumps({t.name: [len(t.publishers), len(t.subscribers)] for t in node.topics()}))
     elif verb == "dropped":
-        say("dropped", json.dumps(dict(node._peering.link.dropped)))
+        say("dropped", json.dumps(dict(node.stats.dropped)))
     elif verb == "why":
         routes = [(s.node.name, s.node.address) for s in publisher.subscribers]
         say("why", json.dumps([subscriber.why(), dict(subscriber.stats.dropped), routes]))
     elif verb == "answering":
-        hosts = dict(node._peering.link._hosts._hosts)
+        hosts = dict(node._core._link._hosts._hosts)
         say("answering", json.dumps([ip for ip, host in hosts.items() if host.answered > 0]))
     elif verb == "end":
         break

@@ -176,7 +176,7 @@ def weigh():
     gc.collect()
     with open("/proc/self/statm") as file:
         pages = int(file.read().split()[1])
-    peering = keeper._peering
+    core = keeper._core
     return {
         "kB": pages * 4,
         "descriptors": len(os.listdir("/proc/self/fd")),
@@ -184,9 +184,9 @@ def weigh():
         "objects": len(gc.get_objects()),
         "nodes": len(keeper.nodes()),
         "topics": len(keeper.topics()),
-        "peers": len(peering.link.peers),
-        "hints": len(peering.link._search.leads),
-        "mdns": len(peering._mdns._responder._sightings) if peering._mdns else 0,
+        "peers": len(core._link.peers),
+        "hints": len(core._link._search.leads),
+        "mdns": len(core._rendezvous._mdns._responder._sightings) if core._rendezvous._mdns else 0,
     }
 
 

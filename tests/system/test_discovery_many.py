@@ -25,7 +25,7 @@ print("ready", begun, flush=True)
 
 
 def complete(node):  # seldom by topics(): that is not what is measured
-    known = node._view.endpoints()
+    known = node._core._view.endpoints()
     return len(known) >= expected_topics and len(node.nodes()) >= expected_nodes and len(node.topics()) == len(known)
 
 
@@ -36,7 +36,7 @@ while missing and time.monotonic() < begun + 30:
 print("complete" if not missing else "incomplete", time.monotonic(), len(missing), flush=True)
 for line in sys.stdin:
     if line.strip() == "cpu":
-        sent = sum(node._peering.sent for node in nodes)
+        sent = sum(node.stats.sent for node in nodes)
         print("cpu", json.dumps([time.process_time(), time.monotonic(), sent]), flush=True)
     elif line.strip() == "nodes":
         print("nodes", json.dumps([len(node.nodes()) for node in nodes]), flush=True)

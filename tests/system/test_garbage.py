@@ -65,7 +65,7 @@ def test_garbage_changes_nothing_but_counters(wait_until):
         assert stats.received == COUNT // 100
         assert not stats.lost.get("network")
         assert sum(stats.dropped.values()) > COUNT // 4
-        assert sum(node._peering.link.dropped.values()) > COUNT // 10
+        assert sum(node.stats.dropped.values()) > COUNT // 10
         assert publisher.subscribers
         assert len(subscriber.publishers) == 1
         assert len(node.nodes()) < 50
