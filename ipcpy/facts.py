@@ -1,15 +1,30 @@
-"""What was found out about this host, its network and other hosts. Values only; what they mean is said in diagnosis/.
+"""What the doctor finds out about this host, its network and other hosts, and what it says about it. Values only.
 
-None stands for "could not be found out here" everywhere.
+Knows neither how a fact is found out (doctor/) nor what it means (doctor/judge/). In all facts None stands for "this
+could not be found out here".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Diagnosis", "Finding", "HostFacts", "InterfaceFacts", "NameFacts", "PeerFacts", "SettingsFacts", "Trial"]
+from .addresses import Address
+
+__all__ = [
+    "LEVELS",
+    "Diagnosis",
+    "Finding",
+    "HostFacts",
+    "InterfaceFacts",
+    "Level",
+    "NameFacts",
+    "PeerFacts",
+    "Places",
+    "SettingsFacts",
+    "Trial",
+]
 
 Level = Literal["problem", "warning", "note", "ok"]
 LEVELS: tuple[Level, ...] = ("problem", "warning", "note", "ok")
@@ -18,16 +33,16 @@ LEVELS: tuple[Level, ...] = ("problem", "warning", "note", "ok")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was found, in plain words.
+    """Something that the doctor found, in plain words.
 
     Attributes:
         level: ``problem`` (something does not work), ``warning`` (it works badly, or will not always), ``note``
             (worth knowing) or ``ok``.
-        code: a short name of the kind of finding, that does not change: ``multicast-not-heard``.
-        about: an interface, a host, a variable: what it was found at.
-        text: what was found, one sentence or a few.
+        code: the name of this kind of finding, for programs; it does not change: ``multicast-not-heard``.
+        about: the interface, host or variable that the finding is about.
+        text: what was found, in one sentence or a few.
         advice: what to do, one line each; commands are meant to be copied.
-        data: numbers behind it.
+        data: the numbers behind the text.
     """
 
     level: Level
@@ -40,14 +55,29 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All that was found, what is bad first."""
+    """All findings, the worst first."""
 
     findings: tuple[Finding, ...]
 
     @property
     def level(self) -> Level:
-        """The worst level there is."""
+        """The worst level among the findings; ``ok`` if there are none."""
         return next((level for level in LEVELS if any(each.level == level for each in self.findings)), "ok")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where programs meet: the groups and ports that the doctor's sentences name.
+
+    Attributes:
+        group: multicast group and port at which nodes greet.
+        mdns: multicast group and port of mDNS.
+        links: the usual link ports; the link of a node takes the first free one.
+    """
+
+    group: Address
+    mdns: Address
+    links: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +86,8 @@ class Trial:
 
     Attributes:
         result: ``works``; ``not joined``, ``not sent`` or ``not heard`` for a multicast; ``taken`` for a port that
-            another program has and does not share; ``refused`` for anything else the system did not allow; None if
-            there was no attempt.
+            another program has and does not share; ``refused`` for anything else that the system did not allow; None
+            if there was no attempt.
         reason: what the system said.
         shared: whether other programs have the port too.
     """
@@ -69,10 +99,24 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceFacts:
-    """A network interface of this host; used: whether the settings have ipcpy use it."""
+    """A network interface of this host.
+
+    Attributes:
+        name: ``eth0``.
+        networks: its IPv4 addresses with their prefix lengths: ``10.77.0.1/24``.
+        mtu: bytes of the largest IP packet that it takes.
+        enabled: whether it is switched on.
+        up: whether it is switched on and its link works.
+        loopback: whether it leads to this host only.
+        multicast: whether the system marks it as able to multicast.
+        used: whether the settings let ipcpy use it.
+        group: how a multicast to the group of the greetings went.
+        mdns: how a multicast to the group of mDNS went.
+    """
 
     name: str
     networks: tuple[str, ...]
+    _: KW_ONLY
     mtu: int
     enabled: bool
     up: bool
@@ -88,25 +132,26 @@ class HostFacts:
     """This host.
 
     Attributes:
-        group_port: of the group by which nodes greet.
-        mdns_port: 5353.
+        system: the name of the operating system: ``Linux``.
+        interfaces: its network interfaces.
+        group_port: whether the port at which nodes greet can be had.
+        mdns_port: whether the port of mDNS can be had.
         links_taken: how many of the usual link ports are in use.
-        links: how many there are.
         rmem_max: bytes of receive buffer that the system allows a socket.
         buffer: bytes of kernel memory that a subscriber's socket really got.
-        gso: whether the system cuts large sends into datagrams.
-        gro: whether it merges datagrams on receipt.
-        files: soft and hard limit of open descriptors.
-        zeroconf: its version.
-        zeroconf_error: why it cannot be imported.
+        gso: whether the kernel cuts large sends into datagrams.
+        gro: whether the kernel merges datagrams on receipt.
+        files: soft and hard limit of open descriptors; -1 for no limit.
+        zeroconf: the version of python-zeroconf that is installed.
+        zeroconf_error: why python-zeroconf cannot be imported; empty if it can.
     """
 
     system: str
+    _: KW_ONLY
     interfaces: tuple[InterfaceFacts, ...] = ()
     group_port: Trial = Trial()
     mdns_port: Trial = Trial()
     links_taken: int | None = None
-    links: int = 10
     rmem_max: int | None = None
     buffer: int | None = None
     gso: bool | None = None
@@ -118,7 +163,13 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class NameFacts:
-    """A static peer or a host that was asked for: its addresses, None while the look-up was still under way."""
+    """The name of a static peer, or of a host that the user asked for.
+
+    Attributes:
+        host: the name, or an address.
+        port: the port beside the name; None where the user gave none.
+        addresses: what the name stands for; empty for a name that has no address, None while the look-up still runs.
+    """
 
     host: str
     port: int | None
@@ -130,15 +181,19 @@ class SettingsFacts:
     """The settings as they are understood.
 
     Attributes:
-        error: what is wrong with them, so that no node can be made; or why the system allows none.
+        domain: the domain of the nodes that are looked for.
+        interfaces: names or addresses of the interfaces to use; empty for all of them.
+        peers: the static peers.
+        error: why no node can be made: what is wrong with the settings, or what the system refuses; empty if one can.
         unknown: variables that begin with IPCPY_ and mean nothing.
-        missing: interfaces that were asked for and are not there.
+        missing: interfaces that the settings name and this host does not have.
         log: the level of ``IPCPY_LOG``.
     """
 
     domain: str = "default"
     interfaces: tuple[str, ...] = ()
     peers: tuple[NameFacts, ...] = ()
+    _: KW_ONLY
     error: str = ""
     unknown: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -147,43 +202,51 @@ class SettingsFacts:
 
 @dataclass(frozen=True, slots=True)
 class PeerFacts:
-    """What was found out about the way to another node.
+    """Another host, and the way there: first what is known before anybody asks, then what the answers told.
 
     Attributes:
-        name: as it was asked for, or the node's and its host's name.
-        asked_for: whether the user named it.
-        local: whether it is on this host.
-        answered: it answered the questions.
-        greeted: it answered a greeting at least; then it may be an older version.
-        heard: its greetings by multicast were heard here.
-        hears: it answered a greeting by multicast from here.
-        static: the settings name it, so that it is found without multicast.
-        refused: the ports at which its host says that nobody listens.
-        asked: the ports that were asked.
-        alive: its host says that nobody listens where indeed nobody does.
-        unreachable: the network says that there is no way.
-        forbidden: this system would not let a datagram out.
-        rtt: s, of each round trip.
-        clock: s that its wall clock is ahead of ours, with ``clock_error`` either way.
-        out: whether a datagram came to a port of it to which none had come before; None if it has no such port.
-        in_: whether one from there comes to such a port of ours.
+        name: the name that the user asked for, or the node's name and its host's.
+        address: the IPv4 address of the host.
+        ports: the link ports at which its node may be; only the right one, once it has answered.
+        asked_for: whether the user named the host.
+        local: whether it is this host.
+        static: whether the settings name the host, so that its node is found without multicast.
         mtu: of our interface on the way there.
-        ours: our address there, as far as it is known.
-        deaf: the interface that leads there sends, but hears nothing, not even itself.
-        sizes: bytes of a datagram -> whether it arrived there, whether one like it came back.
+        ours: our address on the way there; empty where it is not known.
+        version: the version of ipcpy that its node runs; empty where it is not known.
+        state: ``alive``, or ``unresponsive`` for a node that fell silent.
+        answered: whether its node answered a question.
+        greeted: whether its node answered a greeting sent to it; one that does so and answers no question is older.
+        refused: the ports at which its host says that nobody listens.
+        alive: whether its host says that nobody listens at a port where indeed nobody does.
+        unreachable: whether the network says that there is no way to it.
+        forbidden: whether this system did not let a datagram out to it.
+        rtt: seconds that each round trip took.
+        clock: seconds that its wall clock is ahead of ours.
+        clock_error: seconds that ``clock`` may be wrong by, either way.
+        out: whether a datagram that no firewall can take for an answer passes from here to its node; None if its node
+            has no second port, with which that can be tested.
+        in_: whether such a datagram passes from its node to here; None likewise.
+        sizes: bytes of a datagram -> whether one arrived there, whether one of that size came back.
+        heard: whether greetings by multicast from there arrive here.
+        hears: whether its node answered a greeting by multicast from here.
+        deaf: whether our interface on the way there sends multicasts, but hears none, not even its own.
     """
 
     name: str
     address: str
-    port: int | None = None
+    _: KW_ONLY
+    ports: tuple[int, ...] = ()
     asked_for: bool = False
     local: bool = False
+    static: bool = False
+    mtu: int = 1_500
+    ours: str = ""
+    version: str = ""
+    state: str = "alive"
     answered: bool = False
     greeted: bool = False
-    heard: bool | None = None
-    hears: bool | None = None
     refused: frozenset[int] = frozenset()
-    asked: tuple[int, ...] = ()
     alive: bool = False
     unreachable: bool = False
     forbidden: bool = False
@@ -192,10 +255,12 @@ class PeerFacts:
     clock_error: float = 0.0
     out: bool | None = None
     in_: bool | None = None
-    mtu: int = 1_500
     sizes: Mapping[int, tuple[bool, bool]] = field(default_factory=dict)
-    version: str = ""
-    state: str = "alive"
-    static: bool = False
-    ours: str = ""
+    heard: bool | None = None
+    hears: bool | None = None
     deaf: bool = False
+
+    @property
+    def port(self) -> int | None:
+        """The link port of its node; None while there are several at which it may be."""
+        return self.ports[0] if len(self.ports) == 1 else None

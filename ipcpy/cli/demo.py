@@ -71,7 +71,7 @@ def demo(
         _subscribe(ctx, role[1])
 
 
-# -- the publisher process -------------------------------------------------------------------------------------------
+# -- the publisher process ---------------------------------------------------------------------------------------------
 
 
 def _publish(ctx: click.Context, topic: str, samples: Samples, seconds: float) -> None:
@@ -92,7 +92,7 @@ def _publish(ctx: click.Context, topic: str, samples: Samples, seconds: float) -
     _tell(published=published, handed=handed, seconds=elapsed, check=check)
 
 
-# -- the subscriber process ------------------------------------------------------------------------------------------
+# -- the subscriber process --------------------------------------------------------------------------------------------
 
 
 def _subscribe(ctx: click.Context, topic: str) -> None:
@@ -130,7 +130,7 @@ def _tell(**values: Any) -> None:
     click.echo(dumps(values))
 
 
-# -- the process that starts both ------------------------------------------------------------------------------------
+# -- the process that starts both --------------------------------------------------------------------------------------
 
 
 def _run(ctx: click.Context, as_json: bool) -> None:

@@ -1,1 +1,1 @@
-"""Why nothing arrives: what is found out, and what it means."""
+"""What finds out why nothing arrives, and says it in sentences; no message of a user ever passes through here."""

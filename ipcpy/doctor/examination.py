@@ -1,6 +1,6 @@
-"""Finds out what the network does to ipcpy, and says so: facts of settings, this host and others, then findings.
+"""Examines why nothing arrives: finds out facts of settings, this host and other hosts, and has them judged.
 
-Joins; what facts mean is said in diagnosis/.
+Joins what multicast.py and ways.py find out in their own time. Does not know what a fact means: judge/ says that.
 """
 
 from __future__ import annotations
@@ -16,29 +16,41 @@ from dataclasses import replace
 from ..addresses import LOOPBACK, is_loopback
 from ..discovery.check import zeroconf_error, zeroconf_version
 from ..errors import ArgumentError, IpcError
-from ..facts import LEVELS, Diagnosis, Finding, HostFacts, InterfaceFacts, NameFacts, PeerFacts, SettingsFacts, Trial
+from ..facts import (
+    LEVELS,
+    Diagnosis,
+    Finding,
+    HostFacts,
+    InterfaceFacts,
+    NameFacts,
+    PeerFacts,
+    Places,
+    SettingsFacts,
+    Trial,
+)
 from ..graph import NodeInfo
 from ..node.node import Node
-from ..node.shared import node_for
 from ..protocol.link.greeting import domain_number
 from ..settings import DOMAIN, LINK_PORTS, Settings, StaticPeer, from_environment, parse_peer
 from ..transport import probes
 from ..transport.interfaces import Interface, interface_to, list_interfaces, list_links
-from ..transport.udp import GROUP, GROUP_PORT, resolve
+from ..transport.udp import resolve
 from .judge.host import judge_host
 from .judge.interfaces import judge_interfaces
 from .judge.peers import judge_peer
 from .judge.settings import VARIABLES, judge_name, judge_settings, judge_strangers
-from .multicast import MDNS_GROUP, MDNS_PORT, Hearing
-from .ways import Target, probe
+from .multicast import GREETING_GROUP, MDNS_GROUP, MulticastCheck
+from .ways import probe
 
 __all__ = ["diagnose"]
 
-FIRST = 0.5  # seconds until who is there has answered, and others are asked
+FIRST = 0.5  # seconds in which those who are there answer our greetings; then their hosts are asked
 RESOLVE = 1.0  # seconds that the look-up of names may take
 WHOLE = 2.1  # seconds in which every node greets at least once, if there are not too many of them
-MANY = 30  # nodes; more greet less often
+MANY = 30  # nodes; where there are more, each of them greets less often
 MOST = 64  # hosts that are asked
+
+PLACES = Places(GREETING_GROUP, MDNS_GROUP, LINK_PORTS)
 
 
 def diagnose(
@@ -52,6 +64,7 @@ def diagnose(
     """Examine settings, interfaces, this host, and the way to every host with a node, in about three seconds.
 
     Nothing is published or subscribed. Greetings and questions go to the nodes of the domain, and to the hosts named.
+    Wrong settings are a finding, no error.
 
     Args:
         hosts: ``host`` or ``host:port``, comma-separated or one each, to be asked whether they are found or not.
@@ -63,79 +76,101 @@ def diagnose(
         ArgumentError: (a ValueError) one of the hosts is no ``host`` or ``host:port``.
     """
     asked = [parse_peer(host.strip()) for host in (hosts.split(",") if isinstance(hosts, str) else hosts)]
-    return _Examination(asked, timeout, domain, interfaces, peers).run()
+    settings, error = _understand(domain, interfaces, peers)
+    return _Examination(asked, settings, error, timeout).run()
+
+
+def _understand(
+    domain: str | None, interfaces: str | Iterable[str] | None, peers: str | Iterable[str] | None
+) -> tuple[Settings, str]:
+    """Read the settings. Where they are wrong, return what is left of them, and what is wrong."""
+    try:
+        return from_environment(domain, interfaces, peers), ""
+    except ArgumentError as error:
+        return Settings(interfaces=from_environment(DOMAIN, interfaces, ()).interfaces), str(error)
 
 
 class _Examination:
-    """One examination."""
+    """One examination.
 
-    def __init__(
-        self,
-        asked: list[StaticPeer],
-        timeout: float,
-        domain: str | None,
-        interfaces: str | Iterable[str] | None,
-        peers: str | Iterable[str] | None,
-    ) -> None:
+    Args:
+        asked: the hosts that the user named.
+        settings: the settings as they are understood.
+        error: what is wrong with the settings; empty if nothing is.
+        timeout: seconds to listen for others.
+    """
+
+    def __init__(self, asked: list[StaticPeer], settings: Settings, error: str, timeout: float) -> None:
         self._start = time.monotonic()
-        self._timeout = timeout
-        self._error = ""
-        try:
-            self._settings = from_environment(domain, interfaces, peers)
-        except ArgumentError as error:
-            self._error = str(error)
-            self._settings = Settings(interfaces=from_environment(DOMAIN, interfaces, ()).interfaces)
-        self._only = ("lo", LOOPBACK) if self._settings.only_loopback else self._settings.interfaces
-        self._interfaces = list_interfaces(self._only)
-        self._names = _Names([*self._settings.peers, *asked])
         self._asked = asked
+        self._settings = settings
+        self._error = error
+        self._timeout = timeout
+        self._only = ("lo", LOOPBACK) if settings.only_loopback else settings.interfaces
+        self._interfaces = list_interfaces(self._only)
+        self._names = _LookUps(peer.host for peer in (*settings.peers, *asked))
+        self._node: Node | None = None  # our own, which finds the others
 
     def run(self) -> Diagnosis:
-        """Examine everything."""
+        """Examine everything, and judge it."""
         with ExitStack() as stack:
             ports = self._ports()  # before our own node takes one
-            node = self._node(stack)
-            hearing = stack.enter_context(closing(Hearing(self._interfaces, self._settings.domain)))
-            hearing.run(self._start + FIRST)
+            self._start_node(stack)
+            multicast = stack.enter_context(closing(MulticastCheck(self._interfaces, self._settings.domain)))
+            multicast.run(self._start + FIRST)
             self._names.wait(self._start + RESOLVE)
-            peers = self._probe(self._targets(node, hearing))
+            peers = self._probe(self._peers(multicast))
             host = self._host(ports)
-            hearing.run(self._start + self._timeout)
+            multicast.run(self._start + self._timeout)
             known = {each.address for each in peers}
-            peers += self._probe([each for each in self._targets(node, hearing) if each.address not in known])
-            if any(each.heard is False and each.hears for each in self._with_multicast(peers, hearing)):
-                hearing.run(time.monotonic() + WHOLE)  # one greeting may have got lost
-            trials = hearing.trials()
-            host = replace(host, interfaces=tuple(self._interface(each, trials) for each in self._links()))
-            return self._judge(host, self._with_multicast(peers, hearing), hearing)
+            peers += self._probe([each for each in self._peers(multicast) if each.address not in known])
+            if any(each.heard is False and each.hears for each in self._with_multicast(peers, multicast)):
+                multicast.run(time.monotonic() + WHOLE)  # one greeting may have got lost
+            host = replace(host, interfaces=self._interface_facts(multicast.trials()))
+            return self._judge(host, self._with_multicast(peers, multicast), multicast)
 
-    def _judge(self, host: HostFacts, peers: list[PeerFacts], hearing: Hearing) -> Diagnosis:
+    def _judge(self, host: HostFacts, peers: list[PeerFacts], multicast: MulticastCheck) -> Diagnosis:
         domain = self._settings.domain
         names = {domain_number(DOMAIN): DOMAIN}
-        strangers = sorted({(one.address[0], names.get(one.domain, "")) for one in hearing.strangers()})
+        strangers = sorted({(one.address[0], names.get(one.domain, "")) for one in multicast.strangers()})
         found: list[Finding] = [*judge_settings(self._settings_facts(host))]
         for peer in self._asked:
-            found += judge_name(self._names.of(peer), "the command")
-        found += judge_interfaces(host.interfaces, only_loopback=self._settings.only_loopback)
-        found += judge_host(host)
+            found += judge_name(self._name_facts(peer), "the command")
+        found += judge_interfaces(host.interfaces, PLACES, only_loopback=self._settings.only_loopback)
+        found += judge_host(host, PLACES)
         found += judge_strangers(strangers, domain)
         for each in peers:
-            found += judge_peer(each)
+            found += judge_peer(each, PLACES)
         if not peers:
             text = f"No other program was found in domain {domain!r} within {self._timeout:g} s."
             found.append(Finding("note", "nobody", "peers", text, ("Is one running? Then: ipcpy doctor HOST",)))
         return Diagnosis(tuple(sorted(found, key=lambda each: LEVELS.index(each.level))))
 
-    # -- this host ---------------------------------------------------------------------------------------------------
+    # -- settings and this host ----------------------------------------------------------------------------------------
+
+    def _settings_facts(self, host: HostFacts) -> SettingsFacts:
+        settings = self._settings
+        there = {name for each in host.interfaces for name in (each.name, *(n.split("/")[0] for n in each.networks))}
+        return SettingsFacts(
+            settings.domain,
+            settings.interfaces,
+            tuple(map(self._name_facts, settings.peers)),
+            error=self._error,
+            unknown=tuple(sorted(name for name in os.environ if name.startswith("IPCPY_") and name not in VARIABLES)),
+            missing=tuple(name for name in settings.interfaces if name not in there and name != "lo"),
+            log=os.environ.get("IPCPY_LOG", ""),
+        )
+
+    def _name_facts(self, peer: StaticPeer) -> NameFacts:
+        return NameFacts(peer.host, peer.port, self._names.addresses(peer.host))
 
     def _ports(self) -> HostFacts:
         host = LOOPBACK if self._settings.only_loopback else ""
         return HostFacts(
             platform.system() or "this system",
-            group_port=probes.try_port(GROUP, GROUP_PORT),
-            mdns_port=probes.try_port(MDNS_GROUP, MDNS_PORT),
-            links_taken=probes.ports_taken(host, LINK_PORTS),
-            links=len(LINK_PORTS),
+            group_port=probes.try_port(*PLACES.group),
+            mdns_port=probes.try_port(*PLACES.mdns),
+            links_taken=probes.ports_taken(host, PLACES.links),
         )
 
     def _host(self, ports: HostFacts) -> HostFacts:
@@ -150,121 +185,111 @@ class _Examination:
             zeroconf_error=zeroconf_error(),
         )
 
-    def _node(self, stack: ExitStack) -> Node | None:
+    def _start_node(self, stack: ExitStack) -> None:
+        """Make our own node, where the settings and the system allow one."""
         if self._error:
-            return None
+            return
         settings = self._settings
         peers = [each.host if each.port is None else f"{each.host}:{each.port}" for each in settings.peers]
         try:
             node = Node("ipcpy-doctor", domain=settings.domain, interfaces=settings.interfaces, peers=peers)
         except IpcError as error:
             self._error = str(error)
-            return None
-        return stack.enter_context(node)
+        else:
+            self._node = stack.enter_context(node)
 
-    def _links(self) -> list[Interface]:
-        chosen = {each.index: each for each in self._interfaces}
-        return [*self._interfaces, *(each for each in list_links() if each.index not in chosen)]
+    def _interface_facts(self, trials: dict[int, tuple[Trial, Trial]]) -> tuple[InterfaceFacts, ...]:
+        """Return the facts of all interfaces of this host, those first that ipcpy uses."""
+        used, facts = {each.index for each in self._interfaces}, []
+        for each in self._interfaces:
+            group, mdns = trials.get(each.index, (Trial(), Trial()))
+            facts.append(replace(_facts_of(each), group=group, mdns=mdns))
+        others = [each for each in list_links() if each.index not in used]
+        return (*facts, *(replace(_facts_of(each), used=not self._only) for each in others))
 
-    def _interface(self, each: Interface, trials: dict[int, tuple[Trial, Trial]]) -> InterfaceFacts:
-        used = each in self._interfaces or not self._only
-        facts = InterfaceFacts(
-            each.name, each.networks, each.mtu, each.enabled, each.up, each.loopback, each.multicast, used
-        )
-        if each.index not in trials or each not in self._interfaces:
-            return facts
-        group, mdns = trials[each.index]
-        return replace(facts, group=group, mdns=mdns)
+    # -- other hosts ---------------------------------------------------------------------------------------------------
 
-    def _settings_facts(self, host: HostFacts) -> SettingsFacts:
-        settings = self._settings
-        there = {name for each in host.interfaces for name in (each.name, *(n.split("/")[0] for n in each.networks))}
-        return SettingsFacts(
-            settings.domain,
-            settings.interfaces,
-            tuple(map(self._names.of, settings.peers)),
-            self._error,
-            tuple(sorted(name for name in os.environ if name.startswith("IPCPY_") and name not in VARIABLES)),
-            tuple(name for name in settings.interfaces if name not in there and name != "lo"),
-            os.environ.get("IPCPY_LOG", ""),
-        )
-
-    # -- other hosts -------------------------------------------------------------------------------------------------
-
-    def _targets(self, node: Node | None, hearing: Hearing) -> list[Target]:
-        """Give one target for each address that has a node or was named."""
-        found: dict[str, Target] = {}
+    def _peers(self, multicast: MulticastCheck) -> list[PeerFacts]:
+        """Return what is known so far of each address that has a node or was named."""
+        found: dict[str, PeerFacts] = {}
         for peer in self._asked:
-            for address in self._names.of(peer).addresses or ():
-                ports = (peer.port,) if peer.port else tuple(LINK_PORTS)
-                found.setdefault(address, self._target(peer.host, address, ports, asked_for=True))
-        for info in node.nodes() if node is not None else ():
-            if node is not None and info.id != node.id and info.address is not None:
-                self._add(found, info)
-        self._leave_out_own(found.values(), node)
-        own = int(node.id, 16) if node is not None else 0
-        for one in sorted(hearing.fellows()):
-            if one.id != own and one.address[0] not in self._own_addresses():
-                host, port = one.address
-                found.setdefault(host, self._target(host, host, (port,)))
+            ports = (peer.port,) if peer.port else tuple(LINK_PORTS)
+            for address in self._names.addresses(peer.host) or ():
+                found.setdefault(address, replace(self._peer(peer.host, address, ports), asked_for=True))
+        for info in self._other_nodes():
+            address, _, port = (info.address or "").rpartition(":")
+            known = self._peer(f"{info.name} on {info.host}", address, (int(port),))
+            found.setdefault(address, replace(known, version=info.version, state=info.state))
+        own_id = 0 if self._node is None else int(self._node.id, 16)
+        for one in sorted(multicast.fellows()):
+            address, link = one.address
+            if one.id != own_id and address not in self._own_addresses():
+                found.setdefault(address, self._peer(address, address, (link,)))
         return list(found.values())[:MOST]
 
-    def _leave_out_own(self, targets: Iterable[Target], node: Node | None) -> None:
-        """Take the port of our own node for one where no program listens: asked about this host, it would answer."""
-        if node is not None:
-            for target in targets:
-                if target.local:
-                    target.refused.add(node_for(node).link_port)
+    def _other_nodes(self) -> list[NodeInfo]:
+        """Return the nodes that ours has found: all but itself, which has no address."""
+        return [info for info in self._node.nodes() if info.address is not None] if self._node is not None else []
 
-    def _add(self, found: dict[str, Target], info: NodeInfo) -> None:
-        address, _, port = (info.address or "").rpartition(":")
-        if address not in found:
-            found[address] = self._target(f"{info.name} on {info.host}", address, (int(port),))
-            found[address].version, found[address].state = info.version, info.state
+    def _peer(self, name: str, address: str, ports: tuple[int, ...]) -> PeerFacts:
+        """Return what is known of a host before it is asked.
+
+        On this host our own node would answer, so its port is taken for one where no program listens.
+        """
+        facts = PeerFacts(name, address, ports=ports)
+        if is_loopback(address) or address in self._own_addresses():
+            own = frozenset({self._node.link_port}) if self._node is not None else frozenset[int]()
+            facts = replace(facts, local=True, refused=own)
+        way = interface_to(self._interfaces, address)
+        return facts if way is None else replace(facts, mtu=way.mtu, ours=way.addresses[0])
 
     def _own_addresses(self) -> set[str]:
         return {address for each in self._interfaces for address in each.addresses}
 
-    def _target(self, name: str, address: str, ports: tuple[int, ...], *, asked_for: bool = False) -> Target:
-        local = is_loopback(address) or address in self._own_addresses()
-        way = interface_to(self._interfaces, address)
-        target = Target(name, address, ports, asked_for, local)
-        if way is not None:
-            target.mtu, target.ours = way.mtu, way.addresses[0]
-        return target
-
-    def _probe(self, targets: list[Target]) -> list[PeerFacts]:
+    def _probe(self, hosts: list[PeerFacts]) -> list[PeerFacts]:
         try:
-            return probe(targets, self._settings.domain, only_loopback=self._settings.only_loopback) if targets else []
+            return probe(hosts, self._settings.domain, only_loopback=self._settings.only_loopback) if hosts else []
         except IpcError as error:
             self._error = self._error or str(error)
             return []
 
-    def _with_multicast(self, peers: list[PeerFacts], hearing: Hearing) -> list[PeerFacts]:
-        return [self._add_multicast(each, hearing) for each in peers]
+    def _with_multicast(self, peers: list[PeerFacts], multicast: MulticastCheck) -> list[PeerFacts]:
+        return [self._add_multicast(each, multicast) for each in peers]
 
-    def _add_multicast(self, facts: PeerFacts, hearing: Hearing) -> PeerFacts:
+    def _add_multicast(self, facts: PeerFacts, multicast: MulticastCheck) -> PeerFacts:
         way = interface_to(self._interfaces, facts.address)
         if way is None:  # behind a router, where multicast does not go
             return facts
-        deaf = hearing.trials().get(way.index, (Trial(), Trial()))[0].result == "not heard"
-        fellows = hearing.fellows()
-        places = {(facts.address, port) for port in facts.asked}
-        heard = any(one.address in places for one in hearing.heard & fellows)
-        hears = any(one.address in places for one in hearing.answered & fellows)
+        deaf = multicast.trials().get(way.index, (Trial(), Trial()))[0].result == "not heard"
+        fellows = multicast.fellows()
+        places = {(facts.address, port) for port in facts.ports}
+        heard = any(one.address in places for one in multicast.heard & fellows)
+        hears = any(one.address in places for one in multicast.answered & fellows)
         long_enough = self._timeout >= WHOLE and len(fellows) <= MANY
-        static = any(facts.address in (self._names.of(peer).addresses or ()) for peer in self._settings.peers)
+        static = any(facts.address in (self._names.addresses(peer.host) or ()) for peer in self._settings.peers)
         return replace(facts, heard=heard if heard or long_enough else None, hears=hears, static=static, deaf=deaf)
 
 
-class _Names:
+def _facts_of(interface: Interface) -> InterfaceFacts:
+    return InterfaceFacts(
+        interface.name,
+        interface.networks,
+        mtu=interface.mtu,
+        enabled=interface.enabled,
+        up=interface.up,
+        loopback=interface.loopback,
+        multicast=interface.multicast,
+    )
+
+
+class _LookUps:
     """The addresses of names, looked up all at the same time, in threads that nobody waits for in the end."""
 
-    def __init__(self, peers: Iterable[StaticPeer]) -> None:
+    def __init__(self, hosts: Iterable[str]) -> None:
         self._found: dict[str, tuple[str, ...]] = {}
         self._threads = [
             threading.Thread(target=self._look_up, args=(host,), name=f"ipcpy {host}", daemon=True)
-            for host in {peer.host for peer in peers}
+            for host in set(hosts)
         ]
         for thread in self._threads:
             thread.start()
@@ -273,10 +298,10 @@ class _Names:
         self._found[host] = tuple(sorted(set(resolve(host))))
 
     def wait(self, until: float) -> None:
-        """Wait for those still under way."""
+        """Wait for the look-ups still under way, until a time (``time.monotonic``)."""
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def of(self, peer: StaticPeer) -> NameFacts:
-        """Give what is known of a name now."""
-        return NameFacts(peer.host, peer.port, self._found.get(peer.host))
+    def addresses(self, host: str) -> tuple[str, ...] | None:
+        """Return the addresses of a name; None while its look-up is under way."""
+        return self._found.get(host)

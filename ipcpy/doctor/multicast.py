@@ -1,6 +1,7 @@
-"""Greets every interface by multicast and listens: whether it comes back, who answers, who else greets.
+"""Finds out what multicast does on each interface: greets, and listens for what comes back, who answers, who greets.
 
-Joins protocol/greeting.py with sockets; what the results mean is said in diagnosis/.
+Joins the greetings of protocol/link/greeting.py with sockets. Does not know what the results mean: judge/interfaces.py
+and judge/peers.py say that.
 """
 
 from __future__ import annotations
@@ -20,22 +21,25 @@ from ..transport.interfaces import Interface
 from ..transport.probes import Multicast
 from ..transport.udp import GROUP, GROUP_PORT
 
-__all__ = ["MDNS_GROUP", "MDNS_PORT", "Greeted", "Hearing"]
+__all__ = ["GREETING_GROUP", "MDNS_GROUP", "Greeted", "MulticastCheck"]
 
-MDNS_GROUP, MDNS_PORT = "224.0.0.251", 5_353
+GREETING_GROUP: Address = (GROUP, GROUP_PORT)
+MDNS_GROUP: Address = ("224.0.0.251", 5_353)  # RFC 6762, section 3
 AGAIN = (0.0, 0.1, 0.3, 0.7)  # seconds at which is sent what has not come back; a greeting at all of them
-MAX_HEARD = 4_096
+MAX_GREETED = 4_096  # nodes that are remembered, of those that greeted and of those that answered
 
 
 class Greeted(NamedTuple):
-    """A node that was heard: where its link is, its id, the number of its domain."""
+    """A node that greeted or answered: the address of its link, its id, the number of its domain."""
 
     address: Address
     id: int
     domain: int
 
 
-class _Ear(NamedTuple):
+class _Membership(NamedTuple):
+    """What one interface takes part with: its two groups, and what is sent to them."""
+
     interface: Interface
     greeter: Greeter
     group: Multicast
@@ -44,35 +48,39 @@ class _Ear(NamedTuple):
     question: bytes
 
 
-class Hearing:
-    """What is heard on some interfaces, from now on.
+class MulticastCheck:
+    """Greets by multicast on some interfaces, and listens.
+
+    Args:
+        interfaces: those to be checked; one that is down or has no address is left out.
+        domain: the domain that greets.
 
     Attributes:
-        heard: nodes whose greetings came by multicast.
-        answered: nodes that answered ours.
+        heard: nodes whose greetings came by multicast, of all domains.
+        answered: nodes that answered our greetings.
     """
 
     def __init__(self, interfaces: Iterable[Interface], domain: str) -> None:
         self.heard: set[Greeted] = set()
         self.answered: set[Greeted] = set()
-        self._own: set[int] = set()
+        self._own: set[int] = set()  # the ids by which we greet, one an interface
         self._domain = domain_number(domain)
         self._start = time.monotonic()
         self._due = list(AGAIN)
         self._selector = selectors.DefaultSelector()
-        self._ears = [self._ear(each, domain) for each in interfaces if each.up and each.addresses]
+        self._memberships = [self._join(each, domain) for each in interfaces if each.up and each.addresses]
 
-    def _ear(self, interface: Interface, domain: str) -> _Ear:
+    def _join(self, interface: Interface, domain: str) -> _Membership:
         address = interface.addresses[0]
         id = int.from_bytes(os.urandom(8), "little") or 1
         self._own.add(id)
         greeter = Greeter(id, domain, os.urandom(32))
-        group = Multicast((GROUP, GROUP_PORT), interface.index, address)
-        mdns = Multicast((MDNS_GROUP, MDNS_PORT), interface.index, address)
-        ear = _Ear(interface, greeter, group, mdns, greeter.hello(None), question(id & 0xFFFF))
+        group = Multicast(GREETING_GROUP, interface.index, address)
+        mdns = Multicast(MDNS_GROUP, interface.index, address)
+        made = _Membership(interface, greeter, group, mdns, greeter.hello(None), question(id & 0xFFFF))
         for file in (*group.files, *mdns.files):
-            self._selector.register(file, selectors.EVENT_READ, ear)
-        return ear
+            self._selector.register(file, selectors.EVENT_READ, made)
+        return made
 
     def run(self, until: float) -> None:
         """Greet and listen until a time (``time.monotonic``)."""
@@ -82,48 +90,51 @@ class Hearing:
                 self._send()
             limit = min(until, self._start + self._due[0]) if self._due else until
             ready = self._selector.select(max(0.0, limit - time.monotonic()))
-            for ear in {id(key.data): key.data for key, _ in ready}.values():
-                self._read(ear)
+            for membership in {id(key.data): key.data for key, _ in ready}.values():
+                self._read(membership)
 
     def _send(self) -> None:
-        for ear in self._ears:
-            ear.group.send(ear.hello)
-            if ear.mdns.trial.result != "works":
-                ear.mdns.send(ear.question)
+        for each in self._memberships:
+            each.group.send(each.hello)
+            if each.mdns.trial.result != "works":
+                each.mdns.send(each.question)
 
-    def _read(self, ear: _Ear) -> None:
-        heard, answers = ear.group.read()
+    def _read(self, membership: _Membership) -> None:
+        heard, answers = membership.group.read()
         for data, address in heard:
-            self._take(data, address, self.heard, Kind.HELLO, None)
+            self._take(data, address, Kind.HELLO)
         for data, address in answers:
-            self._take(data, address, self.answered, Kind.WELCOME, ear.greeter.token(None))
-        ear.mdns.read()
+            self._take(data, address, Kind.WELCOME, membership.greeter.token(None))
+        membership.mdns.read()
 
-    def _take(self, data: bytes, address: Address, found: set[Greeted], kind: Kind, echo: int | None) -> None:
+    def _take(self, data: bytes, address: Address, kind: Kind, echo: int | None = None) -> None:
+        """Take down who greeted, or who answered: an answer counts if it echoes what we sent."""
+        found = self.heard if kind == Kind.HELLO else self.answered
         try:
             for frame in frames(data):
-                known = frame.source in self._own or len(found) >= MAX_HEARD
-                if frame.kind == kind and len(frame.body) == GREETING_BODY.size and not known:
-                    if echo is None or frame.seq == echo:
-                        found.add(Greeted(address, frame.source, GREETING_BODY.unpack(frame.body)[0]))
+                is_own, is_full = frame.source in self._own, len(found) >= MAX_GREETED
+                if frame.kind != kind or len(frame.body) != GREETING_BODY.size or is_own or is_full:
+                    continue
+                if echo is None or frame.seq == echo:
+                    found.add(Greeted(address, frame.source, GREETING_BODY.unpack(frame.body)[0]))
         except Malformed:
             pass
 
     def strangers(self) -> list[Greeted]:
-        """Give those heard that are in another domain."""
+        """Return those heard that are in another domain."""
         return [one for one in self.heard if one.domain != self._domain]
 
     def fellows(self) -> set[Greeted]:
-        """Give those of our domain that were heard, or answered."""
+        """Return those of our domain that were heard, or answered."""
         return {one for one in self.heard | self.answered if one.domain == self._domain}
 
     def trials(self) -> dict[int, tuple[Trial, Trial]]:
-        """Give how multicast by the greeting's group, and by that of mDNS, went on each interface index."""
-        return {ear.interface.index: (ear.group.trial, ear.mdns.trial) for ear in self._ears}
+        """Return how it went on each interface, by index: with the group of the greetings, and with that of mDNS."""
+        return {each.interface.index: (each.group.trial, each.mdns.trial) for each in self._memberships}
 
     def close(self) -> None:
         """Listen no more."""
         self._selector.close()
-        for ear in self._ears:
-            ear.group.close()
-            ear.mdns.close()
+        for each in self._memberships:
+            each.group.close()
+            each.mdns.close()

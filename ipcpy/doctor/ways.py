@@ -1,6 +1,7 @@
-"""Finds out what passes between this host and others: questions by ECHO, from fresh ports, and their answers.
+"""Finds out what passes between this host and others: asks the nodes there by ECHO, and takes their answers.
 
-Joins protocol/echo.py and greeting.py with sockets; what the results mean is said in diagnosis/peers.py.
+Joins the questions of protocol/link/echo.py and the greetings of protocol/link/greeting.py with sockets. Does not know
+what the results mean: judge/peers.py says that.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import os
 import selectors
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 from ..addresses import LOOPBACK, Address
 from ..facts import PeerFacts
@@ -20,121 +21,112 @@ from ..protocol.link.greeting import KNOCK, Greeter, domain_number
 from ..protocol.wire import Frame, Kind, Malformed, frames
 from ..transport.udp import GROUP_PORT, IP_UDP_HEADERS, LOOPBACK_DATAGRAM, LinkSocket
 
-__all__ = ["Target", "probe"]
+__all__ = ["probe", "sizes_to_try"]
 
 ROUNDS = (0.0, 0.1, 0.25, 0.45, 0.7)  # seconds at which what has not been answered is asked again
 LAST = 0.95  # seconds until which answers are waited for
 SAMPLES = 4  # round trips to measure
 SIZES = (1_472, 1_252)  # datagrams of 1,500 and 1,280 bytes of IP, besides that of our MTU
+AT_ONCE = 1_000  # datagrams that are read from a socket before the other has its turn
 
 What = Literal["near", "in", "out", "there", "back"]
+_LARGE: tuple[What, What] = ("there", "back")
 
 
-@dataclass
-class Target:
-    """A host to be asked.
+class _Question(NamedTuple):
+    """What a question is to find out, and its size in bytes.
 
-    Attributes:
-        ports: where its node may be; cut down to the one that answered.
-        mtu: of our interface on the way there.
-        ours: our address there.
-        second: the port that it names for questions of its firewall.
-        best: (round trip in ns, s that its clock is ahead) of the shortest round trip.
+    ``near`` goes to the port of the link and is answered from there: it takes the round trip. ``in`` is answered from
+    the second port of the node, and ``out`` is sent to that port. ``there`` is a large question with a small answer,
+    ``back`` a large one with an answer as large.
     """
 
-    name: str
-    address: str
-    ports: tuple[int, ...]
-    asked_for: bool = False
-    local: bool = False
-    mtu: int = 1_500
-    ours: str = ""
-    version: str = ""
-    state: str = "alive"
-    second: int | None = None
-    tries: int = 0
-    answered: bool = False
-    greeted: bool = False
-    alive: bool = False
-    unreachable: bool = False
-    forbidden: bool = False
-    refused: set[int] = field(default_factory=set)
-    passed: set[tuple[What, int]] = field(default_factory=set)
-    rtts: list[float] = field(default_factory=list)
-    best: tuple[int, float] = (1 << 62, 0.0)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The sizes of datagrams that are tried."""
-        most = min(self.mtu - IP_UDP_HEADERS, LOOPBACK_DATAGRAM)
-        return () if self.local else tuple(sorted({most, *(size for size in SIZES if size < most)}))
-
-    def open(self) -> list[tuple[What, int]]:
-        """Give what is still to be asked, and with which size."""
-        wanted: list[tuple[What, int]] = [("near", ECHO_SIZE)] if len(self.rtts) < SAMPLES else []
-        if self.answered:
-            tries: list[tuple[What, int]] = [("in", ECHO_SIZE)]
-            tries += [("out", ECHO_SIZE)] if self.second else []
-            tries += [(what, size) for size in self.sizes for what in ("there", "back")]
-            wanted += [one for one in tries if one not in self.passed]
-        return wanted
-
-    def facts(self) -> PeerFacts:
-        """Give what was found out."""
-        rtt, clock = self.best
-        return PeerFacts(
-            self.name,
-            self.address,
-            self.ports[0] if len(self.ports) == 1 else None,
-            self.asked_for,
-            self.local,
-            self.answered,
-            self.greeted,
-            refused=frozenset(self.refused),
-            asked=self.ports,
-            alive=self.alive,
-            unreachable=self.unreachable,
-            forbidden=self.forbidden,
-            rtt=tuple(self.rtts),
-            clock=clock if self.rtts else None,
-            clock_error=rtt / 2e9,
-            out=("out", ECHO_SIZE) in self.passed if self.second else None,
-            in_=("in", ECHO_SIZE) in self.passed if self.second else None,
-            mtu=self.mtu,
-            sizes={
-                size: (bool({("there", size), ("back", size)} & self.passed), ("back", size) in self.passed)
-                for size in self.sizes
-                if self.answered
-            },  # fmt: skip
-            version=self.version,
-            state=self.state,
-            ours=self.ours,
-        )
+    what: What
+    size: int = ECHO_SIZE
 
 
 class _Asked(NamedTuple):
-    target: Target
-    what: What
-    size: int
+    """A question that was sent: to whom, to which port, and when (``time.monotonic``, and ns of the wall clock)."""
+
+    way: _Way
+    question: _Question
     port: int
     sent: float
     sent_ns: int
 
 
-class _Prober:
-    """Asks targets, from two ports.
+class _Way:
+    """The way to one host: what is known of it so far, and what is still to be asked.
 
-    To the first nothing but answers from the port of the link ever comes, to the second nothing but those from a port
-    that it never sent to; and nothing was ever sent from a target's second port to the first. So no firewall takes for
-    an answer what is none, and none drops an answer on the way of a question.
+    Attributes:
+        facts: what is known so far.
+        tries: how often it was asked.
+        second: the second port, which the node there names in its answers; 0 while none is known.
+        passed: the questions that were answered.
     """
 
-    def __init__(self, targets: Sequence[Target], domain: str, host: str) -> None:
-        self._targets = targets
+    def __init__(self, facts: PeerFacts) -> None:
+        self.facts = facts
+        self.tries = 0
+        self.second = 0
+        self.passed: set[_Question] = set()
+        self._shortest_ns = 1 << 62  # of the round trips; the clocks are compared by that one
+
+    def learn(self, **changes: Any) -> None:
+        """Take down facts."""
+        self.facts = replace(self.facts, **changes)
+
+    def open(self) -> list[_Question]:
+        """Return what is still to be asked."""
+        wanted = [_Question("near")] if len(self.facts.rtt) < SAMPLES else []
+        if self.facts.answered:
+            tries = [_Question("in"), *([_Question("out")] if self.second else [])]
+            tries += [_Question(what, size) for size in sizes_to_try(self.facts) for what in _LARGE]
+            wanted += [question for question in tries if question not in self.passed]
+        return wanted
+
+    def take_trip(self, asked: _Asked, clock_ns: int, now: float, now_ns: int) -> None:
+        """Take down a round trip, in the middle of which the clock there showed ``clock_ns``."""
+        self.learn(rtt=(*self.facts.rtt, now - asked.sent))
+        trip = max(0, now_ns - asked.sent_ns)
+        if trip < self._shortest_ns:
+            self._shortest_ns = trip
+            self.learn(clock=(clock_ns - (asked.sent_ns + now_ns) // 2) / 1e9, clock_error=trip / 2e9)
+
+    def result(self) -> PeerFacts:
+        """Return all that was found out."""
+        if self.second:
+            self.learn(out=_Question("out") in self.passed, in_=_Question("in") in self.passed)
+        if self.facts.answered:
+            self.learn(sizes={size: self._passed(size) for size in sizes_to_try(self.facts)})
+        return self.facts
+
+    def _passed(self, size: int) -> tuple[bool, bool]:
+        """Tell whether a datagram of a size arrived there, and whether one came back."""
+        there, back = (_Question(what, size) in self.passed for what in _LARGE)
+        return there or back, back
+
+
+def sizes_to_try(facts: PeerFacts) -> tuple[int, ...]:
+    """Return the sizes of the datagrams that are to be tried on the way to a host; none on this host."""
+    most = min(facts.mtu - IP_UDP_HEADERS, LOOPBACK_DATAGRAM)
+    return () if facts.local else tuple(sorted({most, *(size for size in SIZES if size < most)}))
+
+
+class _Prober:
+    """Asks several hosts at the same time, from two ports.
+
+    Nothing but answers from link ports ever comes to the first port. Nothing but answers from second ports, to which
+    it never sent anything, is to come to the second port; and no second port ever sent anything to our first one. So
+    no firewall takes a datagram for an answer that is none, and none drops an answer because of an earlier datagram.
+    """
+
+    def __init__(self, ways: Sequence[_Way], domain: str, host: str) -> None:
+        self._ways = ways
         self._domain = domain_number(domain)
         self._id = int.from_bytes(os.urandom(8), "little") or 1
         self._greeter = Greeter(self._id, domain, os.urandom(32))
-        self._asked: dict[int, _Asked] = {}
+        self._asked: dict[int, _Asked] = {}  # by nonce
         self._near = LinkSocket(host, ())
         try:
             self._far = LinkSocket(host, ())
@@ -154,70 +146,82 @@ class _Prober:
         with selectors.DefaultSelector() as selector:
             for file in (self._near, self._far):
                 selector.register(file, selectors.EVENT_READ)
-            while (now := time.monotonic()) < start + LAST and any(target.open() for target in self._targets):
+            while (now := time.monotonic()) < start + LAST and any(way.open() for way in self._ways):
                 if rounds and now >= rounds[0]:
                     del rounds[0]
-                    for target in self._targets:
-                        self._ask(target)
+                    for way in self._ways:
+                        self._ask(way)
                 until = rounds[0] if rounds else start + LAST
                 selector.select(max(0.0, until - time.monotonic()))
                 self._read()
 
-    def _ask(self, target: Target) -> None:
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    def _ask(self, way: _Way) -> None:
         """Ask what is open.
 
         A host says only six times in a row, and then once a second, that nobody listens (icmp_ratelimit): so no port is
-        asked twice at once, and the most telling come first.
+        asked twice at once, and the most telling ones come first.
         """
-        if not target.answered:
-            if not target.alive:  # nobody listens there: a host that lives says so
-                self._greet(target, GROUP_PORT)
-            for port in target.ports if target.tries else ():  # perhaps it is too old to know ECHO
-                self._greet(target, port)
-        target.tries += 1
-        for what, size in target.open():
-            for port in target.ports if what != "out" else (target.second or 0,):
-                if port not in target.refused:
-                    self._question(target, what, size, port)
+        facts = way.facts
+        if not facts.answered:
+            if not facts.alive:  # nobody listens at that port: a host that lives says so
+                self._greet(way, GROUP_PORT)
+            for port in facts.ports if way.tries else ():  # perhaps the node there is too old to know ECHO
+                self._greet(way, port)
+        way.tries += 1
+        for question in way.open():
+            for port in facts.ports if question.what != "out" else (way.second,):
+                self._question(way, question, port)
 
-    def _greet(self, target: Target, port: int) -> None:
-        if port not in target.refused:
-            address = target.address, port
-            self._send(self._near, self._greeter.hello(address, KNOCK), address, target)
+    def _greet(self, way: _Way, port: int) -> None:
+        if port not in way.facts.refused:
+            address = way.facts.address, port
+            self._send(self._near, self._greeter.hello(address, KNOCK), address, way)
 
-    def _question(self, target: Target, what: What, size: int, port: int) -> None:
-        nonce = int.from_bytes(os.urandom(8), "little")
+    def _question(self, way: _Way, question: _Question, port: int) -> None:
+        if port in way.facts.refused:
+            return
+        what, size = question
+        aside = what == "in"
         answer = size if what == "back" else ECHO_SIZE
-        packet = pack_echo(self._id, nonce, self._domain, size=size, answer=answer, aside=what == "in")
-        self._asked[nonce] = _Asked(target, what, size, port, time.monotonic(), time.time_ns())
-        self._send(self._far if what == "in" else self._near, packet, (target.address, port), target)
+        nonce = int.from_bytes(os.urandom(8), "little")
+        packet = pack_echo(self._id, nonce, self._domain, size=size, answer=answer, aside=aside)
+        self._asked[nonce] = _Asked(way, question, port, time.monotonic(), time.time_ns())
+        self._send(self._far if aside else self._near, packet, (way.facts.address, port), way)
 
-    def _send(self, source: LinkSocket, data: bytes, address: Address, target: Target) -> None:
+    def _send(self, source: LinkSocket, data: bytes, address: Address, way: _Way) -> None:
         error = source.send_error(data, address)
-        if error is not None:
-            target.forbidden = target.forbidden or error.errno in (errno.EPERM, errno.EACCES)
-            target.unreachable = target.unreachable or error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH)
+        if error is None:
+            return
+        if error.errno in (errno.EPERM, errno.EACCES):
+            way.learn(forbidden=True)
+        elif error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+            way.learn(unreachable=True)
+
+    # -- answers -------------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
         for address, refused in (*self._near.failures(), *self._far.failures()):
             self._fail(address, refused)
         for source in (self._near, self._far):
-            for _ in range(1_000):
+            for _ in range(AT_ONCE):
                 received = source.poll()
                 if received is None:
                     break
                 self._receive(*received, time.monotonic(), time.time_ns())
 
     def _fail(self, address: Address, refused: bool) -> None:
-        for target in self._targets:
-            if target.address != address[0]:
+        host, port = address
+        for way in self._ways:
+            if way.facts.address != host:
                 continue
             if not refused:
-                target.unreachable = True
-            elif address[1] == GROUP_PORT:
-                target.alive = True
+                way.learn(unreachable=True)
+            elif port == GROUP_PORT:
+                way.learn(alive=True)
             else:
-                target.refused.add(address[1])
+                way.learn(refused=way.facts.refused | {port})
 
     def _receive(self, data: bytes, address: Address, now: float, now_ns: int) -> None:
         try:
@@ -230,41 +234,49 @@ class _Prober:
             pass
 
     def _receive_greeting(self, frame: Frame, address: Address) -> None:
-        if frame.kind == Kind.WELCOME and frame.seq == self._greeter.token(address):
-            for target in self._targets:
-                if target.address == address[0] and address[1] in target.ports and not target.greeted:
-                    target.greeted, target.ports = True, (address[1],)
+        if frame.kind != Kind.WELCOME or frame.seq != self._greeter.token(address):
+            return
+        host, port = address
+        for way in self._ways:
+            if way.facts.address == host and port in way.facts.ports and not way.facts.greeted:
+                way.learn(greeted=True, ports=(port,))
 
     def _receive_echoed(self, echo: Echo, address: Address, now: float, now_ns: int) -> None:
         asked = self._asked.pop(echo.nonce, None)
-        if asked is None or asked.target.address != address[0]:
+        if asked is None or asked.way.facts.address != address[0]:
             return
-        target, new = asked.target, not asked.target.answered
-        target.passed.add((asked.what, asked.size))
-        target.second = echo.port or target.second
-        if asked.what != "near":
+        way, is_first = asked.way, not asked.way.facts.answered
+        way.passed.add(asked.question)
+        way.second = echo.port or way.second
+        if asked.question.what != "near":
             return
-        if new:
-            target.answered, target.ports = True, (asked.port,)
-        target.rtts.append(now - asked.sent)
-        trip = max(0, now_ns - asked.sent_ns)
-        target.best = min(target.best, (trip, (echo.clock_ns - (asked.sent_ns + now_ns) // 2) / 1e9))
-        if new:
-            self._ask(target)
-        elif len(target.rtts) < SAMPLES:
-            self._question(target, "near", ECHO_SIZE, asked.port)
+        if is_first:
+            way.learn(answered=True, ports=(asked.port,))
+        way.take_trip(asked, echo.clock_ns, now, now_ns)
+        if is_first:
+            self._ask(way)
+        elif len(way.facts.rtt) < SAMPLES:
+            self._question(way, asked.question, asked.port)
 
 
-def probe(targets: Iterable[Target], domain: str, *, only_loopback: bool) -> list[PeerFacts]:
+def probe(hosts: Iterable[PeerFacts], domain: str, *, only_loopback: bool) -> list[PeerFacts]:
     """Ask hosts, all at the same time, for at most a second.
+
+    Args:
+        hosts: what is known of each: its address, the ports at which its node may be, the MTU of the way there.
+        domain: the domain of the nodes that are to answer.
+        only_loopback: whether nothing may leave this host.
+
+    Returns:
+        The same facts in the same order, with what the answers told.
 
     Raises:
         TransportError: if there is no UDP socket to be had.
     """
-    asked = list(targets)
-    prober = _Prober(asked, domain, LOOPBACK if only_loopback else "")
+    ways = [_Way(facts) for facts in hosts]
+    prober = _Prober(ways, domain, LOOPBACK if only_loopback else "")
     try:
         prober.run()
     finally:
         prober.close()
-    return [target.facts() for target in asked]
+    return [way.result() for way in ways]

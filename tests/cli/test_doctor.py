@@ -11,7 +11,6 @@ from click.testing import CliRunner
 import ipcpy as ipc
 from ipcpy.cli.program import program
 from ipcpy.doctor import examination as doctor
-from ipcpy.doctor.ways import Target
 from ipcpy.errors import ArgumentError, TransportError
 from ipcpy.facts import LEVELS, Trial
 from ipcpy.transport import interfaces, probes
@@ -130,7 +129,7 @@ def test_wrong_settings_are_a_finding_not_an_error(monkeypatch):
     assert any("domain is a short printable text" in each.text for each in wrong.findings)
 
 
-# -- systems that tell little ----------------------------------------------------------------------------------------
+# -- systems that tell little ------------------------------------------------------------------------------------------
 
 
 def refuse(*_, **__):
@@ -162,7 +161,7 @@ def test_ports_that_are_taken_are_told(monkeypatch):
 
 
 def test_multicast_that_works_is_heard_again():
-    sock = probes.Multicast(("239.255.77.71", 17_790), interfaces.LOOPBACK.index, "127.0.0.1")
+    sock = probes.Multicast(("239.255.77.71", 17_790), interfaces.LO.index, "127.0.0.1")
     try:
         sock.send(b"hello")
         assert sock.trial.result in ("works", "not heard")
@@ -178,10 +177,3 @@ def test_multicast_from_an_address_that_is_not_ours_is_refused():
     sock.send(b"hello")
     assert (sock.trial.result, sock.read()) == ("refused", ([], []))
     sock.close()
-
-
-def test_sizes_fit_the_mtu_of_the_way():
-    assert Target("x", "10.0.0.2", (1,), mtu=9_000).sizes == (1_252, 1_472, 8_972)
-    assert Target("x", "10.0.0.2", (1,), mtu=1_500).sizes == (1_252, 1_472)
-    assert Target("x", "10.0.0.2", (1,), mtu=600).sizes == (572,)
-    assert Target("x", "127.0.0.1", (1,), mtu=65_536, local=True).sizes == ()

@@ -1,1 +1,1 @@
-"""What facts mean, in plain sentences. Pure: facts come in, findings go out."""
+"""What facts mean, in plain sentences: facts come in, findings go out; nothing is ever found out here."""

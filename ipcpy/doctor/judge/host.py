@@ -1,69 +1,85 @@
-"""What the state of this host means: ports, buffers, limits, zeroconf. Knows facts; nothing of where they come from."""
+"""Says what the state of this host means: ports, buffers, limits, zeroconf.
+
+Knows facts and sentences; nothing of where the facts come from.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from ...facts import Finding, HostFacts
+from ...facts import Finding, HostFacts, Places, Trial
 
 __all__ = ["judge_host"]
 
-GOOD_BUFFER = 4 << 20  # bytes: what ipcpy asks for
+GOOD_BUFFER = 4 << 20  # 4,194,304 bytes: what ipcpy asks for
 POOR_BUFFER = 100_000  # bytes: about 40 datagrams of 1,500 bytes with what each costs the kernel
 FEW_FILES = 256
-ZEROCONF = (0, 150)
+ZEROCONF = "0.150"  # older ones have known weaknesses
 
 
-def judge_host(facts: HostFacts) -> Iterator[Finding]:
-    """Say what of this host works, and what is wrong."""
-    yield from _ports(facts)
-    yield from _mdns(facts)
+def judge_host(facts: HostFacts, places: Places) -> Iterator[Finding]:
+    """Say what works on this host, and what is wrong."""
+    yield from _group_port(facts.group_port, places.group[1])
+    yield from _link_ports(facts.links_taken, places)
+    yield from _mdns_port(facts.mdns_port, places.mdns[1])
+    yield from _zeroconf(facts)
     yield from _buffer(facts)
     yield from _kernel(facts)
     yield from _files(facts)
 
 
-def _ports(facts: HostFacts) -> Iterator[Finding]:
-    group = facts.group_port
-    if group.result == "works":
-        yield Finding("ok", "group-port", "port 17769", "UDP port 17769, by which programs greet, can be had.")
-    elif group.result is not None:
-        who = "another program has it and does not share it" if group.result == "taken" else group.reason
-        text = f"UDP port 17769, by which programs greet, cannot be had: {who}. We hear nobody's greeting."
-        advice = (
-            "sudo ss -ulpn sport = 17769   (shows who)",
-            "Meanwhile:  export IPCPY_PEERS=...   (addresses)",
-        )
-        yield Finding("problem", "group-port-taken", "port 17769", text, advice)
-    if facts.links_taken is None:
-        yield Finding("note", "link-ports", "ports 17770 to 17779", "Whether the link ports are free cannot be told.")
-    elif facts.links_taken >= facts.links:
-        text = f"All {facts.links} link ports (17770 to 17779) are in use: more programs take any port."
+def _group_port(trial: Trial, port: int) -> Iterator[Finding]:
+    about = f"port {port}"
+    if trial.result == "works":
+        yield Finding("ok", "group-port", about, f"UDP port {port}, by which programs greet, can be had.")
+    elif trial.result is not None:
+        text = f"UDP port {port}, by which programs greet, cannot be had: {_why(trial)}. We hear nobody's greeting."
+        advice = (_who_has(port), "Meanwhile:  export IPCPY_PEERS=...   (addresses)")
+        yield Finding("problem", "group-port-taken", about, text, advice)
+
+
+def _why(trial: Trial) -> str:
+    return "another program has it and does not share it" if trial.result == "taken" else trial.reason
+
+
+def _who_has(port: int) -> str:
+    return f"sudo ss -ulpn sport = {port}   (shows who)"
+
+
+def _link_ports(taken: int | None, places: Places) -> Iterator[Finding]:
+    count, span = len(places.links), f"{places.links[0]} to {places.links[-1]}"
+    about = f"ports {span}"
+    if taken is None:
+        yield Finding("note", "link-ports", about, "Whether the link ports are free cannot be told.")
+    elif taken >= count:
+        text = f"All {count} link ports ({span}) are in use: more programs take any port."
         name_port = ("Static peers (IPCPY_PEERS) then need it: host:port, as `ipcpy nodes` shows it.",)
-        yield Finding("warning", "link-ports-taken", "ports 17770 to 17779", text, name_port)
+        yield Finding("warning", "link-ports-taken", about, text, name_port)
     else:
-        text = f"{facts.links - facts.links_taken} of {facts.links} link ports (17770 to 17779) are free."
-        yield Finding("ok", "link-ports", "ports 17770 to 17779", text)
+        yield Finding("ok", "link-ports", about, f"{count - taken} of {count} link ports ({span}) are free.")
 
 
-def _mdns(facts: HostFacts) -> Iterator[Finding]:
-    without = "Programs find each other without it; browsers such as avahi-browse do not show them."
-    port = facts.mdns_port
-    if port.result in ("taken", "refused"):
-        who = "another program has it and does not share it" if port.result == "taken" else port.reason
-        text = f"mDNS does not work: UDP port 5353 cannot be had, {who}. {without}"
-        advice = ("sudo ss -ulpn sport = 5353   (shows who)",)
-        yield Finding("warning", "mdns-port-taken", "port 5353", text, advice)
-    elif port.result == "works":
-        others = ", shared with others (avahi, systemd-resolved or another ipcpy)" if port.shared else ""
-        yield Finding("ok", "mdns-port", "port 5353", f"UDP port 5353 (mDNS) can be had{others}.")
-    update = ("python -m pip install --upgrade 'zeroconf>=0.150'",)
+_WITHOUT_MDNS = "Programs find each other without it; browsers such as avahi-browse do not show them."
+
+
+def _mdns_port(trial: Trial, port: int) -> Iterator[Finding]:
+    about = f"port {port}"
+    if trial.result in ("taken", "refused"):
+        text = f"mDNS does not work: UDP port {port} cannot be had, {_why(trial)}. {_WITHOUT_MDNS}"
+        yield Finding("warning", "mdns-port-taken", about, text, (_who_has(port),))
+    elif trial.result == "works":
+        others = ", shared with others (avahi, systemd-resolved or another ipcpy)" if trial.shared else ""
+        yield Finding("ok", "mdns-port", about, f"UDP port {port} (mDNS) can be had{others}.")
+
+
+def _zeroconf(facts: HostFacts) -> Iterator[Finding]:
+    update = (f"python -m pip install --upgrade 'zeroconf>={ZEROCONF}'",)
     if facts.zeroconf_error:
-        text = f"mDNS does not work: python-zeroconf cannot be imported ({facts.zeroconf_error}). {without}"
+        text = f"mDNS does not work: python-zeroconf cannot be imported ({facts.zeroconf_error}). {_WITHOUT_MDNS}"
         yield Finding("warning", "zeroconf", "zeroconf", text, update)
-    elif facts.zeroconf is not None and _version(facts.zeroconf) < ZEROCONF:
-        text = f"python-zeroconf {facts.zeroconf} is older than 0.150, and has known weaknesses."
+    elif facts.zeroconf is not None and _version(facts.zeroconf) < _version(ZEROCONF):
+        text = f"python-zeroconf {facts.zeroconf} is older than {ZEROCONF}, and has known weaknesses."
         yield Finding("warning", "zeroconf", "zeroconf", text, update)
     elif facts.zeroconf is not None:
         yield Finding("ok", "zeroconf", "zeroconf", f"python-zeroconf {facts.zeroconf} is there.")
@@ -80,16 +96,16 @@ def _buffer(facts: HostFacts) -> Iterator[Finding]:
     data = {"buffer": facts.buffer, "rmem_max": facts.rmem_max}
     limit = f" (net.core.rmem_max is {facts.rmem_max:,})" if facts.rmem_max is not None else ""
     text = f"A subscriber's socket holds {facts.buffer:,} bytes of kernel memory{limit}."
-    advice = ("sudo sysctl -w net.core.rmem_max=4194304",) if facts.system == "Linux" else ()
+    advice = (f"sudo sysctl -w net.core.rmem_max={GOOD_BUFFER}",) if facts.system == "Linux" else ()
     if facts.buffer < POOR_BUFFER:
         text += " That is little: bursts of messages will be lost, and large messages come slowly."
-        yield Finding("warning", "buffer", "receive buffer", text, advice, data)
+        yield Finding("warning", "buffer", "receive buffer", text, advice, data=data)
     elif facts.buffer < GOOD_BUFFER:
         text += " Large messages (images) arrive all the same, in portions; with more they come faster, and bursts of "
         text += "small ones are not lost while a program is busy."
-        yield Finding("note", "buffer", "receive buffer", text, advice, data)
+        yield Finding("note", "buffer", "receive buffer", text, advice, data=data)
     else:
-        yield Finding("ok", "buffer", "receive buffer", text, (), data)
+        yield Finding("ok", "buffer", "receive buffer", text, data=data)
 
 
 def _kernel(facts: HostFacts) -> Iterator[Finding]:

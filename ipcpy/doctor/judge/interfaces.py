@@ -1,4 +1,7 @@
-"""What the state of the network interfaces means. Knows facts; nothing of where they come from."""
+"""Says what the state of the network interfaces means.
+
+Knows facts and sentences; nothing of where the facts come from.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from ipaddress import ip_interface
 from itertools import combinations
 
-from ...facts import Finding, InterfaceFacts
+from ...addresses import Address
+from ...facts import Finding, InterfaceFacts, Level, Places
 
 __all__ = ["judge_interfaces"]
 
@@ -14,21 +18,21 @@ USUAL_MTU = 1_500  # Ethernet
 SMALLEST_MTU = 576  # what every host takes (RFC 791)
 
 PEERS = "Or name the hosts on the other side:  export IPCPY_PEERS=10.0.0.7"
-FIREWALL = (
-    "sudo ufw allow 17769/udp   (or what your firewall has for it)",
-    "sudo nft list ruleset   (shows what it drops)",
-)
-FIREWALL_OUT = ("sudo ufw allow out proto udp   (or what your firewall has for it)", FIREWALL[1])
+RULES = "sudo nft list ruleset   (shows what it drops)"
 
 
-def judge_interfaces(interfaces: Sequence[InterfaceFacts], *, only_loopback: bool = False) -> Iterator[Finding]:
+def judge_interfaces(
+    interfaces: Sequence[InterfaceFacts], places: Places, *, only_loopback: bool = False
+) -> Iterator[Finding]:
     """Say which interfaces work, and what is wrong with the others.
 
     Args:
-        only_loopback: whether the settings want it so.
+        interfaces: all interfaces of this host.
+        places: the groups that were tried.
+        only_loopback: whether the settings let nothing leave this host.
     """
     for each in interfaces:
-        yield from _judge(each)
+        yield from _judge(each, places)
     usable = [each for each in interfaces if each.used and each.up and each.networks]
     outward = [each for each in usable if not each.loopback]
     if not outward:
@@ -45,7 +49,7 @@ def _no_network(wanted: bool) -> Finding:
     return Finding("warning", "no-network", "network", text, ("ip -brief address   (shows what there is)",))
 
 
-def _judge(each: InterfaceFacts) -> Iterator[Finding]:
+def _judge(each: InterfaceFacts, places: Places) -> Iterator[Finding]:
     if not each.used:
         if each.networks and each.up:
             text = f"{_named(each)} is not used, because the settings name others."
@@ -57,8 +61,8 @@ def _judge(each: InterfaceFacts) -> Iterator[Finding]:
         advice = (f"sudo ip address add 10.0.0.1/24 dev {each.name}   (an address of your network)",)
         yield Finding("note", "no-address", each.name, text, () if each.loopback else advice)
     else:
-        yield from _group(each)
-        yield from _mdns(each)
+        yield from _group(each, places.group)
+        yield from _mdns(each, places.mdns)
         yield from _mtu(each)
 
 
@@ -67,7 +71,7 @@ def _named(each: InterfaceFacts) -> str:
 
 
 def _down(each: InterfaceFacts) -> Finding:
-    level = "problem" if each.loopback else "warning" if each.networks else "note"
+    level: Level = "problem" if each.loopback else "warning" if each.networks else "note"
     if not each.enabled:
         text, advice = f"{_named(each)} is switched off.", f"sudo ip link set {each.name} up"
     else:
@@ -75,10 +79,15 @@ def _down(each: InterfaceFacts) -> Finding:
         advice = f"ip link show {each.name}   (after you have looked at cable or Wi-Fi)"
     if each.loopback:
         text += " Programs on this host cannot reach each other."
-    return Finding(level, "interface-down", each.name, text, (advice,))  # type: ignore[arg-type]
+    return Finding(level, "interface-down", each.name, text, (advice,))
 
 
-def _group(each: InterfaceFacts) -> Iterator[Finding]:
+def _allow(way: str) -> str:
+    """Return the command that lets UDP through this host's firewall; way: ``5353/udp``, ``out 5353/udp``, ..."""
+    return f"sudo ufw allow {way}   (or what your firewall has for it)"
+
+
+def _group(each: InterfaceFacts, group: Address) -> Iterator[Finding]:
     trial, name = each.group, _named(each)
     because = f" ({trial.reason})" if trial.reason else ""
     on = f"sudo ip link set {each.name} multicast on"
@@ -91,42 +100,47 @@ def _group(each: InterfaceFacts) -> Iterator[Finding]:
     elif trial.result in ("not joined", "not sent"):
         what = "does not take part in" if trial.result == "not joined" else "does not send"
         text = f"{name} {what} multicast{because}: programs are not found through it."
-        fix = (on,) if not each.multicast else FIREWALL_OUT if trial.result == "not sent" else FIREWALL
+        way = "out proto udp" if trial.result == "not sent" else f"{group[1]}/udp"
+        fix = (_allow(way), RULES) if each.multicast else (on,)
         yield Finding("problem", f"multicast-{trial.result.replace(' ', '-')}", each.name, text, (*fix, PEERS))
     elif trial.result == "not heard":
         text = (
-            f"{name} sends multicast, but what we sent to the greeting's group 239.255.77.70:17769 did not come back: "
+            f"{name} sends multicast, but what we sent to the greeting's group {_colon(group)} did not come back: "
             "a firewall on this host drops it. Programs are not found through it."
         )
-        yield Finding("problem", "multicast-not-heard", each.name, text, (*FIREWALL, PEERS))
+        advice = (_allow(f"{group[1]}/udp"), RULES, PEERS)
+        yield Finding("problem", "multicast-not-heard", each.name, text, advice)
 
 
-def _mdns(each: InterfaceFacts) -> Iterator[Finding]:
+def _colon(place: Address) -> str:
+    return f"{place[0]}:{place[1]}"
+
+
+def _mdns(each: InterfaceFacts, group: Address) -> Iterator[Finding]:
     trial = each.mdns
     if trial.result in ("not joined", "not sent", "not heard"):
         text = (
-            f"{_named(each)}: mDNS (224.0.0.251:5353) does not pass: {trial.result}"
+            f"{_named(each)}: mDNS ({_colon(group)}) does not pass: {trial.result}"
             f"{f' ({trial.reason})' if trial.reason else ''}. Greetings do without it; browsers will not show us there."
         )
-        way = "out 5353/udp" if trial.result == "not sent" else "5353/udp"
-        advice = (f"sudo ufw allow {way}   (or what your firewall has for it)",)
-        yield Finding("warning", "mdns-not-heard", each.name, text, advice)
+        way = f"out {group[1]}/udp" if trial.result == "not sent" else f"{group[1]}/udp"
+        yield Finding("warning", "mdns-not-heard", each.name, text, (_allow(way),))
 
 
 def _mtu(each: InterfaceFacts) -> Iterator[Finding]:
-    data = {"mtu": each.mtu}
+    data, usual = {"mtu": each.mtu}, f"sudo ip link set {each.name} mtu {USUAL_MTU}"
     if each.loopback or each.mtu == USUAL_MTU:
         return
     if each.mtu < SMALLEST_MTU:
-        text = f"{_named(each)} has an MTU of {each.mtu}, too little for ipcpy to send well (usual is 1500)."
-        yield Finding("warning", "mtu", each.name, text, (f"sudo ip link set {each.name} mtu 1500",), data)
+        text = f"{_named(each)} has an MTU of {each.mtu}, too little for ipcpy to send well (usual is {USUAL_MTU})."
+        yield Finding("warning", "mtu", each.name, text, (usual,), data=data)
     elif each.mtu > USUAL_MTU:
         text = f"{_named(each)} has an MTU of {each.mtu}: every host and switch there must take packets of that size."
-        advice = (f"sudo ip link set {each.name} mtu 1500   (if one does not; the test of each host below tells)",)
-        yield Finding("note", "mtu", each.name, text, advice, data)
+        advice = (f"{usual}   (if one does not; the test of each host below tells)",)
+        yield Finding("note", "mtu", each.name, text, advice, data=data)
     else:
         text = f"{_named(each)} has an MTU of {each.mtu}, as VPNs and tunnels do; datagrams are made to fit."
-        yield Finding("note", "mtu", each.name, text, (), data)
+        yield Finding("note", "mtu", each.name, text, data=data)
 
 
 def _judge_pair(one: InterfaceFacts, other: InterfaceFacts) -> Iterator[Finding]:

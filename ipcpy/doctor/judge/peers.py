@@ -1,36 +1,52 @@
-"""What the probes of other hosts mean. Knows facts; nothing of how they were found."""
+"""Says what passes between this host and another one, and what does not.
+
+Knows facts and sentences; nothing of where the facts come from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from ...facts import Finding, PeerFacts
+from ...facts import Finding, Level, PeerFacts, Places
 
 __all__ = ["judge_peer"]
 
 CLOCK = 0.1  # s that clocks may differ before latencies mean nothing
-PING = "ping -c 3 {address}"
-ALLOW_LINK = "sudo ufw allow 17769:17779/udp"
+HEADERS = 28  # bytes: 20 (IPv4) + 8 (UDP)
+SAFE_MTU = 1_280  # what tunnels take, and IPv6 asks of every link (RFC 8200, section 5)
+NFT = "sudo nft list ruleset"
 
 
-def judge_peer(facts: PeerFacts) -> Iterator[Finding]:
-    """Say what passes between this host and another one, which way, and what does not."""
+def judge_peer(facts: PeerFacts, places: Places) -> Iterator[Finding]:
+    """Say what passes between this host and another one, which way, and what does not.
+
+    Args:
+        facts: what was found out about the other host.
+        places: the ports that its firewall should let pass.
+    """
+    allow = _allow(places)
     if not facts.answered:
-        yield _silent(facts)
+        yield _silent(facts, allow)
         return
-    wrong = [*_ways(facts), *_multicast(facts), *_sizes(facts), *_clock(facts), *_state(facts)]
+    wrong = [*_ways(facts), *_multicast(facts, allow), *_sizes(facts), *_clock(facts), *_state(facts)]
     if not any(each.level in ("problem", "warning") for each in wrong):
-        yield Finding("ok", "peer", facts.name, _well(facts), (), _data(facts))
+        yield _finding(facts, "ok", "peer", _well(facts))
     else:
         text = f"{_who(facts)} answers, round trip {_ms(min(facts.rtt))}, but not all is well."
-        yield Finding("ok", "peer", facts.name, text, (), _data(facts))
+        yield _finding(facts, "ok", "peer", text)
     yield from wrong
 
 
 def _who(facts: PeerFacts) -> str:
     where = facts.address if facts.port is None else f"{facts.address}:{facts.port}"
     return where if facts.name in (facts.address, where) else f"{facts.name} ({where})"
+
+
+def _allow(places: Places) -> str:
+    """Return the command that lets greetings and links through a firewall: their ports are one range."""
+    ports = (places.group[1], *places.links)
+    return f"sudo ufw allow {min(ports)}:{max(ports)}/udp"
 
 
 def _ms(seconds: float) -> str:
@@ -46,6 +62,10 @@ def _well(facts: PeerFacts) -> str:
     if facts.clock is not None and not facts.local:
         parts.append(f"its clock differs by {_ms(abs(facts.clock))} (± {_ms(facts.clock_error)})")
     return ", ".join(parts) + "."
+
+
+def _finding(facts: PeerFacts, level: Level, code: str, text: str, *advice: str) -> Finding:
+    return Finding(level, code, facts.name, text, advice, data=_data(facts))
 
 
 def _data(facts: PeerFacts) -> dict[str, Any]:
@@ -64,108 +84,111 @@ def _data(facts: PeerFacts) -> dict[str, Any]:
     }
 
 
-# -- no answer -------------------------------------------------------------------------------------------------------
+# -- no answer ---------------------------------------------------------------------------------------------------------
 
 
-def _silent(facts: PeerFacts) -> Finding:
-    who, ping = _who(facts), PING.format(address=facts.address)
-    advice: tuple[str, ...]
+def _silent(facts: PeerFacts, allow: str) -> Finding:
+    """Say why a host may not answer, by the most telling of its facts."""
+    who = _who(facts)
     if facts.greeted:
         text = f"{who} greets, but does not answer our questions: its ipcpy is older. So no more can be told."
-        return _no(facts, "older", text, ("pip install --upgrade ipcpy   (there)",), "note")
+        return _finding(facts, "note", "peer-older", text, "pip install --upgrade ipcpy   (there)")
     if facts.forbidden:
         text = f"This host does not let UDP out to {who}: a firewall here forbids it."
-        return _no(facts, "blocked-here", text, ("sudo ufw allow out proto udp", "sudo nft list ruleset"))
+        return _no(facts, "blocked-here", text, "sudo ufw allow out proto udp", NFT)
     if facts.unreachable:
         text = (
             f"There is no way to {who}, says the network: it is off, in another network, or a firewall on the way "
             "refuses it."
         )
-        return _no(facts, "unreachable", text, (ping, f"ip route get {facts.address}"))
-    if facts.asked and facts.asked[0] in facts.refused:  # the one that a program takes first
+        return _no(facts, "unreachable", text, _ping(facts), f"ip route get {facts.address}")
+    if facts.ports and facts.ports[0] in facts.refused:  # the one that a program takes first
         text = f"{who} is there, but says that no ipcpy program listens at {_port(facts)}."
-        advice = (
-            "Start the program there. If it runs, `ipcpy nodes` there shows its port: ipcpy doctor HOST:PORT",
-            "See that it has no IPCPY_INTERFACES=lo, and that no firewall answers in its place.",
-        )
-        return _no(facts, "not-running", text, advice)
+        start = "Start the program there. If it runs, `ipcpy nodes` there shows its port: ipcpy doctor HOST:PORT"
+        see = "See that it has no IPCPY_INTERFACES=lo, and that no firewall answers in its place."
+        return _no(facts, "not-running", text, start, see)
     if facts.heard:
         text = (
             f"{who} is heard by multicast, but does not answer what is sent to it: a firewall drops UDP to its link "
             "port there, or its answers here."
         )
-        return _no(facts, "one-way", text, (f"{ALLOW_LINK}   (on both)", ping))
+        return _no(facts, "one-way", text, f"{allow}   (on both)", _ping(facts))
+    return _unheard(facts, allow)
+
+
+def _unheard(facts: PeerFacts, allow: str) -> Finding:
+    """Say why nothing at all comes from the node of a host, though its host may live."""
+    who, lives = _who(facts), facts.alive or bool(facts.refused)
     if facts.deaf:
-        what = f"{who} is there, but {_port(facts)}" if facts.alive or facts.refused else who
+        what = f"{who} is there, but {_port(facts)} does not answer" if lives else f"{who} does not answer at all"
         text = (
-            f"{what} does not answer{'' if facts.alive or facts.refused else ' at all'}. Our interface there hears not "
-            "even its own multicast: most likely the firewall of this host drops what comes in."
+            f"{what}. Our interface there hears not even its own multicast: most likely the firewall of this host "
+            "drops what comes in."
         )
-        return _no(facts, "unheard-here", text, (f"{ALLOW_LINK}   (here)", "sudo nft list ruleset", ping))
-    if facts.alive or facts.refused:
+        return _no(facts, "unheard-here", text, f"{allow}   (here)", NFT, _ping(facts))
+    if lives:
         text = (
             f"{who} is there, but {_port(facts)} does not answer: "
             "a firewall drops it, or the program there is in another domain."
         )
-        advice = (f"{ALLOW_LINK}   (there)", "echo $IPCPY_DOMAIN   (on both: it must be the same)")
-        return _no(facts, "blocked-there", text, advice)
+        same = "echo $IPCPY_DOMAIN   (on both: it must be the same)"
+        return _no(facts, "blocked-there", text, f"{allow}   (there)", same)
     text = f"{who} does not answer at all: it is off, not in this network, or a firewall drops all UDP, there or here."
-    advice = (ping, f"{ALLOW_LINK}   (on both)", "On Wi-Fi: client isolation of the access point does this too.")
-    return _no(facts, "silent", text, advice)
+    wifi = "On Wi-Fi: client isolation of the access point does this too."
+    return _no(facts, "silent", text, _ping(facts), f"{allow}   (on both)", wifi)
 
 
-def _no(facts: PeerFacts, code: str, text: str, advice: tuple[str, ...], level: str = "problem") -> Finding:
-    return Finding(level, f"peer-{code}", facts.name, text, advice, _data(facts))  # type: ignore[arg-type]
+def _no(facts: PeerFacts, code: str, text: str, *advice: str) -> Finding:
+    return _finding(facts, "problem", f"peer-{code}", text, *advice)
+
+
+def _ping(facts: PeerFacts) -> str:
+    return f"ping -c 3 {facts.address}"
 
 
 def _port(facts: PeerFacts) -> str:
-    first = f"UDP port {facts.asked[0]}" if facts.asked else "its UDP port"
-    return first if len(facts.asked) < 2 else f"{first} (the one that is taken first)"
+    first = f"UDP port {facts.ports[0]}" if facts.ports else "its UDP port"
+    return first if len(facts.ports) < 2 else f"{first} (the one that is taken first)"
 
 
-# -- an answer, but ---------------------------------------------------------------------------------------------------
+# -- an answer, but ----------------------------------------------------------------------------------------------------
 
 
 def _ways(facts: PeerFacts) -> Iterator[Finding]:
-    """Data goes from any port to any port: what nobody asked for must pass too."""
+    """Say which way data is dropped. Data goes from any port to any port: what nobody asked for must pass too."""
+    ephemeral = "cat /proc/sys/net/ipv4/ip_local_port_range   (the ports that subscribers may have)"
     if facts.out is False:
         text = (
             f"{_who(facts)} answers at its link port, but UDP from here to its other ports is dropped, by a firewall "
             "there. Subscribers there get nothing from this host."
         )
-        yield _bad(
-            facts, "peer-blocks-data", text, f"sudo ufw allow proto udp from {facts.ours or 'OUR-ADDRESS'}   (there)"
-        )
+        advice = f"sudo ufw allow proto udp from {facts.ours or 'OUR-ADDRESS'}   (there)"
+        yield _finding(facts, "problem", "peer-blocks-data", text, advice, ephemeral)
     if facts.in_ is False:
         text = (
             f"UDP from {_who(facts)} to ports here that it was not asked at is dropped: a firewall here. "
             "Subscribers here get nothing from there."
         )
-        yield _bad(facts, "host-blocks-data", text, f"sudo ufw allow proto udp from {facts.address}")
+        advice = f"sudo ufw allow proto udp from {facts.address}"
+        yield _finding(facts, "problem", "host-blocks-data", text, advice, ephemeral)
 
 
-def _bad(facts: PeerFacts, code: str, text: str, *advice: str) -> Finding:
-    ephemeral = "cat /proc/sys/net/ipv4/ip_local_port_range   (the ports that subscribers may have)"
-    return Finding("problem", code, facts.name, text, (*advice, ephemeral), _data(facts))
-
-
-def _multicast(facts: PeerFacts) -> Iterator[Finding]:
+def _multicast(facts: PeerFacts, allow: str) -> Iterator[Finding]:
     hears = None if facts.in_ is False else facts.hears  # a firewall here drops its answer too
     if facts.local or (facts.heard is not False and hears is not False):
         return
-    peers = f"export IPCPY_PEERS={facts.address}   (one side is enough)"
     if facts.heard is False and hears is False:
         text = f"{_who(facts)} answers, but multicast passes neither way: programs are not found without help."
     elif facts.heard is False:
         text = f"Multicast from {_who(facts)} does not come here{', the other way it does' if hears else ''}."
     else:
         text = f"Multicast from here does not come to {_who(facts)}, or its answer not back; the other way it does."
-    advice = (f"{ALLOW_LINK}   (on both)", "Switch IGMP snooping or client isolation off, on switch or access point.")
     if facts.static:
-        text += " IPCPY_PEERS makes up for it."
-        yield Finding("note", "peer-multicast", facts.name, text, (), _data(facts))
-    else:
-        yield Finding("warning", "peer-multicast", facts.name, text, (*advice, peers), _data(facts))
+        yield _finding(facts, "note", "peer-multicast", f"{text} IPCPY_PEERS makes up for it.")
+        return
+    snooping = "Switch IGMP snooping or client isolation off, on switch or access point."
+    peers = f"export IPCPY_PEERS={facts.address}   (one side is enough)"
+    yield _finding(facts, "warning", "peer-multicast", text, f"{allow}   (on both)", snooping, peers)
 
 
 def _sizes(facts: PeerFacts) -> Iterator[Finding]:
@@ -181,9 +204,9 @@ def _sizes(facts: PeerFacts) -> Iterator[Finding]:
         f"{f', of {most:,} they do' if most else ''}: something on the way takes less than our MTU of {facts.mtu}. "
         "Large messages will not arrive."
     )
-    mtu = most + 28 if most else 1_280
-    advice = (f"sudo ip link set DEVICE mtu {mtu}   (here and there; or raise it where it is less)",)
-    yield Finding("problem", "peer-mtu", facts.name, text, advice, _data(facts))
+    mtu = most + HEADERS if most else SAFE_MTU
+    advice = f"sudo ip link set DEVICE mtu {mtu}   (here and there; or raise it where it is less)"
+    yield _finding(facts, "problem", "peer-mtu", text, advice)
 
 
 def _clock(facts: PeerFacts) -> Iterator[Finding]:
@@ -194,11 +217,10 @@ def _clock(facts: PeerFacts) -> Iterator[Finding]:
         f"The clock of {_who(facts)} is {abs(facts.clock):,.3g} s {way} ours (± {_ms(facts.clock_error)}): "
         "times of messages (sent_ns) and `ipcpy delay` are wrong by that."
     )
-    advice = ("sudo timedatectl set-ntp true   (on both)",)
-    yield Finding("warning", "clock", facts.name, text, advice, _data(facts))
+    yield _finding(facts, "warning", "clock", text, "sudo timedatectl set-ntp true   (on both)")
 
 
 def _state(facts: PeerFacts) -> Iterator[Finding]:
     if facts.state != "alive":
         text = f"{_who(facts)} was silent for a while: its process was stopped or is overloaded."
-        yield Finding("warning", "peer-unresponsive", facts.name, text, ("top   (there)",), _data(facts))
+        yield _finding(facts, "warning", "peer-unresponsive", text, "top   (there)")

@@ -1,4 +1,4 @@
-"""What the settings mean. Knows facts; nothing of where they come from."""
+"""Says what the settings mean. Knows facts and sentences; nothing of where the facts come from."""
 
 from __future__ import annotations
 
@@ -40,7 +40,12 @@ def _place(peer: NameFacts) -> str:
 
 
 def judge_name(peer: NameFacts, source: str) -> Iterator[Finding]:
-    """Say what is wrong with the name of a host."""
+    """Say what is wrong with the name of a host.
+
+    Args:
+        peer: the name, and what it stands for.
+        source: where the name stands: a variable, or the command.
+    """
     advice = (f"getent hosts {peer.host}   (asks the same)", f"Or write its address, such as 10.0.0.7, in {source}.")
     if peer.addresses is None:
         text = f"The name {peer.host} takes long to look up: the name server does not answer."
@@ -51,11 +56,11 @@ def judge_name(peer: NameFacts, source: str) -> Iterator[Finding]:
 
 
 def judge_strangers(strangers: Sequence[tuple[str, str]], domain: str) -> Iterator[Finding]:
-    """Say who was heard in other domains.
+    """Say which programs of other domains were heard.
 
     Args:
-        strangers: address and domain of each, the domain empty where it is not known.
-        domain: our own.
+        strangers: address and domain of each; the domain is empty where it is not known.
+        domain: our own domain.
     """
     for name in sorted({name for _, name in strangers}):
         hosts = sorted({address for address, other in strangers if other == name})
@@ -67,7 +72,7 @@ def judge_strangers(strangers: Sequence[tuple[str, str]], domain: str) -> Iterat
         here = f"export IPCPY_DOMAIN={name}" if name else "echo $IPCPY_DOMAIN   (there), and export the same here"
         advice = (f"If they should meet:  {here}",)
         data = {"addresses": hosts, "domain": name or None}
-        yield Finding("note", "other-domain", where, text, advice, data)
+        yield Finding("note", "other-domain", where, text, advice, data=data)
 
 
 def _count(hosts: Sequence[str]) -> str:

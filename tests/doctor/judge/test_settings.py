@@ -1,0 +1,51 @@
+"""What is said of settings, names and other domains, from facts made up for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from findings import bad, text
+from ipcpy.doctor.judge.settings import judge_name, judge_settings, judge_strangers
+from ipcpy.facts import NameFacts, SettingsFacts
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (SettingsFacts(), set()),
+        (SettingsFacts(peers=(NameFacts("10.0.0.7", 17_770, ("10.0.0.7",)),)), set()),
+        (SettingsFacts(error="IPCPY_LOG is one of debug"), {("problem", "no-node")}),
+        (SettingsFacts(unknown=("IPCPY_DOMIAN",)), {("warning", "unknown-variable")}),
+        (SettingsFacts(missing=("wlan7",)), {("warning", "no-such-interface")}),
+        (SettingsFacts(peers=(NameFacts("base.local", None, ()),)), {("problem", "no-such-name")}),
+        (SettingsFacts(peers=(NameFacts("base.local", None, None),)), {("warning", "slow-name")}),
+    ],
+)
+def test_settings(facts, expected):
+    assert bad(judge_settings(facts)) == expected
+
+
+def test_settings_are_said_as_they_are_understood():
+    facts = SettingsFacts("lab", ("eth0",), (NameFacts("base", 9, ("10.0.0.1",)),), log="debug")
+    assert text(judge_settings(facts), "settings") == "Domain 'lab', eth0, base:9, log from debug."
+
+
+def test_a_name_that_was_asked_for():
+    (found,) = judge_name(NameFacts("robot7", None, ()), "the command")
+    assert "Or write its address, such as 10.0.0.7, in the command." in found.advice
+
+
+def test_other_domains():
+    found = list(judge_strangers([("10.0.0.2", ""), ("10.0.0.3", ""), ("10.0.0.3", "default")], "lab"))
+    assert bad(found) == {("note", "other-domain")}
+    assert found[0].text.startswith("There are 2 hosts in another domain, heard at 10.0.0.2, 10.0.0.3")
+    assert found[1].advice == ("If they should meet:  export IPCPY_DOMAIN=default",)
+    assert bad(judge_strangers([], "lab")) == set()
+
+
+def test_a_crowd_of_strangers_is_named_in_part():
+    (found,) = judge_strangers([(f"10.0.0.{n}", "") for n in range(1, 9)], "lab")
+    assert "There are 8 hosts in another domain, heard at 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, ..." in (
+        found.text
+    )
+    assert len(found.data["addresses"]) == 8
