@@ -85,6 +85,21 @@ class MsgLibrary:
         """The size in bytes of each whole message, by ID."""
         return {id: HEADER_SIZE + spec.layout.size for id, spec in self._specs.items()}
 
+    def fields(self, id: int) -> tuple[tuple[str, str], ...]:
+        """Return the name and the type, in words, of each value of a message, in the order of its bytes.
+
+        Words for types are ``int8`` to ``uint64``, ``float16`` to ``float64``, ``bool``, ``char``, ``bytes[16]``,
+        ``pascal[16]``, and ``text[16]`` for what decodes to a str; ``big-endian`` precedes numbers that are. Padding is
+        no value. Names are empty where the message's type has none (a list, a tuple, an int, ...).
+
+        Raises:
+            ArgumentError: unknown ID.
+
+        >>> MsgLibrary({7: (">Hxd", tuple)}).fields(7)
+        (('', 'big-endian uint16'), ('', 'big-endian float64'))
+        """
+        return tuple(self._spec(id).typed_fields())
+
     def get_size(self, id: int) -> int:
         """Return the size in bytes of a whole message: its header of 7 and its payload.
 
@@ -216,6 +231,12 @@ class MsgLibrary:
         library._schema = describe(library._specs.values())
         return library
 
+    def _spec(self, id: int) -> MessageSpec:
+        spec = self._specs.get(id)
+        if spec is None:
+            raise ArgumentError(f"unknown message ID {id!r:.60}; this library has {_listed(self._specs)}")
+        return spec
+
     def _binding(self, id: int) -> Binding:
         """Return the message with an ID, bound if it is not yet.
 
@@ -224,9 +245,7 @@ class MsgLibrary:
         """
         binding = self._bindings.get(id)
         if binding is None:
-            spec = self._specs.get(id)
-            if spec is None:
-                raise ArgumentError(f"unknown message ID {id!r:.60}; this library has {_listed(self._specs)}")
+            spec = self._spec(id)
             with suppress(ArgumentError):  # another thread bound it first
                 self._add(spec.bind())
             binding = self._bindings[id]

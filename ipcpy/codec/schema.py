@@ -52,6 +52,13 @@ class MessageSpec:
         type_ = SCALARS.get(self.kind) or SEQUENCES.get(self.kind) or namedtuple(self.name, self.fields)
         return bind(self.id, self.name, self.layout, shape_of(type_, self.layout, self.texts))
 
+    def typed_fields(self) -> Iterator[tuple[str, str]]:
+        """Yield name and type, in words, of each value; the name is empty where the message's type has no names."""
+        texts = {0} if self.kind == "str" else set(self.texts)
+        names = self.fields or ("",) * self.layout.count
+        for n, (name, field) in enumerate(zip(names, self.layout.fields(), strict=True)):
+            yield name, f"text[{field.code[:-1]}]" if n in texts else field.type
+
 
 def describe(specs: Iterable[MessageSpec]) -> dict[str, Any]:
     """Return the schema of some messages: what JSON can hold and ``parse_schema`` reads."""

@@ -522,3 +522,48 @@ def test_many_of_a_schema() -> None:
         other.decode_many(bytes(data), size)
     assert other.decode(data[:size]) == tuple(range(9))
     assert other.decode_many(bytes(data), size)[-1]._fields == Imu._fields
+
+
+def test_each_value_of_a_message_has_a_name_and_a_type_in_words():
+    library = MsgLibrary({1: (">I16s4s", Label), 2: ("<2fx?", tuple), 3: ("<2f", namedtuple("Pair", "a b"))})
+    assert library.fields(1) == (("id", "big-endian uint32"), ("text", "text[16]"), ("tag", "bytes[4]"))
+    assert library.fields(2) == (("", "float32"), ("", "float32"), ("", "bool"))
+    assert library.fields(3) == (("a", "float32"), ("b", "float32"))
+
+
+def test_a_text_that_is_the_whole_message_reads_as_text_and_bytes_as_bytes():
+    library = MsgLibrary({1: ("16s", str), 2: ("16s", bytes), 3: ("8p", str), 4: ("8p", bytes), 5: ("", tuple)})
+    assert [library.fields(id) for id in library.sizes] == [
+        (("", "text[16]"),),
+        (("", "bytes[16]"),),
+        (("", "text[8]"),),
+        (("", "pascal[8]"),),
+        (),
+    ]
+
+
+@pytest.mark.parametrize("code", "bBhHiIlLqQefd?c")
+@pytest.mark.parametrize("order", "<>")
+def test_the_type_of_every_code_tells_its_kind_size_and_byte_order(order, code):
+    ((_, words),) = MsgLibrary({1: (order + code, tuple)}).fields(1)
+    size = struct.calcsize("<" + code)
+    kind = {"?": "bool", "c": "char"}.get(code) or f"{'float' if code in 'efd' else 'int'}{8 * size}"
+    kind = f"u{kind}" if code.isupper() else kind
+    assert words == (f"big-endian {kind}" if order == ">" and size > 1 else kind)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["ax", "ay", "az", "note", "tag"]), st.sampled_from(["i", "H", "3s", "d", "?"])),
+    st.sampled_from("<>"),
+)
+def test_fields_are_the_same_on_both_sides_of_the_network(fields, order):
+    type_ = NamedTuple("Made", [(name, str if code == "3s" else int) for name, code in fields.items()])  # type: ignore[misc]
+    library = MsgLibrary({7: (order + "".join(fields.values()), type_)})
+    there = MsgLibrary.from_schema(json.loads(json.dumps(library.schema)))
+    assert there.fields(7) == library.fields(7)
+    assert [name for name, _ in there.fields(7)] == list(fields)
+
+
+def test_fields_of_an_unknown_message_are_an_error_that_names_the_known_ones():
+    with pytest.raises(ArgumentError, match="unknown message ID 8; this library has 7"):
+        MsgLibrary({7: ("i", int)}).fields(8)
