@@ -1,4 +1,4 @@
-"""The command ``ipcpy``. Knows the public names of ipcpy and click; nothing of how a message travels."""
+"""The command ``ipcpy``, one subcommand a file: click and public names of ipcpy only, never how a message travels."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def demo(
       ipcpy demo --csv imu.csv --rate 1000
     """
     if role is None:
-        _run(ctx, as_json)
+        _run(ctx, as_json=as_json)
     elif role[0] == "publisher":
         samples = rows(path, rate) if path else computer(rate or RATE)
         _publish(ctx, role[1], samples, seconds or (float("inf") if path else 3.0))
@@ -126,14 +126,14 @@ def _until_gone(sub: ipc.Subscriber) -> Iterator[ipc.Message]:
 
 
 def _tell(**values: Any) -> None:
-    """Hand something to the process that started us."""
+    """Tell the process that started this one something, as a line of JSON."""
     click.echo(dumps(values))
 
 
 # -- the process that starts both --------------------------------------------------------------------------------------
 
 
-def _run(ctx: click.Context, as_json: bool) -> None:
+def _run(ctx: click.Context, *, as_json: bool) -> None:
     topic = f"demo/{os.urandom(2).hex()}/{'csv' if ctx.params['path'] else 'computer'}"
     if not as_json:
         click.echo(f"{heading('ipcpy demo')}: {topic}, from one process to another")
@@ -147,7 +147,7 @@ def _run(ctx: click.Context, as_json: bool) -> None:
 
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
-        received = _follow(subscriber.stdout, as_json)
+        received = _follow(subscriber.stdout, show=not as_json)
         codes = subscriber.wait(READY), publisher.wait(READY)
         reader.join(READY)
     if any(codes) or "published" not in published or "received" not in received:
@@ -189,12 +189,12 @@ def _last(output: IO[str] | None) -> dict[str, Any]:
     return values
 
 
-def _follow(output: IO[str] | None, as_json: bool) -> dict[str, Any]:
-    """Show samples as they come, and give the last line: the result."""
+def _follow(output: IO[str] | None, *, show: bool) -> dict[str, Any]:
+    """Read samples as they come, and return the last line: the result."""
     values: dict[str, Any] = {}
     for line in output or ():
         values = json.loads(line)
-        if "sample" in values and not as_json:
+        if show and "sample" in values:
             shown = "  ".join(f"{name} {value:.6g}" for name, value in list(values["sample"].items())[:6]
                               if isinstance(value, int | float))  # fmt: skip
             click.echo(f"  {dim('#' + str(values['seq']))}  {printable(shown)}")

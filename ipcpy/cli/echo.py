@@ -46,10 +46,11 @@ def echo(
         for message in messages(sub, count, timeout):
             if path is not None:
                 message = message._replace(data=pick(message.data, path))
-            _show(message, sources.of(message), as_json, path is not None)
+            _show(message, sources.of(message), as_json=as_json, bare=path is not None)
 
 
-def _show(message: ipc.Message, source: ipc.EndpointInfo | None, as_json: bool, bare: bool) -> None:
+def _show(message: ipc.Message, source: ipc.EndpointInfo | None, *, as_json: bool, bare: bool) -> None:
+    """Print a message; bare: its data alone, which is but one field of what was published."""
     if as_json:
         codec, schema = (source.codec, source.schema) if source else ("", {})
         if bare:
@@ -74,7 +75,11 @@ def _details(message: ipc.Message, name: str) -> str:
 
 
 def pick(data: Any, path: str) -> Any:
-    """Give a field, or a field of a field: names and numbers joined by dots.
+    """Return a field, or a field of a field.
+
+    Args:
+        data: a message's data.
+        path: names and numbers joined by dots.
 
     Raises:
         click.ClickException: there is none; the text names those there are.

@@ -1,12 +1,11 @@
-"""``ipcpy list`` and ``ipcpy nodes``: who is there. Knows the graph's values; nothing of messages."""
+"""``ipcpy list`` and ``ipcpy nodes``: who is there, and who comes and goes. Knows the graph; nothing of messages."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import click
 
@@ -14,38 +13,16 @@ import ipcpy as ipc
 
 from .endings import NothingFound
 from .jsonform import dumps
+from .looking import look, nobody, node_record, topic_record
 from .options import SECONDS, as_json, node_options, open_node
 from .render import dim, duration, plural, printable, table, warning
 
-__all__ = ["endpoint_record", "list_topics", "look", "node_record", "nodes", "schema_text"]
-
-FIRST_PICTURE = 0.45  # seconds that the first picture may take to be complete; then what is there is shown
-
-NOBODY = (
-    "no {what} within {timeout:g} s in domain {domain!r}. Does the other program run, with the same --domain "
-    "(IPCPY_DOMAIN)? On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). Try: ipcpy doctor."
-)
+__all__ = ["list_topics", "nodes"]
 
 watch_option = click.option("--watch", is_flag=True, help="Then go on, with a line for each that comes or goes.")
 timeout_option = click.option(
     "--timeout", type=SECONDS, default=1.0, show_default=True, help="Seconds after which nothing found is an error."
 )
-
-
-def look(node: ipc.Node, timeout: float, found: Callable[[], bool]) -> bool:
-    """Wait for the first complete picture, and longer while it does not show what is wanted.
-
-    Returns:
-        Whether it was found within ``timeout`` seconds.
-    """
-    deadline = time.monotonic() + timeout
-    node.wait_complete(min(timeout, FIRST_PICTURE))
-    while not found():
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        node.wait_complete(min(left, FIRST_PICTURE))
-    return True
 
 
 @click.command("list", short_help="Show topics.")
@@ -64,14 +41,14 @@ def list_topics(ctx: click.Context, watch: bool, timeout: float, as_json: bool) 
     """
     with open_node(ctx) as node:
         if not look(node, timeout, lambda: bool(node.topics())) and not watch:
-            raise NothingFound(NOBODY.format(what="topic", timeout=timeout, domain=node.domain))
+            raise NothingFound(nobody("topic", timeout, node.domain))
         if watch:
-            _watch(node, as_json, "publisher", "subscriber")
+            _watch(node, "publisher", "subscriber", as_json=as_json)
             return
         topics, known = node.topics(), {known.id: known for known in node.nodes()}
         if as_json:
             for topic in topics:
-                click.echo(dumps(_topic_record(topic, known)))
+                click.echo(dumps({**topic_record(topic, known), "hosts": _hosts(topic)}))
             return
         head = ("TOPIC", "TYPE", "PUBLISHED BY", "SUBSCRIBED BY", "HOSTS")
         for line in table(map(_topic_row, topics), head):
@@ -100,9 +77,9 @@ def nodes(ctx: click.Context, watch: bool, timeout: float, as_json: bool) -> Non
             return [known for known in node.nodes() if known.id != node.id]
 
         if not look(node, timeout, lambda: bool(others())) and not watch:
-            raise NothingFound(NOBODY.format(what="other node", timeout=timeout, domain=node.domain))
+            raise NothingFound(nobody("other node", timeout, node.domain))
         if watch:
-            _watch(node, as_json, "node")
+            _watch(node, "node", as_json=as_json)
             return
         if as_json:
             for known in others():
@@ -119,7 +96,12 @@ def _footer(what: str, node: ipc.Node, concerned: Iterable[ipc.NodeInfo]) -> Non
     click.echo(dim(f"{what} in domain {printable(node.domain)}; the node heard least recently: {duration(oldest)} ago"))
 
 
-def schema_text(codec: str, schema: Mapping[str, Any]) -> str:
+def _topic_row(topic: ipc.TopicInfo) -> tuple[str, ...]:
+    kind = _schema_text(topic.codec, topic.schema)
+    return topic.name, kind, _names(topic.publishers), _names(topic.subscribers), ", ".join(_hosts(topic))
+
+
+def _schema_text(codec: str, schema: Mapping[str, Any]) -> str:
     """Name what a topic carries: the messages of a struct schema, else the codec."""
     names = [f"{message.get('name')}" for message in schema.get("messages", ()) if isinstance(message, Mapping)]
     if not names:
@@ -127,13 +109,11 @@ def schema_text(codec: str, schema: Mapping[str, Any]) -> str:
     return f"{codec} {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 
 
-def _topic_row(topic: ipc.TopicInfo) -> tuple[str, ...]:
-    hosts = sorted({endpoint.node.host for endpoint in (*topic.publishers, *topic.subscribers)})
-    kind = schema_text(topic.codec, topic.schema)
-    return topic.name, kind, _names(topic.publishers), _names(topic.subscribers), ", ".join(hosts)
+def _hosts(topic: ipc.TopicInfo) -> list[str]:
+    return sorted({endpoint.node.host for endpoint in (*topic.publishers, *topic.subscribers)})
 
 
-def _names(endpoints: tuple[ipc.EndpointInfo, ...]) -> str:
+def _names(endpoints: Sequence[ipc.EndpointInfo]) -> str:
     names = sorted({endpoint.node.name for endpoint in endpoints})
     if not names:
         return "-"
@@ -146,70 +126,78 @@ def _node_row(node: ipc.NodeInfo) -> tuple[str, ...]:
     return node.name, node.host, str(node.pid), node.address or "-", node.version, node.state, heard
 
 
-def node_record(node: ipc.NodeInfo) -> dict[str, Any]:
-    """Make what JSON shows of a node."""
-    return asdict(node)
-
-
-def endpoint_record(endpoint: ipc.EndpointInfo, known: Mapping[str, ipc.NodeInfo]) -> dict[str, Any]:
-    """Make what JSON shows of a publisher or subscriber; its schema is shown once, with the topic."""
-    return {
-        "id": endpoint.id,
-        "topic": endpoint.topic,
-        "codec": endpoint.codec,
-        "reliable": endpoint.reliable,
-        "keep": endpoint.keep,
-        "mismatch": list(endpoint.mismatch),
-        "node": node_record(known.get(endpoint.node.id, endpoint.node)),
-    }
-
-
-def _topic_record(topic: ipc.TopicInfo, known: Mapping[str, ipc.NodeInfo]) -> dict[str, Any]:
-    return {
-        "topic": topic.name,
-        "codec": topic.codec,
-        "schema": dict(topic.schema),
-        "publishers": [endpoint_record(endpoint, known) for endpoint in topic.publishers],
-        "subscribers": [endpoint_record(endpoint, known) for endpoint in topic.subscribers],
-        "hosts": sorted({endpoint.node.host for endpoint in (*topic.publishers, *topic.subscribers)}),
-    }
-
-
 # -- watching ----------------------------------------------------------------------------------------------------------
 
-_SIGNS = {"Found": "+", "Lost": "-", "Stalled": "?", "Resumed": "+"}
+
+class _Change(NamedTuple):
+    """An event, as commands show it.
+
+    Attributes:
+        kind: what came or went.
+        sign: ``+`` for what is there, ``-`` for what is gone, ``?`` for what is in doubt.
+        about: the node, publisher or subscriber.
+        reason: why it went.
+        words: what else a line says of it.
+    """
+
+    kind: Literal["node", "publisher", "subscriber"]
+    sign: Literal["+", "-", "?"]
+    about: ipc.NodeInfo | ipc.EndpointInfo
+    reason: str = ""
+    words: str = ""
+
+    @property
+    def node(self) -> ipc.NodeInfo:
+        """The node that it is about, or that the publisher or subscriber belongs to."""
+        return self.about if isinstance(self.about, ipc.NodeInfo) else self.about.node
 
 
-def _watch(node: ipc.Node, as_json: bool, *kinds: str) -> None:
+def _change(event: ipc.Event) -> _Change:
+    match event:
+        case ipc.NodeFound(node):
+            return _Change("node", "+", node)
+        case ipc.NodeLost(node, reason):
+            return _Change("node", "-", node, reason)
+        case ipc.NodeStalled(node):
+            return _Change("node", "?", node, words=" does not answer")
+        case ipc.NodeResumed(node):
+            return _Change("node", "+", node, words=" answers again")
+        case ipc.PublisherFound(publisher):
+            return _Change("publisher", "+", publisher)
+        case ipc.PublisherLost(publisher, reason):
+            return _Change("publisher", "-", publisher, reason)
+        case ipc.SubscriberFound(subscriber):
+            return _Change("subscriber", "+", subscriber)
+        case ipc.SubscriberLost(subscriber, reason):
+            return _Change("subscriber", "-", subscriber, reason)
+
+
+def _watch(node: ipc.Node, *kinds: str, as_json: bool) -> None:
+    """Print a line for each event about one of some kinds; those of our own node are left out."""
     with node.watch() as watch:
         for event in watch:
-            kind, sign, record = _event(event)
-            if kind not in kinds or record["node"]["id"] == node.id:
+            change = _change(event)
+            if change.kind not in kinds or change.node.id == node.id:
                 continue
             if as_json:
-                click.echo(dumps({"time_ns": time.time_ns(), **record}))
+                click.echo(dumps({"time_ns": time.time_ns(), "event": type(event).__name__, **_change_record(change)}))
             else:
-                click.echo(_event_line(kind, sign, record))
+                click.echo(_change_line(change))
 
 
-def _event(event: Any) -> tuple[str, str, dict[str, Any]]:
-    """Take an event apart: what it is about (``node``, ``publisher``, ``subscriber``), its sign, what JSON shows."""
-    name = type(event).__name__
-    kind = next(kind for kind in ("node", "publisher", "subscriber") if name.lower().startswith(kind))
-    about = getattr(event, kind)
-    record: dict[str, Any] = {"event": name, "reason": getattr(event, "reason", "")}
-    if kind == "node":
-        record["node"] = node_record(about)
-    else:
-        record.update(topic=about.topic, codec=about.codec, endpoint=about.id, node=node_record(about.node))
-    return kind, _SIGNS[name[len(kind) :]], record
+def _change_record(change: _Change) -> dict[str, Any]:
+    record: dict[str, Any] = {"reason": change.reason}
+    if isinstance(change.about, ipc.EndpointInfo):
+        about = change.about
+        record |= {"topic": about.topic, "codec": about.codec, "endpoint": about.id}
+    return {**record, "node": node_record(change.node)}
 
 
-def _event_line(kind: str, sign: str, record: Mapping[str, Any]) -> str:
-    node = record["node"]
-    where = printable(f"{node['name']} ({node['host']}, pid {node['pid']})")
-    what = where if kind == "node" else printable(f"{record['topic']}  {kind} of {where}")
-    words = {"?": " does not answer", "+": " answers again" if record["event"] == "NodeResumed" else ""}
-    reason = f": {printable(record['reason'])}" if record["reason"] else words.get(sign, "")
-    line = f"{datetime.now():%H:%M:%S.%f} {sign} {what}{reason}"
-    return line if sign == "+" else warning(line)
+def _change_line(change: _Change) -> str:
+    node = change.node
+    what = printable(f"{node.name} ({node.host}, pid {node.pid})")
+    if isinstance(change.about, ipc.EndpointInfo):
+        what = f"{printable(change.about.topic)}  {change.kind} of {what}"
+    reason = f": {printable(change.reason)}" if change.reason else change.words
+    line = f"{datetime.now():%H:%M:%S.%f} {change.sign} {what}{reason}"
+    return line if change.sign == "+" else warning(line)

@@ -1,10 +1,11 @@
-"""``ipcpy info``: one topic in full. Knows the graph's values and how a schema reads; nothing of messages' contents."""
+"""``ipcpy info``: one topic in full. Knows the graph and how a schema reads; nothing of what messages say."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 import click
@@ -12,11 +13,11 @@ import click
 import ipcpy as ipc
 
 from .endings import NothingFound
-from .graph import NOBODY, endpoint_record, look
 from .jsonform import dumps
 from .listen import subscribe
+from .looking import look, nobody, topic_record
 from .options import SECONDS, as_json, node_options, open_node, topic_argument
-from .render import dim, duration, fields_of, heading, plural, printable, size, table, warning
+from .render import dim, duration, heading, plural, printable, size, table, warning
 
 __all__ = ["info"]
 
@@ -58,7 +59,7 @@ def _missing(node: ipc.Node, topic: str, timeout: float) -> str:
     """Say that a topic is not there: which ones are, or, where there are none, why that may be."""
     names = [known.name for known in node.topics()]
     if not names:
-        return NOBODY.format(what=f"topic {topic!r}", timeout=timeout, domain=node.domain)
+        return nobody(f"topic {topic!r}", timeout, node.domain)
     one = " It takes the name of one topic, no pattern." if "*" in topic else ""
     listed = ", ".join(map(printable, names[:10])) + (", ..." if len(names) > 10 else "")
     what = f"no topic {topic!r} within {timeout:g} s in domain {node.domain!r}."
@@ -82,13 +83,7 @@ def _measure(node: ipc.Node, topic: str, seconds: float) -> ipc.SubscriberStats:
 
 
 def _record(topic: ipc.TopicInfo, known: Nodes, stats: ipc.SubscriberStats | None, seconds: float) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "topic": topic.name,
-        "codec": topic.codec,
-        "schema": dict(topic.schema),
-        "publishers": [endpoint_record(endpoint, known) for endpoint in topic.publishers],
-        "subscribers": [endpoint_record(endpoint, known) for endpoint in topic.subscribers],
-    }
+    made = topic_record(topic, known)
     if stats is not None:
         made["measured"] = {"seconds": seconds, **asdict(stats)}
     return made
@@ -96,16 +91,35 @@ def _record(topic: ipc.TopicInfo, known: Nodes, stats: ipc.SubscriberStats | Non
 
 def _lines(topic: ipc.TopicInfo, known: Nodes) -> Iterator[str]:
     yield f"{heading(printable(topic.name))}  {topic.codec or 'nobody publishes'}"
-    for message in topic.schema.get("messages", ()):
-        name = printable(str(message.get("name")))
-        yield f"\n{heading('message')} {message.get('id')} {name}  {message.get('format')}"
-        rows = list(fields_of(message))
-        width = max((len(name) for name, _ in rows), default=0)
-        yield from (f"  {printable(name).ljust(width)}  {dim(kind)}".rstrip() for name, kind in rows)
+    yield from _message_lines(topic.schema)
     for what, endpoints in (("publishers", topic.publishers), ("subscribers", topic.subscribers)):
         yield f"\n{heading(what)}" + ("" if endpoints else "  none")
         if endpoints:
             yield from (f"  {line}" for line in _endpoint_lines(endpoints, known))
+
+
+def _message_lines(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a schema says of each struct message; the schemas of other codecs have none."""
+    if "messages" not in schema:
+        return
+    try:
+        library = ipc.MsgLibrary.from_schema(schema)
+    except ipc.SchemaError as error:  # it came from the network
+        yield warning(f"the schema cannot be read: {printable(str(error))}")
+        return
+    for message in library.schema["messages"]:
+        id, format = message["id"], message["format"]
+        yield f"\n{heading('message')} {id} {printable(message['name'])}  {format}"
+        rows = list(_rows(library.fields(id)))
+        width = max((len(name) for name, _ in rows), default=0)
+        yield from (f"  {name.ljust(width)}  {dim(kind)}".rstrip() for name, kind in rows)
+
+
+def _rows(fields: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield name and type of each value; a run without names is one row."""
+    for (name, kind), same in groupby(fields):
+        number = sum(1 for _ in same)
+        yield printable(name), kind if number == 1 else f"{kind} × {number}"
 
 
 def _endpoint_lines(endpoints: tuple[ipc.EndpointInfo, ...], known: Nodes) -> Iterator[str]:

@@ -1,11 +1,10 @@
-"""Receiving for commands: messages until a count, a duration or a silence. Knows nothing of what is done with them."""
+"""Receiving for commands: messages until a count or a silence. Knows nothing of what is done with them."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import click
 
@@ -73,7 +72,7 @@ class Sources:
         self._known: dict[str, ipc.EndpointInfo] = {}
 
     def of(self, message: ipc.Message) -> ipc.EndpointInfo | None:
-        """Give the publisher of a message; None if it was never heard of."""
+        """Return the publisher of a message; None if it was never heard of."""
         if message.publisher not in self._known:
             self._read()
         return self._known.get(message.publisher)
@@ -81,13 +80,13 @@ class Sources:
     def _read(self) -> None:
         while True:
             try:
-                event: Any = self._watch.get(0)
-            except (TimeoutError, StopIteration):
+                event = self._watch.get(0)
+            except (TimeoutError, ipc.ClosedError):
                 return
             if isinstance(event, ipc.PublisherFound):
                 self._known[event.publisher.id] = event.publisher
 
 
 def left(deadline: float | None) -> float | None:
-    """Give the seconds until a deadline, 0 when it has passed; None without one."""
+    """Return the seconds until a deadline, 0 when it has passed; None without one."""
     return None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -52,11 +52,11 @@ class _Window:
         self.turn()
 
     def add(self, message: ipc.Message) -> None:
-        """A message came."""
+        """Take a message that came."""
         self.samples.append((message.sent_ns, message.received_ns))
 
     def turn(self) -> None:
-        """A line is due: take what was counted since the last one."""
+        """Begin a new line: take what was counted since the last one."""
         stats, now = self.sub.stats, time.monotonic()
         counts = (stats.received, stats.bytes)
         self.received, self.bytes = counts[0] - self._before[0], counts[1] - self._before[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +9,8 @@ import click
 from click.shell_completion import CompletionItem
 
 import ipcpy as ipc
+
+from .looking import look
 
 __all__ = ["SECONDS", "as_json", "node_options", "open_node", "topic_argument"]
 
@@ -68,11 +69,8 @@ class _Topic(_ParamType):
 
 
 def _topic_names(ctx: click.Context) -> list[str]:
-    deadline = time.monotonic() + COMPLETION_TIME
     with ipc.Node("ipcpy-completion", **(ctx.obj or {})) as node:
-        while not node.wait_complete(max(0.0, deadline - time.monotonic())) or not node.topics():
-            if time.monotonic() >= deadline:
-                break
+        look(node, COMPLETION_TIME, lambda: bool(node.topics()))
         return [topic.name for topic in node.topics() if "*" not in topic.name]
 
 

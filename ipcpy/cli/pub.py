@@ -119,7 +119,7 @@ class _Sink:
     def _open(self, item: _Item) -> None:
         self._close()
         self._codec = item.codec
-        codec: Any = {"msgpack": ipc.MsgPack, "raw": ipc.Raw}.get(item.codec, ipc.MsgPack)()
+        codec: ipc.Codec = ipc.Raw() if item.codec == "raw" else ipc.MsgPack()
         if item.codec == "struct":
             self._messages[item.described["id"]] = item.described
             codec = ipc.MsgLibrary.from_schema({"messages": list(self._messages.values())})

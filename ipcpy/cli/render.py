@@ -6,7 +6,6 @@ All text from the network is made printable, so that nobody can move the cursor 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,6 @@ __all__ = [
     "clock",
     "dim",
     "duration",
-    "fields_of",
     "heading",
     "plural",
     "printable",
@@ -31,12 +29,6 @@ MAX_ITEMS = 8  # of an array or list that are shown
 MAX_TEXT = 200  # characters of a text that are shown
 MAX_LINES = 60  # of one message
 MAX_DEPTH = 6
-
-_ITEM = re.compile(r"(\d*)([a-zA-Z?])")
-_TYPES = {
-    "b": "int8", "B": "uint8", "h": "int16", "H": "uint16", "i": "int32", "I": "uint32", "l": "int32", "L": "uint32",
-    "q": "int64", "Q": "uint64", "e": "float16", "f": "float32", "d": "float64", "?": "bool", "c": "char",
-}  # fmt: skip
 
 
 def heading(text: str) -> str:
@@ -115,30 +107,6 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def fields_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield name and type of each value of a struct message's description; runs without names are one."""
-    format, names = str(message["format"]), iter(message.get("fields", ()))
-    order = "big-endian " if format[:1] in (">", "!") else ""
-    texts, at = set(message.get("text", ())), 0
-    for count, code in _ITEM.findall(format):
-        number = int(count or 1)
-        if code == "x":
-            continue
-        if code in "sp":
-            kind = "text" if at in texts else "bytes" if code == "s" else "pascal"
-            yield next(names, ""), f"{kind}[{number}]"
-            at += 1
-            continue
-        kind = _TYPES.get(code, code)
-        kind = kind if code in "bB?c" else order + kind
-        if not message.get("fields"):
-            yield "", kind if number == 1 else f"{kind} × {number}"
-            continue
-        at += number
-        for _ in range(number):
-            yield next(names, ""), kind
-
-
 def value(data: Any) -> Iterator[str]:
     """Yield the lines that show a message's data: one for a plain value, one a field where it has fields."""
     lines = list(_lines(data, 0))
@@ -162,7 +130,7 @@ def _lines(data: Any, depth: int) -> Iterator[str]:
 
 
 def _named(data: Any) -> list[tuple[str, Any]]:
-    """Give the fields of something that has any."""
+    """Return the fields of something that has any; else none."""
     if isinstance(data, Mapping):
         return [(printable(str(key))[:MAX_TEXT], item) for key, item in data.items()]
     if isinstance(data, tuple) and hasattr(data, "_fields"):

@@ -62,7 +62,7 @@ def _sample(rate: float) -> Iterator[tuple[float, Computer]]:
 
 
 def _jiffies() -> tuple[float, float, float]:
-    """Give the processors' time in all and idle, and the context switches."""
+    """Return the processors' time in all and idle, in hundredths of a second, and the context switches."""
     try:
         text = Path("/proc/stat").read_text()
     except OSError:  # not Linux: of this process only

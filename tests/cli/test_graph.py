@@ -1,12 +1,18 @@
-"""``ipcpy list``, ``nodes`` and ``info``, against other processes."""
+"""``ipcpy list`` and ``nodes``, against other processes; and how each event of the graph reads."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
+
+import ipcpy as ipc
+from ipcpy.cli import graph
+from ipcpy.cli.program import program
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
 ROBOT = """
@@ -76,33 +82,11 @@ def test_the_first_complete_picture_is_soon_there(robot, spawn, command):
     assert min(taken) < 0.5
 
 
-def test_info(robot, spawn):
-    printed = spawn([*IPCPY, "info", "robot/imu"]).succeed()
-    assert "message 23 Imu  <2f\n  gx  float32\n  gy  float32\n" in printed
-    assert "reliable, keep=3" in printed
-    assert "pattern robot/*" in printed
-    assert "confused gets nothing, the types differ: message 23 (Imu)" in printed
-
-
-def test_info_as_json_with_a_measurement(robot, spawn):
-    asked = spawn([*IPCPY, "info", "robot/imu", "--json", "--measure", "0.5"])
-    while asked.running:
-        robot.send_line("publish")
-        time.sleep(0.01)
-    (topic,) = lines(asked.succeed())
-    assert topic["measured"]["received"] > 5
-    assert topic["measured"]["lost"] == {}
-    assert [subscriber["mismatch"] != [] for subscriber in topic["subscribers"]].count(True) == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["list"], "no topic within 0.2 s in domain 'empty'"),
         (["nodes"], "no other node within 0.2 s in domain 'empty'"),
-        (["info", "imu"], "no topic 'imu' within 0.2 s"),
-        (["hz", "imu"], "No publisher of 'imu' is known"),
-        (["echo", "imu"], "No publisher of 'imu' is known"),
     ],
 )
 def test_nothing_found_is_code_3_and_a_sentence_that_helps(spawn, arguments, words):
@@ -110,20 +94,6 @@ def test_nothing_found_is_code_3_and_a_sentence_that_helps(spawn, arguments, wor
     assert process.wait() == 3
     assert words in process.stderr
     assert process.stdout == ""
-
-
-def test_info_names_the_topics_there_are(robot, spawn):
-    process = spawn([*IPCPY, "info", "robot/gps", "--timeout", "0.3"])
-    assert process.wait() == 3
-    assert "Topics there are: robot/imu" in process.stderr
-    assert "--domain" not in process.stderr
-
-
-def test_info_takes_no_pattern_and_says_so(robot, spawn):
-    process = spawn([*IPCPY, "info", "robot/*", "--timeout", "0.3"])
-    assert process.wait() == 3
-    assert "no topic 'robot/*' within 0.3 s in domain" in process.stderr
-    assert "It takes the name of one topic, no pattern. Topics there are: " in process.stderr
 
 
 def test_watching_topics(spawn):
@@ -147,3 +117,71 @@ def test_watching_nodes(spawn):
     robot.wait_line("ready")
     robot.kill()
     watching.wait_line(r"- robot \(.*: ")
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+ARM = ipc.NodeInfo("0a" * 8, "arm", "robot7", 4711, "lab", "10.0.0.7:17770", "1.2.3", "alive", 0.5)
+IMU = ipc.EndpointInfo("0b" * 8, "publisher", "imu", "struct", {}, False, 0, ARM)
+EAR = ipc.EndpointInfo("0c" * 8, "subscriber", "imu", "any", {}, False, 0, ARM)
+WHO = "arm (robot7, pid 4711)"
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """``watch(command, event, ...)`` runs a command that watches a graph in which these events happen."""
+
+    def watch(command, *events):
+        watching = nullcontext(events)
+        node = SimpleNamespace(
+            id="0d" * 8, wait_complete=lambda timeout: True, topics=tuple, nodes=tuple, watch=lambda: watching
+        )
+        monkeypatch.setattr(graph, "open_node", lambda ctx: nullcontext(node))
+        done = CliRunner().invoke(program, [*command.split(), "--watch", "--timeout", "0"])
+        assert done.exit_code == 0, done.output
+        return done.output.splitlines()
+
+    return watch
+
+
+@pytest.mark.parametrize(
+    ("command", "event", "line"),
+    [
+        ("nodes", ipc.NodeFound(ARM), f"+ {WHO}"),
+        ("nodes", ipc.NodeLost(ARM, "timed out"), f"- {WHO}: timed out"),
+        ("nodes", ipc.NodeStalled(ARM), f"? {WHO} does not answer"),
+        ("nodes", ipc.NodeResumed(ARM), f"+ {WHO} answers again"),
+        ("list", ipc.PublisherFound(IMU), f"+ imu  publisher of {WHO}"),
+        ("list", ipc.PublisherLost(IMU, "closed"), f"- imu  publisher of {WHO}: closed"),
+        ("list", ipc.SubscriberFound(EAR), f"+ imu  subscriber of {WHO}"),
+        ("list", ipc.SubscriberLost(EAR, "process died"), f"- imu  subscriber of {WHO}: process died"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_an_event_is_a_line(watch, command, event, line):
+    (printed,) = watch(command, event)
+    assert printed.partition(" ")[2] == line
+    (record,) = lines(watch(f"{command} --json", event)[0])
+    assert record["event"] == type(event).__name__
+    assert record["reason"] == getattr(event, "reason", "")
+    assert (record["node"]["name"], record["node"]["pid"]) == ("arm", 4711)
+    if command == "list":
+        about = IMU if "Publisher" in record["event"] else EAR
+        assert (record["topic"], record["codec"], record["endpoint"]) == ("imu", about.codec, about.id)
+
+
+def test_a_command_shows_events_of_its_own_kind_only(watch):
+    events = [ipc.NodeFound(ARM), ipc.PublisherFound(IMU), ipc.SubscriberFound(EAR)]
+    assert len(watch("nodes", *events)) == 1
+    assert len(watch("list", *events)) == 2
+
+
+def test_the_commands_own_node_is_no_event(watch):
+    own = ipc.NodeInfo("0d" * 8, "ipcpy-nodes", "here", 1, "lab", None, "1.2.3", "alive", 0.0)
+    assert watch("nodes", ipc.NodeFound(own)) == []
+
+
+def test_text_from_the_network_moves_no_cursor(watch):
+    evil = ipc.NodeInfo("0e" * 8, "\x1b[2J", "\x1b[2J", 1, "lab", None, "1", "alive", 0.0)
+    (line,) = watch("nodes", ipc.NodeLost(evil, "\x1b[2J"))
+    assert line.isprintable()

@@ -8,11 +8,9 @@ from types import SimpleNamespace
 
 import click
 import pytest
-from click.testing import CliRunner
 
 import ipcpy as ipc
-from ipcpy.cli import listen, measure
-from ipcpy.cli.program import program
+from ipcpy.cli import measure
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
 ROBOT = """
@@ -51,15 +49,6 @@ def test_what_was_lost_and_dropped_is_said_by_cause():
     assert click.unstyle(measure._losses(seen.lost)) == "  lost inbox 1,000, network 2"
     assert click.unstyle(measure._drops(seen.dropped)) == "  dropped malformed 1"
     assert measure._drops({}) == ""
-
-
-@pytest.mark.parametrize("command", ["hz", "bw", "delay", "echo"])
-def test_who_waits_at_a_terminal_is_told_why(monkeypatch, command):
-    monkeypatch.setattr(listen, "WORRY", 0.05)
-    monkeypatch.setattr(listen, "sys", SimpleNamespace(stderr=SimpleNamespace(isatty=lambda: True)))
-    done = CliRunner().invoke(program, [command, "beet", "--timeout", "0.1"])
-    assert done.exit_code == 3
-    assert "waiting. No publisher of 'beet' is known" in done.output
 
 
 def test_bw(robot, spawn):

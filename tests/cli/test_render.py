@@ -6,11 +6,9 @@ from collections import namedtuple
 
 import pytest
 
-import ipcpy as ipc
 from ipcpy.cli import render
 
 Imu = namedtuple("Imu", "gx long_name")
-Label = namedtuple("Label", "id text tag")
 
 
 def shown(data):
@@ -78,15 +76,3 @@ def test_durations(seconds, text):
 def test_a_moment_from_a_peer_may_be_anything():
     assert ":" in render.clock(1_795_000_000_000_000_000)
     assert render.clock(2**64 - 1)
-
-
-def test_a_schema_reads_field_by_field():
-    library = ipc.MsgLibrary({1: (">I16s4s", Label), 2: ("<3fx?", tuple), 3: ("<2f", Imu)})
-    first, second, third = library.schema["messages"]
-    assert list(render.fields_of({**first, "text": [1]})) == [
-        ("id", "big-endian uint32"),
-        ("text", "text[16]"),
-        ("tag", "bytes[4]"),
-    ]
-    assert list(render.fields_of(second)) == [("", "float32 × 3"), ("", "bool")]
-    assert list(render.fields_of(third)) == [("gx", "float32"), ("long_name", "float32")]

@@ -1,0 +1,77 @@
+"""Looking for topics and nodes, and what JSON shows of them. Knows a node's graph; nothing of commands or tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import ipcpy as ipc
+
+__all__ = ["endpoint_record", "look", "node_record", "nobody", "topic_record"]
+
+FIRST_PICTURE = 0.45  # seconds that the first picture may take to be complete; then what is there is shown
+
+
+def look(node: ipc.Node, timeout: float, found: Callable[[], bool]) -> bool:
+    """Wait for the first complete picture, and longer while it does not show what is wanted.
+
+    Returns:
+        Whether it was found within ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    node.wait_complete(min(timeout, FIRST_PICTURE))
+    while not found():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        node.wait_complete(min(left, FIRST_PICTURE))
+    return True
+
+
+def nobody(what: str, timeout: float, domain: str) -> str:
+    """Say that nothing was found at all, and what may help.
+
+    >>> nobody("topic", 1.0, "lab")[:42]
+    "no topic within 1 s in domain 'lab'. Does "
+    """
+    return (
+        f"no {what} within {timeout:g} s in domain {domain!r}. Does the other program run, with the same --domain "
+        "(IPCPY_DOMAIN)? On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). "
+        "Try: ipcpy doctor."
+    )
+
+
+def node_record(node: ipc.NodeInfo) -> dict[str, Any]:
+    """Make what JSON shows of a node."""
+    return asdict(node)
+
+
+def endpoint_record(endpoint: ipc.EndpointInfo, known: Mapping[str, ipc.NodeInfo]) -> dict[str, Any]:
+    """Make what JSON shows of a publisher or subscriber; its schema is shown once, with the topic.
+
+    Args:
+        endpoint: the publisher or subscriber.
+        known: all nodes by id, as they are now; the endpoint's own picture of its node may be older.
+    """
+    return {
+        "id": endpoint.id,
+        "topic": endpoint.topic,
+        "codec": endpoint.codec,
+        "reliable": endpoint.reliable,
+        "keep": endpoint.keep,
+        "mismatch": list(endpoint.mismatch),
+        "node": node_record(known.get(endpoint.node.id, endpoint.node)),
+    }
+
+
+def topic_record(topic: ipc.TopicInfo, known: Mapping[str, ipc.NodeInfo]) -> dict[str, Any]:
+    """Make what JSON shows of a topic, with its publishers and subscribers; known: as of ``endpoint_record``."""
+    return {
+        "topic": topic.name,
+        "codec": topic.codec,
+        "schema": dict(topic.schema),
+        "publishers": [endpoint_record(endpoint, known) for endpoint in topic.publishers],
+        "subscribers": [endpoint_record(endpoint, known) for endpoint in topic.subscribers],
+    }
