@@ -236,10 +236,10 @@ class _Examination:
 
         On this host our own node would answer, so its port is taken for one where no program listens.
         """
-        facts = PeerFacts(name, address, ports=ports)
+        facts, node = PeerFacts(name, address, ports=ports), self._node
         if is_loopback(address) or address in self._own_addresses():
-            own = frozenset({self._node.link_port}) if self._node is not None else frozenset[int]()
-            facts = replace(facts, local=True, refused=own)
+            own = () if node is None else (node.link_port,)
+            facts = replace(facts, local=True, refused=frozenset(own))
         way = interface_to(self._interfaces, address)
         return facts if way is None else replace(facts, mtu=way.mtu, ours=way.addresses[0])
 
