@@ -30,6 +30,7 @@ from ..facts import (
 )
 from ..graph import NodeInfo
 from ..node.node import Node
+from ..node.shared import node_for
 from ..protocol.link.greeting import domain_number
 from ..settings import DOMAIN, LINK_PORTS, Settings, StaticPeer, from_environment, parse_peer
 from ..transport import probes
@@ -238,7 +239,7 @@ class _Examination:
         """
         facts, node = PeerFacts(name, address, ports=ports), self._node
         if is_loopback(address) or address in self._own_addresses():
-            own = () if node is None else (node.link_port,)
+            own = () if node is None else (node_for(node).link_port,)
             facts = replace(facts, local=True, refused=frozenset(own))
         way = interface_to(self._interfaces, address)
         return facts if way is None else replace(facts, mtu=way.mtu, ours=way.addresses[0])
