@@ -1,1 +1,5 @@
-"""The protocol without I/O: bytes and ``now`` come in, datagrams and events go out. See docs/protocol.md."""
+"""The protocol: bytes and ``now`` come in, datagrams and events go out. No socket, clock or thread ever lives here.
+
+``data/`` is from one publisher to one subscriber, ``link/`` from node to node; the two never import one another. Both
+rest on ``wire`` (frames) and ``topics`` (names). See docs/protocol.md.
+"""

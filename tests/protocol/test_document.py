@@ -9,13 +9,14 @@ import pytest
 
 from ipcpy.protocol import wire
 from ipcpy.protocol.data import batch, matching
+from ipcpy.protocol.data.heads import Place, pack_fragment
 from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
 from ipcpy.protocol.link import echo
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_addresses, pack_entry
 from ipcpy.protocol.link.greeting import GREETING_BODY
 from ipcpy.protocol.link.outbox import ALIVE_BODY, ASK
 from ipcpy.protocol.link.table import Table
-from ipcpy.protocol.wire import Kind, Place, pack_frame
+from ipcpy.protocol.wire import Kind, pack_frame
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 PUBLISHER, SUBSCRIBER, NODE = 0x1111111111111111, 0x2222222222222222, 0x3333333333333333
@@ -26,7 +27,7 @@ STRUCT = bytes.fromhex("ffff 1600 0b00 01 01000000")
 
 def fragment() -> bytes:
     data = b"ABC"
-    return wire.pack_fragment(Place(PUBLISHER, 7, SENT, 0, 11, 8), 8, [memoryview(data)]) + data
+    return pack_fragment(Place(PUBLISHER, 7, SENT, 0, 11, 8), 8, [memoryview(data)]) + data
 
 
 def probe() -> bytes:

@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 
 from ipcpy.protocol import wire
 from ipcpy.protocol.data import batch
-from ipcpy.protocol.wire import Frame, Kind, Malformed, Place
+from ipcpy.protocol.data.heads import Place, pack_fragment
+from ipcpy.protocol.wire import Frame, Kind, Malformed
 
 SOURCE, SEQ, SENT = 0x0123456789ABCDEF, 42, 1_700_000_000_123_456_789
 WHOLE = [kind for kind in Kind if kind not in (Kind.FRAGMENT, Kind.BATCH)]
 numbers = st.integers(0, (1 << 64) - 1)
 
 
-def fragment(data: bytes, *, total: int, offset: int, size: int, seq: int = SEQ) -> bytes:
-    place = Place(SOURCE, seq, SENT, 1, total, size)
-    return wire.pack_fragment(place, offset, [memoryview(data)]) + data
+def fragment(data: bytes, *, total: int, offset: int, size: int) -> bytes:
+    place = Place(SOURCE, SEQ, SENT, 1, total, size)
+    return pack_fragment(place, offset, [memoryview(data)]) + data
 
 
 EXAMPLES = {
@@ -46,7 +47,7 @@ def test_a_frame_is_read_as_it_was_built(
 
 def test_the_longest_frame_fits_a_datagram() -> None:
     data = wire.pack_frame(Kind.DATA, SOURCE, SEQ, SENT, bytes(wire.MAX_BODY))
-    assert len(data) == wire.MAX_DATAGRAM
+    assert len(data) == wire.MAX_UDP_PAYLOAD
     assert len(read(data)[0].body) == wire.MAX_BODY
 
 
@@ -141,6 +142,10 @@ def test_the_fast_header_is_the_header() -> None:
     assert crc32(data) == wire.CRC_RESIDUE
 
 
+def test_a_codec_that_is_not_ipcpys_has_the_number_of_all_others() -> None:
+    assert [wire.codec_number(name) for name in ("raw", "struct", "msgpack", "protobuf")] == [0, 1, 2, 255]
+
+
 # -- without a check ---------------------------------------------------------------------------------------------------
 
 
@@ -174,53 +179,3 @@ def test_a_frame_without_a_check_has_a_header(length: int) -> None:
         data = data[:-1]
     with pytest.raises(Malformed):
         list(wire.frames(data, unchecked=True))
-
-
-# -- fragments ---------------------------------------------------------------------------------------------------------
-
-
-@given(st.integers(1, 50), st.binary(min_size=1, max_size=300))
-def test_a_fragment_says_where_it_belongs(size: int, body: bytes) -> None:
-    for offset in range(0, len(body), size):
-        data = body[offset : offset + size]
-        (frame,) = read(fragment(data, total=len(body), offset=offset, size=size))
-        place, number, (view,) = wire.unpack_fragment(frame)[:3]
-        assert place == Place(SOURCE, SEQ, SENT, 1, len(body), size)
-        assert (number * size, bytes(view)) == (offset, data)
-
-
-@pytest.mark.parametrize(
-    ("data", "total", "offset", "size"),
-    [
-        (b"abcdefgh", 20, 4, 8),  # not at a multiple of the size
-        (b"abcdefg", 20, 8, 8),  # too short for one that is not the last
-        (b"abcdefgh", 20, 16, 8),  # too long for the last
-        (b"abc", 20, 16, 8),  # too short for the last
-        (b"abcdefgh", 8, 8, 8),  # beyond the end
-        (b"abcdefgh", 0, 0, 8),
-        (b"", 20, 8, 8),
-        (b"abcdefgh", 20, 8, 0),
-        (b"abcdefgh", 20, (1 << 32) - 8, 8),
-        (b"abcdefgh", (1 << 32) - 1, 1, 8),
-    ],
-)
-def test_a_fragment_that_does_not_fit_its_message_is_rejected(data: bytes, total: int, offset: int, size: int) -> None:
-    (frame,) = read(fragment(data, total=total, offset=offset, size=size))
-    with pytest.raises(Malformed):
-        wire.unpack_fragment(frame)
-
-
-@pytest.mark.parametrize(
-    ("total", "offset", "size", "data", "behind"),
-    [
-        (8, 0, 8, b"abcdefgh", fragment(b"", total=8, offset=8, size=8)),  # an empty one behind the last
-        ((1 << 32) - 1, (1 << 32) - 8, 8, b"abcdefg", bytes(60)),  # the next offset is no u32
-    ],
-    ids=["empty", "overflow"],
-)
-def test_a_run_ends_with_its_message(total: int, offset: int, size: int, data: bytes, behind: bytes) -> None:
-    assert wire.read_run(fragment(data, total=total, offset=offset, size=size) + behind) is None
-
-
-def test_codec_numbers() -> None:
-    assert [wire.codec_number(name) for name in ("raw", "struct", "msgpack", "protobuf")] == [0, 1, 2, 255]

@@ -24,7 +24,7 @@ _pack_u16 = Struct("<H").pack
 
 
 def fitting(size: int, room: int) -> int:
-    """Give how many items of one size fit a frame whose body may have so many bytes."""
+    """Return how many items of one size fit a frame whose body may have so many bytes."""
     return min((room - _HEADER.size) // size, MAX_BATCH)
 
 
@@ -39,7 +39,7 @@ class Fitting:
         self._ends = [0, *accumulate(_COST + size for size in sizes)]
 
     def end(self, at: int, room: int) -> int:
-        """Give the end of those that fit; ``at`` itself if not even the first does.
+        """Return the end of those that fit; ``at`` itself if not even the first does.
 
         Args:
             at: the first of them.
@@ -78,7 +78,7 @@ def unpack_batch(body: bytes | memoryview) -> list[bytes]:
     """Take the items of a BATCH frame's body apart.
 
     Raises:
-        Malformed: where counts and sizes do not agree with the length.
+        Malformed: counts and sizes do not agree with the length.
     """
     alike = unpack_alike(body)
     if alike is None:
@@ -88,10 +88,10 @@ def unpack_batch(body: bytes | memoryview) -> list[bytes]:
 
 
 def unpack_alike(body: bytes | memoryview) -> tuple[bytes, int] | None:
-    """Give the items of a BATCH frame's body as they are, end to end, and their size; None if that varies.
+    """Return the items of a BATCH frame's body as they are, end to end, and their size; None if that varies.
 
     Raises:
-        Malformed: where count and size do not agree with the length.
+        Malformed: count and size do not agree with the length.
     """
     if len(body) < _HEADER.size:
         raise Malformed("malformed")
@@ -104,7 +104,7 @@ def unpack_alike(body: bytes | memoryview) -> tuple[bytes, int] | None:
 
 
 def split(data: bytes, size: int) -> list[bytes]:
-    """Give the items of one size that were laid end to end."""
+    """Return the items of one size that were laid end to end."""
     return [item for (item,) in iter_unpack(f"{size}s", data)]
 
 

@@ -1,15 +1,19 @@
-"""Large messages in fragments: taken apart and put together again, in any order. Knows bytes, bounds and ``now``."""
+"""Large messages in fragments: taken apart and put together again, in any order. Knows bytes, bounds and ``now``;
+nothing of how a fragment looks on the wire (heads.py), nor of when it is sent or asked for (sender.py, receiver.py).
+"""
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from sys import getrefcount
+from typing import Any
 
-from ..wire import FRAGMENT_OVERHEAD, Heads, Place, Run, pack_fragment
+from ..wire import FRAGMENT_OVERHEAD
+from .heads import Heads, Place, Run, pack_fragment
 
 MAX_MESSAGE = 64 << 20  # bytes; what a subscriber takes unless told otherwise
 MAX_FRAGMENTS = 1 << 17  # of one message: 64 MiB in fragments of 512 bytes
@@ -20,14 +24,25 @@ REPORT_BYTES = 1_024  # of a bitmap of missing fragments in one frame
 _TO_BITS = bytes.maketrans(b"\0\1", b"10")  # a flag for "here" to the digit of a bit for "missing"
 
 
-def _count_unshared() -> int:
-    """Count the references to what only one local name holds: it differs between versions of Python."""
+_count_references: Any = getattr(sys, "getrefcount", None)  # PyPy has none
+
+
+def _count_unshared() -> int | None:
+    """Count the references to what only one local name holds: the number differs between versions of Python.
+
+    None where no count tells whether somebody holds a buffer: on PyPy, and where threads run without the GIL, for one
+    of them may let go of a buffer, or hand it on, while another one counts.
+    """
+    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)
+    if _count_references is None or not has_gil():
+        return None
     spares = deque([bytearray()])
     buffer = spares.popleft()
-    return getrefcount(buffer)
+    count: int = _count_references(buffer)
+    return count
 
 
-_UNSHARED = _count_unshared()
+_UNSHARED = _count_unshared()  # None: buffers are never used again
 
 
 class Outgoing:
@@ -36,21 +51,23 @@ class Outgoing:
     Args:
         place: what its fragments have in common.
         parts: its body, as parts laid end to end; they are sliced, never joined.
-        sent: whether it was sent before, so that only what is asked for is to be sent.
+        sent_before: whether the whole message was sent before, so that only what is asked for is to be sent.
 
     Attributes:
         datagram: bytes of a fragment's datagram; the last may be shorter.
+        next: the first fragment that was never sent.
+        resend: the fragments that are asked for again.
         sent_at: for each fragment the sender's position when it was last sent, 0 for never.
     """
 
     __slots__ = ("_ends", "_heads", "count", "datagram", "next", "parts", "place", "resend", "sent_at", "seq")
 
-    def __init__(self, place: Place, parts: Sequence[memoryview], *, sent: bool = False) -> None:
+    def __init__(self, place: Place, parts: Sequence[memoryview], *, sent_before: bool = False) -> None:
         self.place = place
         self.parts = parts
         self.seq = place.seq
         self.count = -(-place.total // place.size)
-        self.next = self.count if sent else 0  # the first fragment never sent
+        self.next = self.count if sent_before else 0
         self.resend: list[int] = []
         self.sent_at = array("Q", bytes(8 * self.count))
         self.datagram = FRAGMENT_OVERHEAD + place.size
@@ -63,7 +80,7 @@ class Outgoing:
         return self.next >= self.count and not self.resend
 
     def fragments(self, indexes: Sequence[int]) -> list[Sequence[bytes | memoryview]]:
-        """Give fragments, each as the buffers of one datagram."""
+        """Return fragments, each as the buffers of one datagram."""
         found: list[Sequence[bytes | memoryview]] = []
         while len(found) < len(indexes):
             index = indexes[len(found)]
@@ -75,7 +92,7 @@ class Outgoing:
         return found
 
     def _parts_from(self, first: int, stop: int) -> list[memoryview]:
-        """Give the data of whole-sized fragments, as far as they lie in one part of the body."""
+        """Return the data of whole-sized fragments, as far as they lie in one part of the body."""
         size, at = self.place.size, bisect_right(self._ends, first * self.place.size)
         begin = self._ends[at] - len(self.parts[at])
         part, stop = self.parts[at], min(stop * size, self._ends[at])
@@ -101,10 +118,11 @@ class Outgoing:
     def ask(self, first: int, bitmap: bytes | memoryview, position: int | None = None) -> bool:
         """Note that fragments are asked for again: bit i of the bitmap is fragment ``first + i``.
 
-        What lies outside the message, or was never sent, is ignored.
+        Fragments outside the message, and those that were never sent, are ignored.
 
         Args:
-            position: what was sent after it is still on its way, and not sent again; None: send all again.
+            position: fragments sent after this position are still on their way, and not sent again; None: send again
+                whatever is asked for.
 
         Returns:
             Whether anything is to be sent again.
@@ -117,7 +135,7 @@ class Outgoing:
         return bool(wanted)
 
     def ask_all(self) -> None:
-        """Note that all that was sent of the message is asked for again."""
+        """Note that every fragment that was sent is asked for again."""
         self.resend = list(range(self.next))
 
 
@@ -130,27 +148,31 @@ def _set_bits(bitmap: bytes | memoryview, first: int, stop: int) -> Iterator[int
 class Partial:
     """A large message that is being put together.
 
-    Its buffer grows with what arrives, to twice the end of the highest fragment; what is missing is anything. Of a
-    length that is only declared nothing is allocated but a byte for each fragment, which MAX_FRAGMENTS bounds.
+    Its buffer grows with what arrives, to twice the end of the highest fragment; where fragments are missing its bytes
+    have any value. For a length that a publisher only declared, nothing is allocated but a byte for each fragment,
+    which MAX_FRAGMENTS bounds.
 
     Args:
-        buffer: of exactly its size, if there is one to be filled.
+        buffer: of exactly the message's size, if there is one to be filled.
+
+    Attributes:
+        touched: when a fragment last came, of this message or of one that all later ones wait for.
     """
 
-    __slots__ = ("_have", "_left", "_next", "buffer", "place", "touched")
+    __slots__ = ("_have", "_missing", "_next", "buffer", "place", "touched")
 
     def __init__(self, place: Place, now: float, buffer: bytearray | None = None) -> None:
         self.place = place
         self.buffer = bytearray() if buffer is None else buffer
-        self._left = -(-place.total // place.size)
-        self._have = bytearray(self._left)
+        self._missing = -(-place.total // place.size)  # fragments
+        self._have = bytearray(self._missing)  # for each fragment 1 if it is here
         self._next = 0  # the fragment after those that came last
         self.touched = now
 
     @property
     def complete(self) -> bool:
         """Whether every fragment has come."""
-        return self._left == 0
+        return self._missing == 0
 
     def add(self, run: Run, now: float) -> bool:
         """Put fragments in their places; False if all of them were there already."""
@@ -172,7 +194,7 @@ class Partial:
         else:
             self._put_missing(first, parts)
         self._have[first:stop] = b"\1" * count
-        self._left -= new
+        self._missing -= new
         self._next = stop
         self.touched = now
         return True
@@ -189,10 +211,10 @@ class Partial:
                     view[at : at + len(part)] = part
 
     def due(self, limit: int) -> tuple[int, list[memoryview]]:
-        """Give the places of the fragments that come next if none is lost, and the number of the first.
+        """Return the number of the fragment that comes next if none is lost, and the places of it and those after it.
 
-        Whoever receives them right there, and finds the heads before them, saves a copy. They end with the buffer,
-        which grows by what has come, but not while any of these views of it is left.
+        A subscriber that receives fragments right into their places, and finds their heads before them, saves a copy.
+        The places end with the buffer; the buffer grows by what has come, but not while any of these views exists.
         """
         size, have = self.place.size, self._have
         first = self._next if have.find(0, self._next, self._next + 1) >= 0 else have.find(0)
@@ -207,7 +229,7 @@ class Partial:
         return first, [view[at : at + size] for at in range(first * size, stop * size, size)]
 
     def missing(self) -> tuple[int, bytes]:
-        """Give the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""
+        """Return the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""
         first = max(self._have.find(0), 0)
         flags = self._have[first : first + 8 * REPORT_BYTES]
         bits = int(flags[::-1].translate(_TO_BITS), 2)
@@ -222,16 +244,17 @@ class Assembly:
         max_bytes: bytes that all of them together may have.
 
     Attributes:
-        evicted: the numbers of those that had to give way since somebody cleared this list.
+        evicted: the numbers of messages that had to give way since the receiver cleared this list.
+        latest: the message that a fragment was added to last; None if that is complete or dropped.
     """
 
     def __init__(self, max_message: int = MAX_MESSAGE, max_bytes: int = 0) -> None:
         self.evicted: list[int] = []
         self._max_message = max_message
         self._max_bytes = max_bytes or 2 * max_message
-        self.latest: Partial | None = None  # the one that a fragment was added to last
+        self.latest: Partial | None = None
         self._partials: dict[int, Partial] = {}
-        self._spares: deque[bytearray] = deque(maxlen=2)  # one that its reader holds, one to be filled
+        self._spares: deque[bytearray] = deque(maxlen=2)  # one that the user holds, one to be filled
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -244,7 +267,7 @@ class Assembly:
         return iter(self._partials.values())
 
     def lowest(self, start: int = 0) -> int | None:
-        """Give the lowest sequence number among them that is not below ``start``; None if there is none."""
+        """Return the lowest sequence number among them that is not below ``start``; None if there is none."""
         return min((seq for seq in self._partials if seq >= start), default=None)
 
     def too_large(self, place: Place) -> bool:
@@ -254,14 +277,15 @@ class Assembly:
     def add(self, run: Run, now: float, *, keep_lowest: bool = False) -> Partial | None:
         """Take fragments of a message that is not too large.
 
-        They show that those after it are only waiting for their turn, so it keeps them fresh too.
+        Fragments of a message show that the messages after it only wait for their turn, so those stay fresh too.
 
         Args:
-            keep_lowest: where there is no room, the highest number gives way rather than the oldest: that of a
-                reliable topic is sent again, after the one that all wait for.
+            keep_lowest: where there is no room, the message with the highest number gives way rather than the oldest:
+                on a reliable topic the publisher sends it again, after the one that all wait for.
 
         Returns:
-            The message they belong to; None if they are copies, contradict those before them, or have no room.
+            The message that the fragments belong to; None if the fragments are copies, contradict earlier ones, or find
+            no room.
         """
         seq = run.place.seq
         partial = self._partials.get(seq)
@@ -287,17 +311,17 @@ class Assembly:
         return partial
 
     def take_spare(self, size: int) -> bytearray | None:
-        """Give the buffer of an earlier message that nobody else holds any more: new memory costs page faults."""
+        """Return the buffer of an earlier message that nobody else holds any more: new memory costs page faults."""
         for _ in range(len(self._spares)):
             buffer = self._spares.popleft()
-            if len(buffer) == size and getrefcount(buffer) == _UNSHARED:
+            if len(buffer) == size and _count_references(buffer) == _UNSHARED:
                 return buffer
             self._spares.append(buffer)
         return None
 
     def keep_spare(self, buffer: bytearray) -> None:
-        """Keep a buffer to be used again, unless it is large."""
-        if len(buffer) <= MAX_SPARE:
+        """Keep a buffer to be used again, unless it is large, or nobody could tell when it is free."""
+        if _UNSHARED is not None and len(buffer) <= MAX_SPARE:
             self._spares.append(buffer)
 
     def _refresh(self, seq: int, now: float) -> None:

@@ -43,7 +43,7 @@ class Gaps:
         self.forget(self._limit)
 
     def take(self, number: int) -> str | None:
-        """Remove one number; give its cause, None if it was not missing."""
+        """Remove one number; return its cause, None if it was not missing."""
         at = self._find(number)
         if at < 0:
             return None

@@ -1,4 +1,5 @@
-"""When a best-effort publisher says what its last number was. Pure: numbers and ``now`` come in, times go out."""
+"""When a best-effort publisher says what its last number was. Pure: numbers and ``now`` come in, times go out. Knows
+nothing of who is polled."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ PAUSES = (0.1, 0.5, 2.0)  # seconds from the last message to the first poll, and
 
 
 class Heartbeat:
-    """Polls after the last message, so that the end of a burst is not lost unnoticed.
+    """The times of polls after the last message, so that the end of a burst is not lost unnoticed.
 
     Attributes:
         beating: whether polls follow the last message; if not, ``start`` is to be called with the next one.
@@ -24,17 +25,19 @@ class Heartbeat:
         self._last = 0
 
     def start(self, last: int, now: float) -> None:
-        """Begin, with a message of a number."""
+        """Begin with a message of a number, or begin anew."""
         self.beating = True
         self._beats, self._last = 0, last
         self.at = now + PAUSES[0]
 
     def handle_timer(self, last: int, *, behind: bool, now: float) -> bool:
-        """Tell whether to poll those that are behind; if nobody is, it ends.
+        """Tell whether to poll the subscribers that are behind. Where nobody is behind the heartbeat ends.
+
+        If messages were published since the last call, the pauses begin anew and nobody is polled.
 
         Args:
             last: the number of the last message published.
-            behind: whether somebody has not acknowledged it.
+            behind: whether a subscriber has not acknowledged that message.
         """
         if last != self._last:
             self._beats, self._last = 0, last

@@ -1,4 +1,5 @@
-"""The messages a publisher keeps: for late subscribers, and to fill gaps. Knows counts and bytes only."""
+"""The messages that a publisher keeps, for late subscribers and to fill gaps. Knows counts and bytes; nothing of who
+lacks what."""
 
 from __future__ import annotations
 
@@ -49,22 +50,22 @@ class History:
         while len(kept) > self._count or (self._bytes > self._max_bytes and len(kept) > 1):
             self._bytes -= kept.popleft().size
 
-    def low_after(self, size: int) -> int:
-        """Give what ``low`` would be if a message of a size were added."""
+    def lowest_kept_after(self, size: int) -> int:
+        """Return what ``lowest_kept`` would be if a message of a size were added."""
         kept, total, gone = self._kept, self._bytes + size, 0
         while gone < len(kept) and (len(kept) + 1 - gone > self._count or total > self._max_bytes):
             total -= kept[gone].size
             gone += 1
         return kept[gone].seq if gone < len(kept) else self.next
 
-    def low(self, otherwise: int) -> int:
-        """Give the lowest number kept."""
+    def lowest_kept(self, otherwise: int) -> int:
+        """Return the lowest number kept, ``otherwise`` if none is."""
         return self._kept[0].seq if self._kept else otherwise
 
     def between(self, start: int, stop: int) -> Iterator[Kept]:
-        """Give the kept messages numbered from start to stop - 1, however far those lie outside."""
+        """Yield the kept messages among those numbered from start to stop - 1, however large that range is."""
         if not self._kept:
             return
-        low = self._kept[0].seq
-        for at in range(max(start - low, 0), min(stop - low, len(self._kept))):
+        lowest = self._kept[0].seq
+        for at in range(max(start - lowest, 0), min(stop - lowest, len(self._kept))):
             yield self._kept[at]

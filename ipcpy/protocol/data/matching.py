@@ -1,4 +1,5 @@
-"""How a publisher and a subscriber are matched: a challenge goes through the data path and comes back. Pure.
+"""How a publisher and a subscriber are matched: a challenge goes through the data path and comes back. Pure: frames and
+``now`` come in, frames to send go out. Knows nothing of sockets, nor of what is published.
 
     publisher                     subscriber
     PROBE (nonce) ->                                  from the socket that will send, to the socket that will receive
@@ -25,9 +26,9 @@ START_BODY = Struct("<QQ")  # nonce, token
 TAKES_IT = 0
 TYPES_DIFFER = 1
 _PADDING = bytes(ANSWER_BODY.size)
-FIRST_PAUSE = 0.005
+FIRST_PAUSE = 0.005  # seconds until a frame without an answer is repeated; then twice as long each time
 MAX_PAUSE = 0.5
-REFUSED_PAUSE = 5.0
+REFUSED_PAUSE = 5.0  # the same after a refusal
 MAX_CHALLENGES = 5  # unanswered ones within 155 ms: 5 + 10 + 20 + 40 + 80
 
 
@@ -74,7 +75,7 @@ class Match:
     def verify(self, now: float) -> None:
         """Challenge a subscriber that takes data: its host said, or somebody forged, that nobody listens there.
 
-        Data goes on meanwhile; without an answer to a few challenges it stops.
+        Data are sent on meanwhile; without an answer to a few challenges they no longer are.
         """
         if self.state in (State.STARTING, State.MATCHED):
             self._was_started = self.state is State.MATCHED
@@ -82,11 +83,11 @@ class Match:
             self._pause, self._at = FIRST_PAUSE, now
 
     def next_timer(self) -> float:
-        """Give when handle_timer wants to be called; ``inf`` for never."""
+        """Return when handle_timer wants to be called; ``inf`` for never."""
         return self._at
 
     def handle_timer(self, now: float) -> bytes | None:
-        """Give the datagram that is due."""
+        """Return the datagram that is due, None if none is."""
         if now < self._at:
             return None
         self._at = now + self._pause
@@ -100,17 +101,17 @@ class Match:
         return self.probe_frame()
 
     def probe_frame(self) -> bytes:
-        """Build the PROBE frame; subscriber 0 means whoever hears it, by multicast."""
+        """Build the PROBE frame; subscriber 0 means every subscriber that hears it, by multicast."""
         return pack_frame(Kind.PROBE, self.publisher, self.subscriber, self._nonce, _PADDING)
 
     def start_frame(self, *, multicast: bool = False) -> bytes:
-        """Build the START frame; one for multicast only tells from which address that comes."""
+        """Build the START frame; one with ``multicast`` only tells from which address multicast comes."""
         body = START_BODY.pack(self._nonce, self._token)
         flags = FLAG_MULTICAST if multicast else 0
         return pack_frame(Kind.START, self.publisher, self.first, self.subscriber, body, flags=flags)
 
     def answered(self, frame: Frame, now: float) -> bool:
-        """Take an ANSWER; True if the subscriber may be sent topic data from now on."""
+        """Take an ANSWER; return whether the subscriber may be sent topic data from now on."""
         if frame.sent_ns != self._nonce or len(frame.body) != ANSWER_BODY.size:
             return False
         if self.state is State.VERIFYING:
@@ -139,7 +140,7 @@ def answer(probe: Frame, subscriber: int, verdict: int, window: int, token: int)
 
 
 def started(start: Frame, token: int) -> bytes | None:
-    """Build the STARTED that acknowledges a START; None if that does not bear the token given to its sender."""
+    """Build the STARTED that acknowledges a START; None if the START does not bear the token given to its sender."""
     if len(start.body) != START_BODY.size:
         return None
     nonce, echoed = START_BODY.unpack(start.body)
@@ -149,6 +150,6 @@ def started(start: Frame, token: int) -> bytes | None:
 
 
 def token_for(address: tuple[str, int], publisher: int, secret: bytes) -> int:
-    """Give the token that only a publisher who reads what is sent to an address can know."""
+    """Return the token that only a publisher that reads what is sent to an address can know."""
     where = f"{address[0]} {address[1]} {publisher}"
     return int.from_bytes(blake2b(where.encode(), key=secret, digest_size=8).digest(), "little")

@@ -1,10 +1,10 @@
-"""What one subscriber has of one publisher: order, gaps, copies, and the books. Pure: frames and ``now`` come in,
-messages to deliver and reports to send go out.
+"""What one subscriber has of one publisher: order, gaps, copies, and the books. Pure: numbers, opaque items and ``now``
+come in, items to deliver and reports to send go out. Knows nothing of addresses, of who the publisher is, or of codecs.
 
-Before the START nothing is delivered: it may be meant for others, or come after what is still on its way.
+Before the START nothing is delivered: a message may be meant for others, or earlier ones may still be on their way.
 Best effort: a message is delivered when it comes; the numbers between are lost until they come after all. Only a large
-message of which fragments are here holds later ones back, for a bounded time, since the rest was asked for.
-Reliable: later messages wait until every gap is filled, or the publisher said that it has the message no more.
+message of which fragments are here holds later ones back, for a bounded time, since its other fragments were asked for.
+Reliable: later messages wait until every gap is filled, or the publisher says that it no longer has the message.
 
 The books: ``received + sum(lost.values()) == next - first``, always.
 """
@@ -12,25 +12,19 @@ The books: ``received + sum(lost.values()) == next - first``, always.
 from __future__ import annotations
 
 from collections import Counter
-from random import Random
 from typing import Generic, TypeVar
 
 from ...timeouts import NEVER
-from ..wire import MAX_SEQ, Run
+from ..wire import MAX_SEQ
 from .fragments import Assembly, Partial
 from .gaps import Gaps
+from .heads import Run
+from .questions import REORDER_DELAY, Questions
 from .reports import MAX_RANGES, missing_between, pack_report
-from .reports import POLL_BODY as POLL_BODY
-from .reports import RANGE as RANGE
 from .waiting import Waiting
 
 MAX_INCOMPLETE = 4  # large messages of which one report says what is missing
-REORDER_DELAY = 0.003  # before a gap is asked for: the network may only have changed the order
-ROUND_TRIP = 0.005  # from a question to what was asked for, until it was measured
-RETRY = 0.05  # at most between two questions for the same, REORDER_DELAY and 2 round trips if that is less; +- 25 %
-RETRY_MAX = 0.5  # while nothing comes the pause is doubled up to this
-MAX_TRIES = 12  # questions while nothing comes from the publisher, about 4 s; then only its polls are answered
-PATIENCE = 1.0  # for a large message of a best-effort topic of which nothing more comes
+PATIENCE = 1.0  # seconds for a large message of a best-effort topic of which nothing more comes
 
 Item = TypeVar("Item")
 
@@ -40,8 +34,8 @@ class Receiver(Generic[Item]):
 
     Attributes:
         first: the first number that is meant for this subscriber; 0 before the START.
-        next: the lowest number that is neither delivered nor lost; 0 before the START. Whoever has a message of exactly
-            this number, while ``waiting`` is False, may deliver it and add one.
+        next: the lowest number that is neither delivered nor lost; 0 before the START. A caller that has a message of
+            exactly this number, while ``waiting`` is False, may deliver the message itself and add one.
         waiting: whether messages wait for an earlier one, or for the START.
     """
 
@@ -51,19 +45,14 @@ class Receiver(Generic[Item]):
         self.waiting = False
         self.duplicates = 0
         self.reordered = 0
-        self.bytes = 0
         self.lost: Counter[str] = Counter()
         self._reliable = reliable
         self._assembly = Assembly() if assembly is None else assembly
         self._gaps = Gaps()
         self._held: Waiting[Item] = Waiting()
         self._seen = 0  # one above the highest number known to be published
+        self._questions = Questions(seed)
         self._ask_at = NEVER
-        self._asked_next = 0  # what ``next`` was at the last question
-        self._asked_at: float | None = None  # when that was, if it was the first question for it, to time the answer
-        self._round_trip = ROUND_TRIP
-        self._tries = 0
-        self._random = Random(seed)
 
     @property
     def received(self) -> int:
@@ -71,9 +60,9 @@ class Receiver(Generic[Item]):
         return self.next - self.first - sum(self.lost.values())
 
     def start(self, first: int, now: float = 0.0) -> list[Item]:
-        """Learn from which number on messages are meant for this subscriber; give what can be delivered now.
+        """Learn from which number on messages are meant for this subscriber; return what can be delivered now.
 
-        A later START with a higher number says that those before it are not to be had.
+        A later START with a higher number says that the messages before that number are not to be had.
         """
         first = min(max(first, 1), MAX_SEQ)
         self._see(first - 1, now)
@@ -104,16 +93,16 @@ class Receiver(Generic[Item]):
     # -- messages ----------------------------------------------------------------------------------------------------
 
     def accept(self, seq: int, item: Item, now: float, cause: str = "network", *, size: int = 0) -> list[Item]:
-        """Take a whole message; give the items to deliver, in order.
+        """Take a whole message; return the items to deliver, in order.
 
         Args:
             cause: what a gap before it is counted under.
-            size: its bytes, so that what waits is bounded by them too.
+            size: its bytes, by which the messages that wait are bounded too.
         """
         if not 0 < seq <= MAX_SEQ:
             return []
         self._see(seq, now)
-        self._tries = 0
+        self._questions.in_vain = 0
         if self.first and seq < self.next:
             return self._accept_late(seq, item)
         if seq in self._held:
@@ -124,9 +113,7 @@ class Receiver(Generic[Item]):
             return []  # it will be asked for again, or be missing
         self._held.hold(seq, item, size)
         out = self._release(now, cause)
-        if self._asked_at is not None and self.next > self._asked_next:
-            self._round_trip += (now - self._asked_at - self._round_trip) / 4
-            self._asked_at = None
+        self._questions.received(self.next, now)
         return out + self._unblock(now, cause) if full else out
 
     def _accept_late(self, seq: int, item: Item) -> list[Item]:
@@ -139,7 +126,7 @@ class Receiver(Generic[Item]):
         return [item]
 
     def _unblock(self, now: float, cause: str) -> list[Item]:
-        """Best effort, and too much waits: give up the large messages it waits for, the oldest first."""
+        """Give up large messages, the oldest first, while too much waits for them; on a best-effort topic only."""
         out: list[Item] = []
         while self._held.full() and (lowest := self._assembly.lowest(self.next)) is not None:
             self._give_up(lowest)
@@ -147,12 +134,12 @@ class Receiver(Generic[Item]):
         return out
 
     def accept_run(self, run: Run, now: float) -> Partial | None:
-        """Take fragments; give their message if it is complete now. The caller then calls ``accept`` with it."""
+        """Take fragments; return their message if it is complete now. The caller then calls ``accept`` with it."""
         seq = run.place.seq
         if not 0 < seq <= MAX_SEQ:
             return None
         self._see(seq, now)
-        self._tries = 0
+        self._questions.in_vain = 0
         if seq not in self._assembly and not self._wanted(seq):
             return None
         if self._assembly.too_large(run.place):
@@ -167,16 +154,16 @@ class Receiver(Generic[Item]):
             self._assembly.drop(seq)
             return partial
         if self._ask_at == NEVER:
-            self._ask_at = now + (self._pause() if self._reliable else PATIENCE)
+            self._ask_at = now + (self._questions.pause() if self._reliable else PATIENCE)
         return None
 
     @property
-    def gathering(self) -> Partial | None:
+    def latest_partial(self) -> Partial | None:
         """The large message of which a fragment came last, if it is not complete."""
         return self._assembly.latest
 
     def take_spare(self, size: int) -> bytearray | None:
-        """Give a buffer to receive a message of a size in, if there is one: see Run."""
+        """Return a buffer to receive a message of a size in, if there is one: see Run."""
         return self._assembly.take_spare(size)
 
     def keep_spare(self, buffer: bytearray) -> None:
@@ -202,7 +189,7 @@ class Receiver(Generic[Item]):
             self._ask_by(now)  # the next timer passes it, if it is its turn
 
     def _release(self, now: float, cause: str = "network") -> list[Item]:
-        """Give what can be delivered in order; pass what nothing is left to wait for."""
+        """Return what can be delivered in order; pass the numbers for which nothing is left to wait."""
         out: list[Item] = []
         while self.first and self.next < self._seen:
             lowest = self._held.lowest or self._seen
@@ -232,8 +219,8 @@ class Receiver(Generic[Item]):
 
     # -- what the publisher says -------------------------------------------------------------------------------------
 
-    def polled(self, last: int, low: int, now: float, cause: str = "network") -> list[Item]:
-        """Learn the highest number published and the lowest still to be had; give what can be delivered now.
+    def polled(self, last: int, lowest_kept: int, now: float, cause: str = "network") -> list[Item]:
+        """Learn the highest number published and the lowest still to be had; return what can be delivered now.
 
         A poll only ever leads to questions and to the passing of what is gone, never to a delivery out of order.
         """
@@ -241,24 +228,25 @@ class Receiver(Generic[Item]):
             return []
         last = min(last, MAX_SEQ)
         self._see(last, now)
-        self._tries = 0
+        self._questions.in_vain = 0
         out: list[Item] = []
-        if self.next < min(low, last + 1):
-            out = self._pass_gone(min(low, last + 1), cause)
+        if self.next < min(lowest_kept, last + 1):
+            out = self._pass_gone(min(lowest_kept, last + 1), cause)
         out += self._release(now, cause)
         if self._reliable and self.next < self._seen:
-            self._ask_at = now + self._pause()  # the report that answers the poll asks now
+            self._ask_at = now + self._questions.pause()  # the report that answers the poll asks now
         return out
 
-    def _pass_gone(self, low: int, cause: str) -> list[Item]:
-        for seq in [partial.place.seq for partial in self._assembly if partial.place.seq < low]:
+    def _pass_gone(self, stop: int, cause: str) -> list[Item]:
+        """Pass all numbers below one: deliver what waits of them, and count the others as lost."""
+        for seq in [partial.place.seq for partial in self._assembly if partial.place.seq < stop]:
             if self._reliable:
                 self._assembly.drop(seq)
             else:
                 self._give_up(seq)
         out: list[Item] = []
-        while self.next < low:
-            lowest = min(self._held.lowest or low, low)
+        while self.next < stop:
+            lowest = min(self._held.lowest or stop, stop)
             if lowest > self.next:
                 self._lose(lowest, "given up" if self._reliable else cause)
             else:
@@ -266,21 +254,24 @@ class Receiver(Generic[Item]):
         return out
 
     def finish(self, now: float) -> list[Item]:
-        """The publisher is gone: what is missing up to the highest number known is lost; give what waited for it."""
+        """Learn that the publisher is gone: what is missing is lost; return what waited for it."""
         return (self._pass_gone(self._seen, "network") if self.first else []) + self._release(now)
 
     # -- what the publisher is told ----------------------------------------------------------------------------------
 
-    def report(self, window: int, low: int = 0) -> bytes:
-        """Build the body of a REPORT: what is here, and which whole messages are missing."""
+    def report(self, window: int, lowest_kept: int = 0) -> bytes:
+        """Build the body of a REPORT: what is here, and which whole messages are missing that are still to be had."""
+        low = lowest_kept
         wanted = [(max(start, low), stop) for start, stop, _ in self._gaps if stop > low > 0][-MAX_RANGES // 2 :]
         if self.first:
             here = [*self._held.numbers(), *(partial.place.seq for partial in self._assembly)]
             wanted += missing_between(self.next, self._seen, here, MAX_RANGES - len(wanted))
-        return pack_report(min(self.next, MAX_SEQ + 1), window, wanted)  # whoever adds to ``next`` checks no bound
+        return pack_report(
+            min(self.next, MAX_SEQ + 1), window, wanted
+        )  # a caller that adds to ``next`` checks no bound
 
     def incomplete(self) -> list[tuple[int, int, bytes]]:
-        """Give (seq, first fragment, bitmap) of what is missing of the lowest large messages being put together."""
+        """Return (seq, first fragment, bitmap) of what is missing of the lowest large messages being put together."""
         lowest = sorted(self._assembly, key=lambda partial: partial.place.seq)[:MAX_INCOMPLETE]
         return [(partial.place.seq, *partial.missing()) for partial in lowest]
 
@@ -289,19 +280,15 @@ class Receiver(Generic[Item]):
     def _ask_by(self, at: float) -> None:
         self._ask_at = min(self._ask_at, at)
 
-    def _pause(self) -> float:
-        retry = min(REORDER_DELAY + 2 * self._round_trip, RETRY)
-        return min(retry * 2.0**self._tries, RETRY_MAX) * self._random.uniform(0.75, 1.25)
-
     def next_timer(self) -> float:
-        """Give when handle_timer wants to be called; ``inf`` for never."""
+        """Return when handle_timer wants to be called; ``inf`` for never."""
         return self._ask_at
 
     def handle_timer(self, now: float) -> tuple[bool, list[Item]]:
         """Do what is due.
 
         Returns:
-            Whether a report should be sent, and what can be delivered since an incomplete message was given up.
+            Whether a report should be sent, and what can be delivered because an incomplete message was given up.
         """
         if now < self._ask_at:
             return False, []
@@ -314,10 +301,9 @@ class Receiver(Generic[Item]):
         return self._reliable and self._ask(now), out
 
     def _ask(self, now: float) -> bool:
-        if not self.first or self.next >= self._seen or self._tries >= MAX_TRIES:
+        if not self.first or self.next >= self._seen:
             return False
-        first = self.next > self._asked_next  # else nobody could tell which question is answered
-        self._asked_at, self._asked_next = now if first else None, self.next
-        self._ask_by(now + self._pause())
-        self._tries += 1
-        return True
+        pause = self._questions.ask(self.next, now)
+        if pause is not None:
+            self._ask_by(now + pause)
+        return pause is not None

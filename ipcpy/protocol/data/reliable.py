@@ -1,25 +1,27 @@
-"""The publisher's side of a reliable topic: what each subscriber has, what is sent again, and who holds the rest up.
-Pure: reports and ``now`` come in, messages to send again and subscribers to poll come out.
+"""The publisher's side of a reliable topic: what each subscriber has, what is sent again, and who holds the others up.
+Pure: reports and ``now`` come in, messages to send again and subscribers to poll go out. Knows nothing of addresses.
 
-How a publisher drives it, ``reliable = Reliable(history)``; a follower is a subscriber:
+How a publisher drives ``reliable = Reliable(history)``; a follower is a subscriber:
 
 - when a subscriber's ANSWER came: ``first = reliable.join(number, first, window, now)``, send START(first), then what
-  ``begin(number, now)`` gives. A late subscriber's first number is that of the oldest message it is to get; what the
-  budget did not allow at once it asks for, as it does for any gap. ``leave(number)`` when it is gone.
+  ``begin(number, now)`` returns. A late subscriber's first number is that of the oldest message it is to get; for what
+  the budget did not allow at once the subscriber asks, as for any gap. ``leave(number)`` when the subscriber is gone.
 - before a message is numbered: while ``holding(size, now)`` is not empty, poll those that ``to_poll`` chooses from it,
   handle what comes, and wait, for as long as the topic allows. Then publish anyway: the oldest message is given up for
   those who lack it.
 - ``add(message, now)`` for each message published.
-- a REPORT: charge (``again=True``) and send what ``reported(number, report, now)`` gives, to that subscriber alone.
-- a MISSING of a large message that the Sender does not owe (any more): owe it what ``kept(number, seq)`` gives, as
-  ``Outgoing(place, parts, sent=True)``. With too many owed a large message waits, in the history, to be asked for.
+- a REPORT: charge (``again=True``) and send what ``reported(number, report, now)`` returns, to that subscriber alone.
+- a MISSING of a large message that the Sender does not owe (any more): owe what ``kept(number, seq)`` returns, as
+  ``Outgoing(place, parts, sent_before=True)``. With too many owed, a large message waits in the history until the
+  subscriber asks for it.
 - at ``next_timer()``: poll whom ``handle_timer(now)`` names.
 
-A poll says ``last`` and ``low``: "I have nothing below low any more" tells a subscriber exactly which of the messages
-it misses are lost, so that it stops asking and counts them. It is never told to pass what it could still get.
+A poll says the last number and the lowest kept: "I have nothing below that any more" tells a subscriber exactly which
+of the messages it misses are lost, so that the subscriber stops asking and counts them. A subscriber is never told to
+pass what it could still get.
 
-What a socket can hold is the Sender's business: charge it for every frame, and wait for those whose credit is ``full``
-and that are not ``stalled`` as for those that are ``holding``.
+What a socket can hold is the Sender's business: charge the Sender for every frame, and wait for subscribers whose
+credit is ``full`` and that are not ``stalled`` as for those that are ``holding``.
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ from .sender import DATAGRAM_COST
 from .waiting import MAX_HELD
 
 PAUSES = (0.01, 0.02, 0.06, 0.2, 0.5, 1.0)  # seconds from the last message to the first poll, and on; the last repeats
-BUSY_PAUSE = 0.1  # between polls while messages are published without a pause
-HOLDING_PAUSE = 0.005  # between polls of those who hold the publisher up
-STALLED = 0.5  # seconds without an answer to polls: it holds nobody up any more
+BUSY_PAUSE = 0.1  # seconds between polls while messages are published without a pause
+HOLDING_PAUSE = 0.005  # seconds between polls of those who hold the publisher up
+STALLED = 0.5  # seconds without an answer to polls, after which a subscriber holds nobody up any more
 DUPLICATE = 0.005  # seconds in which the same question is not answered twice
 MAX_ASKED = 1_024  # messages that are looked at for one report
 MAX_AHEAD = MAX_HELD  # messages that a publisher may be ahead of a gap: as many can wait for it at the subscriber
@@ -47,8 +49,8 @@ class Follower:
     """One subscriber of a reliable topic.
 
     Attributes:
-        next: all before this number is there, or lost and done with, as it last reported.
-        given_up: messages it had not confirmed when they were no longer kept.
+        next: all before this number is there, or lost and done with, as the subscriber last reported.
+        given_up: messages that the subscriber had not confirmed when they were no longer kept.
     """
 
     def __init__(self, first: int, window: int, now: float) -> None:
@@ -62,27 +64,27 @@ class Follower:
         self._denied = first  # below this, what is gone was counted
 
     def stalled(self, now: float) -> bool:
-        """Tell whether it has not answered for so long that nobody should wait for it."""
+        """Tell whether the subscriber has not answered for so long that nobody should wait for it."""
         return self._asked_at is not None and now - self._asked_at > STALLED
 
     def polled(self, now: float) -> None:
-        """Note that it was asked."""
+        """Note that the subscriber was asked."""
         self.polled_at = now
         if self._asked_at is None:
             self._asked_at = now
 
     def answered(self, next_seq: int, limit: int) -> None:
-        """Note what it has; it cannot have more than there is."""
+        """Note what the subscriber says it has; it cannot have more than there is."""
         self._asked_at = None
         self.next = max(self.next, min(next_seq, limit))
 
     def resend(self, missing: Iterable[tuple[int, int]], history: History, now: float) -> list[Kept]:
-        """Give the messages to send again: those kept, not sent again just now, as far as the budget goes."""
+        """Return the messages to send again: those kept, not sent again just now, as far as the budget goes."""
         self._forget_resent(now)
-        low, asked = history.low(history.next), 0
+        lowest_kept, asked = history.lowest_kept(history.next), 0
         out: list[Kept] = []
         for start, stop in missing:
-            self._deny(start, min(stop, low))
+            self._deny(start, min(stop, lowest_kept))
             for message in history.between(max(start, self.next), stop):
                 asked += 1
                 if asked > MAX_ASKED:
@@ -95,9 +97,9 @@ class Follower:
                 out.append(message)
         return out
 
-    def deny(self, low: int) -> None:
-        """Count what it has not confirmed and can no longer get, ``low`` being the lowest number kept."""
-        self._deny(self.next, low)
+    def deny(self, lowest_kept: int) -> None:
+        """Count the messages that the subscriber has not confirmed and can no longer get."""
+        self._deny(self.next, lowest_kept)
 
     def _deny(self, start: int, stop: int) -> None:
         start = max(start, self._denied)
@@ -117,7 +119,7 @@ class Reliable:
     """All subscribers of one reliable publisher.
 
     Args:
-        history: what it keeps; messages are added by ``add`` only.
+        history: what the publisher keeps; messages are added by ``add`` only.
     """
 
     def __init__(self, history: History) -> None:
@@ -128,27 +130,27 @@ class Reliable:
         self._at = NEVER
 
     def join(self, number: int, first: int, window: int, now: float) -> int:
-        """Get to know a subscriber that is to have all from a number on, if it is kept; give its first number.
+        """Get to know a subscriber that is to have all that is kept from a number on; return its first number.
 
-        One that was known already is to have what it lacked then.
+        A subscriber that was known already is to have what it lacked then.
         """
         known = self.followers.get(number)
         if known is not None:
-            known.deny(self.low())
+            known.deny(self.lowest_kept())
             first = known.next
-        first = min(max(first, self.low()), self.history.next)
+        first = min(max(first, self.lowest_kept()), self.history.next)
         self.followers[number] = Follower(first, window, now)
         if first < self.history.next:
             self._beats, self._at = 0, min(self._at, now + PAUSES[0])
         return first
 
     def begin(self, number: int, now: float) -> list[Kept]:
-        """Give the first messages for a subscriber that came late."""
+        """Return the first messages for a subscriber that came late."""
         follower = self.followers[number]
         return follower.resend([(follower.next, self.history.next)], self.history, now)
 
     def kept(self, number: int, seq: int) -> Kept | None:
-        """Give the message of which a subscriber says that parts are missing; None if it has it, or it is not kept."""
+        """Return the message of which a subscriber says that parts are missing; None if it has all, or none is kept."""
         follower = self.followers.get(number)
         if follower is None or seq < follower.next:
             return None
@@ -165,50 +167,50 @@ class Reliable:
         if self._at == NEVER and self.followers:
             self._at = now + PAUSES[0]
 
-    def settle(self) -> None:
-        """Bring ``given_up`` of all up to date."""
+    def count_given_up(self) -> None:
+        """Bring ``given_up`` of all followers up to date."""
         for follower in self.followers.values():
-            follower.deny(self.low())
+            follower.deny(self.lowest_kept())
 
-    def low(self) -> int:
-        """Give the lowest number still kept, as polls say it."""
-        return self.history.low(self.history.next)
+    def lowest_kept(self) -> int:
+        """Return the lowest number still kept, as polls say it; that of the next message if none is."""
+        return self.history.lowest_kept(self.history.next)
 
     # -- who is behind -----------------------------------------------------------------------------------------------
 
     def holding(self, size: int, now: float) -> list[int]:
-        """Give the subscribers for which one more message of a size would be too much.
+        """Return the subscribers for which one more message of a size would be too much.
 
-        An unconfirmed message would be given up, or more would wait for it than the subscriber holds. Those that do not
-        answer are not among them: they hold nobody up.
+        For them an unconfirmed message would be given up, or more messages would wait for it than a subscriber holds.
+        Subscribers that do not answer are not among them: they hold nobody up.
         """
-        low = max(self.history.low_after(size), self.history.next - MAX_AHEAD)
-        return [n for n, follower in self.followers.items() if follower.next < low and not follower.stalled(now)]
+        needed = max(self.history.lowest_kept_after(size), self.history.next - MAX_AHEAD)
+        return [n for n, follower in self.followers.items() if follower.next < needed and not follower.stalled(now)]
 
     def to_poll(self, numbers: Iterable[int], now: float) -> list[int]:
-        """Choose those of a few subscribers whom to poll now, and note that they are."""
+        """Choose whom of some subscribers to poll now, and note that they are polled."""
         due = [n for n in numbers if now >= self.followers[n].polled_at + HOLDING_PAUSE]
         for number in due:
             self.followers[number].polled(now)
         return due
 
     def reported(self, number: int, report: Report, now: float) -> list[Kept]:
-        """Take a subscriber's report; give the messages to send again to it."""
+        """Take a subscriber's report; return the messages to send again to it."""
         follower = self.followers.get(number)
         if follower is None:
             return []
-        follower.deny(self.low())
+        follower.deny(self.lowest_kept())
         follower.answered(report.next, self.history.next)
         return follower.resend(report.missing, self.history, now)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def next_timer(self) -> float:
-        """Give when handle_timer wants to be called; ``inf`` for never, once all have confirmed all."""
+        """Return when handle_timer wants to be called; ``inf`` for never, once all have confirmed all."""
         return self._at
 
     def handle_timer(self, now: float) -> list[int]:
-        """Give the subscribers to poll now."""
+        """Return the subscribers to poll now."""
         if now < self._at:
             return []
         behind = [n for n, follower in self.followers.items() if follower.next < self.history.next]

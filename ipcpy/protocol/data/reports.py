@@ -1,4 +1,5 @@
-"""The bodies of POLL, REPORT and MISSING: what a publisher asks, what a subscriber answers. Knows bytes and numbers."""
+"""The bodies of POLL, REPORT and MISSING: what a publisher asks, what a subscriber answers. Knows bytes and numbers;
+nothing of when they are sent."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 from ..wire import Malformed
 
-POLL_BODY = Struct("<QQ")  # position, the lowest number the publisher still has
+POLL_BODY = Struct("<QQ")  # position, the lowest number that the publisher still has (``low`` in docs/protocol.md)
 REPORT_BODY = Struct("<QI")  # next, what the socket can hold; then ranges of what is missing
 RANGE = Struct("<QI")  # start, count
 MISSING_HEAD = Struct("<I")  # the first fragment missing; then the bitmap
@@ -30,7 +31,7 @@ class Report(NamedTuple):
 
 
 def pack_report(next_seq: int, window: int, missing: Iterable[tuple[int, int]]) -> bytes:
-    """Build the body of a REPORT; a range of more than 2^32 - 1 numbers is cut short, it is asked for again."""
+    """Build the body of a REPORT; a range of more than 2^32 - 1 numbers is cut short, the rest is asked for later."""
     ranges = (RANGE.pack(start, min(stop - start, 0xFFFF_FFFF)) for start, stop in missing)
     return REPORT_BODY.pack(next_seq, min(window, 0xFFFF_FFFF)) + b"".join(ranges)
 
@@ -39,7 +40,7 @@ def unpack_report(body: bytes | memoryview) -> Report:
     """Read the body of a REPORT.
 
     Raises:
-        Malformed: if its length is none that a report has.
+        Malformed: its length is none that a report has.
     """
     ranges, rest = divmod(len(body) - REPORT_BODY.size, RANGE.size)
     if rest or not 0 <= ranges <= MAX_RANGES:
@@ -58,7 +59,7 @@ def unpack_missing(body: bytes | memoryview) -> tuple[int, bytes | memoryview]:
     """Read the body of a MISSING: the first fragment and the bitmap.
 
     Raises:
-        Malformed: if there is no bitmap.
+        Malformed: there is no bitmap.
     """
     if len(body) <= MISSING_HEAD.size:
         raise Malformed("malformed")
@@ -66,7 +67,7 @@ def unpack_missing(body: bytes | memoryview) -> tuple[int, bytes | memoryview]:
 
 
 def missing_between(start: int, stop: int, here: Iterable[int], limit: int) -> list[tuple[int, int]]:
-    """Give the ranges of [start, stop) that ``here`` leaves out, the lowest first, at most ``limit``."""
+    """Return the ranges of [start, stop) that ``here`` leaves out, the lowest first, at most ``limit``."""
     ranges = []
     for seq in [*sorted(here), stop]:
         if min(seq, stop) > start:

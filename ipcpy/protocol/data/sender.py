@@ -1,9 +1,10 @@
-"""What one subscriber is owed by one publisher: large messages, paced to what its socket can hold, and answers.
-Pure: reports and ``now`` come in, fragments to send and polls go out.
+"""What one publisher owes one subscriber: large messages, paced to what the subscriber's socket can hold.
+Pure: reports and ``now`` come in, fragments to send and positions to poll for go out. Knows nothing of the way there.
 
-Credit is counted in bytes at a position: everything sent so far. After some of it a POLL says the position, and as it
-queues behind what was sent, a REPORT that echoes it tells that all before has left the receiver's socket buffer, or was
-lost on the way. So loss needs no timer of its own: a report also says what is missing, and a lost poll is sent again.
+Credit is counted in bytes at a position: everything sent so far. After some of it the publisher says the position in a
+POLL, which queues behind what was sent. A REPORT that echoes the position therefore tells that everything before it has
+left the subscriber's socket buffer, or was lost on the way. So loss needs no timer of its own: a report also says what
+is missing, and the publisher repeats a poll that was lost.
 """
 
 from __future__ import annotations
@@ -14,19 +15,16 @@ from collections.abc import Sequence
 
 from ...timeouts import NEVER
 from .fragments import Outgoing
-from .reports import REPORT_BODY as REPORT_HEAD
-
-__all__ = ["REPORT_HEAD", "Sender"]
 
 MIN_WINDOW = 64 << 10  # bytes in flight that any socket buffer holds
 MAX_WINDOW = 64 << 20  # more than any socket buffer holds
-DATAGRAM_COST = 832  # bytes of kernel memory a datagram costs beside its data (struct sk_buff and rounding, Linux)
-POLL_PAUSE = 0.02  # at most before an unanswered poll is repeated: 4 round trips if that is less
-MIN_PAUSE = 0.002  # but not less: the other side has more to do
+DATAGRAM_COST = 832  # bytes of kernel memory that a datagram costs beside its data (struct sk_buff, rounding; Linux)
+POLL_PAUSE = 0.02  # seconds at most before an unanswered poll is repeated: 4 round trips if that is less
+MIN_PAUSE = 0.002  # seconds, but not less: the other side has more to do
 STEADY = 3  # repetitions after which the pause is doubled: before, polls and answers may just have got lost
-POLL_PAUSE_MAX = 0.1  # so that PATIENCE is a dozen of them: at 30 % loss each way 1 of 2,000 is in vain
-STALLED = 0.05  # without an answer for so long, publish() waits for this subscriber no more
-PATIENCE = 1.0  # before a best-effort message of which nothing is asked or reported any more is given up
+POLL_PAUSE_MAX = 0.1  # seconds, so that PATIENCE is a dozen of them: at 30 % loss each way 1 of 2,000 is in vain
+STALLED = 0.05  # seconds without an answer after which publish() waits for this subscriber no more
+PATIENCE = 1.0  # seconds before a best-effort message of which nothing is asked or reported any more is given up
 BURST = 176  # fragments that one call takes: of 1,472 bytes four times what UDP GSO sends at once
 
 
@@ -34,8 +32,8 @@ class Sender:
     """The large messages, and the credit, of one subscriber of one publisher.
 
     Args:
-        window: bytes its socket can hold.
-        lossy: whether the way to it may lose datagrams (a network), so that the end of a message is always polled.
+        window: bytes that the subscriber's socket can hold.
+        lossy: whether the way there may lose datagrams (a network), so that the end of a message is always polled.
     """
 
     def __init__(self, window: int, *, lossy: bool) -> None:
@@ -53,14 +51,9 @@ class Sender:
         self._round_trip = POLL_PAUSE / 4
         self._timed: tuple[int, float] | None = None  # a position, and when it was polled for, to time the answer
         self._progress = 0.0
-        self._silent = False  # whether it was given up, and has not answered since
+        self._silent = False  # whether the subscriber was given up, and has not answered since
         self._open_end = False  # whether fragments, or small frames once more, were sent after the last poll
         self._shrunk = 0  # the position up to which losses have made the limit smaller
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is being sent or waited for."""
-        return not self._outgoing and self._asked_at is None
 
     @property
     def busy(self) -> bool:
@@ -74,7 +67,7 @@ class Sender:
 
     @property
     def position(self) -> int:
-        """How many bytes were sent, as they are charged."""
+        """How many bytes were charged so far."""
         return self._sent
 
     @property
@@ -83,10 +76,10 @@ class Sender:
         return self._sent - self._acked >= self._limit
 
     def charge(self, size: int, *, again: bool = False) -> None:
-        """Note that a small frame was sent too: reliable topics count them, so that they are paced as well.
+        """Note that a small frame was sent too: reliable topics count small frames, so that they are paced as well.
 
         Args:
-            again: whether it was asked for; then a poll is due at once.
+            again: whether the frame was asked for; then a poll is due at once.
         """
         self._sent += size + DATAGRAM_COST
         self._open_end = self._open_end or again
@@ -108,31 +101,31 @@ class Sender:
     def drop_oldest(self) -> None:
         """Give up the oldest message of which no more than the first fragment was sent; if there is none, the oldest.
 
-        Whoever is too slow for all thus gets some of them whole, rather than a part of each.
+        A subscriber that is too slow for all messages thus gets some of them whole, rather than a part of each.
         """
         victim = next((message for message in self._outgoing if message.next <= 1), self._outgoing[0])
         self._outgoing.remove(victim)
         self.given_up += 1
 
     def replace(self, seq: int, parts: Sequence[memoryview]) -> None:
-        """Send what is still owed of a message from elsewhere: the caller's buffer is the caller's again."""
+        """Send what is still owed of a message from other parts: the caller's buffer is the caller's again."""
         for message in self._outgoing:
             if message.seq == seq:
                 message.parts = parts
 
     def forget_sent(self) -> None:
-        """Forget what was sent whole: the way there loses nothing."""
+        """Forget the messages that were sent whole: the way there loses nothing."""
         while self._outgoing and self._outgoing[0].done:
             self._outgoing.popleft()
 
     def lowest(self, otherwise: int) -> int:
-        """Give the lowest number that can still be sent again: that of a message owed, or ``otherwise`` if lower."""
+        """Return the lowest number that can still be sent again: that of a message owed, or ``otherwise`` if lower."""
         return min([otherwise, *(message.seq for message in self._outgoing)])
 
     def reached(self, last: int) -> int:
-        """Give the highest number that a poll may name: all up to it have been sent, the last published being ``last``.
+        """Return the highest number that a poll may name: all up to it have been sent, ``last`` being the newest.
 
-        A subscriber that is told of more would take for lost what only waits for its turn.
+        A subscriber that is told of a higher one would take for lost what only waits for its turn.
         """
         return min((message.seq - 1 for message in self._outgoing if message.next < message.count), default=last)
 
@@ -178,7 +171,7 @@ class Sender:
         return indexes
 
     def poll(self, now: float) -> int | None:
-        """Give the position to poll for if it is time to: credit is used up, or a message may be incomplete."""
+        """Return the position to poll for if it is time to: credit is used up, or a message may be incomplete."""
         unpolled = self._sent - self._polled
         if not unpolled:
             return None
@@ -202,7 +195,7 @@ class Sender:
     def reported(
         self, position: int, next_seq: int, window: int, now: float, missing: Sequence[tuple[int, int]] = ()
     ) -> None:
-        """Learn from a REPORT: the socket is empty up to a position, and all messages below a number are done with.
+        """Learn from a REPORT that the socket is empty up to a position, and that all messages below a number are done.
 
         Args:
             missing: ranges (start, stop) of the exceptions to that: whole messages that are asked for.
@@ -237,7 +230,7 @@ class Sender:
                 self._lost_some()
 
     def missing_range(self, start: int, stop: int) -> None:
-        """Learn that whole messages are missing; those not owed, or still on their way, are ignored."""
+        """Learn that whole messages are missing; those that are not owed, or still on their way, are ignored."""
         for message in self._outgoing:
             if start <= message.seq < stop and message.next == message.count and not message.resend:
                 if max(message.sent_at) <= self._acked:
@@ -245,7 +238,7 @@ class Sender:
                     self._lost_some()
 
     def _lost_some(self) -> None:
-        """Send less at a time; once for all losses of one round trip."""
+        """Send less at a time from now on; once for all losses of one round trip."""
         if self._acked > self._shrunk:
             self._shrunk = self._sent
             self._limit = max(self._limit * 3 // 4, MIN_WINDOW)
@@ -253,11 +246,11 @@ class Sender:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def next_timer(self) -> float:
-        """Give when handle_timer wants to be called; ``inf`` for never."""
+        """Return when handle_timer wants to be called; ``inf`` for never."""
         return self._poll_at
 
     def handle_timer(self, now: float) -> int | None:
-        """Give the position to poll for again, if it is time to."""
+        """Return the position to poll for again, if it is time to."""
         if now < self._poll_at:
             return None
         if now - max(self._progress, self._asked_at or 0.0) > PATIENCE:

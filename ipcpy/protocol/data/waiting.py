@@ -37,7 +37,7 @@ class Waiting(Generic[Item]):
         return seq in self._held
 
     def numbers(self) -> list[int]:
-        """Give the numbers, in no order."""
+        """Return the numbers, in no order."""
         return list(self._held)
 
     def full(self, size: int = 0) -> bool:
@@ -49,9 +49,9 @@ class Waiting(Generic[Item]):
         self._push(seq, [item], size, "")
 
     def mark(self, seq: int, cause: str) -> None:
-        """Remember that a number is to be passed as lost, unless it waits.
+        """Remember that a number is to be passed as lost, unless its message waits.
 
-        If there is no room, forget it: then it is just missing.
+        If there is no room, forget the number: then it is just missing.
         """
         if seq not in self._held and len(self._held) < MAX_MARKED:
             self._push(seq, [], 0, cause)
@@ -63,7 +63,7 @@ class Waiting(Generic[Item]):
         self.lowest = self._queue[0]
 
     def take(self) -> tuple[list[Item], str]:
-        """Take the lowest: its item, or none and the cause it is lost under. Something must be waiting."""
+        """Take the lowest: its item, or no item and the cause that it is lost under. Something must be waiting."""
         items, size, cause = self._held.pop(heappop(self._queue))
         self._bytes -= size
         self.lowest = self._queue[0] if self._queue else None

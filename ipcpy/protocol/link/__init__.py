@@ -1,1 +1,3 @@
-"""From node to node: who is there, and who announces what. Pure."""
+"""From node to node: who is there, who lives, and who announces what. ``Link`` is the engine, the others are its parts.
+Pure; never a socket, a clock, or anything of messages and their delivery (``data/``).
+"""

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
+import sys
 import time
 import tracemalloc
+import types
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.protocol import wire
-from ipcpy.protocol.data.fragments import MAX_FRAGMENTS, MAX_PARTIALS, RENEW, REPORT_BYTES, Assembly, Outgoing, Partial
-from ipcpy.protocol.wire import Place, Run
+from ipcpy.protocol.data.fragments import (
+    MAX_FRAGMENTS,
+    MAX_PARTIALS,
+    MAX_SPARE,
+    RENEW,
+    REPORT_BYTES,
+    Assembly,
+    Outgoing,
+    Partial,
+)
+from ipcpy.protocol.data.heads import Place, Run, pack_fragment, unpack_fragment
 
 
 def place(total: int, size: int, seq: int = 1, sent_ns: int = 5) -> Place:
@@ -29,47 +41,10 @@ def outgoing(body: bytes, size: int, seq: int = 1) -> Outgoing:
 
 def fragment(message: Outgoing, index: int) -> Run:
     (frame,) = wire.frames(b"".join(message.fragments(range(index, index + 1))[0]))
-    return wire.unpack_fragment(frame)
+    return unpack_fragment(frame)
 
 
 bodies = st.binary(min_size=1, max_size=500)
-
-
-@given(bodies, st.integers(1, 60), st.data())
-def test_a_merged_buffer_of_fragments_is_a_run_of_them(body: bytes, size: int, data: st.DataObject) -> None:
-    message = outgoing(body, size)
-    first = data.draw(st.integers(0, message.count - 1))
-    stop = data.draw(st.integers(first + 1, message.count))
-    merged = b"".join(part for each in message.fragments(range(first, stop)) for part in each)
-    found = wire.read_run(merged)
-    assert found is not None and found.place == message.place and found.number == first
-    assert b"".join(found.parts) == body[first * size : stop * size]
-    partial = Partial(message.place, 0.0)
-    assert partial.add(found, 0.0) and not partial.add(found, 0.0)
-    for index in range(message.count):
-        partial.add(fragment(message, index), 0.0)
-    assert partial.complete and partial.buffer == body
-
-
-@given(bodies, st.integers(1, 60), st.data())
-def test_what_is_changed_cut_or_put_in_another_order_is_no_run(body: bytes, size: int, data: st.DataObject) -> None:
-    message = outgoing(body, size)
-    pieces = [b"".join(message.fragments(range(index, index + 1))[0]) for index in range(message.count)]
-    merged = bytearray(b"".join(pieces))
-    at = data.draw(st.integers(0, len(merged) - 1))
-    merged[at] ^= 1 << data.draw(st.integers(0, 7))
-    assert wire.read_run(bytes(merged)) is None
-    assert wire.read_run(b"".join(pieces)[:-1]) is None
-    assert wire.read_run(b"".join(pieces) + b"x") is None
-    if len(pieces) > 2:
-        assert wire.read_run(pieces[1] + pieces[0]) is None
-        assert wire.read_run(pieces[0] + pieces[2]) is None
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_may_be_read_as_a_run(data: bytes) -> None:
-    assert wire.read_run(data) is None
-    assert wire.read_run(wire.FRAGMENT_WORD.to_bytes(4, "little") + data) is None
 
 
 @given(bodies, st.integers(1, 60), st.randoms(use_true_random=False))
@@ -149,7 +124,7 @@ def test_what_was_sent_after_the_position_of_a_report_is_on_its_way() -> None:
 
 def test_a_message_sent_before_sends_only_what_is_asked_for() -> None:
     body = memoryview(bytes(100))
-    message = Outgoing(place(100, 10), [body], sent=True)
+    message = Outgoing(place(100, 10), [body], sent_before=True)
     assert message.done
     message.ask(2, b"\x05", 0)
     assert message.resend == [2, 4]
@@ -266,29 +241,10 @@ def test_fragments_made_together_are_those_made_one_by_one(
     for indexes in (range(first, stop), list(range(first, stop))):
         found = [b"".join(each) for each in message.fragments(indexes)]
         assert found == [
-            wire.pack_fragment(message.place, index * size, [memoryview(data)]) + data
+            pack_fragment(message.place, index * size, [memoryview(data)]) + data
             for index in range(first, stop)
             for data in (body[index * size : (index + 1) * size],)
         ]
-
-
-@pytest.mark.parametrize("size", [1_428, wire.CHECKED_FRAGMENT, wire.CHECKED_FRAGMENT + 1])
-def test_heads_of_many_fragments_are_those_of_each(size: int) -> None:
-    body = random.Random(1).randbytes(150 * size + 7)
-    where = place(len(body), size, seq=1 << 60)
-    parts = [memoryview(body)[at : at + size] for at in range(0, len(body), size)]
-    expected = [wire.pack_fragment(where, index * size, [part]) for index, part in enumerate(parts)]
-    heads = wire.Heads(where)
-    for first, stop in ((0, 1), (0, 151), (60, 70), (63, 65), (64, 128), (150, 151), (1, 150)):
-        assert list(heads.each(first, parts[first:stop])) == expected[first:stop]
-        assert heads.pack(first, parts[first:stop]) == b"".join(expected[first:stop])
-
-
-def test_offsets_beyond_what_a_message_can_have_harm_nobody() -> None:
-    where = place((1 << 32) - 1, 60_000)
-    part = memoryview(bytes(60_000))
-    last = where.total // where.size - 1
-    assert wire.Heads(where).pack(last, [part]) == wire.pack_fragment(where, last * where.size, [part])
 
 
 def test_places_that_are_due_follow_what_came_last_and_end_with_the_buffer() -> None:
@@ -320,3 +276,64 @@ def test_the_last_place_due_is_as_short_as_its_fragment() -> None:
     partial = Partial(place(25, 10), 0.0, bytearray(25))
     number, places = partial.due(9)
     assert (number, list(map(len, places))) == (0, [10, 10, 5])
+
+
+# -- buffers that are used again ---------------------------------------------------------------------------------------
+
+
+def imported_anew() -> types.ModuleType:
+    """Import the module once more, as a Python in which something is missing would."""
+    spec = importlib.util.find_spec("ipcpy.protocol.data.fragments")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def put_together(assembly: Assembly, seq: int, total: int = 100_000) -> bytearray:
+    """Have a message put together and dropped, as the receiver does once it is complete; return its buffer."""
+    body = memoryview(bytes([seq]) * total)
+    partial = assembly.add(run(place(total, 50_000, seq), 0, body[:50_000], body[50_000:]), 0.0)
+    assert partial is not None and partial.complete
+    assembly.drop(seq)
+    return partial.buffer
+
+
+def test_a_buffer_that_nobody_holds_is_used_again() -> None:
+    assembly = Assembly()
+    put_together(assembly, 1)
+    assert assembly.take_spare(100_000) == bytes([1]) * 100_000, "what was in it when it was let go"
+
+
+def test_a_buffer_that_a_user_holds_is_left_alone() -> None:
+    assembly = Assembly()
+    held = put_together(assembly, 1)
+    view = memoryview(put_together(assembly, 2))  # a view holds a buffer just as well
+    for seq in range(3, 10):
+        put_together(assembly, seq)
+    assert held == bytes([1]) * 100_000 and view == bytes([2]) * 100_000
+
+
+def test_a_buffer_of_another_size_and_a_very_large_one_are_not_used_again() -> None:
+    assembly = Assembly()
+    assembly.keep_spare(bytearray(1_000))
+    assembly.keep_spare(bytearray(MAX_SPARE + 1))
+    assert assembly.take_spare(1_001) is None and assembly.take_spare(MAX_SPARE + 1) is None
+    assert assembly.take_spare(1_000) == bytes(1_000)
+
+
+def test_where_references_are_not_counted_no_buffer_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(sys, "getrefcount")  # as on PyPy
+    assembly = imported_anew().Assembly()
+    put_together(assembly, 1)
+    assert assembly.take_spare(100_000) is None
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_where_threads_run_at_the_same_time_no_buffer_is_used_again(
+    monkeypatch: pytest.MonkeyPatch, enabled: bool
+) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: enabled, raising=False)  # from Python 3.13 on
+    assembly = imported_anew().Assembly()
+    put_together(assembly, 1)
+    assert (assembly.take_spare(100_000) is not None) == enabled

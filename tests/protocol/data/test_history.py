@@ -19,18 +19,18 @@ def filled(count: int, max_bytes: int, sizes: list[int], first: int = 1) -> Hist
 def test_bounds_hold_and_the_newest_stay(count: int, max_bytes: int, sizes: list[int], more: int) -> None:
     history = filled(count, max_bytes, sizes, 100)
     kept = list(history.between(0, 1 << 64))
-    assert [message.seq for message in kept] == list(range(history.low(history.next), history.next))
+    assert [message.seq for message in kept] == list(range(history.lowest_kept(history.next), history.next))
     assert len(kept) <= count
     assert len(kept) <= 1 or sum(message.size for message in kept) <= max_bytes
     assert history.next == 100 + len(sizes)
-    expected = history.low_after(more)
+    expected = history.lowest_kept_after(more)
     history.add(Kept(history.next, 0, b"", (), more))
-    assert history.low(0) == expected
+    assert history.lowest_kept(0) == expected
 
 
 def test_an_empty_history() -> None:
     history = History(5, 100, 7)
-    assert (len(history), history.low(9), history.next) == (0, 9, 7)
+    assert (len(history), history.lowest_kept(9), history.next) == (0, 9, 7)
     assert list(history.between(0, 1 << 64)) == []
 
 

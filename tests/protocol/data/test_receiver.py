@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.protocol.data.fragments import Assembly
-from ipcpy.protocol.data.receiver import MAX_INCOMPLETE, MAX_TRIES, PATIENCE, REORDER_DELAY, RETRY, ROUND_TRIP, Receiver
+from ipcpy.protocol.data.heads import Place, Run
+from ipcpy.protocol.data.questions import MAX_TRIES, REORDER_DELAY, RETRY, ROUND_TRIP
+from ipcpy.protocol.data.receiver import MAX_INCOMPLETE, PATIENCE, Receiver
 from ipcpy.protocol.data.reports import MAX_RANGES, unpack_report
 from ipcpy.protocol.data.waiting import MAX_HELD, MAX_HELD_BYTES, MAX_MARKED
-from ipcpy.protocol.wire import MAX_SEQ, Place, Run
+from ipcpy.protocol.wire import MAX_SEQ
 from ipcpy.timeouts import NEVER
 
 HUGE = 1 << 63

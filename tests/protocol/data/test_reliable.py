@@ -88,7 +88,7 @@ def test_what_is_gone_is_counted_once() -> None:
     reliable = publisher(100, keep=10)
     reliable.join(7, 95, WINDOW, 0.0)
     publish(reliable, 20, 0.0)
-    assert reliable.low() == 111
+    assert reliable.lowest_kept() == 111
     for step in range(5):
         assert numbers(reliable.reported(7, Report(95, WINDOW, ((95, 113),)), step)) == [111, 112]
     assert reliable.followers[7].given_up == 16

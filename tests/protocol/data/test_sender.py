@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from ipcpy.protocol.data.fragments import Outgoing
+from ipcpy.protocol.data.heads import Place
 from ipcpy.protocol.data.sender import (
     BURST,
     DATAGRAM_COST,
@@ -15,7 +16,6 @@ from ipcpy.protocol.data.sender import (
     STALLED,
     Sender,
 )
-from ipcpy.protocol.wire import Place
 from ipcpy.timeouts import NEVER
 
 SIZE = 1_428
@@ -108,7 +108,7 @@ def test_an_unanswered_poll_is_repeated_and_then_all_is_given_up() -> None:
         polls += answer is not None
         assert sender.stalled(now) == (now - 5.0 > STALLED)
     assert 8 <= polls <= 60 and now != 0
-    assert sender.given_up == 1 and sender.idle and not sender.full
+    assert (sender.given_up, sender.backlog) == (1, 0) and sender.next_timer() == NEVER and not sender.full
 
 
 def test_nobody_waits_for_who_was_given_up_until_he_answers() -> None:
@@ -182,7 +182,7 @@ def test_what_is_missing_is_asked_about_again_if_the_answer_was_lost() -> None:
     assert sender.next_timer() != NEVER
     assert sender.handle_timer(sender.next_timer()) == position
     sender.reported(position, 2, 1 << 20, 0.02)
-    assert sender.idle and sender.next_timer() == NEVER
+    assert sender.backlog == 0 and sender.next_timer() == NEVER
 
 
 def test_credit_shrinks_once_a_round_trip_and_grows_again() -> None:
