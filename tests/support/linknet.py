@@ -7,7 +7,7 @@ to event. After every step of a node what must always hold is checked.
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -58,19 +58,23 @@ class Node:
     on_event: Callable[[LinkEvent], None] | None = None
     stopped: bool = False
     alive: bool = True
+    closing: bool = False
     queue: list[tuple[bytes, Address]] = field(default_factory=list)
     events: list[tuple[float, LinkEvent]] = field(default_factory=list)
     tables: dict[int, dict[int, bytes]] = field(default_factory=dict)
     sent: Counter[int] = field(default_factory=Counter)
+    sent_at: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))  # kind -> when
     received: int = 0
     timer: float = float("inf")
 
     def flush(self) -> None:
-        """What ipcpy.peering does after everything it told its link."""
+        """Do what node/peering.py does after everything that it told its link."""
         for event in self.link.events():
             self.take(event)
         for data, address in self.link.datagrams_to_send():
-            self.sent.update(frame[3] for frame in split(data))
+            for frame in split(data):
+                self.sent[frame[3]] += 1
+                self.sent_at[frame[3]].append(self.net.now)
             self.net.send(self, data, address)
         self.net.check(self)
         self.net.schedule(self)
@@ -116,6 +120,7 @@ class Node:
         return self.host.addresses[segment], self.port
 
     def close(self) -> None:
+        self.closing = True
         self.link.close()
         self.flush()
         self.kill()
@@ -147,8 +152,11 @@ class Node:
         return [event for _, event in self.events if isinstance(event, kind)]
 
     def own(self) -> dict[int, bytes]:
-        changes = sorted(self.link.table._changes.items())
-        return {id: data for id, (_, data) in changes if id and data is not None}
+        return {id: data for id, data in sorted(self.link.table.entries.items()) if id}
+
+    def wakes(self, kind: int, since: float) -> int:
+        """Count the moments after one at which frames of a kind were sent."""
+        return len({when for when in self.sent_at[kind] if when > since})
 
 
 class Network:
@@ -206,7 +214,7 @@ class Network:
             self._unicast(node, data, address)
             return
         for other in node.host.nodes.values():
-            self._carry(None, data, ("127.0.0.1", node.port), other)
+            self.carry(None, data, ("127.0.0.1", node.port), other)
         if node.loopback_only:
             return
         for segment, ip in node.host.addresses.items():
@@ -215,7 +223,7 @@ class Network:
                     if segment in host.addresses and self._passes(segment, node.host, host):
                         for other in host.nodes.values():
                             if not other.loopback_only:
-                                self._carry(segment, data, (ip, node.port), other)
+                                self.carry(segment, data, (ip, node.port), other)
 
     def _unicast(self, node: Node, data: bytes, address: Address) -> None:
         ip, port = address
@@ -232,7 +240,7 @@ class Network:
     ) -> None:
         other = host.nodes.get(to[1])
         if other is not None and (segment is None or not other.loopback_only):
-            self._carry(segment, data, source, other)
+            self.carry(segment, data, source, other)
         elif segment is None or segment.icmp:
             self._later(segment, lambda: self._refuse(node, to))
 
@@ -246,7 +254,7 @@ class Network:
             node.link.receive_refusal(address, self.now)
             node.flush()
 
-    def _carry(self, segment: Segment | None, data: bytes, source: Address, to: Node) -> None:
+    def carry(self, segment: Segment | None, data: bytes, source: Address, to: Node) -> None:
         for _ in range(2 if segment and segment.duplicate and self.random.random() < segment.duplicate else 1):
             self._later(segment, lambda: self._arrive(to, data, source))
 
@@ -289,7 +297,7 @@ class Network:
             node.flush()
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> float:
-        """Let time pass, up to a limit or until a condition; give how much did."""
+        """Let time pass, up to a limit or until a condition; return how much did."""
         begin, end = self.now, self.now + seconds
         while self._heap and self._heap[0][0] <= end:
             when, _, call = heapq.heappop(self._heap)
@@ -306,18 +314,18 @@ class Network:
     def check(self, node: Node) -> None:
         link = node.link
         assert len(link.peers) <= roster.MAX_PEERS
-        if self.datagrams % 64 == 0 and not link._closed:
+        if self.datagrams % 64 == 0 and not node.closing:
             self.check_books(node)
 
     @staticmethod
     def check_books(node: Node) -> None:
         link = node.link
-        assert sum(len(peer.paths) for peer in link.peers.values()) == len(link._roster.at)
+        assert sum(len(peer.paths) for peer in link.peers.values()) == len(link.addresses)
         for id, peer in link.peers.items():
             assert peer.id == id
             assert peer.address in peer.paths
             assert 0 < len(peer.paths) <= roster.MAX_PATHS
-            assert all(link._roster.at[address] is peer for address in peer.paths)
+            assert all(link.addresses[address] is peer for address in peer.paths)
         assert {id for id, peer in link.peers.items() if peer.entry is not None} == set(node.tables)
 
     def whole(self, nodes: Iterable[Node] | None = None) -> bool:
@@ -341,7 +349,7 @@ class Network:
 
 
 def split(datagram: bytes) -> Iterator[bytes]:
-    """Return the frames of a datagram."""
+    """Yield the frames of a datagram."""
     while datagram:
         length = int.from_bytes(datagram[:2], "little")
         yield datagram[:length]

@@ -4,10 +4,10 @@
     ECHO    nonce, size of the answer ->
                                    <- ECHOED   nonce, the node's wall clock, its second port
 
-The answer is never longer than the question, there is one for each, and a node remembers nothing of it. With ASIDE it
-comes from the node's *second port*, which nobody has sent anything to: so the asker learns whether its own firewall
-lets pass what was not asked for, as a publisher's first datagram is. A question to that port is answered from the
-link's: so it learns whether the node's firewall does.
+The answer is never longer than the question, there is one for each, and a node remembers nothing of it. With ASIDE the
+answer comes from the node's *second port*, which nobody has sent anything to: so the asker learns whether its own
+firewall lets pass what was not asked for, as a publisher's first datagram is. A question to the second port is answered
+from the link's port: so the asker learns whether the node's firewall lets such a datagram pass.
 Knows frames; nothing of sockets or clocks. See docs/protocol.md.
 """
 
@@ -92,7 +92,7 @@ def unpack_echoed(datagram: bytes) -> Echo:
     """Read an answer.
 
     Raises:
-        Malformed: if it is none.
+        Malformed: the datagram is no answer.
     """
     frame = _only_frame(datagram, Kind.ECHOED)
     _, port = ECHO_BODY.unpack_from(frame.body)

@@ -1,4 +1,4 @@
-"""What nodes tell each other: the entries of a topic table. Knows msgpack; nothing of how the tables travel.
+"""What nodes tell each other: the entries of a topic table. Knows msgpack; nothing of how tables travel, or who asks.
 
 An entry is a msgpack map with short keys (docs/protocol.md). What comes from the network is checked field by field
 before anything is built from it; what does not fit raises ValueError, which the link counts.
@@ -117,7 +117,7 @@ def pack_entry(entry: Entry) -> bytes:
     """Encode an entry; fields that have their default are left out.
 
     Raises:
-        ValueError: if it is longer than MAX_ENTRY bytes, or not what ``unpack_entry`` takes.
+        ValueError: the entry is longer than MAX_ENTRY bytes, or not what ``unpack_entry`` takes.
     """
     letter, keys = _KEYS[type(entry)]
     wire: dict[str, Any] = {"e": letter}
@@ -133,12 +133,12 @@ def pack_entry(entry: Entry) -> bytes:
 
 
 def _fitting(entry: Entry) -> dict[str, Any]:
-    """Give as many mismatches as fit: they are there for people to read, and the rest must not fail for them."""
+    """Return as many mismatches as fit: they are for people to read, and the entry must not fail for them."""
     found: dict[str, Any] = {}
-    left = MAX_MISMATCH
+    room = MAX_MISMATCH
     for id, reasons in entry.mismatch.items() if isinstance(entry, SubscriberEntry) else ():
-        left -= len(msgpack.packb([id, reasons]))
-        if left < 0 or len(found) == _LIMITS["max_map_len"]:
+        room -= len(msgpack.packb([id, reasons]))
+        if room < 0 or len(found) == _LIMITS["max_map_len"]:
             break
         found[id] = reasons
     return found
@@ -148,13 +148,13 @@ _known: WeakValueDictionary[bytes, Entry] = WeakValueDictionary()  # what somebo
 
 
 def unpack_entry(data: bytes) -> Entry:
-    """Decode an entry of the network.
+    """Decode an entry from the network.
 
-    The same few bytes give the same value: all nodes of a process are told the same. Not so where there is a schema,
-    which whoever is given it might change.
+    The same few bytes become the same value, for all nodes of a process are told the same. An entry with a schema, or
+    with mismatches, is decoded anew each time: a user that is given the schema might change it.
 
     Raises:
-        ValueError: whatever is wrong with it.
+        ValueError: whatever is wrong with the entry.
     """
     entry = _known.get(data)
     if entry is None:
@@ -215,10 +215,10 @@ def pack_addresses(addresses: list[tuple[str, int]]) -> bytes:
 
 
 def unpack_addresses(data: bytes | memoryview, sender: str) -> list[tuple[str, int]]:
-    """Decode the body of a PEERS frame; addresses of the receiver's own host are believed only if it came from there.
+    """Decode the body of a PEERS frame; loopback addresses are believed only if the frame came from this host.
 
     Raises:
-        ValueError: whatever is wrong with it.
+        ValueError: whatever is wrong with the body.
     """
     try:
         flat = msgpack.unpackb(data, max_array_len=2 * MAX_TOLD, max_str_len=15)

@@ -1,4 +1,5 @@
-"""The delivery of our table to one peer: what is on its way, when to send it again. Knows ``now`` and frame bodies."""
+"""The delivery of our table to one peer: what is on its way, when to send it again. Knows ``now`` and frame bodies;
+nothing of addresses, nor of what entries say."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ class TableDelivery:
 
     Attributes:
         acked: the version that the peer has.
-        resend_at: when ``again`` wants to be called.
+        resend_at: when ``again`` wants to be called, unless ``overdue`` says otherwise then.
         peers: how many peers there are.
         usual: seconds that the acknowledgements of all peers took of late.
     """
@@ -33,26 +34,26 @@ class TableDelivery:
     resend_at: float = NEVER
     peers: int = 0
     usual: float = 0.0
-    _told: int = 0  # the version it last said it has: acked, but for disorder
+    _last_told: int = 0  # the version that the peer last said it has: ``acked``, but for disorder
     _pause: float = RESEND
     _sent_at: float = 0.0  # when the first frame of the flight was last sent
     _begun: float = 0.0  # when the first frame of the flight was first sent
-    _clean: int = 0  # ``forgotten`` of the table when the peer began at 0; 0 if it is not known to have done so
-    _chain: int = 0  # the same once what is on its way has come
+    _forgotten_at_start: int = 0  # ``forgotten`` of the table when the peer began at 0; 0 if it may not have done so
+    _forgotten_at_start_then: int = 0  # the same for when what is on its way has come
     _flight: deque[int] = field(default_factory=deque)  # the versions that the frames on their way lead to
 
     def send(self, table: Table, now: float) -> Iterator[bytes]:
-        """Give the bodies of the TABLE frames that may go out now."""
+        """Yield the bodies of the TABLE frames that may go out now."""
         flight = self._flight
-        base = flight[-1] if flight else self.acked
+        base = flight[-1] if flight else self.acked  # the version that the next frame follows on
         if not flight and self._pause == RESEND:
             self._begun = now
         if not flight:
-            self._chain = self._clean if base else table.forgotten
-        for to, body in islice(table.frames_after(base, self._chain), WINDOW - len(flight)):
+            self._forgotten_at_start_then = self._forgotten_at_start if base else table.forgotten
+        for to, body in islice(table.frames_after(base, self._forgotten_at_start_then), WINDOW - len(flight)):
             flight.append(to)
             if to == 0:
-                self._chain = table.forgotten
+                self._forgotten_at_start_then = table.forgotten
             yield body
         if not flight:
             self.resend_at = NEVER
@@ -65,22 +66,22 @@ class TableDelivery:
         return max(self._pause + RESEND_EACH * self.peers, usual)
 
     def overdue(self, now: float) -> bool:
-        """Tell whether it is time for ``again``: there may be more peers, and slower ones, than when it was set."""
+        """Tell whether it is time for ``again``: by now there may be more peers, and slower ones."""
         self.resend_at = self._sent_at + self._patience()
         return now >= self.resend_at
 
     def acknowledge(self, version: int) -> bool:
-        """Learn which version the peer has; False if that is no news."""
-        self._told = version
+        """Learn which version the peer has; return whether that is news."""
+        self._last_told = version
         if version == self.acked or (0 < version < self.acked and self._flight and version not in self._flight):
-            return False  # the latter was overtaken, most likely; if not, it counts when we begin again
+            return False  # most likely an older acknowledgement was overtaken; if not, it counts when we begin again
         if version in self._flight:
-            self._clean = self._chain
+            self._forgotten_at_start = self._forgotten_at_start_then
             while self._flight.popleft() != version:
                 pass
-        else:  # it began anew
+        else:  # the peer began anew
             self._flight.clear()
-            self._clean = 0
+            self._forgotten_at_start = 0
         self.acked = version
         self._pause, self.resend_at = RESEND, NEVER
         return True
@@ -88,15 +89,15 @@ class TableDelivery:
     def again(self, table: Table, now: float) -> Iterator[bytes]:
         """Begin again after what the peer has: frames or their acknowledgements were lost."""
         self._flight.clear()
-        if self.acked != self._told:
-            self._clean = 0
-        self.acked = self._told
+        if self.acked != self._last_told:
+            self._forgotten_at_start = 0
+        self.acked = self._last_told
         self._pause = min(2 * self._pause, RESEND_MAX + RESEND_MAX_EACH * min(self.peers, 100))
         self.resend_at = NEVER
         return self.send(table, now)
 
     def took(self, now: float) -> float:
-        """Give the seconds that what was acknowledged just now took, from when it was first sent."""
+        """Return the seconds that what was acknowledged just now took, from when it was first sent."""
         took, self._begun = now - self._begun, now
         return took
 

@@ -21,18 +21,16 @@ from typing import NamedTuple
 from ...addresses import Address
 from ..wire import OVERHEAD, Frame, Kind, Malformed, pack_frame
 
-"""``(ip, port)``."""
-
 GREETING_BODY = Struct("<QQ")  # domain, cookie
 GREETING_SIZE = OVERHEAD + GREETING_BODY.size  # 52
 GREETINGS = frozenset((Kind.HELLO, Kind.WELCOME, Kind.CONFIRM))
 KNOCK = 1  # in ``extra`` of a greeting: sent to this address, not to all; to be answered even if we know each other
-TOKENS = 256  # that are kept: each is asked for several times while two nodes greet
 STATIC = 2  # the same for a static peer: multicast may not pass, so the two must tell each other of their peers
+TOKENS = 256  # that are kept: each is asked for several times while two nodes greet
 
 
 def domain_number(domain: str) -> int:
-    """Give what stands for a domain on the wire."""
+    """Return what stands for a domain on the wire."""
     return int.from_bytes(blake2b(domain.encode(), digest_size=8).digest(), "little")
 
 
@@ -62,7 +60,7 @@ class Greeter:
         self._tokens: dict[Address | None, int] = {}
 
     def token(self, address: Address | None) -> int:
-        """Give the token that only somebody who reads what is sent to an address can know; None: to the group."""
+        """Return the token that only a node that reads what is sent to an address can know; None: to the group."""
         token = self._tokens.get(address)
         if token is None:
             if len(self._tokens) >= TOKENS:

@@ -1,4 +1,5 @@
-"""What is known of the computers that peers run on: whether one lives although a process on it is silent.
+"""What is known of the computers that peers run on: whether one lives although a process on it is silent. Pure; knocks
+at nothing itself.
 
 A host that lives says so when a port is knocked at where nobody listens (ICMP port unreachable, RFC 792). If it does,
 and does not say the same of the silent node's own port, then the process is there and does not run: it is stopped,
@@ -30,22 +31,32 @@ class Host:
 
 
 class Hosts:
-    """The hosts of the peers, by IP address."""
+    """The hosts of the peers.
+
+    Attributes:
+        known: the hosts that were knocked at, by IP address.
+        port: a UDP port at which no host listens by unicast, to knock at; 0 for none, and then nobody is knocked at.
+    """
 
     def __init__(self, timing: Timing) -> None:
+        self.port = 0
         self._timing = timing
-        self._hosts: dict[str, Host] = {}
+        self.known: dict[str, Host] = {}
 
     def _of(self, peer: Peer) -> Iterable[Host]:
-        return [self._hosts[ip] for ip in {address[0] for address in peer.paths} if ip in self._hosts]
+        return [self.known[ip] for ip in {address[0] for address in peer.paths} if ip in self.known]
 
     def knock(self, ip: str, now: float, *, new: bool = False) -> bool:
-        """Tell whether a host is to be knocked at now; new: to learn whether it ever answers, a few times."""
-        host = self._hosts.get(ip)
+        """Tell whether a host is to be knocked at now, and note that it is.
+
+        Args:
+            new: to learn whether the host ever answers, a few times; else to learn whether it lives.
+        """
+        host = self.known.get(ip)
         if host is None:
-            if len(self._hosts) >= MAX_HOSTS:
-                del self._hosts[next(iter(self._hosts))]
-            host = self._hosts[ip] = Host()
+            if len(self.known) >= MAX_HOSTS:
+                del self.known[next(iter(self.known))]
+            host = self.known[ip] = Host()
         elif new and (host.answered > -NEVER or host.tries >= TRIES or now < host.knocked + self._timing.alive_watched):
             return False
         elif now < host.knocked + self._timing.knock_host:
@@ -55,17 +66,17 @@ class Hosts:
         return True
 
     def answered(self, ip: str, now: float) -> None:
-        """A host said that nobody listens at one of its ports."""
-        if ip in self._hosts:
-            self._hosts[ip].answered = now
+        """Learn that a host said that nobody listens at one of its ports."""
+        if ip in self.known:
+            self.known[ip].answered = now
 
     def unreachable(self, ip: str, now: float) -> None:
-        """The network said that there is no way to a host."""
-        if ip in self._hosts:
-            self._hosts[ip].unreachable = now
+        """Learn that the network said that there is no way to a host."""
+        if ip in self.known:
+            self.known[ip].unreachable = now
 
     def lives(self, peer: Peer, now: float) -> bool:
-        """Tell whether a silent peer's host has answered not long ago, well after the peer fell silent."""
+        """Tell whether a silent peer's host has answered not long ago, and well after the peer fell silent."""
         last = max((host.answered for host in self._of(peer)), default=-NEVER)
         fresh = last > peer.heard + self._timing.suspect and now < last + self._timing.lost
         return fresh and now < peer.heard + self._timing.remember
@@ -82,9 +93,9 @@ class Hosts:
 
     def forgive(self, seconds: float) -> None:
         """Let a time in which we heard nobody not count as anybody's silence."""
-        for host in self._hosts.values():
+        for host in self.known.values():
             host.answered += seconds
 
     def clear(self) -> None:
         """Forget all hosts."""
-        self._hosts.clear()
+        self.known.clear()

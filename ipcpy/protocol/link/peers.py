@@ -1,4 +1,5 @@
-"""What a link knows of each peer, what it tells of them, and how patient it is. Values, and what follows from them."""
+"""What a link knows of each peer, what it tells of them, and how patient it is. Values, and what follows from them;
+nothing here sends, or decides who lives."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ class Timing:
         stall: silence after which a peer counts as unresponsive.
         lost: silence after which a peer on another host is given up; a watched one is never, nor one whose host
             answers, until ``remember``.
-        asleep: a timer that is handled later than this says that we, not the others, were silent.
+        asleep: a timer that is handled so much too late says that we, not the others, were silent.
         knock: pauses between HELLOs to an address; the last one repeats.
         knock_host: shortest pause between two knocks at a host whose node is silent (hosts.py).
         greet: pauses between multicast HELLOs; the last one repeats, stretched where there are many nodes.
@@ -165,10 +166,10 @@ class Peer:
     static: bool = False
 
     def learn(self, body: bytes | memoryview) -> list[LinkEvent]:
-        """Take the body of a TABLE frame; say what is new. Nothing is said of a node before it has told who it is.
+        """Take the body of a TABLE frame; return what is new. Of a node that has not told who it is nothing is.
 
         Raises:
-            Malformed: if it is none, or too much.
+            Malformed: the body is none of a TABLE frame, or has too much.
         """
         known = self.entry is not None
         changes = self.mirror.apply(body)
@@ -195,19 +196,19 @@ class Peer:
         return self.entry is not None and 0 < self.announced <= self.mirror.version
 
     def crossed(self, address: Address, token: int, since: float) -> bool:
-        """Tell whether a greeting crossed another one: it says what another has said just now."""
+        """Tell whether a greeting crossed another one: it says what the other said just now."""
         return self.paths[address].token == token and self.paths[address].heard > since and not self.stalled
 
     def ends_with(self, other: Peer) -> bool:
-        """Tell whether it is of the same process as another one of its host."""
+        """Tell whether the peer is of the same process as another peer of its host."""
         one, two = self.entry, other.entry
         return one is not None and two is not None and (one.pid, one.started) == (two.pid, two.started)
 
     def told(self, witness: Peer, now: float, pause: float) -> int:
-        """Learn that another one says that its process ended; give how many say so by now, 0 for nothing to do.
+        """Learn that a witness says that this peer's process ended; return how many say so by now, 0 to do nothing.
 
-        The word of one is worth a question, once per pause; that of two counts like a refusal, after which silence for
-        some time is the end. Only a node of the same host is listened to: no other can know.
+        The word of one witness is worth a question, once per pause; that of two counts like a refusal, after which
+        silence for some time is the end. Only a node of the same host is listened to: no other can know.
         """
         hosts = {ip for ip, _ in self.paths} & {ip for ip, _ in witness.paths}
         if self.watched or self.stalled or self is witness or not hosts:
@@ -219,18 +220,18 @@ class Peer:
 
     @property
     def due(self) -> float:
-        """When it needs something."""
+        """When the peer needs something."""
         return min(self.alive_at, self.delivery.resend_at, self.tell_at)
 
     @property
     def outer(self) -> Address:
-        """Where others may reach it: as ``("", port)`` if on our own host, for all we know."""
+        """Where others may reach the peer: as ``("", port)`` if it is on our own host, for all we know."""
         for address in (self.address, *self.paths):
             if not is_loopback(address[0]):
                 return address
         return "", self.address[1]
 
     def fresh(self, since: float) -> list[Address]:
-        """Give the addresses it was heard from since, the last heard first, of this host's own before all others."""
+        """Return the addresses it was heard from since, the last heard first, of this host's own before all others."""
         found = [(is_loopback(a[0]), path.heard, a) for a, path in self.paths.items() if path.heard > since]
         return [address for _, _, address in sorted(found, reverse=True)]

@@ -1,6 +1,6 @@
-"""Who is there: the peers of a link and the addresses they have. Keeps the books; sends and decides nothing of frames.
+"""Who is there: the peers of a link and the addresses they have. Keeps the books; sends nothing, and judges nobody.
 
-An address belongs to one peer. What it all may cost is bounded, whatever a hostile network does.
+An address belongs to one peer. What all peers may cost is bounded, whatever a hostile network does.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Roster:
             self.remove(peer)
 
     def best(self, peer: Peer, now: float) -> Address:
-        """Give the path to use: one of this host's own, else the one in use while it is heard, else the last heard."""
+        """Return the path to use: one of this host, else the one in use while it is heard, else the last heard."""
         fresh = peer.fresh(now - self._timing.suspect - self.grace(peer))
         if not fresh or (peer.address in fresh and is_loopback(fresh[0][0]) <= is_loopback(peer.address[0])):
             return peer.address
@@ -75,15 +75,15 @@ class Roster:
         return peer is not None and now - peer.paths[address].heard < self._timing.stall + self.grace(peer)
 
     def acked(self, version: int) -> int:
-        """Give the version of our table that all peers have; that given if there are none."""
+        """Return the version of our table that all peers have; ``version`` if there are none."""
         return min((peer.delivery.acked for peer in self.peers.values()), default=version)
 
     def due(self) -> float:
-        """Give when the first peer needs something."""
+        """Return when the first peer needs something."""
         return min((peer.due for peer in self.peers.values()), default=NEVER)
 
     def pause(self, peer: Peer) -> float:
-        """Give the pause between two heartbeats to a peer."""
+        """Return the pause between two heartbeats to a peer."""
         return self._pause_watched if peer.watched else self._pause
 
     def _count(self) -> None:
@@ -92,7 +92,7 @@ class Roster:
         self._pause_watched = max(timing.alive_watched, min(peers / timing.beats_watched, timing.alive_watched_many))
 
     def grace(self, peer: Peer) -> float:
-        """Give how much longer than ``timing`` says a peer may be silent, for its heartbeats are rarer."""
+        """Return how much longer than ``timing`` says a peer may be silent, for its heartbeats are rarer."""
         return self.pause(peer) - self._timing.alive
 
     def forgive(self, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -14,13 +15,17 @@ from .peers import Timing
 
 MAX_LEADS = 2_048  # static ones not counted
 MANY_LEADS = 100  # beyond, each is knocked at less often: in all no more than if there were this many
-KNOCKS = 60.0  # a second, to addresses that do not answer: each waits for up to 3 s in the kernel for the address to be
-# resolved, and all together must not fill the socket's send buffer (380 small datagrams take 290 kB of 426)
+MANY_PEERS = 30  # beyond, the group is greeted less often: each node then hears about 15 greetings a second
+
+# Knocks at addresses that do not answer: each waits in the kernel, for up to 3 s, for the address to be resolved, and
+# all together must not fill the socket's send buffer (380 small datagrams = 200 + 3 * 60 take 290 kB of 426).
+KNOCKS = 60.0  # a second
 KNOCKS_AT_ONCE = 200.0
 AGAIN = 0.25  # seconds until a knock that had to wait is thought of again
-PATIENT = 3.0  # seconds after the first greeting in which no other follows while ever more are found by it: on a busy
-# computer all would answer twice
-MANY_PEERS = 30  # beyond, the group is greeted less often: each node then hears about 15 greetings a second
+
+# Seconds after the first greeting in which no other follows while that one makes ever more nodes known: on a busy
+# computer all of them would answer twice.
+PATIENT = 3.0
 
 
 @dataclass(slots=True)
@@ -33,13 +38,22 @@ class Lead:
 
 
 class Search:
-    """When to greet where."""
+    """When to greet where.
 
-    def __init__(self, timing: Timing, random: Random) -> None:
+    Args:
+        dropped: where leads that had to give way to others are counted.
+
+    Attributes:
+        leads: the addresses that are knocked at.
+        next: nothing is due before.
+    """
+
+    def __init__(self, timing: Timing, random: Random, dropped: Counter[str]) -> None:
         self.leads: dict[Address, Lead] = {}
-        self.next = NEVER  # nothing is due before
+        self.next = NEVER
         self._timing = timing
         self._random = random
+        self._dropped = dropped
         self._greet_at = NEVER
         self._greeted = 0
         self._patient_until = -NEVER
@@ -54,41 +68,48 @@ class Search:
         for lead in self.leads.values():
             lead.tries, lead.next = 0, now
 
-    def add(self, address: Address, now: float, until: float) -> bool:
-        """Learn where a node may be; False if another lead had to give way to it."""
+    def add(self, address: Address, now: float, until: float) -> None:
+        """Learn where a node may be; the oldest lead gives way where there are too many."""
         known = self.leads.get(address)
         if known is not None:
             known.until = max(known.until, until)
-            return True
-        oldest = None
+            return
         if len(self.leads) >= MAX_LEADS:
             oldest = next((where for where, lead in self.leads.items() if lead.until < NEVER), None)
-        if oldest is not None:
-            del self.leads[oldest]
+            if oldest is not None:
+                del self.leads[oldest]
+                self._dropped["hints"] += 1
         self.leads[address] = Lead(until, now)
         self.next = min(self.next, now)
-        return oldest is None
+
+    def forget(self, address: Address) -> None:
+        """Knock no more at an address."""
+        self.leads.pop(address, None)
+
+    def sleep_over(self, now: float) -> None:
+        """Have what was due while we slept be due now, so that we are late once and not twice."""
+        self.next = max(self.next, now)
 
     def hasten(self, address: Address, now: float) -> None:
-        """Learn that somebody speaks from such an address: knock there soon, however often it was in vain."""
+        """Learn that somebody speaks from an address: if it is a lead, knock soon, however often that was in vain."""
         lead = self.leads.get(address)
         if lead is not None and lead.tries:
             lead.tries, lead.next = 1, min(lead.next, now + self._timing.knock[0])
             self.next = min(self.next, lead.next)
 
     def refuse(self, address: Address, now: float) -> None:
-        """Learn that nobody listens at an address: not worth many more tries, unless it is static."""
+        """Learn that nobody listens at an address: the lead is not worth many more tries, unless it is static."""
         lead = self.leads.get(address)
         if lead is not None and lead.until < NEVER:
             lead.until = min(lead.until, now + self._timing.stall)
 
     def stop(self) -> None:
-        """Forget it all."""
+        """Forget all leads, and greet nobody."""
         self.leads.clear()
         self._greet_at = self.next = NEVER
 
     def due(self, now: float, peers: int, alive: Callable[[Address, float], bool]) -> list[tuple[Address | None, int]]:
-        """Give whom to greet now, as (address or None for the group, ``extra`` of the HELLO).
+        """Return whom to greet now, as (address or None for the group, ``extra`` of the HELLO).
 
         Args:
             peers: how many are known.

@@ -1,10 +1,11 @@
-"""Topic tables: a log of changes on one side, its mirror on the other. Knows ids and bytes; nothing of time or peers.
+"""Topic tables: a log of changes on one side, its mirror on the other. Knows ids and bytes; nothing of time, peers, or
+what an entry says.
 
-Every change of a table has a version, 1, 2, 3, ... A TABLE frame carries the changes (base, to]: the mirror takes it
-only if it stands at base, so loss, doubles and disorder cost a repetition and nothing else. A newcomer stands at 0 and
-is sent what exists. A removal is remembered until every peer has acknowledged it; a mirror that comes back from before
-that is sent (base, 0] first, which empties it. The frame that leads to today's version says how many entries there are
-then: a mirror that holds another number began from something else, and begins anew.
+Every change of a table has a version, 1, 2, 3, ... A TABLE frame carries the changes (base, to]: the mirror takes the
+frame only if it stands at base, so loss, doubles and disorder cost a repetition and nothing else. A newcomer stands at
+0 and is sent what exists. The table remembers a removal until every peer has acknowledged it; a mirror that comes back
+from before that is sent (base, 0] first, which empties it. The frame that leads to today's version says how many
+entries there are then: a mirror that holds another number began from something else, and begins anew.
 """
 
 from __future__ import annotations
@@ -68,9 +69,14 @@ class Table:
         self._changes[id] = (self.version, data)
 
     @property
-    def remembers(self) -> bool:
-        """Whether there are removals to forget."""
-        return bool(self._removed)
+    def entries(self) -> dict[int, bytes]:
+        """What is in the table, by id."""
+        return {id: data for id, (_, data) in self._changes.items() if data is not None}
+
+    @property
+    def removals(self) -> int:
+        """How many removals are remembered."""
+        return len(self._removed)
 
     def forget(self, version: int) -> None:
         """Forget the removals up to a version that every peer has acknowledged."""
@@ -88,13 +94,14 @@ class Table:
         """The version up to which removals are remembered no more."""
         return self._forgotten
 
-    def frames_after(self, version: int, clean: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Give (to, body) of the TABLE frames that bring a mirror from a version to today's; none if it is there.
+    def frames_after(self, version: int, forgotten_at_start: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield (to, body) of the TABLE frames that bring a mirror from a version to today's; none if it is there.
 
         Args:
-            clean: what ``forgotten`` was when the mirror began at 0; 0 if it may have been there before.
+            forgotten_at_start: what ``forgotten`` was when the mirror began at 0: it never held what was removed
+                before. 0 if the mirror may not have begun at 0.
         """
-        if 0 < version < self._forgotten and clean < self._forgotten:  # it may hold what was removed since
+        if 0 < version < self._forgotten and forgotten_at_start < self._forgotten:  # it may hold what was removed since
             yield 0, _pack(version, 0, [])
             version = 0
         while version in self._packed:
@@ -141,14 +148,14 @@ class Pool:
     """What is left for the peers that have more than FREE_BYTES."""
 
     def __init__(self) -> None:
-        self.left = POOL_BYTES
+        self.free = POOL_BYTES
 
     def take(self, before: int, after: int) -> bool:
-        """Let a peer have other than it had before, in bytes; False if there is no room."""
+        """Let a peer have another number of bytes than before; False if there is no room."""
         more = max(after, FREE_BYTES) - max(before, FREE_BYTES)
-        if after > MAX_BYTES or more > self.left:
+        if after > MAX_BYTES or more > self.free:
             return False
-        self.left -= more
+        self.free -= more
         return True
 
 
@@ -162,10 +169,10 @@ class Mirror:
         self._pool = pool or Pool()
 
     def apply(self, body: bytes | memoryview) -> list[Change]:
-        """Take a TABLE frame's body; give the changes it made, none if it does not follow on what is here.
+        """Take a TABLE frame's body; return the changes it made, none if it does not follow on what is here.
 
         Raises:
-            Malformed: if it is not of the form, or too much; then it changed nothing.
+            Malformed: the body is not of the form, or has too much; then it changed nothing.
         """
         base, to, changes, count = (_unpack_known if len(body) <= KNOWN else _unpack)(bytes(body))
         if base != self.version or to == base:
@@ -183,7 +190,7 @@ class Mirror:
         return made if count in (None, len(self.entries)) else made + self.clear()
 
     def clear(self) -> list[Change]:
-        """Forget everything; give the changes that makes."""
+        """Forget everything; return the changes that makes."""
         made = [Change(id, None) for id in self.entries]
         self._pool.take(self.size, 0)
         self.entries.clear()

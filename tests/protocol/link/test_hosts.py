@@ -14,7 +14,7 @@ PORT = 17769
 def pair(net: Network) -> tuple[Node, Node]:
     nodes = net.node(topics=1), net.node(topics=1)
     for node in nodes:
-        node.link.host_port = PORT
+        node.link.hosts.port = PORT
     net.run(2, net.whole)
     net.run(1)
     return nodes
@@ -107,10 +107,10 @@ def test_hosts_are_bounded():
     hosts = Hosts(Timing())
     for number in range(2 * MAX_HOSTS):
         hosts.knock(f"{number}", 0.0)
-    assert len(hosts._hosts) == MAX_HOSTS
+    assert len(hosts.known) == MAX_HOSTS
     hosts.answered("unknown", 1.0)
     hosts.unreachable("unknown", 1.0)
-    assert len(hosts._hosts) == MAX_HOSTS
+    assert len(hosts.known) == MAX_HOSTS
 
 
 def test_a_killed_process_is_noticed_although_its_host_refuses_but_once():

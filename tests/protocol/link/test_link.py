@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipcpy.protocol.link.link import EntryChanged, PeerFound, PeerMoved, PeerResumed, PeerStalled, Timing
-from ipcpy.protocol.wire import Kind
+from ipcpy.protocol.wire import Kind, pack_frame
 from linknet import Network, Segment, moves, reasons, split
 
 
@@ -15,7 +15,14 @@ def pair(net: Network, **options):
     return a, b
 
 
-# -- matching and convergence
+def intercepted(net: Network):
+    """Have nothing arrive any more; return the list that datagrams, and where they came from, are put into instead."""
+    taken = []
+    net.carry = lambda segment, data, source, to: taken.append((data, source))
+    return taken
+
+
+# -- matching and convergence ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.0001, 0.03, 5.0])
@@ -53,7 +60,7 @@ def test_tables_converge_under_loss_duplication_and_disorder(topics, limit, seed
     net.run(limit, net.whole)
     assert reasons(a) == reasons(b) == []
     net.run(5)
-    assert not a.link.table._removed, "removals are forgotten once all peers know"
+    assert not a.link.table.removals, "removals are forgotten once all peers know"
 
 
 def test_a_thousand_entries_cost_few_datagrams_without_loss():
@@ -101,20 +108,10 @@ def test_a_watched_heartbeat_is_slow_and_wakes_the_node_seldom():
     nodes = [net.node(host) for _ in range(60)]
     net.run(3, net.met)
     net.run(3)
-    sent, wakes = nodes[0].sent[Kind.ALIVE], 0
-    link = nodes[0].link
-    beat, before = link._check, {"at": 0.0}
-
-    def count(peer, now):
-        nonlocal wakes
-        wakes += now != before["at"]
-        before["at"] = now
-        beat(peer, now)
-
-    link._check = count
+    sent, since = nodes[0].sent[Kind.ALIVE], net.now
     net.run(5)
     assert 59 * 4.5 < nodes[0].sent[Kind.ALIVE] - sent < 59 * 6
-    assert wakes / 5 < 40
+    assert nodes[0].wakes(Kind.ALIVE, since) / 5 < 40
     assert not any(node.what(PeerStalled) for node in nodes)
 
 
@@ -125,19 +122,16 @@ def test_heartbeats_to_peers_that_came_one_after_the_other_are_soon_sent_togethe
         net.node()
         net.run(0.1 * Timing().alive)
     net.run(2)
-    rounds = set()
-    beat = a.link._check
-    a.link._check = lambda peer, now: (rounds.add(now), beat(peer, now))
+    since = net.now
     net.run(6)
-    assert len(rounds) < 1.5 * 6 / (0.9 * Timing().alive)
+    assert 0 < a.wakes(Kind.ALIVE, since) < 1.5 * 6 / (0.9 * Timing().alive)
 
 
 def test_tables_that_are_read_together_are_answered_once():
     net = Network()
     a, b = pair(net)
     before = a.sent[Kind.ALIVE]
-    taken = []
-    net._carry = lambda segment, data, source, to: taken.append((data, source))
+    taken = intercepted(net)
     for number in range(5):
         b.put(**{f"n{number + 100}": "more"})
     for data, source in taken:
@@ -151,28 +145,34 @@ def test_tables_that_are_read_together_are_answered_once():
 def test_a_table_and_an_acknowledgement_to_one_peer_share_a_datagram():
     net = Network()
     a, b = pair(net)
-    taken = []
-    net._carry = lambda segment, data, source, to: taken.append(data)
-    b.link.table.put(9, b.link.table._changes[0][1])
-    b.link.changed(net.now)
-    b.link._outbox.owe_alive(b.link.peers[a.link.id], a.address(), net.now)
-    b.flush()
-    assert [[frame[3] for frame in split(data)] for data in taken] == [[Kind.TABLE, Kind.ALIVE]]
-    for number in range(100, 200):
-        b.link.table.put(number, b"x" * 100)
-    b.link.changed(net.now)
-    b.link._outbox.owe_alive(b.link.peers[a.link.id], a.address(), net.now)
-    b.flush()
-    assert len(taken) > 8
-    assert all(len(data) <= 1_472 for data in taken), "what Ethernet carries"
+    taken = intercepted(net)
+
+    def change_and_acknowledge(numbers):
+        """Have b change its table while it has to acknowledge a change of a's; return what it sends."""
+        a.put(**{f"n{numbers[0]}": "more"})
+        (change,) = taken
+        for number in numbers:
+            b.link.table.put(number, b"x" * 100)
+        b.link.changed(net.now)
+        b.link.receive_datagram(*change, net.now)
+        taken.clear()
+        b.flush()
+        datagrams = [data for data, _ in taken]
+        taken.clear()
+        return datagrams
+
+    (datagram,) = change_and_acknowledge([9])
+    assert [frame[3] for frame in split(datagram)] == [Kind.TABLE, Kind.ALIVE]
+    datagrams = change_and_acknowledge(range(100, 200))
+    assert len(datagrams) > 8
+    assert all(len(data) <= 1_472 for data in datagrams), "what Ethernet carries"
 
 
 def test_who_said_goodbye_is_owed_no_answer():
     net = Network()
     a, b = pair(net)
     before = a.sent[Kind.ALIVE]
-    taken = []
-    net._carry = lambda segment, data, source, to: taken.append((data, source))
+    taken = intercepted(net)
     b.put(n100="more")
     b.close()
     for data, source in taken:
@@ -187,7 +187,7 @@ def test_a_heartbeat_that_repeats_the_last_one_says_nothing_but_that_the_peer_li
     a, b = pair(net)
     net.run(3)
     link, beats = a.link, []
-    net._carry = lambda segment, data, source, to: to is a and data[3] == Kind.ALIVE and beats.append((data, source))
+    net.carry = lambda segment, data, source, to: to is a and data[3] == Kind.ALIVE and beats.append((data, source))
     while not beats:
         net.run(0.1)
     peer = link.peers[b.link.id]
@@ -203,7 +203,7 @@ def test_a_heartbeat_that_repeats_the_last_one_says_nothing_but_that_the_peer_li
     assert not peer.stalled
 
 
-# -- ends
+# -- ends --------------------------------------------------------------------------------------------------------------
 
 
 def test_goodbye_is_heard_at_once():
@@ -213,14 +213,17 @@ def test_goodbye_is_heard_at_once():
     net.run(0.01)
     assert reasons(a) == ["closed"]
     assert not a.link.peers
-    assert not a.link._roster.at
+    assert not a.link.addresses
     assert b.link.next_timer() == float("inf")
 
 
 def test_a_closed_link_is_mute():
     net = Network()
     a, b = pair(net)
-    hello = a.link._greeter.hello(None)
+    a.link.greet(net.now)
+    a.link.handle_timer(net.now)
+    ((hello, _),) = a.link.datagrams_to_send()
+    assert hello[3] == Kind.HELLO
     b.link.close()
     b.link.datagrams_to_send()
     b.link.receive_datagram(hello, a.address(), net.now)
@@ -308,7 +311,7 @@ def test_a_node_of_the_same_process_is_no_witness():
     for node in left:
         peers = node.link.peers
         peers[twin.link.id].entry = peers[victim.link.id].entry
-    twin.link._outbox.send_died = lambda dead: None  # it has ended too
+    twin.stop()  # it has ended too, but nobody knows yet
     victim.kill()
     assert sum(node.sent[Kind.DIED] for node in left) == 2 * len(far)
 
@@ -325,8 +328,9 @@ def test_a_peer_that_names_a_process_that_never_was_makes_nobody_send_to_all():
 
 def lie(liar, about):
     for peer in [peer for id, peer in liar.link.peers.items() if id != about.link.id]:
-        liar.link._outbox._send(Kind.DIED, peer, peer.address, about.link.id.to_bytes(8, "little"))
-    liar.flush()
+        token = peer.paths[peer.address].token
+        died = pack_frame(Kind.DIED, liar.link.id, token, 0, about.link.id.to_bytes(8, "little"))
+        liar.net.send(liar, died, peer.address)
 
 
 def test_a_lie_about_a_process_that_lives_causes_few_questions():
@@ -438,7 +442,7 @@ def test_who_sleeps_while_a_peer_is_in_doubt_still_waits_for_its_answer():
     assert reasons(a) == []
 
 
-# -- partitions and restarts
+# -- partitions and restarts -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("nodes", [2, 24])
@@ -458,7 +462,7 @@ def test_a_partition_of_a_minute_heals_within_two_seconds(nodes):
     assert net.run(2, net.whole) < 2.0
     assert net.datagrams - before < nodes * nodes * 60
     net.run(2)
-    assert all(not node.link._search.leads for node in everybody)
+    assert all(not node.link.leads for node in everybody)
 
 
 def test_a_partition_of_one_direction_leaves_no_stale_entries():
@@ -494,9 +498,9 @@ def test_a_thousand_restarts_leave_nothing_behind(how):
         net.run(0.001)
     net.run(6)
     assert a.tables == {}
-    assert (len(a.link.peers), len(a.link._roster.at), a.link.table._removed) == (0, 0, {})
-    assert len(a.link._search.leads) <= 1
-    assert a.link._roster.pool.left == 128 << 20
+    assert (len(a.link.peers), len(a.link.addresses), a.link.table.removals) == (0, 0, 0)
+    assert len(a.link.leads) <= 1
+    assert a.link.free_bytes == 128 << 20
     assert len(reasons(a)) == 1000
 
 
@@ -509,7 +513,7 @@ def test_a_node_that_takes_the_address_of_a_dead_one_shows_that_it_is_dead():
     assert reasons(a) == ["process died"]
 
 
-# -- paths
+# -- paths -------------------------------------------------------------------------------------------------------------
 
 
 def two_homed(watching: bool = False):
@@ -572,7 +576,7 @@ def test_a_peer_that_gets_ever_new_addresses_stays_known():
     assert len(a.link.peers[b.link.id].paths) <= 16
 
 
-# -- static peers and gossip
+# -- static peers and gossip -------------------------------------------------------------------------------------------
 
 
 def far(net: Network):
@@ -663,7 +667,7 @@ def test_an_unanswered_hint_is_given_up_and_a_static_one_never():
     a.hint(("10.0.9.9", 17770))
     a.hint(("10.0.9.8", 17770), static=True)
     net.run(20)
-    assert list(a.link._search.leads) == [("10.0.9.8", 17770)]
+    assert list(a.link.leads) == [("10.0.9.8", 17770)]
     assert 15 < a.sent[Kind.HELLO] < 35
 
 
@@ -673,7 +677,7 @@ def test_a_refused_hint_is_given_up_sooner():
     a = net.node(greet=False)
     a.hint((host.addresses[net.lan], 17770))
     net.run(2)
-    assert not a.link._search.leads
+    assert not a.link.leads
 
 
 def test_a_quiet_node_has_no_timer():

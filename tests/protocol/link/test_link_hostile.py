@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ipcpy.protocol.link import roster, search, table
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, pack_entry
-from ipcpy.protocol.link.greeting import GREETING_BODY, GREETING_SIZE, KNOCK, STATIC, Greeter
+from ipcpy.protocol.link.greeting import GREETING_BODY, GREETING_SIZE, KNOCK, STATIC, Greeter, domain_number
 from ipcpy.protocol.link.link import Link
 from ipcpy.protocol.link.outbox import ALIVE_BODY
 from ipcpy.protocol.wire import Kind, frames, pack_frame
@@ -30,19 +30,32 @@ def state(link: Link) -> object:
     """All that a frame could change but counters."""
     return (
         repr(link.peers),
-        sorted(link._search.leads),
+        sorted(link.leads),
         link.table.version,
-        sorted(link.table._changes),
+        list(link.table.frames_after(0)),
         link.datagrams_to_send(),
         link.events(),
         link.next_timer(),
-        link._roster.pool.left,
+        link.free_bytes,
     )
 
 
 def greeting(kind: Kind, source: int, echo: int, cookie: int, extra: int = 0) -> bytes:
-    body = GREETING_BODY.pack(Greeter(9, DOMAIN, b"x" * 16)._domain, cookie)
-    return pack_frame(kind, source, echo, 0, body, extra=extra)
+    return pack_frame(kind, source, echo, 0, greeting_body(cookie), extra=extra)
+
+
+def greeting_body(cookie: int) -> bytes:
+    return GREETING_BODY.pack(domain_number(DOMAIN), cookie)
+
+
+def multicast_cookie(id: int = 1) -> int:
+    """Return the cookie of the HELLOs that a link sends to all: whoever hears them knows it."""
+    twin = new_link(id)
+    twin.greet(0.0)
+    twin.handle_timer(0.0)
+    ((hello, _),) = twin.datagrams_to_send()
+    (frame,) = frames(hello)
+    return int(GREETING_BODY.unpack(frame.body)[1])
 
 
 class Attacker:
@@ -61,10 +74,6 @@ class Attacker:
 
     def table(self, base: int, to: int, changes: list[object]) -> list[object]:
         return self.say(Kind.TABLE, msgpack.packb([base, to, changes]))
-
-
-def greeting_body(cookie: int) -> bytes:
-    return GREETING_BODY.pack(Greeter(9, DOMAIN, b"x" * 16)._domain, cookie)
 
 
 def conversation() -> tuple[Network, list[tuple[bytes, tuple[str, int]]]]:
@@ -170,7 +179,7 @@ def test_whatever_a_peer_says_raises_nothing():
     assert len(link.peers) <= 1
 
 
-# -- floods
+# -- floods ------------------------------------------------------------------------------------------------------------
 
 
 def test_hellos_cost_no_memory():
@@ -184,9 +193,9 @@ def test_hellos_cost_no_memory():
 
 def test_welcomes_from_whoever_heard_our_multicast_cost_no_memory():
     link = new_link()
-    before = state(link)
+    before, heard = state(link), multicast_cookie()
     for at in range(5_000):
-        link.receive_datagram(greeting(Kind.WELCOME, 1000 + at, link._greeter.token(None), at), EVIL, 0.0)
+        link.receive_datagram(greeting(Kind.WELCOME, 1000 + at, heard, at), EVIL, 0.0)
         ((confirm, to),) = link.datagrams_to_send()
         assert (len(confirm), to) == (GREETING_SIZE, EVIL)
     assert state(link) == before
@@ -204,7 +213,7 @@ def test_a_million_entries_of_a_hostile_peer_are_bounded():
     assert len(mirror.entries) <= table.MAX_BYTES // table.ENTRY_COST
     assert link.dropped["table full"] > 400
     evil.say(Kind.BYE)
-    assert link._roster.pool.left == table.POOL_BYTES
+    assert link.free_bytes == table.POOL_BYTES
 
 
 def test_many_hostile_peers_share_one_pool_and_leave_enough_for_others():
@@ -214,7 +223,7 @@ def test_many_hostile_peers_share_one_pool_and_leave_enough_for_others():
         evil = Attacker(link, 1000 + at, ("10.0.9.66", 1 + at))
         for n in range(350):
             evil.table(n, n + 1, [n + 1, big])
-    assert link._roster.pool.left < 200_000
+    assert link.free_bytes < 200_000
     held = sum(peer.mirror.size for peer in link.peers.values())
     assert held <= table.POOL_BYTES + 20 * table.FREE_BYTES
     honest = Attacker(link, 7, ("10.0.0.7", 7))
@@ -240,19 +249,19 @@ def test_told_addresses_are_bounded_and_no_names():
     evil = Attacker(link)
     for at in range(100):
         evil.say(Kind.PEERS, msgpack.packb([part for n in range(64) for part in (f"10.9.{at}.{n + 1}", 5)]))
-    assert len(link._search.leads) == search.MAX_LEADS
+    assert len(link.leads) == search.MAX_LEADS
     link.hint(("10.0.0.5", 5), 0.0, until=float("inf"))
-    assert ("10.0.0.5", 5) in link._search.leads
+    assert ("10.0.0.5", 5) in link.leads
     for now in range(100):
         link.handle_timer(float(now))
-    assert set(link._search.leads) <= {("10.0.0.5", 5), EVIL}
+    assert set(link.leads) <= {("10.0.0.5", 5), EVIL}
     for wrong in ("localhost", "10.0.0", "0.0.0.0", "224.0.0.1", "255.255.255.255", "1.2.3.256", "1.2.3.٤", "a.b.c.d"):
         evil = Attacker(new_link())
         evil.say(Kind.PEERS, msgpack.packb([wrong, 5]))
-        assert not evil.link._search.leads
+        assert not evil.link.leads
         assert evil.link.dropped["malformed"] == 1
     evil.say(Kind.PEERS, msgpack.packb(["127.0.0.1", 22]))
-    assert not evil.link._search.leads, "nobody else sends us to knock at our own doors"
+    assert not evil.link.leads, "nobody else sends us to knock at our own doors"
 
 
 def test_removals_that_a_peer_never_acknowledges_are_bounded():
@@ -261,7 +270,9 @@ def test_removals_that_a_peer_never_acknowledges_are_bounded():
     for at in range(3 * table.MAX_REMOVED):
         link.table.put(at + 1, b"x")
         link.table.remove(at + 1)
-    assert len(link.table._changes) <= table.MAX_REMOVED + 1
+    assert link.table.removals == table.MAX_REMOVED
+    told = sum(len(msgpack.unpackb(body)[2]) // 2 for _, body in link.table.frames_after(0))
+    assert told == table.MAX_REMOVED + 1, "and nothing but the node's own entry besides"
 
 
 @settings(max_examples=150)
@@ -285,7 +296,7 @@ def test_an_unverified_address_never_gets_more_than_came_from_it(traffic):
     came: Counter[object] = Counter()
     went: Counter[object] = Counter()
     for at, (kind, source, echo, extra, padding, copies) in enumerate(traffic):
-        seq = link._greeter.token(None) if echo == "multicast" else 12345
+        seq = multicast_cookie() if echo == "multicast" else 12345
         body = greeting_body(7) if kind <= 18 else bytes(padding)
         data = pack_frame(kind, source, seq, 0, body, extra=extra) * copies
         address = ("10.0.9.1", source)
@@ -296,7 +307,7 @@ def test_an_unverified_address_never_gets_more_than_came_from_it(traffic):
             went[to] += len(out) + 28
         assert all(went[to] <= came[to] for to in went if to is not None)
     assert not link.peers
-    assert not link._search.leads
+    assert not link.leads
 
 
 def test_somebody_elses_address_cannot_be_taken_without_reading_there():
@@ -312,7 +323,7 @@ def test_somebody_elses_address_cannot_be_taken_without_reading_there():
     assert net.whole()
 
 
-# -- bytes
+# -- bytes -------------------------------------------------------------------------------------------------------------
 
 
 def test_golden_frames():

@@ -20,12 +20,12 @@ class Lossy(Network):
     def begin(self) -> None:
         self.carried = 0
 
-    def _carry(self, segment, data, source, to) -> None:
+    def carry(self, segment, data, source, to) -> None:
         if self.carried is not None:
             self.carried += 1
             if self.carried in self.lost:
                 return
-        super()._carry(segment, data, source, to)
+        super().carry(segment, data, source, to)
 
 
 def join(net: Lossy, alone: float) -> tuple[Node, Node]:

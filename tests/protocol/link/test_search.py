@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 from ipcpy.protocol.link.peers import Timing
@@ -19,7 +20,7 @@ def greetings(search, until, peers):
 
 
 def new_search():
-    search = Search(Timing(), Random(1))
+    search = Search(Timing(), Random(1), Counter())
     search.greet(0.0)
     return search
 

@@ -23,17 +23,13 @@ def sync(table: Table, mirror: Mirror) -> list[Change]:
     return made
 
 
-def contents(table: Table) -> dict[int, bytes]:
-    return {id: data for id, (_, data) in table._changes.items() if data is not None}
-
-
 def test_a_newcomer_is_sent_what_exists():
     table, mirror = Table(), Mirror()
     for at in range(100):
         table.put(at, bytes(at))
     table.remove(3)
     sync(table, mirror)
-    assert mirror.entries == contents(table)
+    assert mirror.entries == table.entries
     assert list(table.frames_after(mirror.version)) == []
 
 
@@ -89,7 +85,7 @@ def test_who_comes_back_from_before_a_forgotten_removal_begins_anew():
     table.forget(table.version)
     made = sync(table, mirror)
     assert Change(2, None) in made
-    assert mirror.entries == contents(table)
+    assert mirror.entries == table.entries
     assert 2 not in mirror.entries
 
 
@@ -100,7 +96,7 @@ def test_removals_are_bounded():
     for at in range(1, 2 * module.MAX_REMOVED):
         table.put(at, b"x")
         table.remove(at)
-    assert len(table._changes) == module.MAX_REMOVED + 1
+    assert table.removals == module.MAX_REMOVED
     sync(table, mirror)
     assert mirror.entries == {0: b"x"}
 
@@ -116,7 +112,7 @@ def test_a_mirror_that_syncs_now_and_then_is_equal(steps):
             table.forget(mirror.version)
     for each in (mirror, early):
         sync(table, each)
-        assert each.entries == contents(table)
+        assert each.entries == table.entries
         assert each.size == sum(len(data) + module.ENTRY_COST for data in each.entries.values())
 
 
@@ -146,14 +142,14 @@ def test_what_is_too_much_changes_nothing():
         while True:
             mirror.apply(msgpack.packb([version, version + 1, [version, b"x" * 50_000, version + 1000, b"y"]]))
             version += 1
-    before = (mirror.version, dict(mirror.entries), mirror.size, pool.left)
+    before = (mirror.version, dict(mirror.entries), mirror.size, pool.free)
     assert mirror.size <= module.MAX_BYTES
     with pytest.raises(Malformed):
         mirror.apply(msgpack.packb([version, version + 1, [version, b"x" * 50_000]]))
-    assert before == (mirror.version, mirror.entries, mirror.size, pool.left)
+    assert before == (mirror.version, mirror.entries, mirror.size, pool.free)
     mirror.apply(msgpack.packb([version, version + 1, [at for n in range(version) for at in (n, None)]]))
     mirror.clear()
-    assert pool.left == module.POOL_BYTES
+    assert pool.free == module.POOL_BYTES
 
 
 @pytest.mark.parametrize(
@@ -303,7 +299,7 @@ def test_a_mirror_that_began_from_something_else_begins_anew():
     assert Change(9_999, None) in made
     assert mirror.apply(body) == [Change(1, b"news")] and mirror.version == to
     sync(table, stale)
-    assert stale.entries == mirror.entries == contents(table)
+    assert stale.entries == mirror.entries == table.entries
 
 
 def test_the_last_frame_says_how_many_entries_there_are():
@@ -311,7 +307,7 @@ def test_the_last_frame_says_how_many_entries_there_are():
     table.remove(3)
     *before, (_, last) = table.frames_after(0)
     assert [len(msgpack.unpackb(body)) for _, body in before] == [3] * len(before)
-    assert msgpack.unpackb(last)[3] == len(contents(table))
+    assert msgpack.unpackb(last)[3] == len(table.entries)
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -338,5 +334,5 @@ def test_whoever_lost_whom_and_whatever_was_forgotten_mirrors_end_up_equal(seed)
                 table.put(random.randrange(600), random.randbytes(random.randint(1, 90)))
         if not last:
             table.forget(table.version)
-    assert mirror.entries == contents(table)
+    assert mirror.entries == table.entries
     assert delivery.acked == table.version
