@@ -1,11 +1,13 @@
-"""Codecs: how what is published becomes bytes and comes back. Pure: no socket, no clock, no thread."""
+"""Codecs: how what is published becomes bytes and comes back. Pure; never a socket, a clock or a thread, nor anything of
+frames, topics or subscribers.
+"""
 
 from __future__ import annotations
 
-from ipcpy.codec.contract import Body, Codec, codec_for, variant
-from ipcpy.codec.library import MsgLibrary
-from ipcpy.codec.msgpack import MsgPack
-from ipcpy.codec.raw import Raw
-from ipcpy.codec.stream import MsgStream, checksum, get_msg
+from .contract import Body, Codec, codec_for, variant
+from .library import MsgLibrary
+from .msgpack import MsgPack
+from .raw import Raw
+from .stream import MsgStream, checksum, get_msg
 
 __all__ = ["Body", "Codec", "MsgLibrary", "MsgPack", "MsgStream", "Raw", "checksum", "codec_for", "get_msg", "variant"]

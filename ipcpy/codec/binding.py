@@ -10,22 +10,22 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Final
+from typing import Any
 
-from ipcpy.codec.layout import Field, Layout
-from ipcpy.codec.shape import SCALARS, Shape
-from ipcpy.codec.stream import HEADER_SIZE, START, Buffer, checksum, fold
-from ipcpy.errors import CodecError
+from ..errors import CodecError
+from .layout import Field, Layout
+from .shape import SCALARS, Shape
+from .stream import HEADER_SIZE, START, Buffer, checksum, fold
 
 Make = Callable[[tuple[Any, ...]], Any]
 
 __all__ = ["Binding", "bind"]
 
-_HEADER: Final = struct.Struct("<BBHH")
-_BOOLS: Final = (False, True)
+_HEADER = struct.Struct("<BBHH")
+_BOOLS = (False, True)
 
-MANY_ROWS: Final = 64  # messages from which on going through columns takes less time than through rows
-MANY_COLUMNS: Final = 256  # bytes of payload up to which it does
+MANY_ROWS = 64  # messages from which on going through columns takes less time than through rows
+MANY_COLUMNS = 256  # bytes of payload up to which it does
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
-"""What a codec is, and which one reads a publisher's messages. Knows the names of ipcpy's codecs."""
+"""What a codec is, and which one reads a publisher's messages. Knows the names of ipcpy's codecs; nothing of how they
+work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from ipcpy.codec.library import MsgLibrary
-from ipcpy.codec.msgpack import MsgPack
-from ipcpy.codec.raw import Raw
-from ipcpy.codec.stream import Buffer
-from ipcpy.errors import SchemaError
+from ..errors import SchemaError
+from .library import MsgLibrary
+from .msgpack import MsgPack
+from .raw import Raw
+from .stream import Buffer
 
 __all__ = ["Body", "Codec", "codec_for", "variant"]
 
@@ -24,7 +25,7 @@ class Codec(Protocol):
     raises SchemaError where the two do not fit. These are preferred where its class has them beside its own ``encode``
     or ``decode`` (see ``variant``):
 
-    - ``decode_intact(body)``: it need not look for bytes that changed on their way, for the frame's check was right;
+    - ``decode_intact(body)``: need not look for bytes that changed on their way, for the frame's check was right;
     - ``encode_many(messages) -> (bytes, size) | None``: the bodies of a list laid end to end, where all have one size;
       None, or a CodecError, where it cannot: then each is encoded by itself;
     - ``decode_many(data, size) -> list``: the data of such bodies, intact; a CodecError where it cannot.
@@ -54,11 +55,11 @@ class Codec(Protocol):
 
 
 def variant(codec: object, name: str, base: str) -> Callable[..., Any] | None:
-    """Give a codec's faster variant of ``encode`` or ``decode``, unless a subclass or a wrapper has changed only these.
+    """Return a codec's faster variant of ``encode`` or ``decode``; None if a subclass or wrapper changed only the base.
 
     Args:
         name: the variant, such as ``decode_intact``.
-        base: the method that it does the work of.
+        base: the method that the variant does the work of.
     """
     for kind in type(codec).__mro__:
         if base in vars(kind):

@@ -10,22 +10,22 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from ipcpy.codec.stream import HEADER_SIZE, MAX_SIZE
-from ipcpy.errors import SchemaError
+from ..errors import SchemaError
+from .stream import HEADER_SIZE, MAX_SIZE
 
 __all__ = ["Field", "Layout", "Repeat", "parse_format"]
 
-MAX_PAYLOAD: Final = MAX_SIZE - HEADER_SIZE
-_MAX_FORMAT: Final = 8192  # characters; enough for 1,024 fields of the longest kind
-_ITEM: Final = re.compile(r"\s*(\d{0,6})([xcbB?hHiIlLqQefdsp])", re.ASCII)
-_ORDERS: Final = {"<": "<", "=": "<", ">": ">", "!": ">"}
-_NAMES: Final = {
+MAX_PAYLOAD = MAX_SIZE - HEADER_SIZE
+_MAX_FORMAT = 8192  # characters; enough for 1,024 fields of the longest kind
+_ITEM = re.compile(r"\s*(\d{0,6})([xcbB?hHiIlLqQefdsp])", re.ASCII)
+_ORDERS = {"<": "<", "=": "<", ">": ">", "!": ">"}
+_NAMES = {
     "b": "int8", "B": "uint8", "h": "int16", "H": "uint16", "i": "int32", "I": "uint32", "q": "int64",
     "Q": "uint64", "e": "float16", "f": "float32", "d": "float64", "?": "bool", "c": "char",
 }  # fmt: skip
-_SAME: Final = {"l": "i", "L": "I"}
+_SAME = {"l": "i", "L": "I"}
 
 
 class Field(NamedTuple):

@@ -8,12 +8,12 @@ from itertools import islice
 from operator import index
 from typing import Any
 
-from ipcpy.codec.binding import Binding, bind
-from ipcpy.codec.layout import parse_format
-from ipcpy.codec.schema import MessageSpec, describe, differences, parse_schema
-from ipcpy.codec.shape import check_name, field_names, shape_of
-from ipcpy.codec.stream import HEADER_SIZE, START, Buffer
-from ipcpy.errors import ArgumentError, CodecError, SchemaError
+from ..errors import ArgumentError, CodecError, SchemaError
+from .binding import Binding, bind
+from .layout import parse_format
+from .schema import MessageSpec, describe, differences, parse_schema
+from .shape import check_name, field_names, shape_of
+from .stream import HEADER_SIZE, START, Buffer
 
 __all__ = ["MsgLibrary"]
 

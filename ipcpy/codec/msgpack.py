@@ -19,23 +19,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import msgpack
 
-from ipcpy.codec.ndarray import EXTENSION, data_of, header_of, read_array
-from ipcpy.codec.stream import Buffer
-from ipcpy.errors import CodecError
+from ..errors import CodecError
+from .ndarray import EXTENSION, data_of, header_of, read_array
+from .stream import Buffer
 
 __all__ = ["MsgPack"]
 
 _unpackb = msgpack.unpackb
-_MARK: Final = msgpack.packb(msgpack.ExtType(EXTENSION, b""))  # 3 bytes in the place of an array
-_ARRAY: Final = b"\xc9"  # ext 32, as which every array is written that is not copied
-_SMALL: Final = 4096  # bytes; below, copying an array costs less than another part of a message
-_TRUSTED_LENGTH: Final = 1000  # items of an array for which memory is taken before they were seen
-_MAX_DEPTH: Final = 500  # msgpack writes 511 levels
-_POOLED: Final = 1 << 20  # bytes; a writer that has grown beyond is not kept
+_MARK = msgpack.packb(msgpack.ExtType(EXTENSION, b""))  # 3 bytes in the place of an array
+_ARRAY = b"\xc9"  # ext 32, as which every array is written that is not copied
+_SMALL = 4096  # bytes; below, copying an array costs less than another part of a message
+_TRUSTED_LENGTH = 1000  # items of an array for which memory is taken before they were seen
+_MAX_DEPTH = 500  # msgpack writes 511 levels
+_POOLED = 1 << 20  # bytes; a writer that has grown beyond is not kept
 
 
 class MsgPack:
@@ -115,7 +115,7 @@ class _Writer:
 
     def _convert(self, value: Any) -> Any:
         """Turn what msgpack does not know into what it knows (msgpack calls this while it packs)."""
-        numpy = sys.modules.get("numpy")  # who has an array has imported it
+        numpy = sys.modules.get("numpy")  # a user that has an array has imported it
         if numpy is not None:
             if isinstance(value, numpy.ndarray):
                 return self._convert_array(value)

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 import struct
 from math import prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from ipcpy.errors import CodecError
+from ..errors import CodecError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["EXTENSION", "data_of", "header_of", "read_array"]
 
-EXTENSION: Final = 78
-_ALIGNMENT: Final = 64  # bytes: a cache line, and enough for any vector instruction
-_PREFIX: Final = struct.Struct("<HH")
-_EXT32: Final = struct.Struct(">BIB")  # msgpack's ext 32: 0xc9, length, type
-_SIMPLE: Final = re.compile(
+EXTENSION = 78
+_ALIGNMENT = 64  # bytes: a cache line, and enough for any vector instruction
+_PREFIX = struct.Struct("<HH")
+_EXT32 = struct.Struct(">BIB")  # msgpack's ext 32: 0xc9, length, type
+_SIMPLE = re.compile(
     r"[<>|](?:b1|[iu][1248]|f[248]|c8|c16|[SUV][1-9]\d{0,5}|[mM]8(?:\[\d{0,6}[A-Za-z]{1,2}\])?)", re.ASCII
 )
-_MAX_DIMENSIONS: Final = 32  # what every numpy can have
-_MAX_FIELDS: Final = 1024
-_MAX_DEPTH: Final = 4  # structures in structures
+_MAX_DIMENSIONS = 32  # what every numpy can have
+_MAX_FIELDS = 1024
+_MAX_DEPTH = 4  # structures in structures
 
 
 def data_of(array: Array) -> memoryview:

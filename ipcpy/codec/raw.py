@@ -1,4 +1,4 @@
-"""The codec that leaves bytes as they are."""
+"""The codec that leaves bytes as they are. Knows buffers; nothing of what is in them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from struct import iter_unpack
 from typing import Any
 
-from ipcpy.codec.stream import Buffer
-from ipcpy.errors import CodecError
+from ..errors import CodecError
+from .stream import Buffer
 
 __all__ = ["Raw"]
 

@@ -6,18 +6,18 @@ from collections import namedtuple
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, zip_longest
-from typing import Any, Final
+from typing import Any
 
-from ipcpy.codec.binding import Binding, bind
-from ipcpy.codec.layout import Field, Layout, parse_format
-from ipcpy.codec.shape import MAX_FIELDS, SCALARS, SEQUENCES, check_name, shape_of
-from ipcpy.errors import SchemaError
+from ..errors import SchemaError
+from .binding import Binding, bind
+from .layout import Field, Layout, parse_format
+from .shape import MAX_FIELDS, SCALARS, SEQUENCES, check_name, shape_of
 
 __all__ = ["MessageSpec", "describe", "differences", "parse_schema"]
 
-MAX_MESSAGES: Final = 4096
-_MAX_NAMES: Final = 16_384  # fields of all messages together
-_MAX_DIFFERENCES: Final = 16  # sentences for one message; more help nobody
+MAX_MESSAGES = 4096
+_MAX_NAMES = 16_384  # fields of all messages together
+_MAX_DIFFERENCES = 16  # sentences for one message; more help nobody
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,17 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from keyword import iskeyword
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any
 
-from ipcpy.codec.layout import Layout
-from ipcpy.errors import SchemaError
+from ..errors import SchemaError
+from .layout import Layout
 
 __all__ = ["MAX_FIELDS", "SCALARS", "SEQUENCES", "Shape", "check_name", "field_names", "shape_of"]
 
-MAX_FIELDS: Final = 1024
-SCALARS: Final[dict[str, type]] = {"int": int, "float": float, "bool": bool, "bytes": bytes, "str": str}
-SEQUENCES: Final[dict[str, type]] = {"list": list, "tuple": tuple}
-_CODES: Final = {"int": "bBhHiIqQ", "float": "efd", "bool": "?", "bytes": "csp", "str": "sp"}
+MAX_FIELDS = 1024
+SCALARS: dict[str, type] = {"int": int, "float": float, "bool": bool, "bytes": bytes, "str": str}
+SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple}
+_CODES = {"int": "bBhHiIqQ", "float": "efd", "bool": "?", "bytes": "csp", "str": "sp"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,17 +10,16 @@ from collections.abc import Mapping
 from itertools import accumulate
 from operator import xor
 from struct import Struct
-from typing import Final
 
-from ipcpy.errors import ArgumentError
+from ..errors import ArgumentError
 
 __all__ = ["HEADER_SIZE", "MAX_SIZE", "START", "MsgStream", "checksum", "fold", "get_msg"]
 
 Buffer = bytes | bytearray | memoryview
 
-START: Final = b"\xff\xff"
-HEADER_SIZE: Final = 7  # 2 start bytes + 2 (ID) + 2 (size) + 1 (check byte)
-MAX_SIZE: Final = 0xFFFF  # the size field is a u16
+START = b"\xff\xff"
+HEADER_SIZE = 7  # 2 start bytes + 2 (ID) + 2 (size) + 1 (check byte)
+MAX_SIZE = 0xFFFF  # the size field is a u16
 
 _ID_SIZE_CHECK = Struct("<2xHHB").unpack_from
 _integer = int.from_bytes
@@ -40,7 +39,7 @@ def checksum(data: Buffer) -> int:
 
 
 def fold(data: Buffer) -> int:
-    """Return the XOR of at most 64 bytes: ``checksum`` for those who know that there are no more."""
+    """Return the XOR of at most 64 bytes: ``checksum`` for callers that know that there are no more."""
     x = _integer(data, "little")
     x ^= x >> 256
     x ^= x >> 128

@@ -118,7 +118,7 @@ def values_of(entry: dict[str, Any]) -> list[Any]:
     return [bytes.fromhex(value) if entry["type"] == "bytes" else value for value in entry["values"]]
 
 
-# ---- the bytes of 0.1.1
+# -- the bytes of 0.1.1 ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("entry", GOLDEN, ids=lambda entry: f"{entry['id']}-{entry['values']!s:.20}")
@@ -179,7 +179,7 @@ def test_both_ways_with_the_real_release() -> None:
         assert (list(decoded) if isinstance(decoded, tuple) else decoded) == read
 
 
-# ---- values and types
+# -- values and types --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_instances_share_nothing() -> None:
     assert (list(one.sizes), list(other.sizes)) == ([1], [2])
 
 
-# ---- which ID
+# -- which ID ----------------------------------------------------------------------------------------------------------
 
 
 def test_id_by_type() -> None:
@@ -315,7 +315,7 @@ def test_subclasses() -> None:
     assert MsgLibrary({1: ("i", int)}).encode(True) == MsgLibrary({1: ("i", int)}).encode(1)
 
 
-# ---- what is refused, and how
+# -- what is refused, and how ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
