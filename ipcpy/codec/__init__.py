@@ -1,5 +1,5 @@
-"""Codecs: how what is published becomes bytes and comes back. Pure; never a socket, a clock or a thread, nor anything of
-frames, topics or subscribers.
+"""Codecs: how what is published becomes bytes and comes back. Pure; never a socket, a clock or a thread, nor anything
+of frames, topics or subscribers.
 """
 
 from __future__ import annotations

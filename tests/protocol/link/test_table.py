@@ -1,4 +1,4 @@
-"""Topic tables and their mirrors, and the delivery of the one to the other."""
+"""Topic tables and their mirrors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.protocol.link import table as module
-from ipcpy.protocol.link.exchange import RESEND, RESEND_EACH, RESEND_MAX, WINDOW, TableDelivery
 from ipcpy.protocol.link.table import Change, Mirror, Pool, Table
 from ipcpy.protocol.wire import Malformed
 
@@ -21,6 +20,13 @@ def sync(table: Table, mirror: Mirror) -> list[Change]:
         made += mirror.apply(body)
     assert mirror.version == table.version
     return made
+
+
+def full(entries: int = 300) -> Table:
+    table = Table()
+    for at in range(entries):
+        table.put(at, b"x" * 100)
+    return table
 
 
 def test_a_newcomer_is_sent_what_exists():
@@ -210,83 +216,6 @@ def test_golden():
     assert Mirror().apply(bytes.fromhex("9300019200c40178")) == [Change(0, b"x")]
 
 
-# -- delivery
-
-
-def full(entries: int = 300) -> Table:
-    table = Table()
-    for at in range(entries):
-        table.put(at, b"x" * 100)
-    return table
-
-
-def test_a_window_of_frames_is_on_the_way():
-    table, delivery = full(), TableDelivery()
-    assert len(list(delivery.send(table, 0.0))) == WINDOW
-    assert list(delivery.send(table, 0.01)) == []
-    assert delivery.resend_at == RESEND
-    assert delivery.acknowledge(10)
-    assert len(list(delivery.send(table, 0.01))) == 1
-    assert not delivery.acknowledge(10)
-
-
-def test_repetitions_become_rare_and_stop_when_all_has_come():
-    table, delivery = full(5), TableDelivery()
-    now, times = 0.0, []
-    list(delivery.send(table, now))
-    for _ in range(10):
-        now = delivery.resend_at
-        times.append(now)
-        assert len(list(delivery.again(table, now))) == 1
-    assert times[-1] - times[-2] == pytest.approx(RESEND_MAX)
-    delivery.acknowledge(table.version)
-    list(delivery.send(table, now))
-    assert delivery.resend_at == float("inf")
-
-
-def test_changes_do_not_put_off_a_repetition():
-    table, delivery = full(5), TableDelivery()
-    list(delivery.send(table, 0.0))
-    table.put(9, b"new")
-    list(delivery.send(table, 0.02))
-    assert delivery.resend_at == RESEND
-
-
-def test_an_overtaken_acknowledgement_is_ignored_and_one_of_zero_begins_anew():
-    table, delivery = full(), TableDelivery()
-    list(delivery.send(table, 0.0))
-    delivery.acknowledge(20)
-    list(delivery.send(table, 0.0))
-    assert not delivery.acknowledge(10)
-    assert delivery.acked == 20
-    assert delivery.acknowledge(0)
-    first = next(delivery.send(table, 0.0))
-    assert msgpack.unpackb(first)[0] == 0
-
-
-def test_who_says_less_for_longer_is_believed():
-    table, delivery = full(), TableDelivery()
-    list(delivery.send(table, 0.0))
-    delivery.acknowledge(20)
-    list(delivery.send(table, 0.0))
-    delivery.acknowledge(10)
-    first = next(delivery.again(table, 1.0))
-    assert msgpack.unpackb(first)[0] == 10
-
-
-def test_a_repetition_waits_as_long_as_others_take_by_now():
-    mine, delivery = Table(), TableDelivery()
-    mine.put(1, b"something")
-    assert list(delivery.send(mine, 10.0))
-    due = delivery.resend_at
-    delivery.peers, delivery.usual = 50, 0.1  # more came, and they are slow: this computer is busy
-    assert not delivery.overdue(due)
-    assert 10.0 + 2 * 0.1 == pytest.approx(delivery.resend_at)
-    assert delivery.overdue(delivery.resend_at)
-    delivery.usual = 0.0
-    assert delivery.overdue(due + RESEND_EACH * 50 + 1e-6)
-
-
 def test_a_mirror_that_began_from_something_else_begins_anew():
     table, mirror = full(), Mirror()
     sync(table, mirror)
@@ -308,31 +237,3 @@ def test_the_last_frame_says_how_many_entries_there_are():
     *before, (_, last) = table.frames_after(0)
     assert [len(msgpack.unpackb(body)) for _, body in before] == [3] * len(before)
     assert msgpack.unpackb(last)[3] == len(table.entries)
-
-
-@pytest.mark.parametrize("seed", range(100))
-def test_whoever_lost_whom_and_whatever_was_forgotten_mirrors_end_up_equal(seed):
-    """One side loses the other and meets it again with what it had, or anew; removals are forgotten in between."""
-    random, table, mirror, now = Random(seed), Table(), Mirror(), 0.0
-    for id in range(random.randint(1, 300)):
-        table.put(id, random.randbytes(random.randint(1, 90)))
-    for last in (False, False, False, True):
-        delivery = TableDelivery()
-        if random.random() < 0.3:
-            mirror = Mirror()
-        for _ in range(200 if last else random.randint(0, 60)):
-            now += 0.3
-            for body in list(delivery.send(table, now) if random.random() < 0.6 else delivery.again(table, now)):
-                if random.random() < 0.85:
-                    mirror.apply(body)
-            if random.random() < 0.9:
-                delivery.acknowledge(mirror.version)
-        for _ in range(0 if last else random.randint(0, 40)):
-            if random.random() < 0.6:
-                table.remove(random.randrange(300))
-            else:
-                table.put(random.randrange(600), random.randbytes(random.randint(1, 90)))
-        if not last:
-            table.forget(table.version)
-    assert mirror.entries == table.entries
-    assert delivery.acked == table.version
