@@ -148,14 +148,14 @@ class Outlet:
     def stats(self) -> PublisherStats:
         """Return the counts."""
         if self.reliable is not None:
-            self.reliable.settle()
+            self.reliable.count_given_up()
         living = {route.info.id: route.stats() for route in self.by_number.values() if route.matched}
         return self._past.sum(living, self._framing.seq, self._framing.bytes)
 
     def keep_counts(self, route: Route) -> None:
         """Keep the counts of a subscriber that leaves."""
         if self.reliable is not None:
-            self.reliable.settle()
+            self.reliable.count_given_up()
         if route.matched:
             self._past.add(route.info.id, route.stats())
 

@@ -11,12 +11,13 @@ import contextlib
 from ..addresses import LOOPBACK, Address
 from ..graph import EndpointInfo
 from ..protocol.data.fragments import Outgoing
+from ..protocol.data.heads import Place
 from ..protocol.data.history import Kept
 from ..protocol.data.matching import Match
 from ..protocol.data.reliable import Follower, Reliable
 from ..protocol.data.reports import POLL_BODY, unpack_missing, unpack_report
 from ..protocol.data.sender import Sender
-from ..protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Frame, Kind, Place, pack_frame
+from ..protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Frame, Kind, pack_frame
 from ..stats import RouteStats
 from ..transport.udp import MAX_PAYLOAD, ConnectedSocket
 from .framing import Framing
@@ -192,7 +193,7 @@ class Route:
         framing = self._framing
         fragment = self.socket.datagram - FRAGMENT_OVERHEAD
         place = Place(framing.number, message.seq, message.sent_ns, framing.codec, message.size, fragment)
-        self.sender.add(Outgoing(place, message.parts, sent=sent), now)
+        self.sender.add(Outgoing(place, message.parts, sent_before=sent), now)
 
     def _send_again(self, messages: list[Kept], now: float) -> None:
         """Send what the subscriber lacks of a reliable topic."""
@@ -224,7 +225,7 @@ class Route:
     def poll(self) -> None:
         """Ask what has arrived of the messages that were sent, and say which of them can still be had."""
         last, position = self._framing.seq, self.sender.position
-        kept_from = last + 1 if self._reliable is None else self._reliable.low()
+        kept_from = last + 1 if self._reliable is None else self._reliable.lowest_kept()
         body = POLL_BODY.pack(position, self.sender.lowest(kept_from))
         self.send(pack_frame(Kind.POLL, self._framing.number, self.sender.reached(last), position, body))
 

@@ -18,17 +18,10 @@ from ..graph import EndpointInfo
 from ..message import Message
 from ..protocol.data import matching
 from ..protocol.data.batch import split, unpack_alike, unpack_batch
+from ..protocol.data.heads import Run
 from ..protocol.data.receiver import Receiver
 from ..protocol.data.reports import POLL_BODY, pack_missing
-from ..protocol.wire import (
-    FLAG_MULTICAST,
-    UNCHECKED,
-    Frame,
-    Kind,
-    Run,
-    codec_number,
-    pack_frame,
-)
+from ..protocol.wire import FLAG_MULTICAST, UNCHECKED, Frame, Kind, codec_number, pack_frame
 from ..stats import FlowStats
 from ..timeouts import NEVER
 from .inbox import LARGE

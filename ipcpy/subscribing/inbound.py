@@ -14,6 +14,7 @@ from ..codec import Codec
 from ..graph import EndpointInfo
 from ..message import Message
 from ..protocol.data.fragments import Partial
+from ..protocol.data.heads import Place, Run, read_run, unpack_fragment
 from ..protocol.wire import (
     CHECK_SIZE,
     CRC_RESIDUE,
@@ -25,11 +26,7 @@ from ..protocol.wire import (
     Frame,
     Kind,
     Malformed,
-    Place,
-    Run,
     frames,
-    read_run,
-    unpack_fragment,
 )
 from ..stats import FlowStats
 from ..timeouts import NEVER
@@ -197,7 +194,7 @@ class Inbound:
     def fills(self, partial: Partial, address: Address) -> bool:
         """Tell whether fragments from an address are still wanted in the buffer of a message."""
         flow = self.flows.get(partial.place.source)
-        return flow is not None and flow.comes_from(address) and flow.receiver.gathering is partial
+        return flow is not None and flow.comes_from(address) and flow.receiver.latest_partial is partial
 
     def begins(self, place: Place, address: Address) -> bool:
         """Tell whether a message of which the first fragments come from an address is the next of its publisher."""

@@ -12,7 +12,8 @@ from itertools import chain
 
 from ..addresses import Address
 from ..protocol.data.fragments import Partial
-from ..protocol.wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Heads, Kind, Place, read_place
+from ..protocol.data.heads import Heads, Place, read_place
+from ..protocol.wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Kind
 from ..transport.udp import MAX_MERGED, MAX_PAYLOAD, RECEIVE_SIZE, DataSocket
 from .inbound import Inbound
 
@@ -104,7 +105,7 @@ class Gathering:
         """
         count = 0
         while not self._messages and (flow := self._inbound.intake.filling) is not None and time.monotonic() < deadline:
-            partial = flow.receiver.gathering
+            partial = flow.receiver.latest_partial
             received = 0 if partial is None else self._receive(partial, deadline)
             if not received:
                 break

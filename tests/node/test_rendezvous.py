@@ -73,7 +73,7 @@ class Made:
 
     def knocked(self):
         """Return where the link wants to knock now."""
-        return set(self.link._search.leads)
+        return set(self.link.leads)
 
 
 @pytest.fixture

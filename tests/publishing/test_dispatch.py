@@ -6,7 +6,8 @@ import pytest
 
 from ipcpy.errors import ArgumentError, ClosedError
 from ipcpy.protocol.data.batch import unpack_batch
-from ipcpy.protocol.wire import Kind, unpack_fragment
+from ipcpy.protocol.data.heads import unpack_fragment
+from ipcpy.protocol.wire import Kind
 from surroundings import Surroundings
 
 THERE = ("10.0.0.9", 0)

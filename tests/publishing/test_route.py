@@ -6,11 +6,12 @@ from collections import deque
 
 import pytest
 
+from ipcpy.protocol.data.heads import unpack_fragment
 from ipcpy.protocol.data.history import History
 from ipcpy.protocol.data.matching import TAKES_IT, Match, answer
 from ipcpy.protocol.data.reliable import Reliable
 from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
-from ipcpy.protocol.wire import Kind, Malformed, frames, pack_frame, unpack_fragment
+from ipcpy.protocol.wire import Kind, Malformed, frames, pack_frame
 from ipcpy.publishing.framing import Framing
 from ipcpy.publishing.route import MAX_BACKLOG, Route
 from surroundings import LAN_DATAGRAM, NUMBER, RAW, SENT_NS, TOKEN, WINDOW, Socket, endpoint

@@ -10,9 +10,10 @@ import pytest
 import ipcpy as ipc
 from ipcpy.protocol.data.batch import pack_alike, pack_batch
 from ipcpy.protocol.data.fragments import Outgoing
+from ipcpy.protocol.data.heads import Place
 from ipcpy.protocol.data.matching import ANSWER_BODY, TYPES_DIFFER
 from ipcpy.protocol.data.reports import unpack_missing, unpack_report
-from ipcpy.protocol.wire import FLAG_MULTICAST, Kind, Place, pack_frame
+from ipcpy.protocol.wire import FLAG_MULTICAST, Kind, pack_frame
 from ipcpy.subscribing.flow import BEHIND, LINGER
 from receiving import HERE, THERE, Side
 

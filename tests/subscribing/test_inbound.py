@@ -7,15 +7,8 @@ import random
 import pytest
 
 from ipcpy.protocol.data.fragments import Outgoing
-from ipcpy.protocol.wire import (
-    DATA_WORD,
-    FAST_HEADER,
-    HEADER_SIZE,
-    UNCHECKED,
-    Kind,
-    Place,
-    pack_frame,
-)
+from ipcpy.protocol.data.heads import Place
+from ipcpy.protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, Kind, pack_frame
 from ipcpy.subscribing.flow import BEHIND, LINGER
 from ipcpy.subscribing.inbound import MAX_EARLY, MAX_PAST
 from ipcpy.timeouts import NEVER

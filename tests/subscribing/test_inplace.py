@@ -9,8 +9,9 @@ import pytest
 
 import ipcpy as ipc
 from ipcpy.protocol.data.fragments import Outgoing
+from ipcpy.protocol.data.heads import Place
 from ipcpy.protocol.data.reports import POLL_BODY
-from ipcpy.protocol.wire import FRAGMENT_OVERHEAD, Kind, Place, pack_frame
+from ipcpy.protocol.wire import FRAGMENT_OVERHEAD, Kind, pack_frame
 
 SIZES = {
     1_428: 60,

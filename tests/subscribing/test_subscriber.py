@@ -12,7 +12,8 @@ import time
 import pytest
 
 import ipcpy as ipc
-from ipcpy.protocol.wire import Kind, Place, pack_fragment, pack_frame
+from ipcpy.protocol.data.heads import Place, pack_fragment
+from ipcpy.protocol.wire import Kind, pack_frame
 
 Point = collections.namedtuple("Point", "x y")
 

@@ -10,23 +10,14 @@ from random import Random
 
 from ipcpy.protocol.data import matching
 from ipcpy.protocol.data.fragments import Assembly, Outgoing
+from ipcpy.protocol.data.heads import Place, unpack_fragment
 from ipcpy.protocol.data.history import History, Kept
 from ipcpy.protocol.data.matching import Match
 from ipcpy.protocol.data.receiver import Receiver
 from ipcpy.protocol.data.reliable import Reliable
 from ipcpy.protocol.data.reports import POLL_BODY, Report, pack_missing, unpack_missing, unpack_report
 from ipcpy.protocol.data.sender import Sender
-from ipcpy.protocol.wire import (
-    FRAGMENT_OVERHEAD,
-    OVERHEAD,
-    Frame,
-    Kind,
-    Malformed,
-    Place,
-    frames,
-    pack_frame,
-    unpack_fragment,
-)
+from ipcpy.protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Frame, Kind, Malformed, frames, pack_frame
 from ipcpy.timeouts import NEVER
 
 SOURCE = 0xA1A2A3A4A5A6A7A8
@@ -182,7 +173,7 @@ class Publisher:
                 return  # it will be asked for
             route.sender.drop_oldest()
         place = Place(SOURCE, message.seq, message.sent_ns, 1, message.size, self.mtu - FRAGMENT_OVERHEAD)
-        route.sender.add(Outgoing(place, message.parts, sent=sent), now)
+        route.sender.add(Outgoing(place, message.parts, sent_before=sent), now)
 
     def _pump(self, number: int, now: float) -> None:
         route = self.routes[number]
@@ -197,7 +188,7 @@ class Publisher:
 
     def _poll(self, number: int) -> None:
         route = self.routes[number]
-        low = route.sender.lowest(self.reliable.low() if self.reliable else self.seq + 1)
+        low = route.sender.lowest(self.reliable.lowest_kept() if self.reliable else self.seq + 1)
         body = POLL_BODY.pack(route.sender.position, low)
         last = route.sender.reached(self.seq)
         self.net.send("publisher", route.name, pack_frame(Kind.POLL, SOURCE, last, route.sender.position, body))
