@@ -23,19 +23,17 @@ from hashlib import blake2b
 from hmac import compare_digest
 from time import monotonic
 from types import TracebackType
-from typing import Final
-
-from ipcpy.errors import ArgumentError, ClosedError, TransportError
 
 from ..addresses import Address, is_loopback
+from ..errors import ArgumentError, ClosedError, TransportError
 
 __all__ = ["SocketUDP", "get_ip"]
 
-_TOKEN_SIZE: Final = 8
-_ASK: Final = b"+" + bytes(_TOKEN_SIZE)
-_MAX_CONNECTIONS: Final = 1024
-_MAX_KEPT: Final = 256  # datagrams that came while the answer to a subscription was awaited
-_PATIENCE: Final = 1.0  # seconds for an answer, where the socket has no timeout
+_TOKEN_SIZE = 8
+_ASK = b"+" + bytes(_TOKEN_SIZE)
+_MAX_CONNECTIONS = 1024
+_MAX_KEPT = 256  # datagrams that came while the answer to a subscription was awaited
+_PATIENCE = 1.0  # seconds for an answer, where the socket has no timeout
 
 
 class SocketUDP:
@@ -50,7 +48,7 @@ class SocketUDP:
         connections: the addresses ``sendtoall`` sends to.
     """
 
-    MAX_PACKET_SIZE: Final = 65_507  # 65535 (IPv4) - 20 (IPv4 header) - 8 (UDP header)
+    MAX_PACKET_SIZE = 65_507  # 65535 (IPv4) - 20 (IPv4 header) - 8 (UDP header)
 
     def __init__(self) -> None:
         self.sock: socket.socket | None = None
