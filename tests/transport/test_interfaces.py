@@ -12,11 +12,12 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from ipcpy.transport import interfaces
-from ipcpy.transport.interfaces import LO, Interface, InterfaceWatch, list_interfaces
+from ipcpy.transport import interfaces, netlink
+from ipcpy.transport.interfaces import LO, Interface, InterfaceWatch, interface_to, list_interfaces, list_links
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
 
@@ -51,17 +52,84 @@ def test_listing_is_fast() -> None:
         start = time.perf_counter()
         list_interfaces()
         times.append(time.perf_counter() - start)
-    assert sorted(times)[10] < (0.001 if sys.platform == "linux" else 0.05)
+    assert min(times) < (0.001 if sys.platform == "linux" else 0.05)
 
 
-def test_selection_by_name_and_by_address() -> None:
-    two = Interface("eth0", 2, ("10.0.0.1", "10.0.1.1"), ("10.0.0.1/24", "10.0.1.1/16"), 1500, True, False, True)
-    other = Interface("eth1", 3, ("10.2.0.1",), ("10.2.0.1/24",), 1500, True, False, True)
-    have = (LO, two, other)
-    assert tuple(interfaces._selected(have, frozenset())) == have
-    assert tuple(interfaces._selected(have, frozenset({"eth0"}))) == (LO, two)
-    part = tuple(interfaces._selected(have, frozenset({"10.0.1.1", "wlan7"})))[1]
-    assert (part.name, part.addresses, part.networks) == ("eth0", ("10.0.1.1",), ("10.0.1.1/16",))
+def interface(name: str, index: int, *networks: str, up: bool = True) -> Interface:
+    return Interface(
+        name=name,
+        index=index,
+        addresses=tuple(network.partition("/")[0] for network in networks),
+        networks=networks,
+        mtu=1500,
+        up=up,
+        loopback=False,
+        multicast=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("only", "found"),
+    [
+        ((), [("lo", ("127.0.0.1",)), ("eth0", ("10.0.0.1", "10.0.1.1")), ("eth1", ("10.2.0.1",))]),
+        (("eth0",), [("lo", ("127.0.0.1",)), ("eth0", ("10.0.0.1", "10.0.1.1"))]),
+        (("10.0.1.1", "wlan7"), [("lo", ("127.0.0.1",)), ("eth0", ("10.0.1.1",))]),
+        (("10.0.1.1", "eth1"), [("lo", ("127.0.0.1",)), ("eth0", ("10.0.1.1",)), ("eth1", ("10.2.0.1",))]),
+        (("wlan7",), [("lo", ("127.0.0.1",))]),
+    ],
+)
+def test_selection_by_name_and_by_address(
+    monkeypatch: pytest.MonkeyPatch, only: tuple[str, ...], found: list[object]
+) -> None:
+    """Interfaces without an IPv4 address are left out, loopback never."""
+    have = (LO, interface("eth0", 2, "10.0.0.1/24", "10.0.1.1/16"), interface("eth1", 3, "10.2.0.1/24"))
+    monkeypatch.setattr(interfaces, "list_links", lambda: [*have, interface("can0", 4)])
+    assert [(each.name, each.addresses) for each in list_interfaces(only)] == found
+    assert all(len(each.addresses) == len(each.networks) for each in list_interfaces(only))
+
+
+def test_a_host_without_loopback_is_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interfaces, "list_links", lambda: [interface("eth0", 2, "10.0.0.1/24")])
+    assert [each.name for each in list_interfaces()] == ["lo", "eth0"]
+    assert list_interfaces(("wlan7",)) == (LO,)
+
+
+def test_the_way_to_an_address_is_the_interface_that_is_up_and_on_its_network() -> None:
+    down = interface("eth0", 2, "10.0.0.1/24", up=False)
+    both = interface("eth1", 3, "10.9.0.1/16", "10.0.0.2/24")
+    have = (LO, down, both)
+    assert interface_to(have, "10.0.0.77") is both
+    assert interface_to(have, "10.9.255.1") is both
+    assert interface_to(have, "127.0.0.9") is LO
+    assert interface_to(have, "10.1.0.1") is None
+    assert interface_to((down,), "10.0.0.77") is None
+
+
+# -- netlink ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "up", "loopback", "multicast", "enabled"),
+    [
+        (0x1 | 0x40 | 0x1000, True, False, True, True),
+        (0x1 | 0x1000, False, False, True, True),  # no cable
+        (0x1000, False, False, True, False),
+        (0x1 | 0x40, True, False, False, True),  # a tunnel
+        (0x1 | 0x40 | 0x8, True, True, True, True),  # loopback has no flag for multicast, and takes it
+        (0x8, False, True, True, False),
+    ],
+)
+def test_flags_of_the_kernel_become_words(
+    monkeypatch: pytest.MonkeyPatch, flags: int, up: bool, loopback: bool, multicast: bool, enabled: bool
+) -> None:
+    links = [netlink.Link("b", 5, 1400, flags, ("10.0.0.1/24", "10.1.0.1/8")), netlink.Link("a", 4, 1500, flags, ())]
+    monkeypatch.setattr(netlink, "AVAILABLE", True)
+    monkeypatch.setattr(netlink, "read_links", lambda: links)
+    first, second = list_links()
+    assert (first.name, first.index, first.addresses, first.networks) == ("a", 4, (), ())
+    assert second == Interface(
+        "b", 5, ("10.0.0.1", "10.1.0.1"), ("10.0.0.1/24", "10.1.0.1/8"), 1400, up, loopback, multicast, enabled
+    )
 
 
 @linux
@@ -104,18 +172,47 @@ def test_without_netlink_ifaddr_answers(monkeypatch: pytest.MonkeyPatch, trouble
     def refuse() -> None:
         raise trouble
 
-    monkeypatch.setattr(interfaces, "_from_netlink", refuse)
+    monkeypatch.setattr(netlink, "read_links", refuse)
     assert [each.networks for each in list_interfaces()] == [each.networks for each in usual if each.networks]
     monkeypatch.setitem(sys.modules, "ifaddr", None)
     assert list_interfaces() == (LO,)
 
 
-@pytest.mark.parametrize("size", range(0, 40))
-def test_cut_off_answers_end_quietly(size: int) -> None:
-    message = struct.pack("=IHHII", 32, 16, 0, 1, 0) + bytes(16)
-    assert len(list(interfaces._messages((message + message)[:size]))) <= 2
-    assert list(interfaces._messages(bytes(size))) == []
-    assert interfaces._attributes(bytes(size), 0) == {}
+def test_ifaddr_tells_names_and_addresses_and_the_rest_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def adapter(name: str, index: int | None, *ips: tuple[object, int]) -> SimpleNamespace:
+        found = [SimpleNamespace(ip=ip, network_prefix=prefix) for ip, prefix in ips]
+        return SimpleNamespace(nice_name=name, index=index, ips=found)
+
+    adapters = [
+        adapter("en0", 4, ("10.0.0.1", 24), (("fe80::1", 0, 4), 64)),
+        adapter("utun0", 5, (("fe80::2", 0, 5), 64)),
+        adapter("lo0", None, ("127.0.0.1", 8)),
+    ]
+    monkeypatch.setattr(netlink, "AVAILABLE", False)
+    monkeypatch.setitem(sys.modules, "ifaddr", SimpleNamespace(get_adapters=lambda: adapters))
+    lo, en = list_links()
+    assert (lo.name, lo.index, lo.networks, lo.loopback, lo.up, lo.multicast) == (
+        "lo0",
+        0,
+        ("127.0.0.1/8",),
+        True,
+        True,
+        True,
+    )
+    assert lo.mtu == (65_536 if sys.platform == "linux" else 16_384)
+    assert en == interface("en0", 4, "10.0.0.1/24")
+
+
+def test_a_refusal_of_ifaddr_leaves_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "")
+
+    monkeypatch.setattr(netlink, "AVAILABLE", False)
+    monkeypatch.setitem(sys.modules, "ifaddr", SimpleNamespace(get_adapters=refuse))
+    assert list_links() == (LO,)
+
+
+# -- the watch -------------------------------------------------------------------------------------------------------
 
 
 @linux
@@ -168,7 +265,16 @@ def test_watch_believes_only_the_kernel() -> None:
 
 
 def test_no_watch_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interfaces, "_NETLINK", False)
+    monkeypatch.setattr(netlink, "AVAILABLE", False)
+    assert InterfaceWatch.open() is None
+
+
+def test_no_watch_where_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise PermissionError(errno.EPERM, "")
+
+    monkeypatch.setattr(netlink, "AVAILABLE", True)
+    monkeypatch.setattr(netlink, "open_changes", refuse)
     assert InterfaceWatch.open() is None
 
 
