@@ -12,18 +12,22 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..addresses import Address
+from ..addresses import LOOPBACK, Address
 from ..errors import TransportError
 from ..facts import Trial
-from .udp import _SOL_UDP, _UDP_GRO, _UDP_SEGMENT, DataSocket, FanoutSocket, GroupSocket
+from .data import DataSocket
+from .group import FanoutSocket, GroupSocket
+from .kernel import SOL_UDP, UDP_GRO, UDP_SEGMENT, try_option
 
 __all__ = ["Multicast", "buffer_got", "file_limits", "has_gro", "has_gso", "ports_taken", "rmem_max", "try_port"]
 
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 
+_MAX_READ = 1_000  # datagrams of a socket at a time
+
 
 def rmem_max() -> int | None:
-    """Give the bytes of receive buffer that the system allows a socket."""
+    """Return the bytes of receive buffer that the system allows a socket."""
     try:
         return int(RMEM_MAX.read_text())
     except (OSError, ValueError):
@@ -31,9 +35,9 @@ def rmem_max() -> int | None:
 
 
 def buffer_got() -> int | None:
-    """Give the bytes of kernel memory that a subscriber's socket gets."""
+    """Return the bytes of kernel memory that a subscriber's socket gets."""
     try:
-        probe = DataSocket("127.0.0.1")
+        probe = DataSocket(LOOPBACK)
     except OSError:
         return None
     with contextlib.closing(probe):
@@ -44,25 +48,25 @@ def _has(option: int, value: int) -> bool | None:
     if sys.platform != "linux":
         return None
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.setsockopt(_SOL_UDP, option, value)
+        probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     except OSError:
-        return False
-    return True
+        return None
+    with probe:
+        return try_option(probe, SOL_UDP, option, value)
 
 
 def has_gso() -> bool | None:
     """Tell whether the kernel cuts large sends into datagrams."""
-    return _has(_UDP_SEGMENT, 1_400)
+    return _has(UDP_SEGMENT, 1_400)
 
 
 def has_gro() -> bool | None:
     """Tell whether the kernel merges datagrams for a socket."""
-    return _has(_UDP_GRO, 1)
+    return _has(UDP_GRO, 1)
 
 
 def file_limits() -> tuple[int, int] | None:
-    """Give the soft and the hard limit of open descriptors; -1 for none."""
+    """Return the soft and the hard limit of open descriptors; -1 for none."""
     try:
         import resource
 
@@ -103,8 +107,12 @@ class Multicast:
     """One group on one interface: what is sent there, and what of it comes back.
 
     Args:
-        interface: its index.
-        address: one of its addresses.
+        group: its address and port.
+        interface: the index of the interface.
+        address: one of the interface's addresses.
+
+    Attributes:
+        trial: how far it went until now: what the system refused, or empty before the first ``send``.
     """
 
     def __init__(self, group: Address, interface: int, address: str) -> None:
@@ -153,16 +161,10 @@ class Multicast:
         return True
 
     def close(self) -> None:
-        """Close both sockets."""
+        """Close both sockets. Once more does nothing."""
         for file in self.files:
             file.close()
 
 
 def _all_of(source: GroupSocket | FanoutSocket | None) -> list[tuple[bytes, Address]]:
-    found: list[tuple[bytes, Address]] = []
-    while source is not None and len(found) < 1_000:
-        received = source.poll()
-        if received is None:
-            break
-        found.append(received)
-    return found
+    return source.poll_all(_MAX_READ) if source is not None else []

@@ -1,11 +1,14 @@
-"""Which kinds of sockets a node is made of. ipcpy.testing puts others in their place."""
+"""Which kinds of sockets a node is made of. Knows their classes; ``ipcpy.testing`` puts others in their place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .udp import ConnectedSocket, DataSocket, FanoutSocket, LinkSocket
+from .connected import ConnectedSocket
+from .data import DataSocket
+from .group import FanoutSocket
+from .link import LinkSocket
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,10 @@ class Sockets:
     """What makes the sockets that a node sends by, with the arguments of the classes that stand here.
 
     Attributes:
+        data: the socket at which a subscriber receives.
+        connected: a publisher's socket to one subscriber.
+        fanout: a publisher's socket to several subscribers.
+        link: the node's own socket.
         mdns: whether the node shows itself by mDNS too.
     """
 

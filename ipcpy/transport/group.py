@@ -1,0 +1,100 @@
+"""Multicast, both ends of it: who receives what is sent to a group, and who sends there for several receivers.
+
+Knows system calls, and the group at which nodes meet; nothing of what they say there. See ip(7).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Iterable
+
+from ..addresses import Address, is_loopback
+from .kernel import IP_MULTICAST_ALL, LINUX, SEND_TIMEOUT, enlarge, ip_mreqn, refusals_as, try_option, udp_socket
+from .receiving import ReceivingSocket
+
+GROUP = "239.255.77.70"  # administratively scoped (RFC 2365): where nodes greet
+GROUP_PORT = 17_769
+
+
+class GroupSocket(ReceivingSocket):
+    """Receives what is sent to a group, on a port that is shared with every other node of the host.
+
+    Only this port is bound with SO_REUSEADDR: a unicast port bound so can be taken over by any user of the host.
+
+    Raises:
+        TransportError: the system has no socket for us, or somebody has the port for himself.
+    """
+
+    def __init__(self, group: str = GROUP, port: int = GROUP_PORT) -> None:
+        shared = socket.SO_REUSEADDR if LINUX or sys.platform == "win32" else socket.SO_REUSEPORT
+        sock = udp_socket(blocking=False)
+        with refusals_as(f"cannot share UDP port {port}", sock):
+            enlarge(sock, socket.SO_RCVBUF)
+            sock.setsockopt(socket.SOL_SOCKET, shared, 1)
+            if LINUX:
+                try_option(sock, socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
+            sock.bind((group if sys.platform != "win32" else "", port))
+        super().__init__(sock)
+        self._group = group
+        self._joined: set[int] = set()
+
+    def join(self, interfaces: Iterable[int]) -> set[int]:
+        """Be a member on exactly these interface indexes; return those on which it is."""
+        wanted = set(interfaces)
+        for index in self._joined - wanted:
+            self._membership(socket.IP_DROP_MEMBERSHIP, index)
+        self._joined = {index for index in wanted if index in self._joined or self._joins(index)}
+        return self._joined
+
+    def rejoin(self, interfaces: Iterable[int]) -> set[int]:
+        """Do as ``join`` does, and make anew the memberships that may have been lost with their addresses."""
+        for index in self._joined:
+            self._membership(socket.IP_DROP_MEMBERSHIP, index)
+        self._joined = set()
+        return self.join(interfaces)
+
+    def _joins(self, index: int) -> bool:
+        return self._membership(socket.IP_ADD_MEMBERSHIP, index)
+
+    def _membership(self, option: int, index: int) -> bool:
+        return try_option(self._sock, socket.IPPROTO_IP, option, ip_mreqn(index, group=self._group))
+
+
+class FanoutSocket(ReceivingSocket):
+    """A publisher's socket for one multicast group on one interface; answers come back to it by unicast.
+
+    Args:
+        group: where to send.
+        interface: the index of the interface that what is sent leaves by.
+        address: one of that interface's, which receivers see and answer.
+
+    Raises:
+        TransportError: the system has no socket for us, or does not send multicast from there.
+    """
+
+    def __init__(self, group: Address, interface: int, address: str) -> None:
+        sock = udp_socket()
+        with refusals_as(f"no multicast from {address}", sock):
+            sock.bind((address, 0))
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, ip_mreqn(interface, address=address))
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0 if is_loopback(address) else 1)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+            if LINUX:
+                try_option(sock, socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
+        super().__init__(sock)
+        self._group = group
+
+    def send(self, data: bytes) -> None:
+        """Send to the group.
+
+        Raises:
+            OSError: the system would not take it.
+        """
+        self._sock.sendto(data, self._group)
+
+    def try_send(self, data: bytes, address: Address | None = None) -> None:
+        """Send to the group or to one address; what the system refuses is lost like any datagram."""
+        with contextlib.suppress(OSError):
+            self._sock.sendto(data, address or self._group)

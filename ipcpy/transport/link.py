@@ -1,0 +1,135 @@
+"""The socket by which nodes find one another and talk. Knows system calls; nothing of what nodes say there."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from collections.abc import Iterable
+
+from ..addresses import Address
+from .group import GROUP, GROUP_PORT
+from .kernel import (
+    IP_PKTINFO,
+    IP_RECVERR,
+    LINUX,
+    MSG_ERRQUEUE,
+    RECEIVE_SIZE,
+    enlarge,
+    in_pktinfo,
+    ip_mreqn,
+    refusals_as,
+    try_option,
+    udp_socket,
+)
+from .receiving import ReceivingSocket
+
+_MAX_REFUSALS = 16  # calls that only report that an earlier datagram found nobody, before one call gives up
+_MAX_FAILURES = 256  # taken from the error queue at a time
+_DEAD_ENDS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
+
+
+class LinkSocket(ReceivingSocket):
+    """The socket of a node's link: unicast both ways, and multicast out, by interface index.
+
+    Args:
+        host: the address to bind, ``127.0.0.1`` or ``""``.
+        ports: the ports to try first; then any.
+
+    Attributes:
+        port: where it is bound.
+
+    Raises:
+        TransportError: the system has no socket for us, or the address is not ours.
+    """
+
+    def __init__(self, host: str, ports: Iterable[int]) -> None:
+        sock = udp_socket(blocking=False)
+        with refusals_as(f"cannot bind a UDP socket to {host!r}", sock):
+            enlarge(sock, socket.SO_RCVBUF, socket.SO_SNDBUF)
+            try_option(sock, socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+            try_option(sock, socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+            if LINUX:
+                try_option(sock, socket.IPPROTO_IP, IP_RECVERR, 1)
+            _bind(sock, host, ports)
+        super().__init__(sock)
+        self.port: int = sock.getsockname()[1]
+
+    def poll(self) -> tuple[bytes, Address] | None:
+        """Receive a datagram if one is there."""
+        for _ in range(_MAX_REFUSALS):  # each refusal that is pending costs a call
+            try:
+                return self.recvfrom(RECEIVE_SIZE)
+            except BlockingIOError:
+                return None
+            except OSError:
+                continue
+        return None
+
+    def failures(self) -> list[tuple[Address, bool]]:
+        """Return the addresses that cannot be reached, as other hosts said by ICMP since the last call. Linux only.
+
+        Returns:
+            Each address, with True where its host said that nobody listens, and False where the network has no way.
+        """
+        found: list[tuple[Address, bool]] = []
+        while LINUX and len(found) < _MAX_FAILURES:
+            try:
+                _, options, _, address = self._sock.recvmsg(0, 512, MSG_ERRQUEUE)
+            except OSError:
+                break
+            for level, kind, data in options:
+                if (level, kind) != (socket.IPPROTO_IP, IP_RECVERR):
+                    continue
+                code = int.from_bytes(data[:4], sys.byteorder)  # ee_errno of sock_extended_err, ip(7)
+                if code in _DEAD_ENDS:
+                    found.append((address, code == errno.ECONNREFUSED))
+        return found
+
+    def sendto(self, data: bytes, address: Address) -> bool:
+        """Send by unicast; False if the system would not take it."""
+        return self.send_error(data, address) is None
+
+    def send_error(self, data: bytes, address: Address) -> OSError | None:
+        """Send by unicast, and return what the system said if it would not take it."""
+        found: OSError | None = None
+        for _ in range(2):  # the first call may only report an earlier refusal
+            try:
+                self._sock.sendto(data, address)
+                return None
+            except OSError as error:
+                found = error
+                if not isinstance(error, ConnectionRefusedError):
+                    break
+        return found
+
+    def multicast(self, data: bytes, interface: int, address: str) -> bool:
+        """Send to GROUP on the interface of an index, from one of its addresses; False if that is not possible now."""
+        for _ in range(_MAX_REFUSALS):  # each refusal that is pending costs a call
+            try:
+                self._multicast(data, interface, address)
+                return True
+            except ConnectionRefusedError:
+                continue
+            except OSError:
+                break
+        return False
+
+    def _multicast(self, data: bytes, interface: int, address: str) -> None:
+        if LINUX:
+            leave_by = (socket.IPPROTO_IP, IP_PKTINFO, in_pktinfo(interface, address))
+            self._sock.sendmsg([data], [leave_by], 0, (GROUP, GROUP_PORT))
+        else:
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, ip_mreqn(interface))
+            self._sock.sendto(data, (GROUP, GROUP_PORT))
+
+
+def _bind(sock: socket.socket, host: str, ports: Iterable[int]) -> None:
+    """Bind to the first port that is free, to any other one if none is."""
+    for port in ports:
+        try:
+            sock.bind((host, port))
+            return
+        except OSError:
+            continue
+    sock.bind((host, 0))

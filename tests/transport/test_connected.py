@@ -1,0 +1,208 @@
+"""transport.connected: a publisher's socket tells who is gone, and how many datagrams a system call sends."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from ipcpy.errors import TransportError
+from ipcpy.transport import connected, kernel
+from ipcpy.transport.connected import ConnectedSocket
+
+HOST = "127.0.0.1"
+ETHERNET = 1_472
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux's")
+
+
+@pytest.fixture
+def receiver() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HOST, 0))
+        sock.settimeout(10)
+        yield sock
+
+
+@pytest.fixture
+def sender(receiver: socket.socket) -> Iterator[ConnectedSocket]:
+    one = ConnectedSocket(receiver.getsockname(), ETHERNET)
+    yield one
+    one.close()
+
+
+# -- one to one ------------------------------------------------------------------------------------------------------
+
+
+def test_it_sends_to_one_address_and_hears_its_answers(sender, receiver):
+    assert (sender.address, sender.datagram, sender.source) == (receiver.getsockname(), ETHERNET, HOST)
+    assert sender.poll() is None
+    assert sender.send(b"hello") == 5
+    data, address = receiver.recvfrom(100)
+    assert data == b"hello"
+    for answer in (b"one", b"", b"two"):
+        receiver.sendto(answer, address)
+    assert [sender.poll() for _ in range(4)] == [b"one", b"", b"two", None]
+
+
+def test_what_others_send_there_is_not_heard(sender, receiver):
+    sender.send(b"hello")
+    _, address = receiver.recvfrom(100)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(b"forged", address)
+    assert sender.poll() is None
+
+
+def test_only_the_way_to_this_host_by_its_usual_address_loses_nothing():
+    for host, lossy in ((HOST, False), ("127.0.0.2", True)):
+        sock = ConnectedSocket((host, 9), ETHERNET)
+        assert sock.lossy == lossy
+        sock.close()
+
+
+@linux
+def test_a_subscriber_that_is_gone_is_told_once(sender, receiver):
+    receiver.close()
+    sender.send(b"anybody?")
+    select.select([sender], [], [], 10)
+    with pytest.raises(ConnectionRefusedError):
+        sender.poll()
+    assert sender.poll() is None
+
+
+def test_an_address_without_a_way_is_refused_and_leaves_no_descriptor():
+    before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    with pytest.raises(TransportError, match="no way to 255.255.255.255") as caught:
+        ConnectedSocket(("255.255.255.255", 9), ETHERNET)  # broadcast is refused without SO_BROADCAST
+    assert caught.value.errno in (errno.EACCES, errno.ENETUNREACH)
+    if sys.platform == "linux":
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_closed_socket_says_so(sender):
+    assert not sender.closed
+    sender.close()
+    sender.close()
+    assert sender.closed
+    assert sender.poll() is None
+    with pytest.raises(OSError):
+        sender.send(b"hello")
+
+
+def test_send_is_the_system_s_own_call(sender):
+    assert type(sender.send) is type(len)  # a Python function there would cost every message
+
+
+@linux
+def test_a_send_waits_50_ms_at_most_and_its_buffer_is_what_was_asked_for(receiver, monkeypatch):
+    monkeypatch.setattr(kernel, "BUFFER", 50_000)
+    sender = ConnectedSocket(receiver.getsockname(), ETHERNET)
+    with socket.socket(fileno=os.dup(sender.fileno())) as same:
+        timeval = same.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16)
+        assert same.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 100_000  # doubled, socket(7)
+    seconds, microseconds = struct.unpack("ll", timeval)
+    assert seconds == 0 and 50_000 <= microseconds < 60_000
+    sender.close()
+
+
+@linux
+def test_the_size_of_segments_is_told_as_udp_7_says():
+    size = (1_472).to_bytes(2, sys.byteorder)
+    assert connected._segments(1_472) == [(17, 103, size)]
+
+
+@linux
+def test_many_datagrams_arrive_one_by_one_and_whole(sender, receiver):
+    wanted = list(map(b"".join, datagrams(50)))  # 44 and 6 in a call; more than that might not fit the buffer
+    sender.send_many(datagrams(50)[:-1] + [(b"short",)], ETHERNET)
+    assert [receiver.recv(2_000) for _ in range(50)] == [*wanted[:-1], b"short"]
+
+
+# -- how many in a call ----------------------------------------------------------------------------------------------
+
+
+class Calls:
+    """Stands in for the system's socket."""
+
+    def __init__(self, refuses: int = 0) -> None:
+        self.refuses = refuses
+        self.sent: list[bytes] = []
+        self.calls = 0
+        self.setsockopt = self.connect = self.close = lambda *_: None
+        self.fileno = self.send = lambda *_: -1
+
+    def getsockname(self):
+        return HOST, 1
+
+    def sendmsg(self, buffers, options=()):
+        self.calls += 1
+        if options and self.refuses:
+            raise OSError(self.refuses, "no")
+        self.sent.append(b"".join(buffers))
+
+
+@pytest.fixture
+def sending_by(monkeypatch):
+    def sending_by(calls):
+        monkeypatch.setattr(connected, "udp_socket", lambda: calls)
+        return ConnectedSocket((HOST, 9), ETHERNET)
+
+    return sending_by
+
+
+def datagrams(count):
+    return [(b"%044d" % number, bytes(ETHERNET - 44)) for number in range(count)]
+
+
+@linux
+@pytest.mark.parametrize(("count", "calls"), [(1, [1]), (44, [44]), (45, [44, 1]), (100, [44, 44, 12])])
+def test_44_datagrams_for_ethernet_go_in_a_call(sending_by, count, calls):
+    system = Calls()
+    sending_by(system).send_many(datagrams(count), ETHERNET)
+    assert [len(data) // ETHERNET for data in system.sent] == calls
+    assert b"".join(system.sent) == b"".join(map(b"".join, datagrams(count)))
+
+
+def test_large_datagrams_go_one_by_one(sending_by):
+    system = Calls()
+    sending_by(system).send_many([(b"a", bytes(60_000)), (b"b", bytes(100))], 60_001)
+    assert list(map(len, system.sent)) == [60_001, 101]
+
+
+@pytest.mark.parametrize("reason", [errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP])
+def test_a_device_that_cannot_is_sent_one_by_one(sending_by, reason):
+    system = Calls(reason)
+    sock = sending_by(system)
+    for _ in range(2):
+        system.sent.clear()
+        sock.send_many(datagrams(50), ETHERNET)
+        assert system.sent == list(map(b"".join, datagrams(50)))
+    if kernel.LINUX:
+        assert system.calls == 1 + 2 * 50  # asked once, and then never again
+
+
+@linux
+def test_a_refusal_is_told(sending_by):
+    with pytest.raises(ConnectionRefusedError):
+        sending_by(Calls(errno.ECONNREFUSED)).send_many(datagrams(50), ETHERNET)
+
+
+def test_without_gso_each_datagram_is_a_call(sending_by, monkeypatch):
+    monkeypatch.setattr(connected, "LINUX", False)
+    system = Calls()
+    sending_by(system).send_many(datagrams(3), ETHERNET)
+    assert system.sent == list(map(b"".join, datagrams(3)))
+
+
+@linux
+def test_no_call_sends_more_than_the_kernel_takes(sending_by):
+    system = Calls()
+    sending_by(system).send_many([(bytes(100),)] * 200, 100)
+    assert [len(data) // 100 for data in system.sent] == [64, 64, 64, 8]
+    assert max(map(len, system.sent)) <= kernel.MAX_PAYLOAD
