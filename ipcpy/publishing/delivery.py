@@ -78,10 +78,10 @@ class Terms:
 class Delivery:
     """All subscribers of one publisher. It is what the node knows of a publisher, and never knows the user's handle.
 
-    It needs of the world what Surroundings says, an alarm, a clock, and a condition to wait on. It calls nothing else
-    and reads no other clock, so it runs in one thread on made-up ones. Whoever drives it hands it what arrives
-    (``subscriber_found``, ``receive_datagram``), calls the alarm's function in time, and lets the clock go on, and
-    datagrams arrive, while the condition is waited on.
+    A Delivery needs of the world what Surroundings says, an alarm, a clock, and a condition to wait on. It calls
+    nothing else but ``os.urandom``, and reads no other clock, so it runs in one thread on made-up ones. Whoever drives
+    it hands it what arrives (``subscriber_found``, ``receive_datagram``), calls the alarm's function in time, and lets
+    the clock go on, and datagrams arrive, while the condition is waited on.
 
     Args:
         node: its surroundings.

@@ -1,7 +1,7 @@
 """How long publish and close wait for subscribers. Everything in publishing that blocks is here, with its bounds.
 
-Knows who is behind and what time it is; sends nothing but polls. The publisher's lock is held by whoever calls, and
-given up while it waits.
+Knows who is behind and what time it is; sends nothing but polls. The publisher's lock is held by whoever calls; while
+a method waits, it gives the lock up.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ BLOCK_PAUSE = 0.005  # between polls meanwhile
 WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
 BATCH_WAIT = 0.25  # the same for batches, which are what takes subscribers longest
 HANDOVER = 0.002  # seconds that publish keeps the caller's buffer, before what is still to be sent of it is copied
-HURRY = (
-    0.01  # seconds since the large message before, within which publish waits until all is sent, not until it is there
-)
+HURRY = 0.01  # seconds after a large message in which publish waits for the next one only until that is sent
 LINGER = 0.05  # seconds that close waits at most until all have acknowledged the last message
 LINGER_PAUSE = 0.005  # between polls meanwhile
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ipcpy.protocol.data.matching import TYPES_DIFFER
+from ipcpy.protocol.data.reports import pack_report
 from ipcpy.protocol.wire import Kind, pack_frame
 from surroundings import NUMBER, WINDOW, Listener, Surroundings, endpoint
 
 HERE, THERE = ("127.0.0.1", 4001), ("10.0.0.9", 4001)
+REPORT = pack_report(2, WINDOW, [])  # the first message is there
 
 
 @pytest.fixture
@@ -114,6 +116,23 @@ def test_the_counts_of_a_subscriber_to_which_there_is_no_way_any_more_stay(world
     assert delivery.outlet.stats().handed == 3
 
 
+def test_what_a_subscriber_lacks_when_it_is_matched_anew_is_sent_again_and_not_counted_twice(world):
+    delivery, dispatch = world.deliver(reliable=True)
+    listener = world.listen(1, HERE)
+    listener.reports = False
+    world.run()
+    dispatch.many([b"a", b"b"])
+    listener.silent = True
+    delivery.verify(HERE)
+    world.run(5.0)
+    dispatch.one(b"while it was away")
+    listener.silent, listener.reports = False, True
+    world.run(5.0)
+    assert numbers(listener)[-3:] == [1, 2, 3]
+    stats = delivery.outlet.stats()
+    assert (stats.published, stats.handed, stats.retransmitted) == (3, 2, 3)
+
+
 def test_a_socket_is_released_with_the_last_subscriber_at_its_address(world):
     delivery, _ = world.deliver()
     for number in (1, 2):
@@ -153,8 +172,13 @@ def test_a_subscriber_whose_host_says_that_nobody_listens_is_believed_if_it_answ
         (pack_frame(Kind.MISSING, NUMBER, 1, 1, b""), HERE),
         (pack_frame(Kind.REPORT, NUMBER + 1, 1, 0, bytes(12)), HERE),
         (pack_frame(Kind.REPORT, NUMBER, 2, 0, bytes(12)), HERE),
+        (pack_frame(Kind.REPORT, NUMBER, 1, 0, REPORT), THERE),
         (pack_frame(Kind.STARTED, NUMBER, 1, 0), THERE),
         (pack_frame(Kind.ANSWER, NUMBER, 1, 0, bytes(16)), THERE),
+    ],
+    ids=[
+        *("garbage", "no report", "no bitmap", "another publisher", "another subscriber"),
+        *("report from elsewhere", "started from elsewhere", "answer from elsewhere"),
     ],
 )
 def test_what_is_no_answer_of_a_subscriber_from_its_address_changes_nothing(world, data, address):
@@ -174,8 +198,7 @@ def test_the_right_frames_before_a_wrong_one_are_taken(world):
     world.listen(1, HERE).reports = False
     world.run()
     dispatch.one(b"body")
-    report = pack_frame(Kind.REPORT, NUMBER, 1, 0, (2).to_bytes(8, "little") + WINDOW.to_bytes(4, "little"))
-    delivery.receive_datagram(report + b"no frame at all", HERE)
+    delivery.receive_datagram(pack_frame(Kind.REPORT, NUMBER, 1, 0, REPORT) + b"no frame at all", HERE)
     assert delivery.outlet.routes[0].acknowledged == 1
 
 

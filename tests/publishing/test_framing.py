@@ -7,7 +7,7 @@ import pytest
 from ipcpy.errors import ArgumentError
 from ipcpy.protocol.data.batch import unpack_batch
 from ipcpy.protocol.data.fragments import MAX_MESSAGE
-from ipcpy.protocol.wire import MAX_BODY, MAX_DATAGRAM, Kind, frames, pack_frame
+from ipcpy.protocol.wire import MAX_BODY, MAX_UDP_PAYLOAD, Kind, frames, pack_frame
 from ipcpy.publishing.framing import Framing, parts_of
 
 NUMBER, CODEC, NOW = 0xA1A2A3A4A5A6A7A8, 2, 1_700_000_000_000_000_000
@@ -53,7 +53,7 @@ def test_bodies_laid_end_to_end_make_the_batch_that_they_would_make_one_by_one(f
 
 def test_a_batch_of_one_is_a_plain_message_and_may_fill_a_datagram(framing):
     datagram = framing.batch([bytes(MAX_BODY)])
-    assert len(datagram) == MAX_DATAGRAM
+    assert len(datagram) == MAX_UDP_PAYLOAD
     assert read(datagram).kind == Kind.DATA
 
 

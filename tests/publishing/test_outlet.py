@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from ipcpy.protocol.wire import MAX_BODY, Kind
+from ipcpy.publishing.outlet import SLACK
 from surroundings import LAN_DATAGRAM, LOCAL_DATAGRAM, Surroundings
 
 THERE = ("10.0.0.9", 0)
@@ -98,6 +99,33 @@ def test_heartbeats_end_once_all_have_acknowledged_and_begin_anew_with_the_next_
         world.run(60.0)
         assert not delivery.outlet.beating
         assert polls(listener) == list(range(1, number + 1))
+
+
+def test_heartbeats_need_nothing_but_their_start(world):
+    delivery, dispatch = world.deliver()
+    listener = world.listen(1)
+    world.run()
+    dispatch.one(b"body")
+    world.run(60.0)
+    listener.heard.clear()
+    delivery.outlet.start_beating()
+    assert delivery.outlet.beating
+    world.run(0.2)
+    assert not delivery.outlet.beating and listener.heard == []  # it has acknowledged everything
+
+
+@pytest.mark.parametrize(("address", "slack"), [(("127.0.0.1", 0), SLACK), (THERE, 0.0)])
+def test_the_rest_of_a_large_message_is_not_worth_waking_a_thread_where_nothing_gets_lost(world, address, slack):
+    _, dispatch = world.deliver()
+    listener = world.listen(1, address)
+    world.run(1.0)
+    listener.reports = False
+    dispatch.one(bytes(600_000))
+    (alarm,) = world.alarms
+    assert alarm.due < world.now + 0.1  # before the heartbeat
+    assert alarm.slack == slack
+    world.run(0.06)
+    assert len(polls(listener)) > 1  # nobody answers: it asks again
 
 
 def test_no_clock_is_read_for_a_small_message_while_heartbeats_run(world):

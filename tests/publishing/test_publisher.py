@@ -101,6 +101,13 @@ def test_publishing_to_nobody_costs_no_encoding(node):
     assert publisher.subscribers == ()
 
 
+def test_publishing_many_to_nobody_ends_when_it_is_closed_meanwhile(node):
+    publisher = ipc.Publisher("t", node=node)
+    with pytest.raises(ipc.ClosedError):
+        publisher.publish_many(publisher.close() for _ in range(3))
+    assert publisher.stats.published == 0
+
+
 def test_data_that_does_not_fit_raises_and_sends_nothing(node):
     publisher, subscriber = pair(node, codec=ipc.MsgLibrary({1: ("ii", Point)}))
     with pytest.raises(ipc.CodecError, match="x"):
@@ -347,6 +354,14 @@ def test_one_that_has_published_is_forgotten_just_as_well(node, wait_until, opti
         wait_until(lambda: subscriber.publishers == ())
     finally:
         gc.enable()
+
+
+def test_one_may_be_collected_where_its_lock_is_held(node, wait_until):
+    """As the garbage collector may do in the I/O thread."""
+    publisher, subscriber = pair(node)
+    with publisher._lock:
+        del publisher
+    wait_until(lambda: subscriber.publishers == ())
 
 
 def test_closing_the_node_closes_its_publishers(node):

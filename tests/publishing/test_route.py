@@ -174,6 +174,24 @@ def test_fragments_that_are_missing_are_sent_again():
     assert route.stats().retransmitted == 1
 
 
+def test_of_a_kept_message_that_is_owed_no_more_only_what_is_missing_is_sent_again():
+    world = World(reliable=True)
+    route = world.begun(THERE)
+    message = large(world.framing, 3000)
+    world.reliable.add(message, 0.0)
+    route.missing(read(pack_frame(Kind.MISSING, NUMBER, 1, SUBSCRIBER, pack_missing(2, b"\1"))), 0.01)
+    assert [unpack_fragment(frame).number for frame in sent(route, Kind.FRAGMENT)] == [2]
+
+
+def test_a_large_message_is_owed_until_it_has_arrived_unless_the_way_loses_nothing():
+    world = World()
+    for address, owed in ((HERE, 0), (THERE, 1)):
+        route = world.begun(address)
+        route.owe(large(world.framing, 70_000), 0.0)
+        assert not route.sender.busy
+        assert route.sender.backlog == owed
+
+
 @pytest.mark.parametrize(("kind", "take"), [(Kind.REPORT, Route.reported), (Kind.MISSING, Route.missing)])
 def test_an_answer_without_a_right_body_changes_nothing(kind, take):
     world = World()

@@ -179,6 +179,7 @@ class Surroundings:
         now: what the clock says.
         looks: how often the clock was read.
         waits: the seconds that it was waited each time.
+        alarms: those that were made.
         entries: what was announced, one after the other.
         interfaces: index of the interface by the address it leads to, where multicast reaches.
         no_way: addresses to which there is no way.
@@ -200,7 +201,7 @@ class Surroundings:
         self.inside = False
         self.listeners: dict[Address, Listener] = {}
         self._publisher: Delivery | None = None
-        self._alarms: list[MadeUpAlarm] = []
+        self.alarms: list[MadeUpAlarm] = []
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._queue: deque[tuple[Address, bytes]] = deque()
 
@@ -237,8 +238,8 @@ class Surroundings:
         return self.now
 
     def alarm(self, function: Callable[[], object]) -> MadeUpAlarm:
-        self._alarms.append(MadeUpAlarm(function))
-        return self._alarms[-1]
+        self.alarms.append(MadeUpAlarm(function))
+        return self.alarms[-1]
 
     def add_publisher(self, publisher: Delivery, entry: PublisherEntry) -> None:
         self._publisher = publisher
@@ -279,7 +280,7 @@ class Surroundings:
         """Let time pass, and deliver everything; stop early once a condition holds."""
         end = self.now + seconds
         while not self._exchange(until):
-            alarm = min(self._alarms, key=lambda alarm: alarm.due)
+            alarm = min(self.alarms, key=lambda alarm: alarm.due)
             if alarm.due > end:
                 self.now = end
                 return
