@@ -37,10 +37,11 @@ LAYERS = [
 ]
 ROOMS = {  # the same inside a folder: what is named imports from before it, and one of a row never from another
     "protocol": [{"topics", "wire"}, {"data", "link"}],
+    "discovery": [{"advert"}, {"sightings"}],
     "doctor": [{"judge"}],  # the files beside it are above it
 }
 
-PURE = {"codec", "doctor.judge", "protocol"}
+PURE = {"codec", "discovery.advert", "discovery.sightings", "doctor.judge", "protocol"}
 IMPURE = {
     "asyncio",
     "multiprocessing",
@@ -143,10 +144,10 @@ def _between_rooms(me: list[str], room: str | None) -> str | None:
 
 
 def _outward(me: list[str], top: str, at_start: bool) -> str | None:
-    if top in IMPURE and (me[0] in PURE or ".".join(me[:2]) in PURE):
-        return f"{'.'.join(me[:2]) if me[0] not in PURE else me[0]} is pure and must not import {top}"
     if top in ONLY_IN and me[0] != ONLY_IN[top]:
         return f"only {ONLY_IN[top]} may import {top}"
+    if top in IMPURE | ONLY_IN.keys() and (me[0] in PURE or ".".join(me[:2]) in PURE):
+        return f"{'.'.join(me[:2]) if me[0] not in PURE else me[0]} is pure and must not import {top}"
     if top in LAZY and at_start:
         return f"{top} is slow to import; do it in the function that needs it"
     return None
@@ -185,6 +186,8 @@ MADE_UP = {"codec", "cli", "discovery", "doctor", "errors", "graph", "node", "pr
         ("protocol/wire.py", "from .topics import matches"),
         ("transport/udp.py", "import socket, selectors, time"),
         ("discovery/mdns.py", "def f():\n    from zeroconf import Zeroconf"),
+        ("discovery/mdns.py", "import os, threading, time\nfrom .advert import Advert"),
+        ("discovery/sightings.py", "from ..budget import Budget\nfrom .advert import Advert"),
         ("discovery/mdns.py", "class A:\n    async def f(self):\n        import zeroconf.asyncio"),
         (
             "node/node.py",
@@ -229,6 +232,14 @@ def test_right_arrows_pass(path, source):
         ("transport/udp.py", "import ipcpy", "transport is below __init__"),
         ("transport/udp.py", "from ipcpy.node.node import Node", "transport is below node"),
         ("transport/udp.py", "if TYPE_CHECKING:\n    from ipcpy.node.node import Node", "transport is below node"),
+        ("discovery/advert.py", "import time", "discovery.advert is pure and must not import time"),
+        (
+            "discovery/sightings.py",
+            "def f():\n    import zeroconf",
+            "discovery.sightings is pure and must not import zeroconf",
+        ),
+        ("discovery/sightings.py", "from .mdns import Mdns", "sightings is below the rest of discovery"),
+        ("discovery/advert.py", "from .sightings import Hint", "advert is below sightings"),
         ("discovery/mdns.py", "import socket", "only transport may import socket"),
         ("discovery/mdns.py", "import zeroconf", "slow to import"),
         ("discovery/mdns.py", "try:\n    from zeroconf import Zeroconf\nexcept ImportError: pass", "slow to import"),

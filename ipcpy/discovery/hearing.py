@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..budget import Budget
-from .records import SERVICE_TYPE, Batch
+from .advert import SERVICE_TYPE
+from .sightings import Batch
 
 if sys.platform == "win32":
     from selectors import SelectSelector as _Selector
@@ -72,8 +73,8 @@ def listener(hear: Callable[[list[DNSRecord]], None], is_kept: Callable[[DNSReco
 
         def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
             self._zeroconf = zc
-            # An expired record with a TTL was in the cache long enough: that says nothing.
-            self._records = [each.new for each in records if not (each.new.ttl and each.new.is_expired(now))]
+            # A record that expired was in the cache long enough, or says goodbye: neither tells where a node is.
+            self._records = [each.new for each in records if not each.new.is_expired(now)]
 
         def async_update_records_complete(self) -> None:
             records, self._records = self._records, []
@@ -92,9 +93,7 @@ def batch(records: Iterable[DNSRecord]) -> Batch:
     for record in records:
         kind: Any = record  # each type has attributes of its own
         if record.type == PTR and record.name.lower() == SERVICE_TYPE:
-            (found.pointers if record.ttl else found.goodbyes).append(kind.alias)
-        elif not record.ttl:
-            continue
+            found.pointers.append(kind.alias)
         elif record.type == SRV:
             found.services.append((record.name, kind.server, kind.port))
         elif record.type == TXT:

@@ -28,8 +28,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import is_loopback
+from .advert import SERVICE_TYPE, Advert, instance_name, to_txt
 from .hearing import IN, PTR, SRV, TXT, A, CalmSelector, batch, confine, listener
-from .records import SERVICE_TYPE, Advert, Sightings, instance_name, to_txt
+from .sightings import Sightings
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Event, Future
@@ -75,7 +76,6 @@ class Mdns:
         on_found: called with an address, a port and a node id for every place worth a knock; again when it is heard
             again, at most every 2 s. A hint, perhaps forged: the port may be closed, the address that of a
             broadcast or of somebody who never asked. Runs in the mDNS thread, so it should only hand over.
-        on_lost: called with a node id when its goodbye was heard. A hint as well.
         known: gives the full instance names (``instance_name``) of the nodes that the link knows: they need not
             answer our questions, and 16 of them are enough not to ask at the start. Called in the mDNS thread.
     """
@@ -85,11 +85,10 @@ class Mdns:
         advert: Advert,
         interfaces: Sequence[str],
         on_found: Callable[[str, int, str], None],
-        on_lost: Callable[[str], None] | None = None,
         *,
         known: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        self._responder = _Responder(advert, tuple(interfaces), on_found, on_lost, known)
+        self._responder = _Responder(advert, tuple(interfaces), on_found, known)
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
         self._closed = False
@@ -121,11 +120,6 @@ class Mdns:
         self._responder.addresses = tuple(addresses)
         self._responder.wake("open")
 
-    def refresh(self) -> None:
-        """Announce and ask once more, at most once a second."""
-        self._responder.wake("update")
-        self._responder.wake("ask")
-
     def close(self) -> None:
         """Say goodbye and stop, within 0.1 s; what is not done by then is left to the daemon thread."""
         if self._closed:
@@ -153,13 +147,12 @@ class _Responder:
         advert: Advert,
         addresses: tuple[str, ...],
         on_found: Callable[[str, int, str], None],
-        on_lost: Callable[[str], None] | None,
         known: Callable[[], Iterable[str]],
     ) -> None:
         self.advert, self.addresses = advert, addresses
         self.error: str | None = None
         self.counters: Counter[str] = Counter()
-        self._on_found, self._on_lost, self._known = on_found, on_lost, known
+        self._on_found, self._known = on_found, known
         self._sightings = Sightings(advert.node_id, advert.domain, self._count)
         self._instance = instance_name(advert.name, advert.node_id)
         self._stopping = threading.Event()
@@ -404,9 +397,6 @@ class _Responder:
     def hear(self, records: Iterable[DNSRecord]) -> None:
         """Take in the records of one packet. In the loop only."""
         heard = batch(records)
-        for node_id in self._sightings.goodbyes(heard):
-            if self._on_lost is not None:
-                self._tell(self._on_lost, node_id)
         now = time.monotonic()
         for hint in self._sightings.hear(heard, self._own_addresses, now):
             self._tell(self._on_found, hint.address, hint.port, hint.node_id)
@@ -414,9 +404,8 @@ class _Responder:
             self._plan("resolve", _RESOLVE_AFTER)
 
     def is_kept(self, record: DNSRecord) -> bool:
-        """Tell whether zeroconf should remember a record: ours (so as not to repeat it within a second), and the
-        pointers to nodes (without which it would not tell us of their goodbyes). In the loop only."""
-        return (record.type == PTR and record.name.lower() == SERVICE_TYPE) or record in self._own_records
+        """Tell whether zeroconf should remember a record: ours, so as not to repeat it within a second."""
+        return record in self._own_records
 
     def _tell(self, callback: Callable[..., None], *args: object) -> None:
         try:

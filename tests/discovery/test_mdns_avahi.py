@@ -44,8 +44,8 @@ shift
 
 PROGRAM = """
 import subprocess, sys, time
+from ipcpy.discovery.advert import Advert
 from ipcpy.discovery.mdns import Mdns
-from ipcpy.discovery.records import Advert
 found = []
 mdns = Mdns(Advert("0123456789abcdef", "arm.left", "robot", "lab", 40000, "1", ("imu", "camera/left")), ["127.0.0.1"],
             lambda *what: found.append(what))
