@@ -1,6 +1,5 @@
-"""Rendezvous: how nodes learn at which addresses to look for each other.
+"""Rendezvous by mDNS: how nodes learn at which addresses to look for each other, and what a browser shows of them.
 
-``advert`` and ``sightings`` are pure: what a node shows of itself, and what to believe of what others say. ``mdns``
-speaks on the network.
-Whatever comes from here is a hint where to knock: anyone on the link can forge it.
+What comes from here is a hint where to knock, for anyone on the link can forge it. Who is alive, and who publishes
+what, never lives here: the link tells that (``protocol/link``, ``node``).
 """

@@ -1,4 +1,4 @@
-"""Whether mDNS can be had here. Knows what zeroconf has to be; nothing of announcing."""
+"""Whether mDNS can be had here, as the doctor asks. Knows zeroconf's version and one question; sends nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ __all__ = ["question", "zeroconf_error", "zeroconf_version"]
 
 
 def question(id: int) -> bytes:
-    """Build the question who has a service of ours (RFC 6762, 6.7: who asks from a port of his own is answered there).
+    """Return the packet that asks who has a service of ours.
+
+    Who sends it from another port than 5353 is answered at that port (RFC 6762, 6.7).
 
     Args:
         id: 16 bits, echoed in the answers.
@@ -16,7 +18,7 @@ def question(id: int) -> bytes:
 
 
 def zeroconf_version() -> str | None:
-    """Give the version of python-zeroconf that is installed; None if none is known."""
+    """Return the version of python-zeroconf that is installed; None if none is known."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -26,7 +28,7 @@ def zeroconf_version() -> str | None:
 
 
 def zeroconf_error() -> str:
-    """Say why python-zeroconf cannot be imported; empty if it can (55 ms)."""
+    """Return why python-zeroconf cannot be imported; empty if it can be (the import takes 55 ms)."""
     try:
         import zeroconf  # noqa: F401
     except Exception as error:  # a broken extension module raises anything

@@ -1,65 +1,29 @@
-"""Hearing mDNS: reads no more than its share, sorts records, has zeroconf forget them, and hears its own groups only.
+"""What zeroconf tells of the records that are heard, sorted for ``sightings``; zeroconf itself has to forget most.
 
-Knows zeroconf's objects; nothing of what nodes say.
+Knows zeroconf's records and its cache; nothing of sockets, or of what nodes say.
 """
 
 from __future__ import annotations
 
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..budget import Budget
 from .advert import SERVICE_TYPE
 from .sightings import Batch
-
-if sys.platform == "win32":
-    from selectors import SelectSelector as _Selector
-else:
-    from selectors import PollSelector as _Selector  # an epoll would be shared with forked children
 
 if TYPE_CHECKING:
     from zeroconf import DNSRecord, RecordUpdate, RecordUpdateListener, Zeroconf  # type: ignore[attr-defined]  # exported, though not in __all__
 
-__all__ = ["IN", "PTR", "SRV", "TXT", "A", "CalmSelector", "batch", "confine", "listener"]
+__all__ = ["PTR", "SRV", "TXT", "A", "batch", "listener"]
 
-_SHARE, _CREDIT = 0.1, 0.5
-"""The thread's share of a core, and the seconds it may work at once: 100 nodes that start together take 0.1."""
-PTR, A, TXT, SRV, IN = 12, 1, 16, 33, 1
-_SOL_SOCKET, _SO_BINDTODEVICE, _IPPROTO_IP, _IP_MULTICAST_ALL = 1, 25, 0, 49  # of Linux
-
-
-class CalmSelector(_Selector):
-    """Waits for sockets, and before that until the thread has not used more than its share of a core.
-
-    Whoever floods port 5353 thereby fills a kernel buffer, not the interpreter.
-    """
-
-    def __init__(self, stopping: threading.Event, on_pause: Callable[[], None]) -> None:
-        super().__init__()
-        self._stopping, self._on_pause = stopping, on_pause
-        self._budget, self._used = Budget(_CREDIT, _SHARE, time.monotonic()), time.thread_time()
-
-    def select(self, timeout: float | None = None) -> Any:
-        """Wait like any selector; after too much work pause for up to 0.25 s first."""
-        used = time.thread_time()
-        self._budget.spend(used - self._used)
-        self._used = used
-        left = self._budget.left(time.monotonic())
-        if left < 0:
-            self._on_pause()
-            self._stopping.wait(min(-left / _SHARE, 0.25))
-        return super().select(timeout)
+PTR, A, TXT, SRV = 12, 1, 16, 33  # types of records, RFC 1035 and RFC 2782
 
 
 def listener(hear: Callable[[list[DNSRecord]], None], is_kept: Callable[[DNSRecord], bool]) -> RecordUpdateListener:
     """Return what zeroconf tells of records. A function, because the base class is imported late.
 
     Args:
-        hear: called with the records of a packet.
+        hear: called with the records of a packet, those that say goodbye not among them.
         is_kept: tells whether zeroconf should remember a record.
     """
     from zeroconf import RecordUpdateListener
@@ -101,18 +65,3 @@ def batch(records: Iterable[DNSRecord]) -> Batch:
         elif record.type == A:
             found.addresses.append((record.name, kind.address))
     return found
-
-
-def confine(instance: Zeroconf, *, to_host: bool) -> None:
-    """Hear only groups that this socket joined itself, and with loopback alone only what came over loopback.
-
-    A socket on port 5353 otherwise also gets what came for another program of this host over another interface.
-    """
-    if sys.platform != "linux":
-        return
-    for reader in instance.engine.readers:
-        with suppress(OSError):
-            reader.sock.setsockopt(_IPPROTO_IP, _IP_MULTICAST_ALL, 0)
-        if to_host:
-            with suppress(OSError):
-                reader.sock.setsockopt(_SOL_SOCKET, _SO_BINDTODEVICE, b"lo\0")

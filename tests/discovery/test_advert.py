@@ -23,7 +23,7 @@ from ipcpy.discovery.advert import (
 ADVERT = Advert("0123456789abcdef", "arm", "robot-1", "lab", 40_000, "2026.11.1", ("imu", "camera/left"))
 
 
-# -- names ---
+# -- names -------------------------------------------------------------------------------------------------------------
 
 
 def test_an_instance_is_named_after_the_node_and_its_id() -> None:
@@ -47,7 +47,7 @@ def test_long_names_are_cut_between_characters() -> None:
     assert label == "ä" * 23 + "-" + "0" * 16  # 46 bytes of name
 
 
-# -- TXT ---
+# -- TXT ---------------------------------------------------------------------------------------------------------------
 
 
 def test_the_bytes_of_a_txt_record_are_these_and_say_the_same_again() -> None:
