@@ -34,8 +34,8 @@ from ..node.shared import node_for
 from ..protocol.link.greeting import domain_number
 from ..settings import DOMAIN, LINK_PORTS, Settings, StaticPeer, from_environment, parse_peer
 from ..transport import probes
+from ..transport.hostnames import resolve
 from ..transport.interfaces import Interface, interface_to, list_interfaces, list_links
-from ..transport.udp import resolve
 from .judge.host import judge_host
 from .judge.interfaces import judge_interfaces
 from .judge.peers import judge_peer

@@ -17,9 +17,9 @@ from ..discovery.check import question
 from ..facts import Trial
 from ..protocol.link.greeting import GREETING_BODY, Greeter, domain_number
 from ..protocol.wire import Kind, Malformed, frames
+from ..transport.group import GROUP, GROUP_PORT
 from ..transport.interfaces import Interface
 from ..transport.probes import Multicast
-from ..transport.udp import GROUP, GROUP_PORT
 
 __all__ = ["GREETING_GROUP", "MDNS_GROUP", "Greeted", "MulticastCheck"]
 

@@ -19,7 +19,9 @@ from ..facts import PeerFacts
 from ..protocol.link.echo import ECHO_SIZE, Echo, pack_echo, unpack_echoed
 from ..protocol.link.greeting import KNOCK, Greeter, domain_number
 from ..protocol.wire import Frame, Kind, Malformed, frames
-from ..transport.udp import GROUP_PORT, IP_UDP_HEADERS, LOOPBACK_DATAGRAM, LinkSocket
+from ..transport.group import GROUP_PORT
+from ..transport.kernel import IP_UDP_HEADERS, LOOPBACK_DATAGRAM
+from ..transport.link import LinkSocket
 
 __all__ = ["probe", "sizes_to_try"]
 

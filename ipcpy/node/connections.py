@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..addresses import Address
-from ..transport.udp import IP_UDP_HEADERS, LOOPBACK_DATAGRAM, ConnectedSocket
+from ..transport.connected import ConnectedSocket
+from ..transport.kernel import IP_UDP_HEADERS, LOOPBACK_DATAGRAM
 from .loop import Loop
 
 MAX_READ = 64  # answers that are read from one socket before others have their turn

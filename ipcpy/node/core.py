@@ -22,8 +22,9 @@ from ..protocol.wire import sources
 from ..settings import Settings
 from ..stats import NodeStats
 from ..timeouts import NEVER
+from ..transport.connected import ConnectedSocket
+from ..transport.group import GROUP_PORT, FanoutSocket
 from ..transport.sockets import Sockets
-from ..transport.udp import GROUP_PORT, ConnectedSocket, FanoutSocket
 from . import lifetimes
 from .connections import Connections
 from .identity import check_name, describe, new_id

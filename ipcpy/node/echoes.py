@@ -14,7 +14,7 @@ from ..addresses import Address
 from ..errors import TransportError
 from ..protocol.link.echo import is_echo, pack_echoed, unpack_echo
 from ..protocol.wire import Malformed
-from ..transport.udp import LinkSocket
+from ..transport.link import LinkSocket
 from .loop import Loop
 
 AT_ONCE = 64  # questions that are read before others have their turn

@@ -8,7 +8,7 @@ import sys
 from ..errors import ArgumentError
 from ..protocol.link.entries import NodeEntry
 from ..transport import process
-from ..transport.udp import host_name
+from ..transport.hostnames import host_name
 from ..version import __version__
 
 MAX_NAME = 64  # characters

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from ..addresses import is_host
-from ..transport.udp import resolve
+from ..transport.hostnames import resolve
 from .loop import Loop
 
 RESOLVE_AGAIN = 5.0  # seconds between two tries to resolve a name

@@ -16,8 +16,9 @@ from ..protocol.link.entries import NodeEntry
 from ..protocol.link.greeting import domain_number
 from ..protocol.link.link import Link, LinkEvent, PeerFound, PeerLost
 from ..settings import LINK_PORTS
+from ..transport.group import GroupSocket
+from ..transport.link import LinkSocket
 from ..transport.sockets import Sockets
-from ..transport.udp import GroupSocket, LinkSocket
 from .echoes import Echoes
 from .loop import Alarm, Loop
 from .network import Network

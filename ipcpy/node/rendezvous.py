@@ -19,8 +19,8 @@ from .names import Names
 from .network import Network
 
 if TYPE_CHECKING:
+    from ..discovery.advert import Advert
     from ..discovery.mdns import Mdns
-    from ..discovery.records import Advert
 
 MDNS_AFTER = 0.3  # seconds until zeroconf is imported, 55 ms of computing: those who find each other at once are busy
 MDNS_LATER = 0.4  # seconds that a node which has found others waits longer, at most
@@ -122,13 +122,13 @@ class Rendezvous:
             self._mdns.start()
 
     def _advert(self) -> Advert:
-        from ..discovery.records import Advert
+        from ..discovery.advert import Advert
 
         id, entry = f"{self._link.id:016x}", self._entry
         return Advert(id, entry.name, entry.host, entry.domain, self._knocker.port, entry.version, self._topics)
 
     def _known_instances(self) -> list[str]:
-        from ..discovery.records import instance_name
+        from ..discovery.advert import instance_name
 
         peers = list(self._link.peers.values())
         return [instance_name(peer.entry.name, f"{peer.id:016x}") for peer in peers if peer.entry is not None]

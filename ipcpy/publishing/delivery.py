@@ -22,7 +22,8 @@ from ..protocol.data.matching import Match
 from ..protocol.data.reliable import Reliable
 from ..protocol.link.entries import PublisherEntry
 from ..protocol.wire import Frame, Kind, Malformed, frames
-from ..transport.udp import ConnectedSocket, FanoutSocket
+from ..transport.connected import ConnectedSocket
+from ..transport.group import FanoutSocket
 from .framing import Framing
 from .multicast import Fanouts, Group, Interfaces, Watching
 from .outlet import Alarm, Outlet

@@ -16,7 +16,7 @@ from ..addresses import Address
 from ..protocol.data.matching import Match
 from ..protocol.wire import Frame, Kind, Malformed, frames
 from ..timeouts import NEVER
-from ..transport.udp import FanoutSocket
+from ..transport.group import FanoutSocket
 from .route import Route
 
 FIRST_PAUSE = 0.01

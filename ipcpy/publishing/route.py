@@ -19,7 +19,8 @@ from ..protocol.data.reports import POLL_BODY, unpack_missing, unpack_report
 from ..protocol.data.sender import Sender
 from ..protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Frame, Kind, pack_frame
 from ..stats import RouteStats
-from ..transport.udp import MAX_PAYLOAD, ConnectedSocket
+from ..transport.connected import ConnectedSocket
+from ..transport.kernel import MAX_PAYLOAD
 from .framing import Framing
 
 MAX_BACKLOG = 4  # large messages that one subscriber is owed at a time; then the oldest gives way

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..addresses import Address
 from ..timeouts import NEVER
-from ..transport.udp import DataSocket, GroupSocket
+from ..transport.data import DataSocket
+from ..transport.group import GroupSocket
 
 DRAIN = 256  # datagrams that are read at once
 DRAIN_BYTES = 64 << 10  # the same in bytes: of small messages in batches these are a thousand, and somebody waits

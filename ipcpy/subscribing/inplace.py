@@ -14,7 +14,8 @@ from ..addresses import Address
 from ..protocol.data.fragments import Partial
 from ..protocol.data.heads import Heads, Place, read_place
 from ..protocol.wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Kind
-from ..transport.udp import MAX_MERGED, MAX_PAYLOAD, RECEIVE_SIZE, DataSocket
+from ..transport.data import DataSocket
+from ..transport.kernel import MAX_MERGED, MAX_PAYLOAD, RECEIVE_SIZE
 from .inbound import Inbound
 
 POLL = bytes([Kind.POLL])

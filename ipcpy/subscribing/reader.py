@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from ..addresses import Address
 from ..node.loop import Alarm, Loop
 from ..timeouts import NEVER
-from ..transport.udp import CAN_WAIT, RECEIVE_SIZE, DataSocket
+from ..transport.data import DataSocket
+from ..transport.kernel import CAN_WAIT, RECEIVE_SIZE
 from .inbound import Inbound
 from .inlets import Inlets, Received, Socket
 from .inplace import Gathering

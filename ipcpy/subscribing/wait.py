@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from ..addresses import Address
-from ..transport.udp import DataSocket
+from ..transport.data import DataSocket
 from .inplace import Gathering
 
 UNPREPARED = -1.0  # no timeout

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from ..addresses import Address
+from ..transport.connected import ConnectedSocket
+from ..transport.data import DataSocket
+from ..transport.group import FanoutSocket
+from ..transport.link import LinkSocket
 from ..transport.sockets import Sockets
-from ..transport.udp import ConnectedSocket, DataSocket, FanoutSocket, LinkSocket
 from .weather import Weather
 
 

@@ -12,7 +12,7 @@ import ipcpy as ipc
 from ipcpy.cli.program import program
 from ipcpy.doctor import examination as doctor
 from ipcpy.errors import ArgumentError, TransportError
-from ipcpy.facts import LEVELS, Trial
+from ipcpy.facts import LEVELS
 from ipcpy.transport import interfaces, probes
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
@@ -141,39 +141,10 @@ def test_a_system_without_proc_netlink_or_sockets_is_no_error(monkeypatch, tmp_p
     monkeypatch.setattr(probes, "GroupSocket", refuse)
     monkeypatch.setattr(probes, "DataSocket", refuse)
     monkeypatch.setattr(probes.sys, "platform", "plan9")
-    monkeypatch.setattr(interfaces, "_NETLINK", False)
+    monkeypatch.setattr(interfaces.netlink, "AVAILABLE", False)
     monkeypatch.setattr(doctor, "probe", refuse)
     monkeypatch.setattr(doctor, "Node", refuse)
     monkeypatch.setattr(doctor, "zeroconf_version", lambda: None)
     monkeypatch.setattr(doctor, "zeroconf_error", lambda: "ImportError: none")
     found = ipc.diagnose(["127.0.0.1"], timeout=0.1)
     assert {"no-node", "buffer", "offload", "group-port-taken", "mdns-port-taken"} <= {e.code for e in found.findings}
-
-
-def test_ports_that_are_taken_are_told(monkeypatch):
-    taken = probes.DataSocket("127.0.0.1")
-    try:
-        assert probes.ports_taken("127.0.0.1", (taken.port,)) == 1
-        assert probes.try_port("239.255.77.71", taken.port).result in ("works", "taken")
-        assert probes.ports_taken("127.0.0.1", ()) == 0
-    finally:
-        taken.close()
-
-
-def test_multicast_that_works_is_heard_again():
-    sock = probes.Multicast(("239.255.77.71", 17_790), interfaces.LO.index, "127.0.0.1")
-    try:
-        sock.send(b"hello")
-        assert sock.trial.result in ("works", "not heard")
-        for _ in range(1_000):
-            sock.read()
-        assert sock.trial == Trial("works")
-    finally:
-        sock.close()
-
-
-def test_multicast_from_an_address_that_is_not_ours_is_refused():
-    sock = probes.Multicast(("239.255.77.71", 17_790), 1, "192.0.2.1")
-    sock.send(b"hello")
-    assert (sock.trial.result, sock.read()) == ("refused", ([], []))
-    sock.close()

@@ -16,7 +16,7 @@ from ipcpy.doctor import multicast
 from ipcpy.doctor.multicast import MulticastCheck
 from ipcpy.protocol.link.greeting import Greeter, domain_number
 from ipcpy.transport.interfaces import list_interfaces
-from ipcpy.transport.udp import LinkSocket
+from ipcpy.transport.link import LinkSocket
 
 (LO, *_) = [each for each in list_interfaces(("lo", "127.0.0.1")) if each.loopback]
 TURN = 0.05  # seconds for which a check runs before another has its turn

@@ -17,7 +17,7 @@ from ipcpy.facts import PeerFacts
 from ipcpy.protocol.link.echo import Question, is_echo, pack_echoed, unpack_echo
 from ipcpy.protocol.link.greeting import GREETINGS, Greeter, domain_number
 from ipcpy.protocol.wire import frames
-from ipcpy.transport.udp import LinkSocket
+from ipcpy.transport.link import LinkSocket
 
 DOMAIN = "ways"
 SMALL = 1_300  # bytes that pass where larger datagrams do not

@@ -13,8 +13,9 @@ from ipcpy.node.core import CLOSE_ALL, Core
 from ipcpy.protocol.link.entries import PublisherEntry, SubscriberEntry
 from ipcpy.protocol.wire import Kind, pack_frame
 from ipcpy.settings import Settings
+from ipcpy.transport.data import DataSocket
+from ipcpy.transport.link import LinkSocket
 from ipcpy.transport.sockets import Sockets
-from ipcpy.transport.udp import DataSocket, LinkSocket
 
 DOMAIN = "cores"
 
@@ -102,7 +103,7 @@ def test_what_is_announced_again_is_changed(core, other, wait_until):
 def test_many_topics_in_a_row_all_arrive(core, other, wait_until):
     publishers = [Endpoint(number) for number in range(1, 301)]
     for publisher in publishers:
-        core.add_publisher(publisher, PublisherEntry(f"t/{publisher.number}", "raw"))
+        core.add_publisher(publisher, PublisherEntry(f"t/{int(publisher.id, 16)}", "raw"))
     wait_until(lambda: len(other.topics()) == 300, timeout=20)
 
 

@@ -13,7 +13,7 @@ import ipcpy as ipc
 from ipcpy.errors import TransportError
 from ipcpy.node.echoes import Echoes
 from ipcpy.protocol.link.echo import ECHO_SIZE, pack_echo, unpack_echoed
-from ipcpy.transport.udp import LinkSocket
+from ipcpy.transport.link import LinkSocket
 
 DOMAIN, NODE = 7, 9
 ASKER = ("10.0.0.2", 4_000)

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from ipcpy.subscribing.inlets import DRAIN_BYTES, Inlets
-from ipcpy.transport.udp import DataSocket, FanoutSocket
+from ipcpy.transport.data import DataSocket
+from ipcpy.transport.group import FanoutSocket
 
 LO = 1  # the index of loopback
 GROUPS = itertools.count(1)

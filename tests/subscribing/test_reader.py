@@ -21,7 +21,7 @@ from ipcpy.subscribing.inbox import Inbox
 from ipcpy.subscribing.intake import Intake
 from ipcpy.subscribing.reader import LEASE, Reader
 from ipcpy.timeouts import NEVER
-from ipcpy.transport.udp import DataSocket
+from ipcpy.transport.data import DataSocket
 from receiving import publisher_info
 
 LO = 1  # the index of loopback

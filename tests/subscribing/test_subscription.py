@@ -10,7 +10,7 @@ import pytest
 import ipcpy as ipc
 from ipcpy.node.loop import Loop
 from ipcpy.subscribing.subscription import Subscription, Wanted
-from ipcpy.transport.udp import DataSocket
+from ipcpy.transport.data import DataSocket
 from receiving import publisher_info
 
 Point = collections.namedtuple("Point", "x y")

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from ipcpy.subscribing.wait import UNPREPARED, Wait
-from ipcpy.transport.udp import RECEIVE_SIZE, DataSocket
+from ipcpy.transport.data import DataSocket
+from ipcpy.transport.kernel import RECEIVE_SIZE
 
 
 class Gathering:

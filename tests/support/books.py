@@ -59,11 +59,11 @@ for line in sys.stdin:
 SUBSCRIBER = r"""
 import json, re, sys, threading, time
 import ipcpy as ipc
-from ipcpy.transport import udp
+from ipcpy.transport import kernel
 
 job = {"depth": 1_000_000, "buffer": 0, "read": True, "pause": 0, **json.loads(sys.argv[1])}
 if job["buffer"]:
-    udp.BUFFER = job["buffer"]
+    kernel.BUFFER = job["buffer"]
 subscriber = ipc.Subscriber("books", ipc.Raw(), depth=job["depth"])
 taken, last, order = 0, {}, True
 

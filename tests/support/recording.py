@@ -9,8 +9,8 @@ from functools import partial
 from ipcpy import Node
 from ipcpy.addresses import Address
 from ipcpy.testing.network import _NetworkNode
+from ipcpy.transport.connected import ConnectedSocket
 from ipcpy.transport.sockets import Sockets
-from ipcpy.transport.udp import ConnectedSocket
 
 Datagram = Sequence[bytes | memoryview]
 
