@@ -74,6 +74,7 @@ class Terms:
     entry: PublisherEntry
     multicast: bool | None
     block: float
+    history: int = HISTORY
 
 
 class Delivery:
@@ -115,8 +116,8 @@ class Delivery:
         self._clock = clock
         self._alarm = alarm(self._on_alarm)
         self._fanouts = Fanouts(node, self.number, terms.multicast, self._announce_group, self._on_fanout)
-        kept = max(terms.entry.keep, HISTORY if terms.entry.reliable else 0)
-        reliable = Reliable(History(kept, HISTORY_BYTES)) if kept else None
+        kept = max(terms.entry.keep, terms.history if terms.entry.reliable else 0)
+        reliable = Reliable(History(kept, HISTORY_BYTES, framing.seq + 1)) if kept else None
         self.outlet = Outlet(framing, reliable, self._fanouts, self._alarm, clock, condition)
         self.pacing = Pacing(self.outlet, terms.block if terms.entry.reliable else 0.0, clock)
 
