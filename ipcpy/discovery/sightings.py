@@ -168,7 +168,7 @@ class Sightings:
             self._leave(entry)
 
     def _place(self, addresses: Iterable[tuple[str, bytes]], touched: dict[str, _Entry]) -> None:
-        """Give the instances of each server its addresses: all that one packet names, instead of those before."""
+        """Note the addresses of each server for its instances: all that one packet names, instead of those before."""
         by_server: dict[str, dict[bytes, None]] = {}
         for server, packed in addresses:
             if server.lower() in self._by_server and len(packed) == 4:
