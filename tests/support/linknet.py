@@ -174,6 +174,7 @@ class Network:
         self._ids = count(1)
         self._order = count()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._unmet: Node | None = None
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -340,12 +341,15 @@ class Network:
         )
 
     def met(self) -> bool:
-        """A cheaper ``whole``: all nodes know of all others, and each says of each that it is complete."""
-        size = len(self.nodes)
-        return all(
-            len(node.link.peers) == size - 1 and all(peer.complete for peer in node.link.peers.values())
-            for node in self.nodes.values()
-        )
+        """Tell whether all nodes know of all others, and each says of each that it is complete: a cheaper ``whole``."""
+        if self._unmet is not None and self._unmet.alive and not self._knows_all(self._unmet):
+            return False  # as before: the same node lacks somebody
+        self._unmet = next((node for node in self.nodes.values() if not self._knows_all(node)), None)
+        return self._unmet is None
+
+    def _knows_all(self, node: Node) -> bool:
+        peers = node.link.peers
+        return len(peers) == len(self.nodes) - 1 and all(peer.complete for peer in peers.values())
 
 
 def split(datagram: bytes) -> Iterator[bytes]:

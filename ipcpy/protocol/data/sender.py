@@ -34,6 +34,11 @@ class Sender:
     Args:
         window: bytes that the subscriber's socket can hold.
         lossy: whether the way there may lose datagrams (a network), so that the end of a message is always polled.
+
+    Attributes:
+        limit: bytes that may be on their way: the window, or less of it after losses.
+        retransmitted: fragments that were sent again.
+        given_up: messages that the subscriber did not take.
     """
 
     def __init__(self, window: int, *, lossy: bool) -> None:
@@ -41,7 +46,7 @@ class Sender:
         self.lossy = lossy
         self.retransmitted = 0
         self.given_up = 0
-        self._limit = self.window
+        self.limit = self.window
         self._outgoing: deque[Outgoing] = deque()
         self._sent = self._acked = self._polled = 0
         self._asked_at: float | None = None  # when the poll that waits for its answer was first sent
@@ -73,7 +78,7 @@ class Sender:
     @property
     def full(self) -> bool:
         """Whether all credit is used up."""
-        return self._sent - self._acked >= self._limit
+        return self._sent - self._acked >= self.limit
 
     def charge(self, size: int, *, again: bool = False) -> None:
         """Note that a small frame was sent too: reliable topics count small frames, so that they are paced as well.
@@ -149,7 +154,7 @@ class Sender:
         return due, self._charge(due, count)
 
     def _affordable(self, message: Outgoing, due: int) -> int:
-        room = self._limit - (self._sent - self._acked)
+        room = self.limit - (self._sent - self._acked)
         affordable = min(due, BURST, max(room, 0) // (message.datagram + DATAGRAM_COST))
         return affordable if affordable or self._sent > self._acked else 1
 
@@ -176,7 +181,7 @@ class Sender:
         if not unpolled:
             return None
         ended = self.lossy and self._open_end and not self.busy
-        if not ended and unpolled < self._limit // (4 if self.lossy else 2):  # answers get lost, too
+        if not ended and unpolled < self.limit // (4 if self.lossy else 2):  # answers get lost, too
             return None
         if self._timed is None:
             self._timed = (self._sent, now)
@@ -208,7 +213,7 @@ class Sender:
             self._tries = 0
             self._pause = min(max(4 * self._round_trip, MIN_PAUSE), POLL_PAUSE)
             self.window = _window(window)
-            self._limit = min(self._limit + self.window // 16, self.window)
+            self.limit = min(self.limit + self.window // 16, self.window)
         wanted = {m.seq for m in self._outgoing if any(start <= m.seq < stop for start, stop in missing)}
         for seq in wanted:
             self.missing_range(seq, seq + 1)
@@ -241,7 +246,7 @@ class Sender:
         """Send less at a time from now on; once for all losses of one round trip."""
         if self._acked > self._shrunk:
             self._shrunk = self._sent
-            self._limit = max(self._limit * 3 // 4, MIN_WINDOW)
+            self.limit = max(self.limit * 3 // 4, MIN_WINDOW)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -258,7 +263,7 @@ class Sender:
             self.given_up += len(self._outgoing)
             self._outgoing.clear()
             self._poll_at, self._asked_at, self._acked = NEVER, None, self._sent
-            self._limit = MIN_WINDOW
+            self.limit = MIN_WINDOW
             return None
         self._tries += 1
         if self._tries > STEADY:

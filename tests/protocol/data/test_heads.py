@@ -67,9 +67,10 @@ def test_a_fragment_says_where_it_belongs(size: int, body: bytes) -> None:
     ],
 )
 def test_a_fragment_that_does_not_fit_its_message_is_rejected(data: bytes, total: int, offset: int, size: int) -> None:
-    frame = read(fragment(data, total=total, offset=offset, size=size))
+    datagram = fragment(data, total=total, offset=offset, size=size)
     with pytest.raises(Malformed):
-        unpack_fragment(frame)
+        unpack_fragment(read(datagram))
+    assert read_run(datagram) is None
 
 
 @pytest.mark.parametrize(

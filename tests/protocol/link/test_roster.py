@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ipcpy.addresses import Address
 from ipcpy.protocol.link.peers import Path, Peer, Timing
 from ipcpy.protocol.link.roster import MAX_PATHS, MAX_PEERS, MAX_PEERS_AT_HOST, Roster
-from ipcpy.protocol.link.table import POOL_BYTES
+from ipcpy.protocol.link.table import POOL_BYTES, Table
 from ipcpy.timeouts import NEVER
 
 TIMING = Timing()
@@ -45,11 +45,12 @@ def test_a_peer_has_all_addresses_it_was_seen_at_and_none_once_it_is_removed() -
 
 def test_the_address_heard_longest_ago_gives_way_but_never_the_one_in_use() -> None:
     roster = Roster(TIMING)
-    peer = place(roster, 1, ("10.0.0.0", 5), heard=-1.0)
+    peer = place(roster, 1, ("10.0.0.200", 5), heard=-1.0)
     for at in range(1, MAX_PATHS + 5):
-        place(roster, 1, (f"10.0.0.{at}", 5), heard=float(at))
+        place(roster, 1, (f"10.0.0.{100 - at}", 5), heard=float(at))
+    newest = [(f"10.0.0.{100 - at}", 5) for at in range(6, MAX_PATHS + 5)]
+    assert set(peer.paths) == {("10.0.0.200", 5), *newest}
     assert len(peer.paths) == MAX_PATHS
-    assert ("10.0.0.0", 5) in peer.paths and ("10.0.0.1", 5) not in peer.paths
     check(roster)
 
 
@@ -63,7 +64,19 @@ def test_there_is_room_for_so_many_peers_and_for_fewer_of_one_host() -> None:
     assert roster.place(MAX_PEERS, ("10.8.8.8", 5), path()) is None
     assert len(roster.peers) == MAX_PEERS
     roster.clear()
-    assert not roster.peers and not roster.at and roster.pool.free == POOL_BYTES
+    assert not roster.peers and not roster.at
+
+
+def test_what_a_peer_announced_gives_room_to_others_once_it_is_gone() -> None:
+    roster, table = Roster(TIMING), Table()
+    for id in range(1, 4):
+        table.put(id, bytes(50_000))
+    peer = place(roster, 1)
+    for _, body in table.frames_after(0):
+        peer.mirror.apply(body)
+    assert roster.pool.free < POOL_BYTES - 50_000
+    roster.remove(peer)
+    assert roster.pool.free == POOL_BYTES
 
 
 @pytest.mark.parametrize(

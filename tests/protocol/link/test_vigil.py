@@ -31,6 +31,7 @@ class Rig:
 
     def __init__(self, *addresses: Address, watched: bool = False) -> None:
         table, random = Table(), Random(1)
+        table.put(0, b"our own entry")
         self.roster = Roster(T)
         self.outbox = Outbox(1, table, self.roster, T, random)
         self.search = Search(T, random, Counter())
@@ -111,12 +112,14 @@ def test_a_watched_process_stalls_and_is_never_lost_by_silence() -> None:
 
 def test_a_stalled_peer_that_speaks_resumes_and_is_sent_the_table() -> None:
     rig = Rig(watched=True)
+    rig.outbox.send_table(rig.peer, 0.0)
     rig.run(0.0, 10.0)
     rig.said(), rig.asked()
     rig.vigil.heard(rig.peer, LAN, 10.0)
     rig.vigil.heard(rig.peer, LAN, 10.1)
     assert rig.said() == [PeerResumed(2)]
     assert not rig.peer.stalled
+    assert [frame.kind for data, _ in rig.outbox.take() for frame in frames(data)] == [Kind.TABLE], "once"
 
 
 def test_a_peer_whose_host_answers_is_stopped_and_not_gone() -> None:
