@@ -171,11 +171,11 @@ def test_100_000_forged_first_fragments_cost_little_memory_and_time() -> None:
     assembly = Assembly()
     data = memoryview(bytes(64))
     tracemalloc.start()
-    begin = time.perf_counter()
+    begin = time.process_time()
     for seq in range(1, 100_001):
         assembly.add(run(place(1 << 20, 64, seq), 0, data), 0.0)
         assembly.evicted.clear()
-    elapsed = time.perf_counter() - begin
+    elapsed = time.process_time() - begin
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(assembly) == MAX_PARTIALS

@@ -54,8 +54,8 @@ def test_ranges_are_bounded_the_oldest_are_forgotten() -> None:
 def test_taking_every_second_number_of_a_giant_range_is_bounded() -> None:
     gaps = Gaps()
     gaps.add(1, 1 << 60, "network")
-    begin = time.perf_counter()
+    begin = time.process_time()
     for number in range(2, 200_000, 2):
         gaps.take(number)
     assert len(gaps) <= 1_024
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5

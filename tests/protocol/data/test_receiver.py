@@ -321,7 +321,7 @@ def test_giant_numbers_cost_nothing(reliable: bool) -> None:
     receiver = started(reliable=reliable)
     giants = [0, 1, 2, HUGE, MAX_SEQ, MAX_SEQ + 1, (1 << 64) - 1, 1 << 32]
     tracemalloc.start()
-    begin = time.perf_counter()
+    begin = time.process_time()
     for step in range(20_000):
         number = random_.choice([*giants, random_.getrandbits(64), receiver.next + random_.randrange(100)])
         kind = random_.randrange(6)
@@ -339,7 +339,7 @@ def test_giant_numbers_cost_nothing(reliable: bool) -> None:
         else:
             receiver.handle_timer(step)
         assert receiver.next <= (1 << 64) - 1
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
     assert receiver.received >= 0

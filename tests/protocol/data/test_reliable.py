@@ -57,13 +57,13 @@ def test_a_copy_of_a_question_is_not_answered_twice() -> None:
 def test_a_question_is_clamped_to_the_window_before_any_loop() -> None:
     reliable = publisher(500, first=1 << 62, keep=300)
     reliable.join(7, 0, WINDOW, 0.0)
-    begin = time.perf_counter()
+    begin = time.process_time()
     for step in range(200):
         report = Report(0, WINDOW, tuple((0, 1 << 64) for _ in range(64)))
         messages = reliable.reported(7, report, step * DUPLICATE)
         assert len(messages) <= MAX_ASKED
         assert all((1 << 62) + 200 <= seq < (1 << 62) + 500 for seq in numbers(messages))
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_a_greedy_subscriber_gets_its_budget_and_the_others_theirs() -> None:
