@@ -68,7 +68,7 @@ for line in sys.stdin:
         routes = [(s.node.name, s.node.address) for s in publisher.subscribers]
         say("why", json.dumps([subscriber.why(), dict(subscriber.stats.dropped), routes]))
     elif verb == "answering":
-        hosts = dict(node._core._link._hosts._hosts)
+        hosts = dict(node._core._link.hosts.known)
         say("answering", json.dumps([ip for ip, host in hosts.items() if host.answered > 0]))
     elif verb == "end":
         break

@@ -185,7 +185,7 @@ def weigh():
         "nodes": len(keeper.nodes()),
         "topics": len(keeper.topics()),
         "peers": len(core._link.peers),
-        "hints": len(core._link._search.leads),
+        "hints": len(core._link.leads),
         "mdns": core._rendezvous._mdns.remembered if core._rendezvous._mdns else 0,
     }
 
