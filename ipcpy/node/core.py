@@ -78,18 +78,18 @@ class Core:
         self.id = new_id()
         entry = describe(self.name, self.domain)
         self.loop = Loop(f"ipcpy {self.name}")
-        self._link = Link(self.id, pack_entry(entry), self.domain, os.urandom(32))
-        self._link.hosts.port = GROUP_PORT  # only the group is bound to it
+        self._link = link = Link(self.id, pack_entry(entry), self.domain, os.urandom(32))
+        link.host_port = GROUP_PORT  # only the group is bound to it
         self._view = View()
-        self._introductions = Introductions(self._link, self._view, self._publishers, self._subscribers)
+        self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
         try:
             on_event = self._introductions.on_link_event
-            self._peering = Peering(self.loop, entry, self._link, self._network, self.sockets, on_event)
+            self._peering = Peering(self.loop, entry, link, self._network, self.sockets, on_event)
         except BaseException:
             self.loop.abandon()
             raise
-        self._rendezvous = Rendezvous(self.loop, entry, self._link, self._peering, self._network)
+        self._rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
         make, mtu_to = self.sockets.connected, self._network.mtu_to
         self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make)
         self._tell_alarm = Alarm(self.loop, self._tell)

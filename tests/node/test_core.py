@@ -102,8 +102,8 @@ def test_what_is_announced_again_is_changed(core, other, wait_until):
 
 def test_many_topics_in_a_row_all_arrive(core, other, wait_until):
     publishers = [Endpoint(number) for number in range(1, 301)]
-    for publisher in publishers:
-        core.add_publisher(publisher, PublisherEntry(f"t/{int(publisher.id, 16)}", "raw"))
+    for number, publisher in enumerate(publishers):
+        core.add_publisher(publisher, PublisherEntry(f"t/{number}", "raw"))
     wait_until(lambda: len(other.topics()) == 300, timeout=20)
 
 
