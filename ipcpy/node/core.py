@@ -1,7 +1,7 @@
 """Core: what a node is made of, and what its publishers and subscribers are given. Users hold a ``Node``.
 
-Joins the link, rendezvous, introductions, the graph and the sockets that publishers share. Knows which part is told of
-what; holds no protocol, and knows publishers and subscribers only by what introductions.py asks of them.
+Joins the link, rendezvous, announcements, introductions, the graph and the sockets that publishers share. Knows which
+part is told of what; holds no protocol. Publishers and subscribers are to it what introductions.py asks of them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from ..transport.connected import ConnectedSocket
 from ..transport.group import GROUP_PORT, FanoutSocket
 from ..transport.sockets import Sockets
 from . import lifetimes
+from .announcements import Announcements
 from .connections import Connections
 from .identity import check_name, describe, new_id
 from .introductions import Introductions, OwnPublisher, OwnSubscriber, node_info
-from .loop import Alarm, Loop
+from .loop import Loop
 from .network import Network
 from .peering import Peering
 from .rendezvous import Rendezvous
@@ -38,7 +39,6 @@ from .watch import Watch
 
 CLOSE_ALL = 0.05  # seconds until which publishers may wait for answers while it closes
 STOP = 0.05  # seconds that close waits for the I/O thread
-TELL_PAUSE = 0.0005  # seconds between two tellings of changes for each peer: 50 ms where there are 100
 
 
 class Core:
@@ -90,10 +90,9 @@ class Core:
             self.loop.abandon()
             raise
         self._rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
+        self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self._rendezvous)
         make, mtu_to = self.sockets.connected, self._network.mtu_to
         self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make)
-        self._tell_alarm = Alarm(self.loop, self._tell)
-        self._tell_from = 0.0
         self._view.add_node(self.id, node_info(entry, self.id, None))
         self.loop.call(self._start)
         self.loop.start()
@@ -169,20 +168,30 @@ class Core:
         return self._network.bind_host
 
     def add_publisher(self, publisher: OwnPublisher, entry: PublisherEntry) -> None:
-        """Announce a publisher, and introduce it to the subscribers known; again when its entry changed."""
+        """Announce a publisher, and introduce it to the subscribers known; again when its entry changed.
+
+        Raises:
+            ValueError: if the entry cannot be announced; the publisher is not kept then.
+        """
+        packed = pack_entry(entry)
         self._publishers[publisher.number] = publisher
-        self.loop.call(self._announce, publisher.number, entry, pack_entry(entry))
+        self._announcements.put(publisher.number, entry, packed)
 
     def add_subscriber(self, subscriber: OwnSubscriber, entry: SubscriberEntry) -> None:
-        """Announce a subscriber, and introduce it to the publishers known; again when its entry changed."""
+        """Announce a subscriber, and introduce it to the publishers known; again when its entry changed.
+
+        Raises:
+            ValueError: if the entry cannot be announced; the subscriber is not kept then.
+        """
+        packed = pack_entry(entry)
         self._subscribers[subscriber.number] = subscriber
-        self.loop.call(self._announce, subscriber.number, entry, pack_entry(entry))
+        self._announcements.put(subscriber.number, entry, packed)
 
     def withdraw(self, number: int) -> None:
         """Announce that a publisher or subscriber is no more."""
         self._publishers.pop(number, None)
         self._subscribers.pop(number, None)
-        self.loop.call(self._withdraw, number)
+        self._announcements.remove(number)
 
     def route(self, address: Address, publisher: int) -> ConnectedSocket:
         """Return the socket that is connected to a subscriber's address; all publishers of the node share it.
@@ -224,25 +233,6 @@ class Core:
         return sock
 
     # -- in the I/O thread: who is told of what ----------------------------------------------------------------------
-
-    def _announce(self, number: int, entry: PublisherEntry | SubscriberEntry, packed: bytes) -> None:
-        self._link.table.put(number, packed)
-        self._introductions.change_own(number, entry)
-        self._tell_soon()
-
-    def _withdraw(self, number: int) -> None:
-        self._link.table.remove(number)
-        self._introductions.change_own(number, None)
-        self._tell_soon()
-
-    def _tell_soon(self) -> None:
-        """Tell others at once, but many changes in a row together where there are many to be told."""
-        self._tell_alarm.by(max(time.monotonic(), self._tell_from))
-
-    def _tell(self) -> None:
-        self._tell_from = time.monotonic() + TELL_PAUSE * len(self._link.peers)
-        self._peering.tell()
-        self._rendezvous.show(self._introductions.published())
 
     def _on_answer(self, data: bytes, address: Address) -> None:
         for publisher in map(self._publishers.get, sources(data)):

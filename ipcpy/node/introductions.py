@@ -20,7 +20,7 @@ from .view import View
 log = logging.getLogger(__name__)
 
 EndpointEntry = PublisherEntry | SubscriberEntry
-Kind = TypeVar("Kind", PublisherEntry, SubscriberEntry)
+Endpoint = TypeVar("Endpoint", PublisherEntry, SubscriberEntry)
 
 
 class OwnPublisher(Protocol):
@@ -51,12 +51,12 @@ class OwnSubscriber(Protocol):
     def abandon(self) -> None: ...
 
 
-class Announced(NamedTuple, Generic[Kind]):
+class Announced(NamedTuple, Generic[Endpoint]):
     """A publisher or a subscriber, with the node that announces it."""
 
     node: int
     number: int
-    entry: Kind
+    entry: Endpoint
 
 
 class Introductions:
@@ -247,16 +247,16 @@ class Introductions:
         return EndpointInfo(id, "subscriber", entry.topic, entry.codec, entry.schema, False, 0, node, reasons)
 
 
-class _ByTopic(Generic[Kind]):
+class _ByTopic(Generic[Endpoint]):
     """This node's own publishers, or its own subscribers, by topic or pattern."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, dict[int, Kind]] = {}
+        self._entries: dict[str, dict[int, Endpoint]] = {}
 
-    def put(self, number: int, entry: Kind) -> None:
+    def put(self, number: int, entry: Endpoint) -> None:
         self._entries.setdefault(entry.topic, {})[number] = entry
 
-    def remove(self, number: int, entry: Kind) -> None:
+    def remove(self, number: int, entry: Endpoint) -> None:
         same = self._entries[entry.topic]
         del same[number]
         if not same:
@@ -265,7 +265,7 @@ class _ByTopic(Generic[Kind]):
     def topics(self) -> tuple[str, ...]:
         return tuple(sorted(self._entries))
 
-    def candidates(self, topic: str) -> Iterator[tuple[int, Kind]]:
+    def candidates(self, topic: str) -> Iterator[tuple[int, Endpoint]]:
         """Find those that may match a topic or pattern, and few others."""
         if not self._entries:
             return

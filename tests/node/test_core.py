@@ -100,6 +100,17 @@ def test_what_is_announced_again_is_changed(core, other, wait_until):
     wait_until(lambda: [topic.codec for topic in other.topics()] == ["msgpack"])
 
 
+def test_what_cannot_be_announced_is_refused_and_not_kept(core):
+    publisher, subscriber = Endpoint(1), Endpoint(2)
+    schema = {"doc": "x" * 1_000_000}
+    with pytest.raises(ValueError, match="too large for discovery"):
+        core.add_publisher(publisher, PublisherEntry("imu", "raw", schema))
+    with pytest.raises(ValueError, match="too large for discovery"):
+        core.add_subscriber(subscriber, SubscriberEntry("imu", "any", 4_000, schema))
+    core.close()
+    assert publisher.told == subscriber.told == []
+
+
 def test_many_topics_in_a_row_all_arrive(core, other, wait_until):
     publishers = [Endpoint(number) for number in range(1, 301)]
     for number, publisher in enumerate(publishers):
