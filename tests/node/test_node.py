@@ -137,7 +137,7 @@ def test_closing_closes_all_it_had_within_moments_and_once_is_enough():
     publisher.wait_for_subscribers(timeout=10)
     started = time.monotonic()
     node.close()
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 5.0
     node.close()
     assert node.closed and repr(node).endswith("closed>")
     with pytest.raises(ipc.ClosedError):
