@@ -79,7 +79,7 @@ class Core:
         entry = describe(self.name, self.domain)
         self.loop = Loop(f"ipcpy {self.name}")
         self._link = link = Link(self.id, pack_entry(entry), self.domain, os.urandom(32))
-        link.host_port = GROUP_PORT  # only the group is bound to it
+        link.hosts.port = GROUP_PORT  # only the group is bound to it
         self._view = View()
         self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
