@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 
 # Before anything can import ipcpy: no test talks to the network, to another test run or to a robot.
@@ -43,6 +44,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def wait_until() -> Callable[..., Any]:
     """``wait_until(condition, timeout=5.0)`` returns the first true value of ``condition()``."""
     return lan_process.wait_until
+
+
+@pytest.fixture(autouse=True)
+def _no_node_is_left() -> Iterator[None]:
+    """Close the node that the process shares, if a test used it: the next one would meet it."""
+    yield
+    shared = sys.modules.get("ipcpy.node.shared")
+    node = shared.share(None) if shared is not None else None
+    if node is not None:
+        node.close()
 
 
 @pytest.fixture

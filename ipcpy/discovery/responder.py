@@ -5,10 +5,10 @@ Knows the parts that speak and hear, and joins them; nothing of threads, packets
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING
 
 from ..addresses import is_host, is_loopback
@@ -70,6 +70,7 @@ class Responder:
         self._advertised: tuple[str, ...] = ()
         self._own_addresses: frozenset[str] = frozenset()
         self._questions = 0
+        self._random = Random()  # of its own: the one that all share may be seeded by the program
         self._channel = Channel(self._hear)
         self._worker = Worker(
             {
@@ -133,6 +134,7 @@ class Responder:
         self._own_addresses = frozenset(address for address in joined if not is_loopback(address))
         await self._channel.announce(service(self._presence.advert, self._advertised))
         self._questions = 0
+        self._random = Random()  # of its own: the one that all share may be seeded by the program
         self._plan_question(QUESTIONS_AFTER[0])
 
     async def _close(self) -> None:
@@ -153,7 +155,7 @@ class Responder:
             self._channel.send(ask_who([self._instance, *known, *self.sightings.recent(now - RECENT)]))
 
     def _plan_question(self, delay: float) -> None:
-        self._worker.plan("ask", delay * random.uniform(0.8, 1.2))  # not all nodes at once
+        self._worker.plan("ask", delay * self._random.uniform(0.8, 1.2))  # not all nodes at once
 
     async def _resolve(self, now: float) -> None:
         """Ask for what did not come along."""

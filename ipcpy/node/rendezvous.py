@@ -5,9 +5,9 @@ Knows names and addresses, which are hints for the link; nothing of frames, and 
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterable, Mapping
+from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from ..protocol.link.entries import NodeEntry
@@ -57,6 +57,7 @@ class Rendezvous:
         self._mdns_waits_for = 0  # peers known when it was put off
         self._started = NEVER
         self._topics: tuple[str, ...] = ()
+        self._random = Random()  # of its own: the one that all share may be seeded by the program
         self._closed = False
 
     def start(self, static: Iterable[StaticPeer], *, mdns: bool) -> None:
@@ -110,7 +111,7 @@ class Rendezvous:
             self._start_mdns()
         else:
             self._mdns_waits_for = found
-            later = random.uniform(0.5, 1.0) * (MDNS_LATER + MDNS_LATER_EACH * found)
+            later = self._random.uniform(0.5, 1.0) * (MDNS_LATER + MDNS_LATER_EACH * found)
             self._loop.call_at(now + later, self._plan_mdns)
 
     def _start_mdns(self) -> None:
