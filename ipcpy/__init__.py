@@ -30,19 +30,19 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .errors import RecvTimeout as RecvTimeout
     from .errors import SchemaError as SchemaError
     from .errors import TransportError as TransportError
+    from .events import Event as Event
+    from .events import NodeFound as NodeFound
+    from .events import NodeLost as NodeLost
+    from .events import NodeResumed as NodeResumed
+    from .events import NodeStalled as NodeStalled
+    from .events import PublisherFound as PublisherFound
+    from .events import PublisherLost as PublisherLost
+    from .events import SubscriberFound as SubscriberFound
+    from .events import SubscriberLost as SubscriberLost
     from .facts import Diagnosis as Diagnosis
     from .facts import Finding as Finding
     from .graph import EndpointInfo as EndpointInfo
-    from .graph import Event as Event
-    from .graph import NodeFound as NodeFound
     from .graph import NodeInfo as NodeInfo
-    from .graph import NodeLost as NodeLost
-    from .graph import NodeResumed as NodeResumed
-    from .graph import NodeStalled as NodeStalled
-    from .graph import PublisherFound as PublisherFound
-    from .graph import PublisherLost as PublisherLost
-    from .graph import SubscriberFound as SubscriberFound
-    from .graph import SubscriberLost as SubscriberLost
     from .graph import TopicInfo as TopicInfo
     from .message import Message as Message
     from .node.node import Node as Node
@@ -64,8 +64,9 @@ _HOMES = {
     "doctor.examination": "diagnose",
     "errors": "ArgumentError ClosedError CodecError IpcError RecvTimeout SchemaError TransportError",
     "facts": "Diagnosis Finding",
-    "graph": "EndpointInfo Event NodeFound NodeInfo NodeLost NodeResumed NodeStalled PublisherFound "
-    "PublisherLost SubscriberFound SubscriberLost TopicInfo",
+    "events": "Event NodeFound NodeLost NodeResumed NodeStalled PublisherFound PublisherLost SubscriberFound "
+    "SubscriberLost",
+    "graph": "EndpointInfo NodeInfo TopicInfo",
     "message": "Message",
     "node.node": "Node",
     "node.shared": "nodes topics",

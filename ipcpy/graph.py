@@ -1,4 +1,4 @@
-"""What a node knows of the others: values and events. Knows nothing of how it was learned."""
+"""What a node knows of the others: values. Knows nothing of how it was learned; events.py says how it changes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = [
-    "EndpointInfo",
-    "Event",
-    "NodeFound",
-    "NodeInfo",
-    "NodeLost",
-    "NodeResumed",
-    "NodeStalled",
-    "PublisherFound",
-    "PublisherLost",
-    "SubscriberFound",
-    "SubscriberLost",
-    "TopicInfo",
-]
+__all__ = ["EndpointInfo", "NodeInfo", "TopicInfo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,67 +95,3 @@ class TopicInfo:
     schema: Mapping[str, Any]
     publishers: tuple[EndpointInfo, ...]
     subscribers: tuple[EndpointInfo, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFound:
-    """A node came."""
-
-    node: NodeInfo
-
-
-@dataclass(frozen=True, slots=True)
-class NodeLost:
-    """A node went; reason is ``closed``, ``process died``, ``host unreachable`` or ``timed out``."""
-
-    node: NodeInfo
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStalled:
-    """A node stopped answering, but its process is not known to be dead (SIGSTOP, a debugger, swap)."""
-
-    node: NodeInfo
-
-
-@dataclass(frozen=True, slots=True)
-class NodeResumed:
-    """A node that had stopped answering answers again."""
-
-    node: NodeInfo
-
-
-@dataclass(frozen=True, slots=True)
-class PublisherFound:
-    """A publisher came."""
-
-    publisher: EndpointInfo
-
-
-@dataclass(frozen=True, slots=True)
-class PublisherLost:
-    """A publisher went; for the reasons see NodeLost."""
-
-    publisher: EndpointInfo
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriberFound:
-    """A subscriber came."""
-
-    subscriber: EndpointInfo
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriberLost:
-    """A subscriber went; for the reasons see NodeLost."""
-
-    subscriber: EndpointInfo
-    reason: str
-
-
-Event = (
-    NodeFound | NodeLost | NodeStalled | NodeResumed | PublisherFound | PublisherLost | SubscriberFound | SubscriberLost
-)

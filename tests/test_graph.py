@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 
 import pytest
 
-from ipcpy import graph
 from ipcpy.graph import EndpointInfo, NodeInfo, TopicInfo
 
 NODE = NodeInfo("0" * 16, "arm", "robot", 42, "lab", "10.0.0.2:17770", "1", "alive", 0.5)
@@ -20,26 +18,9 @@ def test_an_endpoint_says_where_it_is():
     assert here.address is None
 
 
-@pytest.mark.parametrize(
-    "value", [NODE, PUBLISHER, TopicInfo("imu", "raw", {}, (PUBLISHER,), ()), graph.NodeFound(NODE)]
-)
+@pytest.mark.parametrize("value", [NODE, PUBLISHER, TopicInfo("imu", "raw", {}, (PUBLISHER,), ())])
 def test_a_value_does_not_change_and_equals_one_that_says_the_same(value):
     for field in dataclasses.fields(value):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, field.name, None)
     assert value == dataclasses.replace(value)
-
-
-def test_an_event_is_any_of_the_eight_and_of_nothing_else():
-    kinds = {kind.__name__ for kind in typing.get_args(graph.Event)}
-    endings = {"Node": ("Found", "Lost", "Stalled", "Resumed"), "Publisher": ("Found", "Lost")}
-    endings["Subscriber"] = endings["Publisher"]
-    assert kinds == {what + ending for what, each in endings.items() for ending in each}
-    assert kinds <= set(graph.__all__)
-
-
-def test_every_event_says_whom_it_is_about_and_a_loss_why():
-    for kind in typing.get_args(graph.Event):
-        names = [field.name for field in dataclasses.fields(kind)]
-        about = next(name for name in ("node", "publisher", "subscriber") if kind.__name__.lower().startswith(name))
-        assert names == ([about, "reason"] if kind.__name__.endswith("Lost") else [about])

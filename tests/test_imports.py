@@ -18,6 +18,7 @@ LEAVES = {
     "addresses",
     "budget",
     "errors",
+    "events",
     "facts",
     "graph",
     "log",

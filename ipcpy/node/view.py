@@ -9,13 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .. import graph
-from ..graph import EndpointInfo, Event, NodeInfo, TopicInfo
+from ..graph import EndpointInfo, NodeInfo, TopicInfo
 from ..protocol.topics import matches
 from ..timeouts import NEVER
 from .watch import EventQueue, Watch
+
+if TYPE_CHECKING:
+    from ..events import Event
 
 CALM = 0.1  # seconds without news after which a first picture counts as settled
 LOOK = 0.05  # seconds between two looks whether it is
@@ -39,7 +41,7 @@ class View:
         with self._changed:
             self._nodes[id] = node
             self._endpoints.setdefault(id, {})
-            self._tell(graph.NodeFound, node)
+            self._tell(_came, node)
 
     def change_node(self, id: int, **changes: Any) -> None:
         """Change what is known of a node; one that is not known is ignored."""
@@ -51,17 +53,16 @@ class View:
             for endpoint_id, endpoint in self._endpoints[id].items():
                 self._endpoints[id][endpoint_id] = replace(endpoint, node=changed)
             if changed.state != node.state:
-                resumed = changed.state == "alive"
-                self._tell(graph.NodeResumed if resumed else graph.NodeStalled, changed)
+                self._tell(_stalled_or_resumed, changed)
 
     def remove_node(self, id: int, reason: str) -> None:
         """Remove a node that went, and all it had."""
         with self._changed:
             for endpoint in self._endpoints.pop(id, {}).values():
-                self._tell(_lost, endpoint, reason)
+                self._tell(_went, endpoint, reason)
             node = self._nodes.pop(id, None)
             if node is not None:
-                self._tell(graph.NodeLost, node, reason)
+                self._tell(_went, node, reason)
 
     def put(self, node_id: int, endpoint_id: int, endpoint: EndpointInfo) -> None:
         """Add an endpoint that came, or change one."""
@@ -70,14 +71,14 @@ class View:
             new = endpoint_id not in known
             known[endpoint_id] = endpoint
             if new:
-                self._tell(_found, endpoint)
+                self._tell(_came, endpoint)
 
     def remove(self, node_id: int, endpoint_id: int) -> None:
         """Remove an endpoint that went."""
         with self._changed:
             endpoint = self._endpoints.get(node_id, {}).pop(endpoint_id, None)
             if endpoint is not None:
-                self._tell(_lost, endpoint, "closed")
+                self._tell(_went, endpoint, "closed")
 
     def _tell(self, event: Callable[..., Event], *what: Any) -> None:
         self._changed_at = time.monotonic()
@@ -149,9 +150,9 @@ class View:
         queue = EventQueue()
         with self._changed:
             for node_id, node in self._nodes.items():
-                queue.put(graph.NodeFound(node))
+                queue.put(_came(node))
                 for endpoint in self._endpoints.get(node_id, {}).values():
-                    queue.put(_found(endpoint))
+                    queue.put(_came(endpoint))
             self._watches.append(queue)
             if self._closed:
                 queue.end()
@@ -172,12 +173,26 @@ class View:
             self._changed.notify_all()
 
 
-def _found(endpoint: EndpointInfo) -> Event:
-    return (graph.PublisherFound if endpoint.kind == "publisher" else graph.SubscriberFound)(endpoint)
+def _came(what: NodeInfo | EndpointInfo) -> Event:
+    from .. import events
+
+    if isinstance(what, NodeInfo):
+        return events.NodeFound(what)
+    return (events.PublisherFound if what.kind == "publisher" else events.SubscriberFound)(what)
 
 
-def _lost(endpoint: EndpointInfo, reason: str) -> Event:
-    return (graph.PublisherLost if endpoint.kind == "publisher" else graph.SubscriberLost)(endpoint, reason)
+def _went(what: NodeInfo | EndpointInfo, reason: str) -> Event:
+    from .. import events
+
+    if isinstance(what, NodeInfo):
+        return events.NodeLost(what, reason)
+    return (events.PublisherLost if what.kind == "publisher" else events.SubscriberLost)(what, reason)
+
+
+def _stalled_or_resumed(node: NodeInfo) -> Event:
+    from .. import events
+
+    return (events.NodeResumed if node.state == "alive" else events.NodeStalled)(node)
 
 
 def _topic(name: str, publishers: list[EndpointInfo], subscribers: list[EndpointInfo]) -> TopicInfo:

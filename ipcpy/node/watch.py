@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import ClosedError, RecvTimeout
-from ..graph import Event
 from ..timeouts import seconds
 
 if TYPE_CHECKING:
     from asyncio import Future
+
+    from ..events import Event
 
 __all__ = ["Watch"]
 

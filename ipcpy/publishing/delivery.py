@@ -12,8 +12,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 from ..addresses import Address
 from ..graph import EndpointInfo
@@ -61,8 +61,7 @@ class Surroundings(Interfaces, Protocol):
     def release_route(self, address: Address, publisher: int) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What a publisher promises.
 
     Attributes:

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from ipcpy.errors import ArgumentError, ClosedError
-from ipcpy.graph import NodeFound, NodeInfo
+from ipcpy.events import NodeFound
+from ipcpy.graph import NodeInfo
 from ipcpy.node.watch import EventQueue, Watch
 
 
