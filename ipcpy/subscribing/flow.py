@@ -220,7 +220,7 @@ class Flow:
             return
         self._match()
         partial = receiver.accept_run(run, now)
-        intake.filling = self if partial is None else None
+        intake.filling = receiver if partial is None else None
         if partial is not None:
             item = (place.seq, place.sent_ns, intake.time_ns(), partial.buffer)
             cause = self._cause(place.seq - receiver.next, now)

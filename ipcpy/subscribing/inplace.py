@@ -105,8 +105,9 @@ class Gathering:
             BlockingIOError: if nothing more came within the socket's timeout.
         """
         count = 0
-        while not self._messages and (flow := self._inbound.intake.filling) is not None and time.monotonic() < deadline:
-            partial = flow.receiver.latest_partial
+        intake = self._inbound.intake
+        while not self._messages and intake.filling is not None and time.monotonic() < deadline:
+            partial = intake.filling.latest_partial
             received = 0 if partial is None else self._receive(partial, deadline)
             if not received:
                 break

@@ -9,15 +9,13 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from ..addresses import Address
+from ..protocol.data.receiver import Receiver
 from ..timeouts import NEVER
 from .inbox import Inbox
 from .losses import CountsDrops, Losses
-
-if TYPE_CHECKING:
-    from .flow import Flow
 
 
 class Socket(CountsDrops, Protocol):
@@ -48,7 +46,7 @@ class Intake:
         sockets: all that are read: the subscriber's own, and one for each multicast group.
         dropped: datagrams and frames that were no messages of a matched publisher, by cause.
         behind: whether a message came so late that the sockets should be emptied at once; whoever does so resets it.
-        filling: the flow of which a large message is being put together.
+        filling: of the publisher of which a large message is being put together.
         timer: when ``Inbound.handle_timer`` wants to be called; ``inf`` for never.
     """
 
@@ -77,7 +75,7 @@ class Intake:
         self.logged: set[str] = set()  # publishers of which was logged that a message cannot be decoded
         self.secret = os.urandom(16)
         self.behind = False
-        self.filling: Flow | None = None
+        self.filling: Receiver[Any] | None = None
         self.timer = NEVER
 
     def by(self, when: float) -> None:

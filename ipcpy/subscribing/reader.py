@@ -310,7 +310,6 @@ class Reader:
         """Close the sockets without a word."""
         self._closed = True
         self._way.close()
-        self._intake.filling = None
         self._reading = threading.Lock()  # in a forked child the old one may be held by a thread that is not there
         self._inlets.close()
 

@@ -247,7 +247,7 @@ def test_while_it_is_incomplete_the_flow_is_the_one_being_filled(side):
     flow = side.match(P)
     first, *_ = fragments(1, bytes(5_000))
     side.inbound.take(first, HERE)
-    assert side.intake.filling is flow
+    assert side.intake.filling is flow.receiver
     side.poll(P, last=1, lowest=1)
     report, missing = side.answers()
     assert (report.kind, missing.kind, missing.seq) == (Kind.REPORT, Kind.MISSING, 1)
