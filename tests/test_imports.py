@@ -27,6 +27,7 @@ LEAVES = {
     "stats",
     "timeouts",
     "version",
+    "wakeups",
 }
 LAYERS = [
     LEAVES,

@@ -134,7 +134,6 @@ class Responder:
         self._own_addresses = frozenset(address for address in joined if not is_loopback(address))
         await self._channel.announce(service(self._presence.advert, self._advertised))
         self._questions = 0
-        self._random = Random()  # of its own: the one that all share may be seeded by the program
         self._plan_question(QUESTIONS_AFTER[0])
 
     async def _close(self) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ..addresses import Address
 from ..discovery.check import question
 from ..facts import Trial
+from ..node.identity import new_id
 from ..protocol.link.greeting import GREETING_BODY, Greeter, domain_number
 from ..protocol.wire import Kind, Malformed, frames
 from ..transport.group import GROUP, GROUP_PORT
@@ -72,7 +73,7 @@ class MulticastCheck:
 
     def _join(self, interface: Interface, domain: str) -> _Membership:
         address = interface.addresses[0]
-        id = int.from_bytes(os.urandom(8), "little") or 1
+        id = new_id()
         self._own.add(id)
         greeter = Greeter(id, domain, os.urandom(32))
         group = Multicast(GREETING_GROUP, interface.index, address)

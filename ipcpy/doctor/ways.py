@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..addresses import LOOPBACK, Address
 from ..facts import PeerFacts
+from ..node.identity import new_id
 from ..protocol.link.echo import ECHO_SIZE, Echo, pack_echo, unpack_echoed
 from ..protocol.link.greeting import KNOCK, Greeter, domain_number
 from ..protocol.wire import Frame, Kind, Malformed, frames
@@ -126,7 +127,7 @@ class _Prober:
     def __init__(self, ways: Sequence[_Way], domain: str, host: str) -> None:
         self._ways = ways
         self._domain = domain_number(domain)
-        self._id = int.from_bytes(os.urandom(8), "little") or 1
+        self._id = new_id()
         self._greeter = Greeter(self._id, domain, os.urandom(32))
         self._asked: dict[int, _Asked] = {}  # by nonce
         self._near = LinkSocket(host, ())

@@ -193,7 +193,7 @@ class Core:
         self._subscribers.pop(number, None)
         self._announcements.remove(number)
 
-    def route(self, address: Address, publisher: int) -> ConnectedSocket:
+    def connection(self, address: Address, publisher: int) -> ConnectedSocket:
         """Return the socket that is connected to a subscriber's address; all publishers of the node share it.
 
         Raises:
@@ -201,7 +201,7 @@ class Core:
         """
         return self._connections.take(address, publisher)
 
-    def release_route(self, address: Address, publisher: int) -> None:
+    def release_connection(self, address: Address, publisher: int) -> None:
         """Take note that a publisher needs the socket to an address no more."""
         self._connections.release(address, publisher)
 

@@ -16,7 +16,7 @@ MAX_HOST = 255  # characters; sethostname(2) takes 64, a DNS name has at most 25
 
 
 def new_id() -> int:
-    """Return a random id of 64 bits, never 0, which stands for no node on the wire."""
+    """Return a random id of 64 bits for a node, publisher or subscriber; never 0, which is nobody on the wire."""
     return int.from_bytes(os.urandom(8), "little") or 1
 
 

@@ -129,16 +129,15 @@ class Peering:
             self._loop.watch(self._group, self._on_group)
 
     def _on_datagrams(self) -> None:
-        now = time.monotonic()
-        count, news = self._receive(self._socket, now)
+        count, news = self._receive(self._socket)
         if 0 < count < DRAIN:
             self._rest_unless(news)
             return  # if something failed, this is called again for it
-        self._receive_failures(now)
+        self._receive_failures(time.monotonic())
 
     def _on_group(self) -> None:
         if self._group is not None:
-            self._rest_unless(self._receive(self._group, time.monotonic())[1])
+            self._rest_unless(self._receive(self._group)[1])
 
     def _rest_unless(self, news: bool) -> None:
         if not news and not self._resting:
@@ -156,15 +155,16 @@ class Peering:
             return
         self._resting = False
         try:
-            now = time.monotonic()
-            count, news = self._receive(self._socket, now)
-            greetings, new = self._receive(self._group, now) if self._group is not None else (0, False)
-            failed = self._receive_failures(now)  # nobody calls for them while something comes in every rest
+            count, news = self._receive(self._socket)
+            greetings, new = self._receive(self._group) if self._group is not None else (0, False)
+            failed = self._receive_failures(
+                time.monotonic()
+            )  # nobody calls for them while something comes in every rest
             self._resting = 0 < count + greetings < DRAIN and not (news or new or failed)
         finally:
             self._rest() if self._resting else self._watch()
 
-    def _receive(self, source: LinkSocket | GroupSocket, now: float) -> tuple[int, bool]:
+    def _receive(self, source: LinkSocket | GroupSocket) -> tuple[int, bool]:
         """Take what has come; return how many datagrams that were, and whether any said something new."""
         count, news = 0, False
         while count < DRAIN and (received := source.poll()) is not None:

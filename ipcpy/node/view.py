@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
-from ..protocol.topics import matches
+from ..protocol.topics import is_pattern, matches
 from ..timeouts import NEVER
 from .watch import EventQueue, Watch
 
@@ -113,7 +113,7 @@ class View:
         for endpoint in endpoints:
             if endpoint.kind == "publisher":
                 publishers.setdefault(endpoint.topic, []).append(endpoint)
-            elif "*" in endpoint.topic:
+            elif is_pattern(endpoint.topic):
                 patterns.append(endpoint)
             else:
                 subscribers.setdefault(endpoint.topic, []).append(endpoint)

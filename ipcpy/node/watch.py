@@ -5,17 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import ClosedError, RecvTimeout
 from ..timeouts import seconds
+from ..wakeups import call_in, resolve
 
 if TYPE_CHECKING:
-    from asyncio import Future
-
     from ..events import Event
 
 __all__ = ["Watch"]
@@ -130,21 +128,10 @@ class EventQueue:
                 if self._events or self._ended:
                     return self._take()
                 future = loop.create_future()
-                self._wakers.append(partial(_call_in, loop.call_soon_threadsafe, future))
+                self._wakers.append(partial(call_in, loop, resolve, future))
             await future
 
     def _take(self) -> Event:
         if not self._events:
             raise ClosedError("the watch is closed")
         return self._events.popleft()
-
-
-def _call_in(call_soon: Callable[..., object], future: Future[None]) -> None:
-    """Wake a coroutine."""
-    with suppress(RuntimeError):  # its event loop is closed: it waits no more
-        call_soon(_resolve, future)
-
-
-def _resolve(future: Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

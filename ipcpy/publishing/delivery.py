@@ -45,9 +45,10 @@ class Surroundings(Interfaces, Protocol):
     """What a Delivery needs of the node, beside the interfaces for multicast.
 
     ``add_publisher`` announces the Delivery, or announces it anew with another entry, and has it told of subscribers;
-    ``withdraw`` ends that. ``route`` returns the socket connected to an address, OSError if there is no way there now;
-    whoever reads it calls ``receive_datagram``, and ``release_route`` says that the publisher needs it no more.
-    ``close_by`` is when ``close`` has to be done at the latest, by the Delivery's clock.
+    ``withdraw`` ends that. ``connection`` returns the socket connected to an address, or raises OSError if there is no
+    way there now; whoever reads that socket calls ``receive_datagram``, and ``release_connection`` says that the
+    publisher needs it no more. ``close_by`` is when a publisher must have stopped waiting for answers, by the
+    Delivery's clock: its node is being closed.
     """
 
     close_by: float
@@ -57,8 +58,8 @@ class Surroundings(Interfaces, Protocol):
 
     def add_publisher(self, publisher: Delivery, entry: PublisherEntry) -> None: ...
     def withdraw(self, number: int) -> None: ...
-    def route(self, address: Address, publisher: int) -> ConnectedSocket: ...
-    def release_route(self, address: Address, publisher: int) -> None: ...
+    def connection(self, address: Address, publisher: int) -> ConnectedSocket: ...
+    def release_connection(self, address: Address, publisher: int) -> None: ...
 
 
 class Terms(NamedTuple):
@@ -145,7 +146,7 @@ class Delivery:
             now = self._clock()
             self.pacing.linger(now if self._node.loop.in_thread() else min(now + linger, self._node.close_by))
             for route in outlet.by_number.values():
-                self._node.loop.call(self._node.release_route, route.address, self.number)
+                self._node.loop.call(self._node.release_connection, route.address, self.number)
             self._fanouts.close()
             outlet.clear()
         self._node.withdraw(self.number)
@@ -172,7 +173,7 @@ class Delivery:
             if known is not None:
                 self._drop(number)
             try:
-                socket = self._node.route(address, self.number)
+                socket = self._node.connection(address, self.number)
             except OSError:  # no way there now; the node finds another when the network changes
                 if known is not None:
                     outlet.keep_counts(known)
@@ -198,7 +199,7 @@ class Delivery:
         self.outlet.rebuild()
         self._choose_fanouts(self._clock())
         if not any(other.address == route.address for other in self.outlet.by_number.values()):
-            self._node.release_route(route.address, self.number)
+            self._node.release_connection(route.address, self.number)
 
     def verify(self, address: Address) -> None:
         """Challenge those at an address: their host said, or somebody forged, that nobody listens there."""

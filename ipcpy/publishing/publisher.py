@@ -6,7 +6,6 @@ Knows the codec, and nothing of what becomes of other messages: dispatch.py take
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -18,6 +17,7 @@ from zlib import crc32
 from ..codec import Codec, MsgPack, variant
 from ..errors import ArgumentError, CodecError, RecvTimeout
 from ..graph import EndpointInfo
+from ..node.identity import new_id
 from ..node.loop import Alarm
 from ..node.node import Node
 from ..node.shared import node_for
@@ -87,13 +87,13 @@ class Publisher:
         reliable, keep = bool(reliable), _check_keep(keep)
         entry = PublisherEntry(self._topic, self._codec.name, dict(self._codec.schema), reliable, keep)
         self._terms = Terms(entry, block=_check_block(block), multicast=_check_multicast(multicast))
-        self._node = node_for(node)
+        self._core = node_for(node)
         self._open()
 
     def _open(self) -> None:
-        self._node.ensure_open()
-        self._framing = Framing(int.from_bytes(os.urandom(8), "little") or 1, self._codec_number)
-        self._delivery = Delivery(self._node, self._framing, self._terms, alarm=partial(Alarm, self._node.loop))
+        self._core.ensure_open()
+        self._framing = Framing(new_id(), self._codec_number)
+        self._delivery = Delivery(self._core, self._framing, self._terms, alarm=partial(Alarm, self._core.loop))
         self._outlet = self._delivery.outlet
         self._dispatch = Dispatch(self._delivery, self._framing, self._topic)
         self._lock = self._outlet.lock

@@ -131,7 +131,7 @@ class Route:
         self.sender = self._new_sender()
         self.send(self.match.start_frame())
         if self._reliable is not None:
-            self._send_again(self._reliable.begin(self.match.subscriber, now), now)
+            self._resend(self._reliable.begin(self.match.subscriber, now), now)
         self.pump(now)
 
     def _new_sender(self) -> Sender:
@@ -196,7 +196,7 @@ class Route:
         place = Place(framing.number, message.seq, message.sent_ns, framing.codec, message.size, fragment)
         self.sender.add(Outgoing(place, message.parts, sent_before=sent), now)
 
-    def _send_again(self, messages: list[Kept], now: float) -> None:
+    def _resend(self, messages: list[Kept], now: float) -> None:
         """Send what the subscriber lacks of a reliable topic."""
         for message in messages:
             if message.frame:
@@ -243,7 +243,7 @@ class Route:
         window = int(report.window * WINDOW_SHARE)
         self.sender.reported(frame.sent_ns, report.next, window, now, report.missing)
         if self._reliable is not None:
-            self._send_again(self._reliable.reported(self.match.subscriber, report, now), now)
+            self._resend(self._reliable.reported(self.match.subscriber, report, now), now)
         self.pump(now)
 
     def missing(self, frame: Frame, now: float) -> None:

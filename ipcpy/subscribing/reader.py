@@ -54,7 +54,7 @@ class Reader:
         self._messages = inbound.intake.inbox.messages
         self._inlets = Inlets(socket)
         self._gathering = Gathering(socket, inbound, lock)
-        self._way = Wait(socket, self._gathering, spin)
+        self._wait = Wait(socket, self._gathering, spin)
         self._reading = threading.Lock()
         self._leased = False
         self._deadline = NEVER  # of who waits
@@ -84,11 +84,11 @@ class Reader:
             timeout = None if timeout is None else max(0.0, deadline - time.monotonic())
         self._deadline = deadline
         try:
-            way = self._way
-            if self._messages or (timeout != way.timeout and not self._prepare(timeout)):
+            waiting = self._wait
+            if self._messages or (timeout != waiting.timeout and not self._prepare(timeout)):
                 return
             intake, lock = self._intake, self._lock
-            data, address = way.receive(RECEIVE_SIZE)
+            data, address = waiting.receive(RECEIVE_SIZE)
             lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
             try:
                 self._inbound.take(data, address)
@@ -114,19 +114,19 @@ class Reader:
         Returns:
             Whether the socket is to be read; else there is nothing more to wait for.
         """
-        self._way.timeout = timeout  # first: whoever changes what is looked at now takes it back
+        self._wait.timeout = timeout  # first: whoever changes what is looked at now takes it back
         if not self._leased:
             self._take_lease()
         if self._closed or self._inlets.groups or timeout == 0 or not CAN_WAIT:
-            self._way.reset()
+            self._wait.reset()
             if not self._closed:
                 self._read_any(timeout)
             return False
-        self._way.prepare(timeout)
+        self._wait.prepare(timeout)
         return True
 
     def _gather(self, timeout: float | None, deadline: float) -> None:
-        self._way.reset()
+        self._wait.reset()
         self._socket.set_timeout(PAUSE if timeout is None else min(PAUSE, timeout))
         with contextlib.suppress(BlockingIOError):  # a pause; the timers are still to be looked at
             self._reads += self._gathering.gather(deadline)
@@ -144,7 +144,7 @@ class Reader:
         if timeout == 0:
             self._drain()
             return
-        spins, timeout = self._way.part(timeout)
+        spins, timeout = self._wait.part(timeout)
         ready = self._inlets.wait(timeout, spins)
         if len(ready) > 1:
             self._drain()
@@ -196,7 +196,7 @@ class Reader:
         if self._reads == self._reads_seen and self._reading.acquire(blocking=False):
             try:
                 self._leased = False
-                self._way.reset()
+                self._wait.reset()
                 for each in self._inlets:
                     self._loop.watch(each, self._ready)
                 return
@@ -239,7 +239,7 @@ class Reader:
         socket = None if self._closed else self._inlets.join(group, interfaces)
         if socket is None:
             return
-        self._way.reset()
+        self._wait.reset()
         self._intake.sockets.append(socket)
         if not self._leased:
             self._loop.watch(socket, self._ready)
@@ -297,7 +297,7 @@ class Reader:
     def close(self, timeout: float) -> None:
         """Stop reading; whoever waits is woken. Waits no longer than a timeout for those who still read."""
         self._closed = True
-        self._way.reset()
+        self._wait.reset()
         for each in self._inlets:
             self._loop.unwatch(each)
         self._socket.wake()
@@ -309,7 +309,7 @@ class Reader:
     def abandon(self) -> None:
         """Close the sockets without a word."""
         self._closed = True
-        self._way.close()
+        self._wait.close()
         self._reading = threading.Lock()  # in a forked child the old one may be held by a thread that is not there
         self._inlets.close()
 

@@ -68,7 +68,7 @@ class Subscriber:
         self._wanted = Wanted(check_pattern(topic), codec, _check_depth(depth), _check_spin(spin))
         if callback is not None and not callable(callback):
             raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
-        self._node = node_for(node)
+        self._core = node_for(node)
         self._open()
         if callback is not None:
             name = f"ipcpy callback {topic}"
@@ -77,7 +77,7 @@ class Subscriber:
             thread.start()
 
     def _open(self) -> None:
-        self._subscription = Subscription(self._node, self._wanted)
+        self._subscription = Subscription(self._core, self._wanted)
         self._messages = self._subscription.messages
         self._wait = self._subscription.reader.wait
 
@@ -233,9 +233,9 @@ class Subscriber:
         """
         lines = self._subscription.why()
         if not lines:
-            others = sorted({topic.name for topic in self._node.topics() if topic.publishers})
+            others = sorted({topic.name for topic in self._core.topics() if topic.publishers})
             known = f"Topics with publishers: {', '.join(others[:10])}." if others else "No publisher is known at all."
-            lines.append(f"No publisher of {self.topic!r} is known in domain {self._node.domain!r}. {known}")
+            lines.append(f"No publisher of {self.topic!r} is known in domain {self._core.domain!r}. {known}")
         stats = self.stats
         lines += [f"{count} lost: {cause}." for cause, count in sorted(stats.lost.items())]
         lines += [f"{count} datagrams dropped: {cause}." for cause, count in sorted(stats.dropped.items())]

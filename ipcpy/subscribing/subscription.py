@@ -5,7 +5,6 @@ Joins the reader with the inbound side; nothing of arguments, callbacks or corou
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ from ..codec import Codec
 from ..errors import ClosedError
 from ..graph import EndpointInfo
 from ..node.core import Core
+from ..node.identity import new_id
 from ..protocol.link.entries import SubscriberEntry
 from ..stats import SubscriberStats
 from .inbound import Inbound
@@ -63,11 +63,11 @@ class Subscription:
 
     def __init__(self, node: Core, wanted: Wanted) -> None:
         node.ensure_open()
-        self.number = int.from_bytes(os.urandom(8), "little") or 1
+        self.number = new_id()
         self.closed = False
         self.abandoned = False
         self.thread: threading.Thread | None = None
-        self._node = node
+        self._core = node
         self._wanted = wanted
         self._lock = threading.Lock()  # over what arrived
         self._matched = threading.Condition(self._lock)
@@ -86,7 +86,7 @@ class Subscription:
         codec = self._wanted.codec
         name, schema = ("any", {}) if codec is None else (codec.name, dict(codec.schema))
         entry = SubscriberEntry(self._wanted.topic, name, self._port, schema, dict(self._mismatch))
-        self._node.add_subscriber(self, entry)
+        self._core.add_subscriber(self, entry)
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
@@ -130,7 +130,7 @@ class Subscription:
             self._announce()
         if group is not None and not flow.mismatch:
             self._groups[number] = group
-            self.reader.join(group, self._node.interface_indexes())
+            self.reader.join(group, self._core.interface_indexes())
 
     def publisher_lost(self, number: int) -> None:
         """A publisher is gone."""
@@ -155,7 +155,7 @@ class Subscription:
         if self.closed:
             return
         self.closed = True
-        self._node.withdraw(self.number)
+        self._core.withdraw(self.number)
         with self._lock:
             self._matched.notify_all()
         self.reader.close(CLOSE)
@@ -166,7 +166,7 @@ class Subscription:
     def forget(self) -> None:
         """Close soon, in the I/O thread: for the garbage collector, which may call this where the lock is held."""
         if not self.closed:
-            self._node.loop.call(self.close)
+            self._core.loop.call(self.close)
 
     def check_open(self) -> None:
         """Make sure that it can be used.

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..wakeups import call_in, resolve
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
@@ -41,18 +43,18 @@ class Waiters:
         loop, self.loop = self.loop, None
         if loop is not None:
             for each in sockets:
-                _call_in(loop, loop.remove_reader, each.fileno())
+                call_in(loop, loop.remove_reader, each.fileno())
         self.wake()
 
     def add(self, socket: Any) -> None:
         """Have the event loop read one more socket."""
         if self.loop is not None:
-            _call_in(self.loop, self.loop.add_reader, socket.fileno(), self._on_readable, socket)
+            call_in(self.loop, self.loop.add_reader, socket.fileno(), self._on_readable, socket)
 
     def remove(self, socket: Any) -> None:
         """Have the event loop read a socket no more."""
         if self.loop is not None:
-            _call_in(self.loop, self.loop.remove_reader, socket.fileno())
+            call_in(self.loop, self.loop.remove_reader, socket.fileno())
 
     async def wait(self, loop: AbstractEventLoop, over: Callable[[], object]) -> None:
         """Wait until somebody calls ``wake``, unless it is over already."""
@@ -78,29 +80,6 @@ class Waiters:
             except IndexError:  # another thread was faster
                 return
             if future.get_loop() is here:
-                _resolve(future)
+                resolve(future)
             else:
-                _call_in(future.get_loop(), _resolve, future)
-
-
-def _resolve(future: Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _call_in(loop: AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
-    """Call a function in an event loop's thread: at once if that is ours; not at all if it is closed."""
-    if _runs_here(loop):
-        function(*arguments)
-        return
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(function, *arguments)
-
-
-def _runs_here(loop: AbstractEventLoop) -> bool:
-    from asyncio import get_running_loop
-
-    try:
-        return get_running_loop() is loop
-    except RuntimeError:  # none runs in this thread
-        return False
+                call_in(future.get_loop(), resolve, future)

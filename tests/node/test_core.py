@@ -148,8 +148,8 @@ def test_an_answer_goes_to_the_publishers_it_names_and_to_no_other(core, wait_un
     for publisher in publishers:
         core.add_publisher(publisher, PublisherEntry("imu", "raw"))
     subscriber = DataSocket("127.0.0.1")
-    socket = core.route(("127.0.0.1", subscriber.port), 1)
-    assert core.route(("127.0.0.1", subscriber.port), 2) is socket
+    socket = core.connection(("127.0.0.1", subscriber.port), 1)
+    assert core.connection(("127.0.0.1", subscriber.port), 2) is socket
     answer = pack_frame(Kind.REPORT, 2, 9, 0, bytes(24))
     subscriber.sendto(answer, ("127.0.0.1", socket._sock.getsockname()[1]))
     wait_until(lambda: publishers[1].told)
@@ -165,7 +165,7 @@ def test_a_refusal_makes_those_who_send_there_ask_again(core, wait_until):
     gone = DataSocket("127.0.0.1")
     address = ("127.0.0.1", gone.port)
     gone.close()
-    core.route(address, 1).send(b"anybody?")
+    core.connection(address, 1).send(b"anybody?")
     wait_until(lambda: publishers[0].told)
     assert publishers[0].told == [("verify", address)] and publishers[1].told == []
 
@@ -185,11 +185,11 @@ def test_a_refusal_makes_the_node_that_listened_there_doubtful(core, wait_until)
 
 def test_the_last_publisher_that_releases_a_socket_closes_it(core):
     address = ("127.0.0.1", 9)
-    socket = core.route(address, 1)
-    core.route(address, 2)
-    core.release_route(address, 1)
+    socket = core.connection(address, 1)
+    core.connection(address, 2)
+    core.release_connection(address, 1)
     assert not socket.closed
-    core.release_route(address, 2)
+    core.release_connection(address, 2)
     assert socket.closed
 
 

@@ -285,11 +285,11 @@ class Publisher:
     def withdraw(self, number: int) -> None:
         """Nobody listens to announcements."""
 
-    def route(self, address: Address, publisher: int) -> Any:
+    def connection(self, address: Address, publisher: int) -> Any:
         """Return the way to an address."""
         return Way(self.net, self.address, address, self.datagram)
 
-    def release_route(self, address: Address, publisher: int) -> None:
+    def release_connection(self, address: Address, publisher: int) -> None:
         """Nothing is kept."""
 
     def interface_of(self, address: str) -> int | None:

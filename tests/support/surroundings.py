@@ -248,12 +248,12 @@ class Surroundings:
     def withdraw(self, number: int) -> None:
         self.withdrawn.append(number)
 
-    def route(self, address: Address, publisher: int) -> Any:
+    def connection(self, address: Address, publisher: int) -> Any:
         if address in self.no_way:
             raise Refusing("no way")
         return self.sockets.setdefault(address, Socket(address, self._queue))
 
-    def release_route(self, address: Address, publisher: int) -> None:
+    def release_connection(self, address: Address, publisher: int) -> None:
         self.released.append(address)
         self.sockets.pop(address).closed = True
 

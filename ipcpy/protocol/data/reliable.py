@@ -56,7 +56,6 @@ class Follower:
     def __init__(self, first: int, window: int, now: float) -> None:
         self.next = first
         self.given_up = 0
-        self.window = window
         self.polled_at = now
         self._asked_at: float | None = None  # when the oldest unanswered poll was sent
         self._budget = Budget(window / 4, window * REFILLS / 4, now)

@@ -1,0 +1,34 @@
+"""Waking what waits in an event loop, from any thread. Knows futures, and imports asyncio late; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+
+
+def call_in(loop: AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function in an event loop's thread: at once if that is this one; not at all if the loop is closed."""
+    if _runs_here(loop):
+        function(*arguments)
+        return
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *arguments)
+
+
+def resolve(future: Future[None]) -> None:
+    """Wake the coroutine that awaits a future, if it still does; in its event loop's thread."""
+    if not future.done():
+        future.set_result(None)
+
+
+def _runs_here(loop: AbstractEventLoop) -> bool:
+    from asyncio import get_running_loop
+
+    try:
+        return get_running_loop() is loop
+    except RuntimeError:  # none runs in this thread
+        return False

@@ -1,0 +1,44 @@
+"""Waking what waits in an event loop, from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from ipcpy.wakeups import call_in, resolve
+
+
+def test_in_its_own_thread_a_function_is_called_at_once():
+    async def main():
+        called = []
+        call_in(asyncio.get_running_loop(), called.append, 1)
+        assert called == [1]
+
+    asyncio.run(main())
+
+
+def test_from_another_thread_a_coroutine_is_woken():
+    async def main():
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        threading.Thread(target=call_in, args=(loop, resolve, future)).start()
+        async with asyncio.timeout(5):
+            await future
+
+    asyncio.run(main())
+
+
+def test_a_future_that_is_done_or_cancelled_stays_so():
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        resolve(future)
+        assert future.cancelled()
+
+    asyncio.run(main())
+
+
+def test_a_closed_event_loop_is_called_no_more():
+    loop = asyncio.new_event_loop()
+    loop.close()
+    call_in(loop, print, "never")
