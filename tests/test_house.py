@@ -53,6 +53,14 @@ def test_a_module_has_a_test_file_at_the_same_path(path):
         assert "def test_" in expected.read_text(encoding="utf-8")
 
 
+def test_where_to_look_names_what_is_there():
+    text = (TESTS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("### Where to look") : text.index("## Tests")]
+    named = set(re.findall(r"`(\w+/[\w/]+\.py)`", table))
+    assert len(named) > 20
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 def test_a_test_file_belongs_to_a_module_or_says_to_what():
     strangers = []
     for path in sorted(TESTS.rglob("test_*.py")):

@@ -39,10 +39,10 @@ class Mdns:
         advert: what to announce. Its node id, name, domain and port stay as they are.
         interfaces: IPv4 addresses of the interfaces to use. With loopback addresses alone nothing leaves or enters
             this host.
-        on_found: called with an address, a port and a node id for every place worth a knock; again when it is heard
-            again, at most every 2 s. A hint, perhaps forged: the port may be closed, the address that of a
-            broadcast or of somebody who never asked. Runs in the mDNS thread, so it should only hand over.
-        known: gives the full instance names (``instance_name``) of the nodes that the link knows: they need not
+        on_found: called with an address, a port and a node id for every address where a node may be; again when the
+            advert is heard again, at most every 2 s. A hint, perhaps forged: the port may be closed, the address that
+            of a broadcast or of somebody who never asked. Runs in the mDNS thread, so it should only hand over.
+        known: returns the full instance names (``instance_name``) of the nodes that the link knows: they need not
             answer our questions, and 16 of them are enough not to ask at the start. Called in the mDNS thread.
     """
 

@@ -28,7 +28,7 @@ __all__ = ["Presence", "Responder"]
 OPEN_EVERY, UPDATE_EVERY, ASK_EVERY, RESOLVE_EVERY = 0.25, 1.0, 0.5, 1.0
 """Seconds between two of a kind, however often they are wanted."""
 QUESTIONS_AFTER = (0.25, 1.0, 3.0)
-"""Seconds. The answers only back up the announcement, which brings those who hear it to us by then."""
+"""Seconds between questions. By then most nodes have heard the announcement and knocked; the answers are a backup."""
 QUESTION_EVERY = 60.0
 """Seconds. For networks that heal without our noticing."""
 AFTER_FLOOD = 2.0

@@ -119,9 +119,9 @@ def sizes_to_try(facts: PeerFacts) -> tuple[int, ...]:
 class _Prober:
     """Asks several hosts at the same time, from two ports.
 
-    Nothing but answers from link ports ever comes to the first port. Nothing but answers from second ports, to which
-    it never sent anything, is to come to the second port; and no second port ever sent anything to our first one. So
-    no firewall takes a datagram for an answer that is none, and none drops an answer because of an earlier datagram.
+    The first port sends to link ports and hears link ports. The second port hears second ports, to which it never sent
+    anything. So no firewall takes a datagram that nobody asked for as an answer, and none drops an answer because of
+    an earlier datagram.
     """
 
     def __init__(self, ways: Sequence[_Way], domain: str, host: str) -> None:

@@ -1,7 +1,8 @@
 """Core: what a node is made of, and what its publishers and subscribers are given. Users hold a ``Node``.
 
 Joins the link, rendezvous, announcements, introductions, the graph and the sockets that publishers share. Knows which
-part is told of what; holds no protocol. Publishers and subscribers are to it what introductions.py asks of them.
+part is told of what; holds no protocol. It sees a publisher as an OwnPublisher only, and a subscriber as an
+OwnSubscriber (introductions.py).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from .rendezvous import Rendezvous
 from .view import View
 from .watch import Watch
 
-CLOSE_ALL = 0.05  # seconds until which publishers may wait for answers while it closes
+CLOSE_ALL = 0.05  # seconds, all together, that publishers wait for answers and subscribers for callbacks at its end
 STOP = 0.05  # seconds that close waits for the I/O thread
 
 
@@ -52,7 +53,7 @@ class Core:
         id: 64 bits, new with every start, and in a forked child.
         loop: the one I/O thread.
         closed: whether it was closed.
-        close_by: when publishers must have stopped waiting for answers: their node is being closed.
+        close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
 
     Raises:
         ArgumentError: if the name, or a setting of the log, is wrong.

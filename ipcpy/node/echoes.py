@@ -1,6 +1,6 @@
 """Answers those who look for faults (``ipcpy doctor``), from the link's port or from a second one.
 
-Joins protocol/echo.py with sockets. Runs in the I/O thread.
+Joins protocol/link/echo.py with sockets. Runs in the I/O thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What becomes of open nodes when the interpreter exits, and in a forked child. Knows that they can be closed."""
+"""Closes open nodes when the interpreter exits, and abandons them in a forked child. Knows nothing else of them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _open: weakref.WeakSet[Life] = weakref.WeakSet()
 
 
 def opened(life: Life) -> None:
-    """Close it when the interpreter exits, unless it ended before."""
+    """Remember a node, to close it when the interpreter exits."""
     _open.add(life)
 
 
 def ended(life: Life) -> None:
-    """Leave it alone from now on."""
+    """Forget a node: it was closed, or belongs to the parent of this process."""
     _open.discard(life)
 
 

@@ -1,4 +1,4 @@
-"""This host's network as a node uses it: its interfaces, word of their changes, which of them leads to an address.
+"""This host's network as a node uses it: its interfaces, when they change, which of them leads to an address.
 
 Knows interfaces and times; nothing of peers, and sends nothing. Used in the I/O thread.
 """

@@ -1,4 +1,4 @@
-"""Word of the end of processes on this host. Knows pidfds and what nodes say of their processes; nothing of frames.
+"""Tells when a process of this host ends. Knows pidfds and what nodes say of their processes; nothing of frames.
 
 Used in the I/O thread.
 """

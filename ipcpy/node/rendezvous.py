@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..discovery.mdns import Mdns
 
 MDNS_AFTER = 0.3  # seconds until zeroconf is imported, 55 ms of computing: those who find each other at once are busy
-MDNS_LATER = 0.4  # seconds that a node which has found others waits longer, at most
-MDNS_LATER_EACH = 0.1  # seconds more for each of them, again and again while there are ever more
+MDNS_LATER = 0.4  # seconds that a node waits longer, at most, once it has found others
+MDNS_LATER_EACH = 0.1  # seconds more for each that it found; waited again while their number grows
 MDNS_AT_LAST = 20.0  # seconds after which mDNS starts even if others are still being found
 
 
@@ -105,7 +105,7 @@ class Rendezvous:
     # -- mDNS --------------------------------------------------------------------------------------------------------
 
     def _plan_mdns(self) -> None:
-        """Start mDNS: now if nobody was found without it; else it is but an advert, which comes when there is time."""
+        """Start mDNS if no new peer was found since the last try; else put it off: peers are found without it."""
         now, found = time.monotonic(), len(self._link.peers)
         if found <= self._mdns_waits_for or now > self._started + MDNS_AT_LAST:
             self._start_mdns()

@@ -1,4 +1,4 @@
-"""The node that the process shares. Knows one variable and its lock, and who may look into a Node; does no work."""
+"""The node that the process shares. Knows one variable and its lock, and takes the Core out of a Node."""
 
 from __future__ import annotations
 

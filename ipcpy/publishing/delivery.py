@@ -1,8 +1,8 @@
 """All subscribers of one publisher: who came, who went, what they answered, which of them to reach by multicast.
 
-Joins the node with what is published to its subscribers. Knows no user's data and sends none, which is outlet.py's;
-reads no clock but the one it is given. What does not run in the publisher's own thread runs in the I/O thread; both
-hold the outlet's lock.
+The node tells a Delivery of subscribers and hands it their answers. Messages are sent by outlet.py; a Delivery knows no
+user's data, and reads no clock but the one it is given. What does not run in the publisher's own thread runs in the
+I/O thread; both hold the outlet's lock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The order of things for all but single small messages: wait for room, number and frame, send.
+"""Publishes every message but a single small one, which is publisher.py's: waits for room, numbers, frames, sends.
 
 Knows sizes, and which way a body goes for its size; nothing of codecs or of what the user called.
 """

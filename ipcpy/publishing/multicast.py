@@ -146,7 +146,7 @@ class Fanouts:
 
     Args:
         allowed: True wherever multicast reaches, False never, None where several subscribers are on this host.
-        on_group: called when a group was chosen.
+        on_group: called with the group that the publisher sends to.
         on_readable: called when answers can be read from a socket.
     """
 

@@ -1,4 +1,4 @@
-"""How long publish and close wait for subscribers. Everything in publishing that blocks is here, with its bounds.
+"""How long publish and close wait for subscribers. All waiting in publishing is here, with its bounds.
 
 Knows who is behind and what time it is; sends nothing but polls. The publisher's lock is held by whoever calls; while
 a method waits, it gives the lock up.
@@ -17,7 +17,7 @@ BLOCK_PAUSE = 0.005  # between polls meanwhile
 WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
 BATCH_WAIT = 0.25  # the same for batches, which are what takes subscribers longest
 HANDOVER = 0.002  # seconds that publish keeps the caller's buffer, before what is still to be sent of it is copied
-HURRY = 0.01  # seconds after a large message in which publish waits for the next one only until that is sent
+HURRY = 0.01  # seconds: after a younger large message publish waits until the next is sent, not until it is there
 LINGER = 0.05  # seconds that close waits at most until all have acknowledged the last message
 LINGER_PAUSE = 0.005  # between polls meanwhile
 

@@ -1,6 +1,7 @@
 """A large message on its way: its fragments are received straight into their places in the message.
 
-For the time until it is complete, while a reader waits; whatever else comes is handed to inbound.py as always.
+A Gathering does so while a thread waits for that message. Any other datagram that comes meanwhile is handed to
+inbound.py, as always. Knows buffers and heads of fragments; nothing of order or of who waits.
 """
 
 from __future__ import annotations

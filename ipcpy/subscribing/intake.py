@@ -32,11 +32,11 @@ class Socket(CountsDrops, Protocol):
 
 
 class Intake:
-    """One subscriber's, for all its flows.
+    """What all flows of one subscriber share: the inbox, the socket that answers, counts and clocks.
 
     Args:
         number: the subscriber's.
-        socket: which its messages come to, and its answers leave by.
+        socket: the subscriber's own: messages come to it, answers leave by it.
         on_matched: called when a publisher was matched.
         clock: seconds that never jump.
         time_ns: this host's wall clock, in ns since 1970.
@@ -46,7 +46,7 @@ class Intake:
         sockets: all that are read: the subscriber's own, and one for each multicast group.
         dropped: datagrams and frames that were no messages of a matched publisher, by cause.
         behind: whether a message came so late that the sockets should be emptied at once; whoever does so resets it.
-        filling: of the publisher of which a large message is being put together.
+        filling: the Receiver of the publisher whose large message is being put together; None if there is none.
         timer: when ``Inbound.handle_timer`` wants to be called; ``inf`` for never.
     """
 

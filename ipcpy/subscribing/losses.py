@@ -12,7 +12,7 @@ EXPLAINS = 3.0  # seconds: longer than it takes until the end of a burst is aske
 
 
 class CountsDrops(Protocol):
-    """A socket that knows how many datagrams the kernel dropped since its buffer was full."""
+    """A socket that knows how many datagrams the kernel dropped because its buffer was full."""
 
     def drops(self) -> int:
         """Return the count since the socket was opened."""
@@ -29,7 +29,7 @@ class Losses:
     def __init__(self, sockets: Sequence[CountsDrops]) -> None:
         self._sockets = sockets
         self._seen = 0  # drops when a gap showed last
-        self._unexplained = 0  # of these, such as no missing message was laid to yet
+        self._unexplained = 0  # dropped datagrams that no gap was laid to yet
         self._explains_until = 0.0
 
     def drops(self) -> int:

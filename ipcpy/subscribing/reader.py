@@ -71,11 +71,12 @@ class Reader:
     # -- threads -----------------------------------------------------------------------------------------------------
 
     def wait(self, timeout: float | None, deadline: float) -> None:
-        """Wait until something came, somebody woke us, or the time is up.
+        """Wait until something came, somebody called ``wake``, or the time is up.
 
         Args:
             timeout: seconds; None waits for ever, 0 only looks.
-            deadline: when they are over, for what takes several steps; ``inf`` for never.
+            deadline: the time (``time.monotonic``) at which ``timeout`` ends, for a wait of several steps; ``inf`` for
+                never.
         """
         reading = self._reading
         if not reading.acquire(False):

@@ -1,6 +1,6 @@
 """The interior of a subscriber: what the node tells it, what it announces, and what becomes of it at close and fork.
 
-Joins the reader with the inbound side; nothing of arguments, callbacks or coroutines, which are subscriber.py's.
+Joins the reader with the inbound side; nothing of arguments, messages or coroutines, which are subscriber.py's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .inbox import Inbox
 from .intake import Intake
 from .reader import Reader
 
-CLOSE = 0.09  # seconds that close waits for those who still read, and for a callback
+CLOSE = 0.09  # seconds that close waits for those who still read and for a callback, both together
 
 
 class Wanted(NamedTuple):
@@ -158,10 +158,11 @@ class Subscription:
         self._core.withdraw(self.number)
         with self._lock:
             self._matched.notify_all()
-        self.reader.close(CLOSE)
+        until = min(time.monotonic() + CLOSE, self._core.close_by)
+        self.reader.close(max(0.0, until - time.monotonic()))
         self.messages.clear()
         if self.thread is not None and self.thread is not threading.current_thread():
-            self.thread.join(CLOSE)
+            self.thread.join(max(0.0, until - time.monotonic()))
 
     def forget(self) -> None:
         """Close soon, in the I/O thread: for the garbage collector, which may call this where the lock is held."""

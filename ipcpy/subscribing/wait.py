@@ -18,14 +18,14 @@ Receive = Callable[[int], tuple[bytes, Address]]
 
 
 class Wait:
-    """The way to wait that is prepared now.
+    """How a thread waits: the timeout that the socket is set to, and the function to receive with.
 
     Args:
         spin: seconds that a thread polls before it sleeps.
 
     Attributes:
         timeout: the timeout with which the socket can be read without ado; UNPREPARED where it cannot.
-        receive: waits for a datagram so long. Raises BlockingIOError if none came.
+        receive: receives a datagram, and waits for it as long as ``timeout``. Raises BlockingIOError if none came.
     """
 
     def __init__(self, socket: DataSocket, gathering: Gathering, spin: float) -> None:

@@ -1,5 +1,5 @@
-"""Everything that asks the operating system for something: system calls, with their errors mapped once.
+"""What asks the operating system: UDP sockets of the data path and the link, interfaces, processes; errors mapped once.
 
-Sockets, network interfaces, host names and processes live here. Frames, peers and topics never do: what a datagram
-says is the business of ``protocol/``, and what follows from it that of ``node/`` and the folders above it.
+Frames, peers and topics never live here: what a datagram says is the business of ``protocol/``, and what follows from
+it that of ``node/`` and the folders above it.
 """

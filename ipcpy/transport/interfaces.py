@@ -1,4 +1,4 @@
-"""This host's network interfaces, and word when they change. Knows which are wanted; nothing of peers or discovery.
+"""This host's network interfaces, and when they change. Knows which are wanted; nothing of peers or discovery.
 
 On Linux ``netlink`` tells names, addresses, MTU and flags. Elsewhere, and where a sandbox refuses netlink, ``ifaddr``
 tells names and addresses, and the rest is assumed.

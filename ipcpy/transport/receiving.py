@@ -17,7 +17,7 @@ class ReceivingSocket:
     """A socket that takes datagrams from anywhere.
 
     Args:
-        sock: it, ready to receive. This object closes it.
+        sock: the system's socket, bound. This object closes it.
 
     Attributes:
         fileno: returns the descriptor to wait on; -1 after ``close``.
@@ -50,7 +50,7 @@ class ReceivingSocket:
         return found
 
     def drops(self) -> int:
-        """Count the datagrams the kernel dropped since the buffer was full; 0 where it does not tell."""
+        """Return how many datagrams the kernel dropped because the buffer was full; 0 where it does not tell."""
         return drops(self._sock)
 
     def close(self) -> None:

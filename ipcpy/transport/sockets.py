@@ -1,4 +1,4 @@
-"""Which kinds of sockets a node is made of. Knows their classes; ``ipcpy.testing`` puts others in their place."""
+"""Which kinds of sockets a node sends by. Knows their classes; ``ipcpy.testing`` puts others in their place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .link import LinkSocket
 
 @dataclass(frozen=True)
 class Sockets:
-    """What makes the sockets that a node sends by, with the arguments of the classes that stand here.
+    """What makes a node's sockets: each is called with the arguments of the class that is its default.
 
     Attributes:
         data: the socket at which a subscriber receives.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import ipcpy as ipc
 from ipcpy.node.loop import Loop
 from ipcpy.subscribing.subscription import Subscription, Wanted
+from ipcpy.timeouts import NEVER
 from ipcpy.transport.data import DataSocket
 from receiving import publisher_info
 
@@ -60,6 +62,7 @@ class Core:
     """A node that keeps what is announced to it."""
 
     sockets = SimpleNamespace(data=DataSocket)
+    close_by = NEVER
     bind_host = "127.0.0.1"
 
     def __init__(self):
@@ -89,6 +92,34 @@ def test_an_entry_that_was_announced_does_not_change_afterwards():
     subscription.close()
     subscription.close()
     assert core.withdrawn == [subscription.number]
+    core.loop.call(core.loop.quit)
+    core.loop.join(5)
+
+
+class Busy:
+    """A callback's thread that does not end; it notes how long somebody waits for it."""
+
+    def __init__(self):
+        self.waits = []
+
+    def join(self, timeout):
+        self.waits.append(timeout)
+
+
+def test_however_many_callbacks_are_busy_a_node_that_closes_waits_for_all_of_them_together():
+    core, busy = Core(), Busy()
+    core.loop.start()
+    core.close_by = time.monotonic() + 0.05
+    for _ in range(5):
+        subscription = Subscription(core, Wanted("t", None, 10, 0.0))
+        subscription.thread = busy
+        subscription.close()
+    assert len(busy.waits) == 5 and all(0 <= wait <= 0.05 for wait in busy.waits)
+    core.close_by = time.monotonic() - 1
+    subscription = Subscription(core, Wanted("t", None, 10, 0.0))
+    subscription.thread = busy
+    subscription.close()
+    assert busy.waits[-1] == 0
     core.loop.call(core.loop.quit)
     core.loop.join(5)
 

@@ -9,7 +9,7 @@ import pytest
 
 
 class StillLoop:
-    """Stands for ``ipcpy.node._core.loop.Loop``, and for the module ``time`` where a test says so.
+    """Stands for ``ipcpy.node.loop.Loop``, and for the module ``time`` where a test says so.
 
     Attributes:
         now: what ``monotonic`` says.

@@ -29,7 +29,7 @@ def fitting(size: int, room: int) -> int:
 
 
 class Fitting:
-    """How many of some items, from one of them on, fit a frame.
+    """Tells how many consecutive items fit one frame.
 
     Args:
         sizes: of the items.

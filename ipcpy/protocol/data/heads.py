@@ -48,10 +48,10 @@ class Run(NamedTuple):
 
     Attributes:
         place: what they have in common.
-        number: that of the first.
+        number: the number of the first fragment.
         parts: the data of each; empty where the data were received right where they belong, in ``buffer``.
         placed: how many fragments were received so; 0 where ``parts`` has the data.
-        buffer: that of the whole message.
+        buffer: the buffer of the whole message.
     """
 
     place: Place

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 from ...timeouts import NEVER
 
-PAUSES = (0.1, 0.5, 2.0)  # seconds from the last message to the first poll, and on; the last repeats
+PAUSES = (
+    0.1,
+    0.5,
+    2.0,
+)  # pauses, seconds: from the last message to the first poll, from each poll to the next; the last repeats
 
 
 class Heartbeat:

@@ -8,7 +8,7 @@ from random import Random
 
 REORDER_DELAY = 0.003  # seconds before a gap is asked for: the network may only have changed the order
 ROUND_TRIP = 0.005  # seconds from a question to what was asked for, until it was measured
-RETRY = 0.05  # seconds between two questions for the same; REORDER_DELAY and 2 round trips if that is less; +- 25 %
+RETRY = 0.05  # seconds between two questions for the same, at most; else REORDER_DELAY and 2 round trips; +- 25 %
 RETRY_MAX = 0.5  # seconds; while nothing comes the pause is doubled up to this
 MAX_TRIES = 12  # questions while nothing comes from the publisher, about 4 s; then only its polls are answered
 

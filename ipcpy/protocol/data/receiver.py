@@ -266,9 +266,8 @@ class Receiver(Generic[Item]):
         if self.first:
             here = [*self._held.numbers(), *(partial.place.seq for partial in self._assembly)]
             wanted += missing_between(self.next, self._seen, here, MAX_RANGES - len(wanted))
-        return pack_report(
-            min(self.next, MAX_SEQ + 1), window, wanted
-        )  # a caller that adds to ``next`` checks no bound
+        lowest = min(self.next, MAX_SEQ + 1)  # whoever adds to ``next`` checks no bound
+        return pack_report(lowest, window, wanted)
 
     def incomplete(self) -> list[tuple[int, int, bytes]]:
         """Return (seq, first fragment, bitmap) of what is missing of the lowest large messages being put together."""

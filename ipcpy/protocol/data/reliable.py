@@ -35,7 +35,7 @@ from .reports import Report
 from .sender import DATAGRAM_COST
 from .waiting import MAX_HELD
 
-PAUSES = (0.01, 0.02, 0.06, 0.2, 0.5, 1.0)  # seconds from the last message to the first poll, and on; the last repeats
+PAUSES = (0.01, 0.02, 0.06, 0.2, 0.5, 1.0)  # seconds: last message to first poll, and so on; last repeats
 BUSY_PAUSE = 0.1  # seconds between polls while messages are published without a pause
 HOLDING_PAUSE = 0.005  # seconds between polls of those who hold the publisher up
 STALLED = 0.5  # seconds without an answer to polls, after which a subscriber holds nobody up any more

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from .fragments import MAX_MESSAGE, MAX_PARTIALS
 
 MAX_HELD = 4_096
-MAX_MARKED = MAX_HELD + MAX_PARTIALS  # so that those given up for lack of room can be marked
+MAX_MARKED = MAX_HELD + MAX_PARTIALS  # marks of messages that Assembly gave up for lack of room
 MAX_HELD_BYTES = 2 * MAX_MESSAGE
 
 Item = TypeVar("Item")

@@ -19,7 +19,7 @@ from .table import Table
 ALIVE_BODY = Struct("<QQB")  # version of our table, version of yours that we have, 1 = please answer
 ASK = 1
 WITNESSES = 2  # nodes that tell each peer of another host of the end of a process
-MAX_FRAMES = 1_400  # bytes of several frames in a datagram: below any MTU in use, as what a TABLE frame holds
+MAX_FRAMES = 1_400  # bytes of several frames in a datagram: below any MTU in use; table.CHUNK is chosen likewise
 LATE = 0.5  # seconds that an acknowledgement counts as having taken at most: more says that somebody was stopped
 
 
@@ -76,7 +76,7 @@ class Outbox:
     def send_died(self, dead: Peer) -> None:
         """Tell the peers of other hosts, each of which hears it of two of us, that a process of this host ended."""
         if not dead.watched:
-            return  # it named a process that was not there: a node that makes that up must not have us send to all
+            return  # its process did not exist. A node may lie about its pid; that must not make this one send to all
         alive = {peer.id for peer in self._roster.peers.values() if peer.watched and not peer.ends_with(dead)}
         witnesses = sorted(alive | {self._id})
         rank = witnesses.index(self._id)

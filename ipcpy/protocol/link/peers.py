@@ -23,15 +23,17 @@ class Timing:
         alive_watched_many: the same where ``beats_watched`` would be exceeded; at most this.
         beats: heartbeats per second, to all unwatched peers together, up to which the pause is ``alive``.
         beats_watched: heartbeats per second, to all watched peers together, up to which it is ``alive_watched``.
-        suspect: silence after which a peer is asked to answer; like stall longer where heartbeats are rarer.
+        suspect: silence after which a peer is asked to answer. ``suspect`` and ``stall`` are prolonged where heartbeats
+            are rarer (``Roster.grace``).
         ask: pause between two such questions.
-        verify: how much later than the first a second refusal (a host says that nobody listens) is believed: refusals
-            can be forged, and a peer that lives has answered by then, also where there are many, who read seldom.
-        doubt: for how long a peer may still answer after the first; hosts send few refusals, one a second.
+        verify: a second refusal (a host says that nobody listens) is believed only this long after the first one.
+            Refusals can be forged; a peer that lives has answered by then, even one of many, which reads seldom.
+        doubt: how long after a refusal a peer may still answer. A host sends about one refusal a second, so a second
+            one may not come.
         stall: silence after which a peer counts as unresponsive.
         lost: silence after which a peer on another host is given up; a watched one is never, nor one whose host
             answers, until ``remember``.
-        asleep: a timer that is handled so much too late says that we, not the others, were silent.
+        asleep: where a timer is handled so late, this process slept, and the silence is not laid to the peers.
         knock: pauses between HELLOs to an address; the last one repeats.
         knock_host: shortest pause between two knocks at a host whose node is silent (hosts.py).
         greet: pauses between multicast HELLOs; the last one repeats, stretched where there are many nodes.
@@ -166,7 +168,7 @@ class Peer:
     static: bool = False
 
     def learn(self, body: bytes | memoryview) -> list[LinkEvent]:
-        """Take the body of a TABLE frame; return what is new. Of a node that has not told who it is nothing is.
+        """Take the body of a TABLE frame; return what is new: nothing before the node's own entry has come.
 
         Raises:
             Malformed: the body is none of a TABLE frame, or has too much.

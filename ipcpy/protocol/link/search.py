@@ -23,8 +23,8 @@ KNOCKS = 60.0  # a second
 KNOCKS_AT_ONCE = 200.0
 AGAIN = 0.25  # seconds until a knock that had to wait is thought of again
 
-# Seconds after the first greeting in which no other follows while that one makes ever more nodes known: on a busy
-# computer all of them would answer twice.
+# Seconds after the first greeting in which no second one is sent while new nodes still appear: on a busy computer all
+# of them would answer twice.
 PATIENT = 3.0
 
 
@@ -41,7 +41,7 @@ class Search:
     """When to greet where.
 
     Args:
-        dropped: where leads that had to give way to others are counted.
+        dropped: the counter in which a lead that is dropped for lack of room is counted.
 
     Attributes:
         leads: the addresses that are knocked at.

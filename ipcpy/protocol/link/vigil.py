@@ -13,7 +13,7 @@ from .peers import LinkEvent, Peer, PeerLost, PeerMoved, PeerResumed, PeerStalle
 from .roster import Roster
 from .search import Search
 
-TOGETHER = 0.1  # of the pause between two heartbeats: those that are due this soon are sent with those that are due
+TOGETHER = 0.1  # share of the pause: a heartbeat that is due within it is sent now, with those that are due
 
 
 class Vigil:
@@ -88,7 +88,11 @@ class Vigil:
             self._outbox.beat_in(peer, now, self._timing.verify)
 
     def lose(self, peer: Peer, reason: str, now: float, *, knock: bool = False) -> None:
-        """Give up a peer; knock: and look for it where it was."""
+        """Give up a peer.
+
+        Args:
+            knock: whether to look for it where it was.
+        """
         self._roster.remove(peer)
         for address in peer.paths if knock else ():
             self._search.add(address, now, now + self._timing.remember)
@@ -153,7 +157,11 @@ class Vigil:
             self.knock_at_host(peer, now)
 
     def knock_at_host(self, peer: Peer, now: float, *, new: bool = False) -> None:
-        """Find out whether a peer's host lives; new: whether the host is one that says so."""
+        """Find out whether a peer's host lives.
+
+        Args:
+            new: to learn whether the host ever answers; else to learn whether it lives.
+        """
         for ip in {address[0] for address in peer.paths} if self.hosts.port and not peer.watched else ():
             if self.hosts.knock(ip, now, new=new):
                 address = (ip, self.hosts.port)
