@@ -67,9 +67,17 @@ class Loop:
         heapq.heappush(self._timers, (when, next(self._numbers), function))
 
     def watch(self, file: Any, ready: Callable[[], object]) -> None:
-        """Call a function whenever a file (a descriptor, or what has ``fileno``) can be read; from any thread."""
-        with contextlib.suppress(KeyError):  # it is watched already
+        """Call a function whenever a file (a descriptor, or what has ``fileno``) can be read; from any thread.
+
+        One that is watched already is watched on as before. A loop that has ended watches nothing.
+        """
+        try:
             self._selector.register(file, selectors.EVENT_READ, ready)
+        except KeyError:  # it is watched already
+            pass
+        except ValueError:
+            if not self._stopping:
+                raise
         if self._must_wake:
             self._wake.set()
 
@@ -93,6 +101,7 @@ class Loop:
             now = time.monotonic()
             while self._timers and self._timers[0][0] <= now:
                 self._do(heapq.heappop(self._timers)[2])
+        self.abandon()  # here, not by who waits for the end: that may take longer than anybody waits
 
     @staticmethod
     def _do(function: Callable[..., object], *arguments: Any) -> bool:
@@ -123,14 +132,12 @@ class Loop:
         self._stopping = True
 
     def join(self, timeout: float) -> None:
-        """Wait for the end of the thread, and close the descriptors if it came in time."""
+        """Wait for the end of the thread, for so many seconds at most; not at all in the thread itself."""
         if not self.in_thread():
             self._thread.join(timeout)
-            if not self._thread.is_alive():
-                self.abandon()
 
     def abandon(self) -> None:
-        """Close the descriptors; in a forked child, where the thread does not exist."""
+        """Close the descriptors: where the thread has come to its end, or never was, as in a forked child."""
         self._stopping = True
         self._selector.close()
         self._wake.close()

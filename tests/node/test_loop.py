@@ -121,3 +121,35 @@ def test_the_end_closes_what_it_had():
     loop.call(loop.quit)
     loop.join(5)
     assert loop._wake.fileno() == -1
+
+
+def test_it_closes_what_it_had_also_where_nobody_waits_for_the_end(loop_without_end, wait_until):
+    loop, go_on = loop_without_end
+    loop.join(0.01)
+    assert loop._wake.fileno() != -1
+    go_on.set()
+    wait_until(lambda: loop._wake.fileno() == -1)
+
+
+def test_a_loop_that_has_ended_ignores_what_is_asked_of_it():
+    loop = Loop("test")
+    loop.start()
+    loop.call(loop.quit)
+    loop.join(5)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        loop.watch(ours, lambda: None)
+        loop.unwatch(ours)
+        loop.call(print, "never")
+
+
+@pytest.fixture
+def loop_without_end():
+    """A loop that is to end, but is held up by a call."""
+    loop, go_on = Loop("test"), threading.Event()
+    loop.start()
+    loop.call(loop.quit)
+    loop.call(go_on.wait, 5)
+    yield loop, go_on
+    go_on.set()
+    loop.join(5)
