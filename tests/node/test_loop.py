@@ -148,8 +148,8 @@ def loop_without_end():
     """A loop that is to end, but is held up by a call."""
     loop, go_on = Loop("test"), threading.Event()
     loop.start()
-    loop.call(loop.quit)
     loop.call(go_on.wait, 5)
+    loop.call(loop.quit)
     yield loop, go_on
     go_on.set()
     loop.join(5)
