@@ -146,12 +146,12 @@ if os.fork() == 0:
     publisher.wait_for_subscribers(2, 10)
     publisher.publish(b"child")
     print(f"child got {bytes(inner.recv(10).data)!r}", flush=True)  # one write: two processes share the pipe
-    print(f"child node {publisher._node.id}", flush=True)
+    print(f"child node {publisher._core.id}", flush=True)
     sys.exit(0)
 outside = ipc.Subscriber("forked")
 messages = {bytes(outside.recv(10).data)}
 print(f"parent got {messages}", flush=True)
-print(f"parent node {publisher._node.id}", flush=True)
+print(f"parent node {publisher._core.id}", flush=True)
 assert publisher.publish(b"parent") >= 1
 while True:
     message = outside.recv(10)
