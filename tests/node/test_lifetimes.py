@@ -90,9 +90,10 @@ before, descriptors = node.id, set(os.listdir("/proc/self/fd")) if os.path.isdir
 child = os.fork()
 if child == 0:
     assert node.id == before, "not used yet"
-    assert [each.id for each in node.nodes()] == [node.id]
+    known = [each.id for each in node.nodes()]
+    assert node.id in known  # and the parent, which is another node now, if it has answered
     assert node.id != before, "used"
-    assert node.stats.dropped == {} and not node.closed
+    assert not node.closed
     publisher.publish(1)
     with ipc.Subscriber("a", node=node) as subscriber:
         publisher.wait_for_subscribers(1, 20)
