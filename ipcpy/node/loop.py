@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..timeouts import NEVER
+from ..transport.kernel import refusals_as
 from ..transport.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ class Loop:
     """A thread that waits for files and times. Times are those of ``time.monotonic``: the wall clock may jump."""
 
     def __init__(self, name: str) -> None:
-        self._selector = selectors.DefaultSelector()
+        with refusals_as("no way to wait for sockets to be had"):
+            self._selector = selectors.DefaultSelector()
         self._wake = Wake()
         self._woken = False
         self._selector.register(self._wake, selectors.EVENT_READ, self._on_wake)

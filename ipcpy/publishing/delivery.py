@@ -152,9 +152,15 @@ class Delivery:
         self._node.withdraw(self.number)
 
     def forget(self) -> None:
-        """Close soon, in the I/O thread: for the garbage collector, which may call this where the lock is held."""
-        if self.outlet.usable:
+        """Close, for the garbage collector: soon, in the I/O thread, where its own thread may hold the lock."""
+        if not self.outlet.usable:
+            return
+        self._node.withdraw(self.number)  # at once: nobody is brought together with it any more
+        if self._node.loop.in_thread() or not self.outlet.lock.acquire(blocking=False):
             self._node.loop.call(self.close, 0.0)
+        else:
+            self.outlet.lock.release()
+            self.close(0.0)
 
     def abandon(self) -> None:
         """Let go without a word, in a forked child, where there is no I/O thread."""
@@ -177,6 +183,8 @@ class Delivery:
             except OSError:  # no way there now; the node finds another when the network changes
                 if known is not None:
                     outlet.keep_counts(known)
+                    if outlet.reliable is not None:
+                        outlet.reliable.leave(number)
                 return
             match = Match(self.number, number, int.from_bytes(os.urandom(8), "little"), self._clock())
             route = outlet.by_number[number] = Route(info, address, socket, match, self._framing, outlet.reliable)

@@ -33,6 +33,7 @@ class Inlets:
     def __init__(self, unicast: DataSocket) -> None:
         self.unicast = unicast
         self.groups: dict[Address, GroupSocket] = {}
+        self._left: list[GroupSocket] = []
         self._wait: Callable[[float | None], list[Socket]] | None = None  # for those there are now
 
     def __iter__(self) -> Iterator[Socket]:
@@ -52,9 +53,17 @@ class Inlets:
         return socket
 
     def leave(self, group: Address) -> GroupSocket | None:
-        """Take out the socket of a group; whoever calls closes it. None if there is none."""
-        self._wait = None
-        return self.groups.pop(group, None)
+        """Take out the socket of a group, which ``close_left`` closes; None if there is none."""
+        socket = self.groups.pop(group, None)
+        self._wait = None  # after it: a wait that is made ready meanwhile is thrown away too
+        if socket is not None:
+            self._left.append(socket)
+        return socket
+
+    def close_left(self) -> None:
+        """Close the sockets of groups that were left; whoever calls has the right to read."""
+        while self._left:
+            self._left.pop().close()
 
     def rejoin(self, interfaces: Iterable[int]) -> None:
         """Make the memberships anew: the network changed."""
@@ -96,6 +105,7 @@ class Inlets:
 
     def close(self) -> None:
         """Close all of them."""
+        self.close_left()
         for each in self:
             each.close()
 

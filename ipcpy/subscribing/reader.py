@@ -116,6 +116,7 @@ class Reader:
             Whether the socket is to be read; else there is nothing more to wait for.
         """
         self._wait.timeout = timeout  # first: whoever changes what is looked at now takes it back
+        self._inlets.close_left()
         if not self._leased:
             self._take_lease()
         if self._closed or self._inlets.groups or timeout == 0 or not CAN_WAIT:
@@ -136,6 +137,7 @@ class Reader:
         """Read what is there, unless somebody else is reading."""
         if not self._closed and self._reading.acquire(blocking=False):
             try:
+                self._inlets.close_left()
                 self._drain()
             finally:
                 self._reading.release()
@@ -248,15 +250,14 @@ class Reader:
         self._socket.wake()  # a reader that waits for one socket waits for both from now on
 
     def leave(self, group: Address) -> None:
-        """Listen to a group no more."""
+        """Listen to a group no more. Whoever reads next closes its socket: nobody waits here for a reader."""
         socket = self._inlets.leave(group)
         if socket is not None:
             self._loop.unwatch(socket)
             self._intake.sockets.remove(socket)
             self._waiters.remove(socket)
             self._socket.wake()
-            with self._reading:
-                socket.close()
+            self.drain_now()
 
     def rejoin(self, interfaces: Iterable[int]) -> None:
         """Make the memberships anew: the network changed."""

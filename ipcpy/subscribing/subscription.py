@@ -80,13 +80,20 @@ class Subscription:
         self.reader = Reader(node.loop, socket, self._inbound, self._lock, wanted.spin)
         self._groups: dict[int, Address] = {}  # of publishers that send by multicast
         self._mismatch: dict[str, list[str]] = {}  # publisher's id -> how its types differ
-        self._announce()
+        try:
+            self._announce()
+        except BaseException:  # what cannot be announced is not kept
+            self.reader.close(0.0)
+            raise
 
     def _announce(self) -> None:
+        """Say what this subscriber is, and whose types differ; not any more once it is closed."""
         codec = self._wanted.codec
         name, schema = ("any", {}) if codec is None else (codec.name, dict(codec.schema))
         entry = SubscriberEntry(self._wanted.topic, name, self._port, schema, dict(self._mismatch))
-        self._core.add_subscriber(self, entry)
+        with self._lock:  # close withdraws under it: nothing is announced after that
+            if not self.closed:
+                self._core.add_subscriber(self, entry)
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
@@ -152,11 +159,11 @@ class Subscription:
 
     def close(self) -> None:
         """Stop receiving; idempotent, within 100 ms. Whoever waits is woken."""
-        if self.closed:
-            return
-        self.closed = True
-        self._core.withdraw(self.number)
         with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            self._core.withdraw(self.number)
             self._matched.notify_all()
         until = min(time.monotonic() + CLOSE, self._core.close_by)
         self.reader.close(max(0.0, until - time.monotonic()))
@@ -165,9 +172,15 @@ class Subscription:
             self.thread.join(max(0.0, until - time.monotonic()))
 
     def forget(self) -> None:
-        """Close soon, in the I/O thread: for the garbage collector, which may call this where the lock is held."""
-        if not self.closed:
+        """Close, for the garbage collector: soon, in the I/O thread, where its own thread may hold the lock."""
+        if self.closed:
+            return
+        self._core.withdraw(self.number)  # at once: nobody is brought together with it any more
+        if self._core.loop.in_thread() or not self._lock.acquire(blocking=False):
             self._core.loop.call(self.close)
+        else:
+            self._lock.release()
+            self.close()
 
     def check_open(self) -> None:
         """Make sure that it can be used.

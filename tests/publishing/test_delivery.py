@@ -116,6 +116,19 @@ def test_the_counts_of_a_subscriber_to_which_there_is_no_way_any_more_stay(world
     assert delivery.outlet.stats().handed == 3
 
 
+def test_a_reliable_topic_goes_on_without_a_subscriber_to_which_there_is_no_way_any_more(world):
+    _, dispatch = world.deliver(reliable=True)
+    world.listen(1, HERE)
+    stays = world.listen(2)
+    world.run()
+    dispatch.one(b"a")
+    world.no_way.add(THERE)
+    world.listen(1, THERE)
+    assert dispatch.one(b"b") == 1
+    world.run(60.0)
+    assert stays.bodies == [b"a", b"b"]
+
+
 def test_what_a_subscriber_lacks_when_it_is_matched_anew_is_sent_again_and_not_counted_twice(world):
     delivery, dispatch = world.deliver(reliable=True)
     listener = world.listen(1, HERE)
@@ -231,12 +244,19 @@ def test_it_may_be_forgotten_where_its_lock_is_held(world):
     delivery, _ = world.deliver()
     with delivery.outlet.lock:
         delivery.forget()
-    assert world.withdrawn == []
+        assert world.withdrawn == [NUMBER] and delivery.outlet.usable, "closed as soon as the lock is free"
     world.run()
-    assert world.withdrawn == [NUMBER]
+    assert not delivery.outlet.usable
+    withdrawn = list(world.withdrawn)
     delivery.forget()
     world.run()
-    assert world.withdrawn == [NUMBER]
+    assert world.withdrawn == withdrawn and set(withdrawn) == {NUMBER}
+
+
+def test_what_is_forgotten_where_nobody_holds_the_lock_is_closed_at_once(world):
+    delivery, _ = world.deliver()
+    delivery.forget()
+    assert not delivery.outlet.usable and set(world.withdrawn) == {NUMBER}
 
 
 def test_what_a_forked_child_has_left_behind_is_closed_without_a_word(world):

@@ -101,7 +101,8 @@ def test_a_group_is_joined_once_and_left_for_good(inlets, group, to_group):
     joined = inlets.join(group, [LO])
     assert inlets.join(group, [LO]) is None and list(inlets) == [inlets.unicast, joined]
     assert inlets.leave(group) is joined and inlets.leave(group) is None
-    joined.close()
+    inlets.close_left()
+    assert joined.fileno() == -1
     to_group(b"unheard")
     send(inlets, b"heard")
     assert inlets.wait(5.0) == [inlets.unicast] and everything(inlets) == [b"heard"]

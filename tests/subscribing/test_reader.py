@@ -158,6 +158,19 @@ def test_groups_are_read_too_until_they_are_left(desk, group, wait_until):
         assert len(desk.intake.sockets) == 1
 
 
+def test_a_group_is_left_without_waiting_for_who_reads(desk, group):
+    desk.reader.join(group, [LO])
+    (_, joined) = desk.intake.sockets
+    with desk.reader._reading:  # as a thread that waits for ever has it
+        leaving = threading.Thread(target=desk.reader.leave, args=(group,))
+        leaving.start()
+        leaving.join(5)
+        assert not leaving.is_alive(), "the I/O thread would be held up for good"
+        assert joined.fileno() != -1, "whoever reads may be looking at it"
+    desk.reader.drain_now()
+    assert joined.fileno() == -1
+
+
 def test_what_came_by_multicast_is_taken_after_what_came_by_unicast_before(desk):
     """Only the group was readable when the wait ended; the earlier message has come to the own socket meanwhile."""
     desk.flow.multicast = ("127.0.0.1", 9)

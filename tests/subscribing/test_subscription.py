@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import threading
 import time
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from ipcpy.node.loop import Loop
 from ipcpy.subscribing.subscription import Subscription, Wanted
 from ipcpy.timeouts import NEVER
 from ipcpy.transport.data import DataSocket
+from ports import own_udp_ports
 from receiving import publisher_info
 
 Point = collections.namedtuple("Point", "x y")
@@ -80,9 +82,16 @@ class Core:
         self.withdrawn.append(number)
 
 
-def test_an_entry_that_was_announced_does_not_change_afterwards():
+@pytest.fixture
+def core():
     core = Core()
     core.loop.start()
+    yield core
+    core.loop.call(core.loop.quit)
+    core.loop.join(5)
+
+
+def test_an_entry_that_was_announced_does_not_change_afterwards(core):
     subscription = Subscription(core, Wanted("t", FLOATS, 10, 0.0))
     wrong = publisher_info(5, codec="struct", schema=dict(DOUBLES.schema))
     subscription.publisher_found(5, wrong, lambda ip: True, None)
@@ -92,8 +101,48 @@ def test_an_entry_that_was_announced_does_not_change_afterwards():
     subscription.close()
     subscription.close()
     assert core.withdrawn == [subscription.number]
-    core.loop.call(core.loop.quit)
-    core.loop.join(5)
+
+
+def test_who_is_closed_announces_nothing_more(core):
+    subscription = Subscription(core, Wanted("t", FLOATS, 10, 0.0))
+    subscription.close()
+    wrong = publisher_info(5, codec="struct", schema=dict(DOUBLES.schema))
+    subscription.publisher_found(5, wrong, lambda ip: True, None)  # it was on its way when somebody closed
+    subscription.publisher_lost(5)
+    assert len(core.entries) == 1 and core.withdrawn == [subscription.number]
+
+
+def test_what_cannot_be_announced_leaves_no_socket(nodes):
+    class Nameless:
+        schema = {}
+
+        def encode(self, data): ...
+        def decode(self, body): ...
+
+    before = own_udp_ports()
+    for _ in range(3):
+        with pytest.raises(AttributeError):
+            ipc.Subscriber("t", Nameless(), node=nodes[0])
+    assert own_udp_ports() <= before
+
+
+def test_what_is_forgotten_is_gone_at_once_however_busy_the_io_thread_is(core):
+    go_on = threading.Event()
+    core.loop.call(go_on.wait, 5)
+    before = own_udp_ports()
+    for _ in range(20):
+        subscription = Subscription(core, Wanted("t", None, 10, 0.0))
+        subscription.forget()
+    assert own_udp_ports() == before and len(core.withdrawn) >= 20
+    go_on.set()
+
+
+def test_what_is_forgotten_while_its_lock_is_held_is_closed_in_the_io_thread(core, wait_until):
+    subscription = Subscription(core, Wanted("t", None, 10, 0.0))
+    with subscription._lock:  # as the collector may find it, in the thread that holds it
+        subscription.forget()
+        assert core.withdrawn == [subscription.number] and not subscription.closed
+    wait_until(lambda: subscription.closed)
 
 
 class Busy:
@@ -106,9 +155,8 @@ class Busy:
         self.waits.append(timeout)
 
 
-def test_however_many_callbacks_are_busy_a_node_that_closes_waits_for_all_of_them_together():
-    core, busy = Core(), Busy()
-    core.loop.start()
+def test_however_many_callbacks_are_busy_a_node_that_closes_waits_for_all_of_them_together(core):
+    busy = Busy()
     core.close_by = time.monotonic() + 0.05
     for _ in range(5):
         subscription = Subscription(core, Wanted("t", None, 10, 0.0))
@@ -120,8 +168,6 @@ def test_however_many_callbacks_are_busy_a_node_that_closes_waits_for_all_of_the
     subscription.thread = busy
     subscription.close()
     assert busy.waits[-1] == 0
-    core.loop.call(core.loop.quit)
-    core.loop.join(5)
 
 
 def test_a_node_that_closes_ends_its_subscribers_and_their_callbacks(nodes):
