@@ -135,12 +135,16 @@ def test_flags_of_the_kernel_become_words(
 @linux
 def test_fields_in_a_namespace() -> None:
     printed = _in_namespace("""
+        import time
         ip('link add eth0 mtu 1400 type veth peer name far')
         ip('addr add 10.77.0.1/24 dev eth0'); ip('addr add 10.78.0.1/16 dev eth0')
         from ipcpy.transport.interfaces import list_interfaces
         def show(): print([(i.name, i.networks, i.mtu, i.up, i.loopback, i.multicast) for i in list_interfaces()])
         show()
         ip('link set eth0 up'); ip('link set far up')
+        end = time.monotonic() + 5
+        while not all(i.up for i in list_interfaces()) and time.monotonic() < end:  # the carrier takes a moment
+            time.sleep(0.001)
         show()
         ip('link del eth0')
         show()
