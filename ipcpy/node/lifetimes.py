@@ -1,11 +1,16 @@
-"""Closes open nodes when the interpreter exits, and abandons them in a forked child. Knows nothing else of them."""
+"""Closes open nodes when the interpreter exits, abandons them in a forked child, and closes handles that are forgotten.
+
+Knows nothing else of any of them.
+"""
 
 from __future__ import annotations
 
 import atexit
 import os
 import weakref
-from typing import Protocol
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, Protocol
 
 
 class Life(Protocol):
@@ -16,6 +21,25 @@ class Life(Protocol):
 
     def abandon(self) -> None:
         """Let go of what belongs to the parent, in a forked child."""
+
+
+class Thread(Protocol):
+    """The I/O thread."""
+
+    def in_thread(self) -> bool: ...
+    def call(self, function: Callable[..., object], *arguments: Any) -> None: ...
+
+
+def close_forgotten(thread: Thread, lock: Lock, close: Callable[[], object]) -> None:
+    """Close what nobody holds any more: at once, or soon in the I/O thread if that may hang.
+
+    The garbage collector calls in any thread, also in one that holds the lock which closing takes.
+    """
+    if thread.in_thread() or not lock.acquire(blocking=False):
+        thread.call(close)
+    else:
+        lock.release()
+        close()
 
 
 _open: weakref.WeakSet[Life] = weakref.WeakSet()

@@ -157,9 +157,8 @@ class Peering:
         try:
             count, news = self._receive(self._socket)
             greetings, new = self._receive(self._group) if self._group is not None else (0, False)
-            failed = self._receive_failures(
-                time.monotonic()
-            )  # nobody calls for them while something comes in every rest
+            # Nobody calls for failures while something comes in every rest.
+            failed = self._receive_failures(time.monotonic())
             self._resting = 0 < count + greetings < DRAIN and not (news or new or failed)
         finally:
             self._rest() if self._resting else self._watch()

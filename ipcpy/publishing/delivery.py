@@ -13,10 +13,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from ..addresses import Address
 from ..graph import EndpointInfo
+from ..node.lifetimes import close_forgotten
 from ..protocol.data.history import History
 from ..protocol.data.matching import Match
 from ..protocol.data.reliable import Reliable
@@ -153,14 +155,9 @@ class Delivery:
 
     def forget(self) -> None:
         """Close, for the garbage collector: soon, in the I/O thread, where its own thread may hold the lock."""
-        if not self.outlet.usable:
-            return
-        self._node.withdraw(self.number)  # at once: nobody is brought together with it any more
-        if self._node.loop.in_thread() or not self.outlet.lock.acquire(blocking=False):
-            self._node.loop.call(self.close, 0.0)
-        else:
-            self.outlet.lock.release()
-            self.close(0.0)
+        if self.outlet.usable:
+            self._node.withdraw(self.number)  # at once: nobody is brought together with it any more
+            close_forgotten(self._node.loop, self.outlet.lock, partial(self.close, 0.0))
 
     def abandon(self) -> None:
         """Let go without a word, in a forked child, where there is no I/O thread."""
@@ -182,9 +179,7 @@ class Delivery:
                 socket = self._node.connection(address, self.number)
             except OSError:  # no way there now; the node finds another when the network changes
                 if known is not None:
-                    outlet.keep_counts(known)
-                    if outlet.reliable is not None:
-                        outlet.reliable.leave(number)
+                    outlet.part_with(known)
                 return
             match = Match(self.number, number, int.from_bytes(os.urandom(8), "little"), self._clock())
             route = outlet.by_number[number] = Route(info, address, socket, match, self._framing, outlet.reliable)
@@ -197,10 +192,8 @@ class Delivery:
         outlet = self.outlet
         with outlet.lock:
             if number in outlet.by_number:
-                outlet.keep_counts(outlet.by_number[number])
+                outlet.part_with(outlet.by_number[number])
                 self._drop(number)
-                if outlet.reliable is not None:
-                    outlet.reliable.leave(number)
 
     def _drop(self, number: int) -> None:
         route = self.outlet.by_number.pop(number)

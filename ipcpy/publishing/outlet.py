@@ -152,10 +152,11 @@ class Outlet:
         living = {route.info.id: route.stats() for route in self.by_number.values() if route.matched}
         return self._past.sum(living, self._framing.seq, self._framing.bytes)
 
-    def keep_counts(self, route: Route) -> None:
-        """Keep the counts of a subscriber that leaves."""
+    def part_with(self, route: Route) -> None:
+        """Let a subscriber go: its counts stay, and a reliable topic waits for it no more."""
         if self.reliable is not None:
             self.reliable.count_given_up()
+            self.reliable.leave(route.match.subscriber)
         if route.matched:
             self._past.add(route.info.id, route.stats())
 
@@ -179,7 +180,7 @@ class Outlet:
     def clear(self) -> None:
         """Part with all subscribers, and with what is kept for them; their counts stay."""
         for route in self.by_number.values():
-            self.keep_counts(route)
+            self.part_with(route)
         self.by_number.clear()
         self.reliable = None
         self.rebuild()

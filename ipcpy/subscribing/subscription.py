@@ -16,6 +16,7 @@ from ..errors import ClosedError
 from ..graph import EndpointInfo
 from ..node.core import Core
 from ..node.identity import new_id
+from ..node.lifetimes import close_forgotten
 from ..protocol.link.entries import SubscriberEntry
 from ..stats import SubscriberStats
 from .inbound import Inbound
@@ -173,14 +174,9 @@ class Subscription:
 
     def forget(self) -> None:
         """Close, for the garbage collector: soon, in the I/O thread, where its own thread may hold the lock."""
-        if self.closed:
-            return
-        self._core.withdraw(self.number)  # at once: nobody is brought together with it any more
-        if self._core.loop.in_thread() or not self._lock.acquire(blocking=False):
-            self._core.loop.call(self.close)
-        else:
-            self._lock.release()
-            self.close()
+        if not self.closed:
+            self._core.withdraw(self.number)  # at once: nobody is brought together with it any more
+            close_forgotten(self._core.loop, self._lock, self.close)
 
     def check_open(self) -> None:
         """Make sure that it can be used.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 
 import pytest
@@ -78,6 +79,36 @@ sys.stdin.readline()
             pass
         assert (event.node.name, event.reason) == ("short", "closed")
         assert short.wait(10) == 0
+
+
+class Thread:
+    """Stands for the I/O thread."""
+
+    def __init__(self, inside=False):
+        self.inside = inside
+        self.calls = []
+
+    def in_thread(self):
+        return self.inside
+
+    def call(self, function, *arguments):
+        self.calls.append(function)
+
+
+def test_what_is_forgotten_is_closed_at_once_unless_that_may_hang():
+    closed, lock = [], threading.Lock()
+
+    def close():
+        with lock:  # as closing does
+            closed.append(True)
+
+    lifetimes.close_forgotten(Thread(), lock, close)
+    assert closed == [True] and not lock.locked()
+    within, outside = Thread(inside=True), Thread()
+    lifetimes.close_forgotten(within, lock, close)
+    with lock:
+        lifetimes.close_forgotten(outside, lock, close)
+    assert closed == [True] and within.calls == outside.calls == [close]
 
 
 CHILD = """

@@ -6,7 +6,6 @@ for a node. Every frame travels as bytes. What is waited for happens while ``run
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from ipcpy.subscribing.inbox import Inbox
 from ipcpy.subscribing.intake import Intake
 from ipcpy.timeouts import NEVER
 from receiving import publisher_info
-from surroundings import endpoint
+from surroundings import MadeUpAlarm, Waiting, endpoint
 
 SOURCE = 0xA1A2A3A4A5A6A7A8  # the publisher's number
 RAW = 0  # its codec's number
@@ -98,45 +97,14 @@ class Network:
                 _, _, origin, target, data = heappop(self.queue)
                 self.hosts[target].receive(data, origin)
 
+    def wait(self, timeout: float | None, until: Callable[[], bool]) -> None:
+        """Let time pass for who waits."""
+        self.run(NEVER if timeout is None else self.now + timeout, until)
+
     @property
     def quiet(self) -> bool:
         """Whether nothing will ever happen again by itself."""
         return not self.queue and all(host.next_timer() == NEVER for host in self.hosts.values())
-
-
-class Waiting(threading.Condition):
-    """What a publisher waits on: time passes meanwhile, and datagrams arrive."""
-
-    def __init__(self, lock: threading.Lock, net: Network) -> None:
-        super().__init__(lock)
-        self._net = net
-        self._notified = False
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until notified; False if that did not happen in time."""
-        self._notified = False
-        self.release()
-        try:
-            self._net.run(NEVER if timeout is None else self._net.now + timeout, lambda: self._notified)
-        finally:
-            self.acquire()
-        return self._notified
-
-    def notify_all(self) -> None:
-        """End the wait."""
-        self._notified = True
-
-
-class Alarm:
-    """Rings when the network's time has come."""
-
-    def __init__(self, function: Callable[[], object]) -> None:
-        self.function = function
-        self.due = NEVER
-
-    def by(self, when: float, slack: float = 0.0) -> None:
-        """Ring at a time at the latest."""
-        self.due = min(self.due, when)
 
 
 class Way:
@@ -185,7 +153,7 @@ class Publisher:
         self.framing = Framing(SOURCE, RAW, net.time_ns)
         self.framing.seq = first - 1
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        self._alarms: list[Alarm] = []
+        self._alarms: list[MadeUpAlarm] = []
         entry = PublisherEntry("t", "raw", {}, reliable, keep)
         self.delivery = Delivery(
             self,
@@ -193,7 +161,7 @@ class Publisher:
             Terms(entry, False, block, kept),
             alarm=self._alarm,
             clock=net.clock,
-            condition=lambda lock: Waiting(lock, net),
+            condition=lambda lock: Waiting(lock, net.wait),
         )
         self._dispatch = Dispatch(self.delivery, self.framing, "t")
         net.hosts[self.address] = self
@@ -257,8 +225,8 @@ class Publisher:
                 alarm.due = NEVER
                 alarm.function()
 
-    def _alarm(self, function: Callable[[], object]) -> Alarm:
-        self._alarms.append(Alarm(function))
+    def _alarm(self, function: Callable[[], object]) -> MadeUpAlarm:
+        self._alarms.append(MadeUpAlarm(function))
         return self._alarms[-1]
 
     # -- what a Delivery asks of a node, without multicast -----------------------------------------------------------

@@ -153,17 +153,16 @@ class MadeUpAlarm:
 class Waiting(threading.Condition):
     """A condition that lets time pass while it is waited on, until it is notified."""
 
-    def __init__(self, lock: threading.Lock, surroundings: Surroundings) -> None:
+    def __init__(self, lock: threading.Lock, pass_time: Callable[[float | None, Callable[[], bool]], None]) -> None:
         super().__init__(lock)
-        self._surroundings = surroundings
+        self._pass_time = pass_time  # for so many seconds, None without end, or until a condition holds
         self.notified = False
 
     def wait(self, timeout: float | None = None) -> bool:
         self.notified = False
         self.release()
         try:
-            self._surroundings.waits.append(timeout)
-            self._surroundings.run(100.0 if timeout is None else timeout, until=lambda: self.notified)
+            self._pass_time(timeout, lambda: self.notified)
         finally:
             self.acquire()
         return self.notified
@@ -218,7 +217,7 @@ class Surroundings:
         framing = Framing(NUMBER, RAW, lambda: SENT_NS)
         terms = Terms(entry, multicast, block)
         delivery = Delivery(
-            self, framing, terms, alarm=self.alarm, clock=self.clock, condition=lambda lock: Waiting(lock, self)
+            self, framing, terms, alarm=self.alarm, clock=self.clock, condition=lambda lock: Waiting(lock, self._wait)
         )
         delivery.announce()
         return delivery, Dispatch(delivery, framing, "topic")
@@ -275,6 +274,10 @@ class Surroundings:
         pass
 
     # -- time --------------------------------------------------------------------------------------------------------
+
+    def _wait(self, timeout: float | None, until: Callable[[], bool]) -> None:
+        self.waits.append(timeout)
+        self.run(100.0 if timeout is None else timeout, until)
 
     def run(self, seconds: float = 0.0, until: Callable[[], bool] = lambda: False) -> None:
         """Let time pass, and deliver everything; stop early once a condition holds."""
