@@ -22,10 +22,12 @@ import pytest  # noqa: E402
 
 import lan as lan_module  # noqa: E402
 import lan_process  # noqa: E402
+import tools  # noqa: E402
 
 hypothesis.settings.register_profile("ipcpy", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("ipcpy")
 
+Phase = Generator[None, object, object]
 Report = Generator[None, pytest.TestReport, pytest.TestReport]
 _PROCESSES = pytest.StashKey[list[lan_process.Process]]()
 
@@ -38,6 +40,27 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         for process in item.stash.get(_PROCESSES, []):
             report.sections.append((f"process {process.name}", process.report()))
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Phase:
+    """Skip a test whose fixtures lack something of this machine."""
+    return (yield from _skipped_if_unavailable())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Phase:
+    """Skip a test that finds out itself that it lacks something of this machine."""
+    return (yield from _skipped_if_unavailable())
+
+
+def _skipped_if_unavailable() -> Phase:
+    try:
+        return (yield)
+    except tools.Unavailable as error:
+        if os.environ.get("IPCPY_REQUIRE_LAN"):
+            pytest.fail(f"{error}; IPCPY_REQUIRE_LAN forbids to skip", pytrace=False)
+        pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -86,13 +109,11 @@ def spawn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
 def lan(request: pytest.FixtureRequest) -> Iterator[Callable[..., lan_module.Lan]]:
     """``lan(hosts=3, switch="user", ...) -> Lan``: hosts in this session's domain; see ``lan.Lan``.
 
-    Skips where namespaces are not allowed, or fails if IPCPY_REQUIRE_LAN is set.
+    Skips where namespaces are not allowed, as all tests do that lack something of the system; see ``tools``.
     """
     reason = lan_module.why_not()
     if reason is not None:
-        if os.environ.get("IPCPY_REQUIRE_LAN"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        raise tools.Unavailable(reason)
     made: list[lan_module.Lan] = []
     started = request.node.stash.setdefault(_PROCESSES, [])
 

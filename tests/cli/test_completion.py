@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 
 import pytest
+
+import tools
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
 ROBOT = """
@@ -62,8 +63,7 @@ def test_the_script_for_a_shell(spawn, shell):
 
 
 def test_the_script_works_in_bash(robot, spawn, tmp_path):
-    if shutil.which("bash") is None:
-        pytest.skip("there is no bash")
+    tools.need("bash")
     (tmp_path / "ipcpy").write_text(f'#!/bin/sh\nexec {sys.executable} -m ipcpy.cli "$@"\n')
     (tmp_path / "ipcpy").chmod(0o755)
     script = f"""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import textwrap
 import time
 
 import pytest
 
-from lan import SBIN
+import tools
 
-NFT = shutil.which("nft") or shutil.which("nft", path=SBIN)
-needs_nft = pytest.mark.skipif(NFT is None, reason="nft not found (Debian: apt-get install nftables)")
 DOCTOR = [sys.executable, "-m", "ipcpy.cli", "doctor", "--json"]
 ROBOT = """
     import sys
@@ -66,8 +63,9 @@ def firewall(host, hook, *rules):
     """Return a spoiler that sets rules of a host's firewall."""
 
     def spoil(net):
+        tools.need("nft")
         chain = f"add table inet t; add chain inet t c {{ type filter hook {hook} priority 0; }}"
-        done = net.run(host, [NFT, "; ".join([chain, *(f"add rule inet t c {rule}" for rule in rules)])])
+        done = net.run(host, ["nft", "; ".join([chain, *(f"add rule inet t c {rule}" for rule in rules)])])
         assert done.returncode == 0, done.stderr
 
     return spoil
@@ -121,7 +119,6 @@ def test_an_interface_that_does_not_multicast(examine):
     assert "sudo ip link set eth0 multicast on" in about_it["advice"]
 
 
-@needs_nft
 def test_a_firewall_here_that_drops_multicast(examine):
     found = examine(firewall(1, "input", "ip daddr 224.0.0.0/4 iifname eth0 drop"))
     assert found.code == 5
@@ -129,7 +126,6 @@ def test_a_firewall_here_that_drops_multicast(examine):
     assert "mdns-not-heard" in found.bad
 
 
-@needs_nft
 def test_a_firewall_here_that_lets_no_multicast_out(examine):
     found = examine(firewall(1, "output", "ip daddr 224.0.0.0/4 oifname eth0 drop"))
     assert found.code == 5
@@ -150,7 +146,6 @@ def test_multicast_that_the_network_drops_is_a_note_where_peers_are_named(examin
     assert found["peer-multicast"]["level"] == "note"
 
 
-@needs_nft
 def test_a_firewall_there_that_drops_data(examine):
     found = examine(firewall(2, "input", "iifname lo accept", f"udp dport {{ {LINKS}, 5353 }} accept", "drop"))
     assert found.code == 5
@@ -159,7 +154,6 @@ def test_a_firewall_there_that_drops_data(examine):
     assert "sudo ufw allow proto udp from 10.77.0.1   (there)" in found["peer-blocks-data"]["advice"]
 
 
-@needs_nft
 def test_a_firewall_here_that_drops_data(examine):
     rules = ("iifname lo accept", f"udp dport {{ {LINKS}, 5353 }} accept", f"udp sport {{ {LINKS} }} accept", "drop")
     found = examine(firewall(1, "input", *rules))
@@ -168,21 +162,18 @@ def test_a_firewall_here_that_drops_data(examine):
     assert "sudo ufw allow proto udp from 10.77.0.2" in found["host-blocks-data"]["advice"]
 
 
-@needs_nft
 def test_a_firewall_there_that_drops_the_link(examine):
     found = examine(firewall(2, "input", "udp dport 17770-17779 drop"), "10.77.0.2")
     assert found.code == 5
     assert found.bad == {"peer-one-way"}
 
 
-@needs_nft
 def test_a_firewall_there_that_drops_everything(examine):
     found = examine(firewall(2, "input", "drop"), "10.77.0.2", robot=False)
     assert found.code == 5
     assert found["peer-silent"]["data"]["address"] == "10.77.0.2"
 
 
-@needs_nft
 def test_a_firewall_here_that_lets_nothing_in(examine):
     found = examine(firewall(1, "input", "iifname eth0 drop"), "10.77.0.2")
     assert found.code == 5
@@ -190,7 +181,6 @@ def test_a_firewall_here_that_lets_nothing_in(examine):
     assert "firewall of this host" in found["peer-unheard-here"]["text"]
 
 
-@needs_nft
 def test_a_firewall_here_that_lets_nothing_out(examine):
     found = examine(firewall(1, "output", "ip daddr 10.77.0.2 drop"), "10.77.0.2", robot=False)
     assert "a firewall here forbids it" in found["peer-blocked-here"]["text"]
@@ -265,7 +255,6 @@ def test_the_clock_of_another_host(examine):
     assert "behind ours" in found["clock"]["text"]
 
 
-@needs_nft
 @pytest.mark.parametrize(("host", "code"), [(1, "host-blocks-data"), (2, "peer-blocks-data")])
 def test_a_firewall_that_remembers_what_was_asked(examine, host, code):
     rules = (

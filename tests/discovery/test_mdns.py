@@ -7,7 +7,6 @@ import itertools
 import logging
 import os
 import random
-import shutil
 import statistics
 import struct
 import subprocess
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import mdnsnet
+import tools
 from ipcpy.discovery import reports
 from ipcpy.discovery.advert import SERVICE_TYPE, Advert, instance_name
 from ipcpy.discovery.check import question
@@ -429,20 +429,10 @@ def _run(program: str, *, alone: bool = False) -> str:
     """Run a program in a process of its own, in a network namespace with only loopback if ``alone``."""
     command = [sys.executable, "-c", textwrap.dedent(program)]
     if alone:
-        flags = "-n" if os.geteuid() == 0 else "-Urn"
-        command = ["unshare", flags, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command]
-        _need_namespaces(flags)
+        command = [*tools.unshare_net(), *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def _need_namespaces(flags: str) -> None:
-    if not LINUX or not shutil.which("unshare") or not shutil.which("ip"):
-        pytest.skip("needs Linux with unshare and iproute2")
-    probe = subprocess.run(["unshare", flags, "true"], capture_output=True, text=True, check=False)
-    if probe.returncode:
-        pytest.skip(f"no network namespaces here: {probe.stderr.strip()}")
 
 
 # This process is host 1; host 2 lives in a child's namespace. Commands run in host 1.

@@ -7,16 +7,13 @@ Avahi uses an interface only if it has the multicast flag, which loopback lacks 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+import tools
 
-pytest.importorskip("zeroconf")
-
-TOOLS = ("avahi-daemon", "avahi-browse", "avahi-publish-service", "dbus-daemon", "unshare", "ip")
+TOOLS = ("avahi-daemon", "avahi-browse", "avahi-publish-service", "dbus-daemon", "bash", "ip")
 CONFIGURATION = """
 [server]
 host-name=robot
@@ -69,19 +66,13 @@ print("gone" if "=;lo" not in after else "still there"); print(mdns.error)
 
 
 def test_avahi_shows_a_node_and_a_node_finds_what_avahi_announces(tmp_path: Path) -> None:
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    missing = [tool for tool in TOOLS if not shutil.which(tool, path=path)]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    if os.geteuid() != 0:
-        pytest.skip("avahi-daemon and dbus-daemon --system want to be root")
-    probe = subprocess.run(["unshare", "-nm", "true"], capture_output=True, text=True, check=False)
-    if probe.returncode:
-        pytest.skip(f"no namespaces here: {probe.stderr.strip()}")
+    tools.need(*TOOLS)
+    tools.need_root()  # as avahi-daemon and dbus-daemon --system do
+    apart = tools.unshare("--net", "--mount")
     configuration = tmp_path / "avahi.conf"
     configuration.write_text(CONFIGURATION)
-    command = ["unshare", "-nm", "bash", "-c", SCRIPT, "bash", str(configuration), sys.executable, "-c", PROGRAM]
-    environment = {**os.environ, "PATH": path}
+    command = [*apart, "bash", "-c", SCRIPT, "bash", str(configuration), sys.executable, "-c", PROGRAM]
+    environment = {**os.environ, "PATH": tools.search_path()}
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     seen, found, after, error = done.stdout.strip().rsplit("\n", 3)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,11 +25,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+import tools
 from lan_process import Process, Program, clean_env, command_for
 
 SUPERVISOR = Path(__file__).with_name("lan_server.py")
 TOOLS = ("unshare", "nsenter", "ip")
-SBIN = os.pathsep.join(("/usr/sbin", "/sbin"))
 FLAGS = ("--net", "--mount", "--uts")
 
 
@@ -38,22 +37,17 @@ class LanError(RuntimeError):
     """The supervisor could not do what was asked; the text says why."""
 
 
-def _search_path() -> str:
-    return os.pathsep.join((os.environ.get("PATH", os.defpath), SBIN))
-
-
 @functools.cache
 def unshare_flags() -> tuple[str, ...] | str:
     """Return the flags with which namespaces can be made here, or a sentence that says why they cannot."""
     if sys.platform != "linux":
         return f"network namespaces need Linux, and this is {sys.platform}"
-    missing = [tool for tool in TOOLS if shutil.which(tool, path=_search_path()) is None]
-    if missing:
-        return f"{', '.join(missing)} not found (Debian: apt-get install iproute2 util-linux)"
+    if (missing := tools.missing(*TOOLS)) is not None:
+        return missing
     complaint = ""
     for flags in (FLAGS, (*FLAGS, "--user", "--map-root-user")):
         probe = [*flags, "ip", "link", "add", "br0", "type", "bridge"]
-        done = subprocess.run(["unshare", *probe], capture_output=True, text=True, env={"PATH": _search_path()})
+        done = subprocess.run(["unshare", *probe], capture_output=True, text=True, env={"PATH": tools.search_path()})
         if done.returncode == 0:
             return flags
         complaint = done.stderr.strip()
@@ -83,7 +77,7 @@ class Lan:
     Args:
         hosts: how many.
         switch: ``bridge``, the kernel's: fast, and with nftables it can block and lose; or ``user``, ours: slower, and
-            it can do all that ``impair`` offers.
+            it can do all that ``impair`` offers. Without nftables the bridge raises ``tools.Unavailable`` when asked.
         mtu: of every eth0, in bytes.
         seed: of the user switch's dice.
         names: host names, ``h1``... where left out; equal ones are allowed.
@@ -143,7 +137,7 @@ class Lan:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=clean_env({"PATH": _search_path()}),
+                env=clean_env({"PATH": tools.search_path()}),
                 start_new_session=True,
             )
 
@@ -194,7 +188,7 @@ class Lan:
     def enter(self, host: int) -> list[str]:
         """Return the words before a command that make it run on a host."""
         user = ["--user", "--preserve-credentials"] if self._rootless else []
-        nsenter = shutil.which("nsenter", path=_search_path()) or "nsenter"
+        nsenter = tools.find("nsenter") or "nsenter"
         pid = str(self._pids[host - 1])
         return [nsenter, "--target", pid, *user, *FLAGS, "--", "env", "-C", os.getcwd()]
 
@@ -231,7 +225,7 @@ class Lan:
         )
 
     def _environment(self, env: Mapping[str, str | None] | None) -> dict[str, str]:
-        return clean_env({"PATH": _search_path(), **self._env, **(env or {})})
+        return clean_env({"PATH": tools.search_path(), **self._env, **(env or {})})
 
     # Network cards
 
@@ -320,7 +314,7 @@ class Lan:
             for host in side:
                 for other in set().union(*sides) - side:
                     self._keep("block", host, other, None)
-        self._ask("rules", rules=self._rules)
+        self._obey()
 
     def multicast(self, allowed: bool, *, host: int | None = None, segment: int | None = None) -> None:
         """Drop or carry 224.0.0.0/4 (to and from ``host``, None: any)."""
@@ -328,7 +322,7 @@ class Lan:
             self._rules = [
                 r for r in self._rules if (r["kind"], r["src"], r["segment"]) != ("multicast", host, segment)
             ]
-            self._ask("rules", rules=self._rules)
+            self._obey()
         else:
             self._set("multicast", host, None, segment)
 
@@ -339,6 +333,11 @@ class Lan:
 
     def _set(self, kind: str, src: int | None, dst: int | None, segment: int | None, **more: Any) -> None:
         self._keep(kind, src, dst, segment, **more)
+        self._obey()
+
+    def _obey(self) -> None:
+        if self._switch == "bridge":
+            tools.need("nft")
         self._ask("rules", rules=self._rules)
 
     def _keep(self, kind: str, src: int | None, dst: int | None, segment: int | None, **more: Any) -> None:

@@ -6,14 +6,13 @@ no other user. Debian: avahi-daemon, avahi-utils, dbus.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 
+import tools
 from lan import Lan
 from lan_process import Process
 
-TOOLS = ("avahi-daemon", "avahi-browse", "dbus-daemon")
-SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+TOOLS = ("avahi-daemon", "avahi-browse", "avahi-publish", "dbus-daemon")
 SET_UP = """
     import subprocess
     from pathlib import Path
@@ -50,16 +49,9 @@ class Found:
     txt: str
 
 
-def why_not() -> str | None:
-    """Say what is missing to run Avahi here, None if nothing is."""
-    missing = [tool for tool in TOOLS if shutil.which(tool, path=SEARCH_PATH) is None]
-    return (
-        f"{', '.join(missing)} not found (Debian: apt-get install avahi-daemon avahi-utils dbus)" if missing else None
-    )
-
-
 def start(lan: Lan, host: int) -> Process:
-    """Start avahi-daemon on a host and wait until it is up."""
+    """Start avahi-daemon on a host and wait until it is up. Raises tools.Unavailable where there is no Avahi."""
+    tools.need(*TOOLS)
     done = lan.run(host, SET_UP)
     assert done.returncode == 0, done.stderr
     bus = lan.spawn(host, ["dbus-daemon", "--nofork", "--nopidfile", "--print-address", "--config-file=/run/bus.conf"])

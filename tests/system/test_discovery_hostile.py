@@ -137,7 +137,6 @@ def test_thousands_of_forged_mdns_records_harm_nobody(lan, tmp_path):
     assert one.logged("WARNING") <= 4
 
 
-@pytest.mark.skipif(lan_avahi.why_not() is not None, reason=lan_avahi.why_not() or "")
 def test_avahi_on_the_same_host_sees_all_nodes(lan):
     hosts = lan(2)
     lan_avahi.start(hosts, 1)

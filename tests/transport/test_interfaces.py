@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import select
-import shutil
 import socket
 import struct
 import subprocess
@@ -16,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import tools
 from ipcpy.transport import interfaces, netlink
 from ipcpy.transport.interfaces import LO, Interface, InterfaceWatch, interface_to, list_interfaces, list_links
 
@@ -24,14 +23,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
 
 def _in_namespace(program: str) -> str:
     """Run a program in a network namespace of its own, with lo up; return what it prints."""
-    if sys.platform != "linux" or not shutil.which("unshare") or not shutil.which("ip"):
-        pytest.skip("needs Linux with unshare and iproute2")
-    prelude = "import subprocess\ndef ip(a): subprocess.run(['ip', *a.split()], check=True)\nip('link set lo up')\n"
-    flags = "-n" if os.geteuid() == 0 else "-Urn"
-    command = ["unshare", flags, sys.executable, "-c", prelude + textwrap.dedent(program)]
-    probe = subprocess.run(["unshare", flags, "true"], capture_output=True, text=True, check=False)
-    if probe.returncode:
-        pytest.skip(f"no network namespaces here: {probe.stderr.strip()}")
+    prelude = "import subprocess\ndef ip(a): subprocess.run(['ip', *a.split()], check=True)\n"
+    command = [*tools.unshare_net(), sys.executable, "-c", prelude + textwrap.dedent(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 0, done.stderr
     return done.stdout

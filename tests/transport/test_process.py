@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import tools
 from ipcpy.transport import process
 
 linux = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="pidfds are Linux's")
@@ -35,11 +36,8 @@ def test_identity_is_shared_by_processes_of_this_host() -> None:
 @linux
 def test_identity_differs_in_another_pid_namespace() -> None:
     program = "from ipcpy.transport.process import identity; print(identity())"
-    flags = "-pf" if os.geteuid() == 0 else "-Urpf"
-    command = ["unshare", flags, "--mount-proc", sys.executable, "-c", program]
-    other = subprocess.run(command, capture_output=True, text=True, check=False)
-    if other.returncode:
-        pytest.skip(f"no pid namespaces here: {other.stderr.strip()}")
+    command = [*tools.unshare("--pid", "--fork", "--mount-proc"), sys.executable, "-c", program]
+    other = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(other.stdout.strip()) == 16
     assert other.stdout.strip() != process.identity()
 
@@ -47,11 +45,8 @@ def test_identity_differs_in_another_pid_namespace() -> None:
 @linux
 def test_identity_is_empty_where_proc_shows_other_processes() -> None:
     program = "from ipcpy.transport.process import identity; print(repr(identity()))"
-    flags = "-pf" if os.geteuid() == 0 else "-Urpf"
-    command = ["unshare", flags, sys.executable, "-c", program]
-    other = subprocess.run(command, capture_output=True, text=True, check=False)
-    if other.returncode:
-        pytest.skip(f"no pid namespaces here: {other.stderr.strip()}")
+    command = [*tools.unshare("--pid", "--fork"), sys.executable, "-c", program]
+    other = subprocess.run(command, capture_output=True, text=True, check=True)
     assert other.stdout.strip() == "''"
 
 
