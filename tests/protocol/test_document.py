@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from ipcpy.protocol import wire
@@ -63,15 +64,16 @@ def table() -> bytes:
     return pack_frame(Kind.TABLE, NODE, TOKEN, 0, body)
 
 
-def unchecked() -> bytes:
-    length = wire.HEADER_SIZE + len(STRUCT)
-    return wire.FAST_HEADER.pack(wire.DATA_WORD | length, 1 | wire.UNCHECKED, PUBLISHER, 5, SENT) + STRUCT
+def unchecked(codec: int = 1, body: bytes = STRUCT) -> bytes:
+    length = wire.HEADER_SIZE + len(body)
+    return wire.FAST_HEADER.pack(wire.DATA_WORD | length, codec | wire.UNCHECKED, PUBLISHER, 5, SENT) + body
 
 
 ECHO = echo.pack_echo(NODE, NONCE, DOMAIN, size=52, answer=46, aside=True)
 VECTORS = {
     "DATA": pack_frame(Kind.DATA, PUBLISHER, 5, SENT, STRUCT, codec=1),
     "DATA unchecked": unchecked(),
+    "DATA unchecked small": unchecked(2, msgpack.packb(5)),
     "FRAGMENT": fragment(),
     "BATCH": batch.pack_batch(PUBLISHER, 8, SENT, 0, [b"ab", b"cd"]),
     "BATCH sized": batch.pack_batch(PUBLISHER, 8, SENT, 0, [b"ab", b"", b"c"]),
