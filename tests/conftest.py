@@ -42,6 +42,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need programs of the system: those on a LAN, and those of modules that ask ``tools``."""
+    for item in items:
+        if "lan" in getattr(item, "fixturenames", ()):
+            item.add_marker("lan")
+            item.add_marker("tools")
+        elif tools in vars(getattr(item, "module", tools)).values():
+            item.add_marker("tools")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Phase:
     """Skip a test whose fixtures lack something of this machine."""
