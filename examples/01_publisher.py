@@ -6,12 +6,13 @@ python 01_publisher.py [COUNT]
 import math
 import sys
 import time
+from contextlib import suppress
 
 import ipcpy as ipc
 
 count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 
-with ipc.Publisher("wave") as pub:
+with suppress(KeyboardInterrupt), ipc.Publisher("wave") as pub:  # Ctrl-C is a good end
     print("waiting for a subscriber: run 02_subscriber.py", flush=True)
     pub.wait_for_subscribers()  # the first message is not lost: now somebody takes it
     for number in range(count):

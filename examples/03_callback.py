@@ -7,6 +7,7 @@ What a callback raises is logged with its traceback, and the next message still 
 
 import sys
 import threading
+from contextlib import suppress
 
 import ipcpy as ipc
 
@@ -20,6 +21,6 @@ def on_wave(message: ipc.Message) -> None:
         done.set()
 
 
-with ipc.Subscriber("wave", callback=on_wave):
+with suppress(KeyboardInterrupt), ipc.Subscriber("wave", callback=on_wave):
     done.wait()  # or whatever this program is for
 print("done")

@@ -5,6 +5,7 @@ python 04_asyncio.py [COUNT]
 
 import asyncio
 import sys
+from contextlib import suppress
 
 import ipcpy as ipc
 
@@ -30,4 +31,5 @@ async def main() -> None:
     server.cancel()
 
 
-asyncio.run(main())
+with suppress(KeyboardInterrupt):
+    asyncio.run(main())

@@ -4,12 +4,13 @@ python 05_subscriber.py
 """
 
 import importlib
+from contextlib import suppress
 
 import ipcpy as ipc
 
 shared = importlib.import_module("05_messages")
 
-with ipc.Subscriber("imu", shared.messages) as sub:
+with suppress(KeyboardInterrupt), ipc.Subscriber("imu", shared.messages) as sub:
     for message in sub:
         if isinstance(message.data, shared.Status):
             print(message.data)

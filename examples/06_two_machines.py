@@ -14,6 +14,7 @@ Where multicast does not pass (a cloud, docker, many a Wi-Fi), it is enough that
 
 import sys
 import time
+from contextlib import suppress
 
 import ipcpy as ipc
 
@@ -21,7 +22,7 @@ role = sys.argv[1] if len(sys.argv) > 1 else "subscribe"
 count = int(sys.argv[2]) if len(sys.argv) > 2 else 100
 
 if role == "publish":
-    with ipc.Publisher("battery") as pub:
+    with suppress(KeyboardInterrupt), ipc.Publisher("battery") as pub:
         print("waiting for a subscriber", flush=True)
         pub.wait_for_subscribers()
         for number in range(count):
@@ -29,7 +30,7 @@ if role == "publish":
             time.sleep(0.02)
         time.sleep(0.5)
 else:
-    with ipc.Subscriber("battery") as sub:
+    with suppress(KeyboardInterrupt), ipc.Subscriber("battery") as sub:
         sub.wait_for_publishers()
         robot = sub.publishers[0].node
         print(f"battery of {robot.host} at {robot.address}")

@@ -11,6 +11,7 @@ import random
 import sys
 import threading
 import tty
+from contextlib import suppress
 from typing import NamedTuple
 
 import ipcpy as ipc
@@ -43,7 +44,11 @@ threading.Thread(target=microcontroller, args=(inside,), daemon=True).start()
 
 stream = ipc.MsgStream(messages.sizes)
 received = 0
-with ipc.Publisher("range", messages, reliable=True) as pub, ipc.Subscriber("range") as sub:
+with (
+    suppress(KeyboardInterrupt),
+    ipc.Publisher("range", messages, reliable=True) as pub,
+    ipc.Subscriber("range") as sub,
+):
     pub.wait_for_subscribers()
     while received < count:
         for id, payload in stream.feed(os.read(port, 4096)):

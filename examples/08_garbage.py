@@ -9,6 +9,7 @@ import os
 import random
 import socket
 import sys
+from contextlib import suppress
 
 import ipcpy as ipc
 
@@ -28,7 +29,7 @@ def own_udp_ports() -> set[int]:
 
 dice = random.Random(1)
 attacker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-with ipc.Publisher("precious") as pub, ipc.Subscriber("precious") as sub:
+with suppress(KeyboardInterrupt), ipc.Publisher("precious") as pub, ipc.Subscriber("precious") as sub:
     pub.wait_for_subscribers()
     ports = own_udp_ports()
     print(f"throwing garbage at the ports {sorted(ports)}")
@@ -39,5 +40,5 @@ with ipc.Publisher("precious") as pub, ipc.Subscriber("precious") as sub:
         message = sub.recv(timeout=5)
         assert message.data == number
     stats = sub.stats
-print(f"received {stats.received} of {count}, lost {sum(stats.lost.values())}")
-print(f"dropped {dict(stats.dropped)}")
+    print(f"received {stats.received} of {count}, lost {sum(stats.lost.values())}")
+    print(f"dropped {dict(stats.dropped)}")

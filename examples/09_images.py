@@ -4,6 +4,7 @@ python 09_images.py [COUNT]
 """
 
 import sys
+from contextlib import suppress
 
 import numpy as np
 
@@ -12,7 +13,7 @@ import ipcpy as ipc
 count = int(sys.argv[1]) if len(sys.argv) > 1 else 30
 image = np.random.default_rng(1).integers(0, 256, (1080, 1920, 3), np.uint8)  # 6.2 MB
 
-with ipc.Publisher("camera") as pub, ipc.Subscriber("camera") as sub:
+with suppress(KeyboardInterrupt), ipc.Publisher("camera") as pub, ipc.Subscriber("camera") as sub:
     pub.wait_for_subscribers()
     for number in range(count):
         image[:4] = number % 256  # an array may be changed again once publish has returned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import signal
 import sys
 from pathlib import Path
 
@@ -87,3 +88,34 @@ def test_images(spawn):
     pytest.importorskip("numpy")
     printed = spawn(EXAMPLES / "09_images.py", "3").succeed().splitlines()
     assert [line.split(",")[0] for line in printed] == [f"#{n}: uint8 (1080" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [
+        ["02_subscriber.py", "01_publisher.py"],
+        ["03_callback.py", "01_publisher.py"],
+        ["04_asyncio.py"],
+        ["05_subscriber.py", "05_publisher.py"],
+        ["06_two_machines.py subscribe", "06_two_machines.py publish"],
+        ["07_serial.py"],
+        ["08_garbage.py"],
+        ["09_images.py"],
+    ],
+    ids=lambda programs: programs[0],
+)
+def test_ctrl_c_is_a_good_end(spawn, programs):
+    if "07_serial.py" in programs and sys.platform == "win32":
+        pytest.skip("there are no pseudo-terminals")
+    if "09_images.py" in programs:
+        pytest.importorskip("numpy")
+    running = []
+    for program in programs:
+        name, *role = program.split()
+        running.append(spawn(EXAMPLES / name, *role, "1000000"))
+    running[0].wait_line("", 20)  # it has received something, or is about to
+    for process in running:
+        process.signal(signal.SIGINT)
+    for process in running:
+        process.succeed()
+        assert "Traceback" not in process.stderr
