@@ -4,10 +4,22 @@ of frames, topics or subscribers.
 
 from __future__ import annotations
 
-from .contract import Body, Codec, codec_for, variant
+from .contract import Body, Codec, check_codec, codec_for, variant
 from .library import MsgLibrary
 from .msgpack import MsgPack
 from .raw import Raw
 from .stream import MsgStream, checksum, get_msg
 
-__all__ = ["Body", "Codec", "MsgLibrary", "MsgPack", "MsgStream", "Raw", "checksum", "codec_for", "get_msg", "variant"]
+__all__ = [
+    "Body",
+    "Codec",
+    "MsgLibrary",
+    "MsgPack",
+    "MsgStream",
+    "Raw",
+    "check_codec",
+    "checksum",
+    "codec_for",
+    "get_msg",
+    "variant",
+]

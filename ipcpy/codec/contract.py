@@ -1,20 +1,26 @@
-"""What a codec is, and which one reads a publisher's messages. Knows the names of ipcpy's codecs; nothing of how they
-work."""
+"""What a codec is, whether something is one, and which one reads a publisher's messages.
+
+Knows the names of ipcpy's codecs; nothing of how they work, nor of who holds one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from ..errors import SchemaError
+import msgpack
+
+from ..errors import ArgumentError, SchemaError
 from .library import MsgLibrary
 from .msgpack import MsgPack
 from .raw import Raw
 from .stream import Buffer
 
-__all__ = ["Body", "Codec", "codec_for", "variant"]
+__all__ = ["Body", "Codec", "check_codec", "codec_for", "variant"]
 
 Body = Buffer | list[Buffer]
+_MAX_NAME = 64  # characters of a codec's name that peers take
+_OURS: dict[str, str] = {"msgpack": "MsgPack()", "raw": "Raw()", "struct": "MsgLibrary({1: ('<3f', Imu)})"}
 
 
 @runtime_checkable
@@ -52,6 +58,61 @@ class Codec(Protocol):
         Raises:
             CodecError: the bytes are not a right body.
         """
+
+
+def check_codec(codec: object, *, callbacks: bool = False) -> Codec:
+    """Return the codec if it is one.
+
+    Args:
+        codec: what a user gave as one.
+        callbacks: whether a function in its place is likely to be meant as a callback.
+
+    Raises:
+        ArgumentError: it is none; the text says what is missing or wrong, and what was probably meant.
+    """
+    missing = [name for name in ("name", "encode", "decode", "schema") if not hasattr(codec, name)]
+    if missing or isinstance(codec, type):
+        lacks = "" if isinstance(codec, type) else f" without {' and '.join(missing)}"
+        raise ArgumentError(
+            "a codec has name, encode, decode and schema, such as MsgLibrary, MsgPack or Raw; "
+            f"got {codec!r:.80}{lacks}{_meant(codec, missing, callbacks)}"
+        )
+    checked: Codec = codec  # type: ignore[assignment]
+    name: object = checked.name
+    if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not name.isprintable():
+        raise ArgumentError(f"the name of a codec is a text of 1 to {_MAX_NAME} characters, got {name!r:.80}")
+    for method in ("encode", "decode"):
+        if not callable(getattr(codec, method)):
+            raise ArgumentError(f"{method} of codec {name!r} is to be a method, got {getattr(codec, method)!r:.80}")
+    schema: object = checked.schema
+    if not isinstance(schema, Mapping):
+        raise ArgumentError(f"the schema of codec {name!r} is to be a mapping such as {{}}, got {schema!r:.80}")
+    try:
+        msgpack.packb(dict(schema))
+    except Exception as error:  # whatever msgpack says to what is no data
+        raise ArgumentError(f"the schema of codec {name!r} holds more than JSON can hold: {error!r:.200}") from None
+    return checked
+
+
+def _meant(codec: object, missing: list[str], callbacks: bool) -> str:
+    """Guess what was meant; empty where nothing comes to mind."""
+    if isinstance(codec, type):
+        name = codec.__name__
+        if issubclass(codec, MsgLibrary):
+            return f"; it takes messages: did you mean {name}({{1: ('<3f', Imu)}})?"
+        if not missing:
+            return f"; did you mean {name}()?"
+        return (
+            f"; a library carries it: did you mean MsgLibrary({{1: ('<3f', {name})}})?" if name.isidentifier() else ""
+        )
+    if isinstance(codec, str):
+        return f"; did you mean {_OURS[codec]}?" if codec in _OURS else ""
+    if isinstance(codec, Mapping):
+        return "; did you mean MsgLibrary({...})?"
+    if callbacks and callable(codec):
+        name = getattr(codec, "__name__", "...")
+        return f"; did you mean callback={name if name.isidentifier() else '...'}?"
+    return ""
 
 
 def variant(codec: object, name: str, base: str) -> Callable[..., Any] | None:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 from zlib import crc32
 
-from ..codec import Codec, MsgPack, variant
+from ..codec import Codec, MsgPack, check_codec, variant
 from ..errors import ArgumentError, CodecError, RecvTimeout
 from ..graph import EndpointInfo
 from ..node.identity import new_id
@@ -79,7 +79,7 @@ class Publisher:
         block: float = BLOCK,
     ) -> None:
         self._topic = check_topic(topic)
-        self._codec = _check_codec(MsgPack() if codec is None else codec)
+        self._codec: Codec = MsgPack() if codec is None else check_codec(codec)
         self._encode: Callable[..., Any] = self._codec.encode
         self._encode_many = variant(self._codec, "encode_many", "encode")
         self._codec_number = codec_number(self._codec.name)
@@ -260,16 +260,6 @@ class Publisher:
     def __repr__(self) -> str:
         state = "closed" if self._outlet.closed else f"{self._outlet.confirmed()} subscribers"
         return f"<ipcpy.Publisher {self._topic!r} {self._codec.name} {state}>"
-
-
-def _check_codec(codec: Codec) -> Codec:
-    for attribute in ("name", "encode", "decode", "schema"):
-        if not hasattr(codec, attribute):
-            raise ArgumentError(
-                f"a codec has name, encode, decode and schema, such as MsgLibrary, MsgPack or Raw; "
-                f"got {codec!r} without {attribute}"
-            )
-    return codec
 
 
 def _check_keep(keep: object) -> int:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..codec import Codec
+from ..codec import Codec, check_codec
 from ..errors import ArgumentError, ClosedError, RecvTimeout
 from ..graph import EndpointInfo
 from ..message import Message
@@ -65,6 +65,7 @@ class Subscriber:
         spin: float = 0.0,
         node: Node | None = None,
     ) -> None:
+        codec = None if codec is None else check_codec(codec, callbacks=True)
         self._wanted = Wanted(check_pattern(topic), codec, _check_depth(depth), _check_spin(spin))
         if callback is not None and not callable(callback):
             raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")

@@ -54,6 +54,8 @@ def test_a_wrong_topic_is_refused_at_once(node, topic):
 def test_a_wrong_codec_or_keep_is_refused_at_once(node):
     with pytest.raises(ValueError, match="codec has name, encode, decode and schema"):
         ipc.Publisher("t", "msgpack", node=node)
+    with pytest.raises(ipc.ArgumentError, match=r"did you mean MsgPack\(\)\?"):
+        ipc.Publisher("t", ipc.MsgPack, node=node)
     for keep in (-1, 1.5, True, "1"):
         with pytest.raises(ValueError, match="keep is a number of messages"):
             ipc.Publisher("t", keep=keep, node=node)

@@ -48,6 +48,13 @@ def test_wrong_arguments_are_refused_at_once(node):
         ipc.Subscriber("t", callback=5, node=node)
 
 
+def test_a_wrong_codec_is_refused_at_once_and_a_function_is_taken_for_a_callback(node):
+    with pytest.raises(ipc.ArgumentError, match=r"a codec has name, .* did you mean callback=print\?"):
+        ipc.Subscriber("t", print, node=node)
+    with pytest.raises(ipc.ArgumentError, match=r"did you mean MsgPack\(\)\?"):
+        ipc.Subscriber("t", ipc.MsgPack, node=node)
+
+
 def test_waiting_ends_in_time(node):
     _, subscriber = pair(node)
     for timeout in (0, 0.02):

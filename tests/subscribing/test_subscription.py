@@ -113,16 +113,17 @@ def test_who_is_closed_announces_nothing_more(core):
 
 
 def test_what_cannot_be_announced_leaves_no_socket(nodes):
-    class Nameless:
-        schema = {}
+    class Wordy:
+        name = "wordy"
+        schema = {"all": "x" * 70_000}  # more than an entry can hold
 
         def encode(self, data): ...
         def decode(self, body): ...
 
     before = own_udp_ports()
     for _ in range(3):
-        with pytest.raises(AttributeError):
-            ipc.Subscriber("t", Nameless(), node=nodes[0])
+        with pytest.raises(ValueError, match="too large"):
+            ipc.Subscriber("t", Wordy(), node=nodes[0])
     assert own_udp_ports() <= before
 
 
