@@ -25,3 +25,8 @@ class Message(NamedTuple):
     sent_ns: int
     received_ns: int
     publisher: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle and copy take; a view of a buffer, which they do not, becomes bytes."""
+        data, *rest = self
+        return type(self), (bytes(data) if type(data) is memoryview else data, *rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -16,6 +17,8 @@ from .shape import check_name, field_names, shape_of
 from .stream import HEADER_SIZE, START, Buffer
 
 __all__ = ["MsgLibrary"]
+
+_MADE_ANEW = frozenset(("_specs", "_schema", "_bindings", "_ids", "_encoders", "_decoders", "_intact"))
 
 
 class MsgLibrary:
@@ -209,6 +212,21 @@ class MsgLibrary:
         messages = (f"{spec.id}: ({spec.layout.format!r}, {spec.name})" for spec in self._specs.values())
         return f"MsgLibrary({{{', '.join(messages)}}})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickle writes: what the messages are. Functions are made anew from it."""
+        state = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
+        types = {id: binding.shape.type for id, binding in self._bindings.items()}
+        return state | {"_specs": tuple(self._specs.values()), "_types": types}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        specs: dict[int, MessageSpec] = {spec.id: spec for spec in state.pop("_specs")}
+        types: dict[int, type] = state.pop("_types")
+        MsgLibrary.__init__(self, ())
+        self._extend(specs.values())
+        for id, type_ in types.items():
+            self._add(specs[id].bind(type_))
+        vars(self).update(state)
+
     def _add(self, binding: Binding) -> None:
         if binding.id in self._bindings:
             raise ArgumentError(f"message {binding.id} is there twice")
@@ -225,11 +243,15 @@ class MsgLibrary:
 
     def _extended(self, specs: Iterable[MessageSpec]) -> MsgLibrary:
         library = MsgLibrary({})
-        library._specs = self._specs | {spec.id: spec for spec in specs}
+        library._extend([*self._specs.values(), *specs])
         for binding in self._bindings.values():
             library._add(binding)
-        library._schema = describe(library._specs.values())
         return library
+
+    def _extend(self, specs: Iterable[MessageSpec]) -> None:
+        """Learn of messages that will be bound when they are first used."""
+        self._specs |= {spec.id: spec for spec in specs}
+        self._schema = describe(self._specs.values())
 
     def _spec(self, id: int) -> MessageSpec:
         spec = self._specs.get(id)
@@ -252,8 +274,11 @@ class MsgLibrary:
         return binding
 
     def _find_encoder(self, data: Any) -> Callable[[Any], bytes]:
-        """Find the message of a type that has several IDs (an error), or whose base is in the library."""
-        for base in type(data).__mro__:
+        """Find the message of a type that is not bound yet, has several IDs (an error), or whose base is here."""
+        for id in [id for id in self._specs if id not in self._bindings]:
+            if type(data).__name__ in (self._specs[id].name, self._specs[id].kind):
+                self._binding(id)
+        for base in (*type(data).__mro__, _plain_type(data)):
             ids = self._ids.get(base, ())
             if len(ids) > 1:
                 raise ArgumentError(f"{base.__name__} is the type of the messages {_listed(ids)}: say which by id=")
@@ -261,16 +286,11 @@ class MsgLibrary:
                 binding = self._bindings[id]
                 if field_names(type(data)) == binding.shape.fields:
                     return binding.encode
-        types = ", ".join(sorted(type_.__name__ for type_ in self._ids)) or "none"
-        raise CodecError(f"no message has the type {type(data).__name__}; the types here: {types:.200} (or give id=)")
+        raise CodecError(_unknown_type(type(data), self._ids))
 
     def _decode_other(self, body: Buffer) -> Any:
         """Decode a message that is bound late or that no dictionary key can be cut from, or say what is wrong."""
-        if not isinstance(body, (bytes, bytearray, memoryview)):
-            raise CodecError(f"expected the bytes of a message, got {type(body).__name__}")
-        raw = bytes(body)
-        if len(raw) < HEADER_SIZE or not raw.startswith(START):
-            raise CodecError(f"not a struct message: {len(raw)} bytes that begin with {raw[:2].hex(' ') or 'nothing'}")
+        raw = _whole(body)
         id = int.from_bytes(raw[2:4], "little")
         if id not in self._specs:
             raise CodecError(f"unknown message ID {id}; this library has {_listed(self._specs)}")
@@ -279,6 +299,36 @@ class MsgLibrary:
             size = int.from_bytes(raw[4:6], "little")
             raise CodecError(f"message {id} ({binding.name}) takes {binding.size} bytes, its header says {size}")
         return binding.decode(raw)
+
+
+def _whole(body: object) -> bytes:
+    """Return the bytes of what may be a message."""
+    if not isinstance(body, (bytes, bytearray, memoryview)):
+        raise CodecError(f"expected the bytes of a message, got {type(body).__name__}")
+    raw = bytes(body)
+    if len(raw) < HEADER_SIZE or not raw.startswith(START):
+        raise CodecError(f"not a struct message: {len(raw)} bytes that begin with {raw[:2].hex(' ') or 'nothing'}")
+    return raw
+
+
+def _plain_type(data: Any) -> type:
+    """Return the type of Python's that a numpy number is one of: float for a float32."""
+    numpy = sys.modules.get("numpy")  # a user that has such a number has imported it
+    if numpy is not None and isinstance(data, numpy.generic) and data.dtype.kind in "biuf":
+        return type(data.item())
+    return object
+
+
+def _unknown_type(type_: type, types: Iterable[type]) -> str:
+    names = ", ".join(sorted(known.__name__ for known in types)) or "none"
+    namesake = next((known for known in types if known.__name__ == type_.__name__), None)
+    if namesake is None:
+        return f"no message has the type {type_.__name__}; the types here: {names:.200} (or give id=)"
+    return (
+        f"no message has this type {type_.__name__}, of {type_.__module__}: the library has another class of that "
+        f"name, of {namesake.__module__}. Was it reloaded or defined twice? Make the library with the class that is "
+        "published (or give id=)"
+    )
 
 
 def _pairs(messages: Any) -> Iterable[Any]:

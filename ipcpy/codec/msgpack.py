@@ -57,6 +57,10 @@ class MsgPack:
     def __init__(self) -> None:
         self._writers: list[_Writer] = []  # each is used by one thread at a time; pop and append are atomic
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickle writes: all but the writers, which are made when they are needed."""
+        return {**vars(self), "_writers": []}
+
     def encode(self, data: Any) -> bytes | list[Buffer]:
         """Make a body, or the parts of one where arrays are in it.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -11,6 +10,7 @@ from typing import Any
 from ..errors import SchemaError
 from .binding import Binding, bind
 from .layout import Field, Layout, parse_format
+from .made import made_type
 from .shape import MAX_FIELDS, SCALARS, SEQUENCES, check_name, shape_of
 
 __all__ = ["MessageSpec", "describe", "differences", "parse_schema"]
@@ -47,9 +47,13 @@ class MessageSpec:
         texts = tuple(sorted(shape.texts)) if shape.kind == "named" else ()
         return cls(binding.id, binding.name, binding.layout, shape.kind, shape.fields, texts)
 
-    def bind(self) -> Binding:
-        """Make the message, of a built-in type or of a named tuple made for it."""
-        type_ = SCALARS.get(self.kind) or SEQUENCES.get(self.kind) or namedtuple(self.name, self.fields)
+    def bind(self, type_: type | None = None) -> Binding:
+        """Make the message.
+
+        Args:
+            type_: its type; None takes a built-in one, or a named tuple made for it.
+        """
+        type_ = type_ or SCALARS.get(self.kind) or SEQUENCES.get(self.kind) or made_type(self.name, self.fields)
         return bind(self.id, self.name, self.layout, shape_of(type_, self.layout, self.texts))
 
     def typed_fields(self) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -568,3 +570,75 @@ def test_fields_are_the_same_on_both_sides_of_the_network(fields, order):
 def test_fields_of_an_unknown_message_are_an_error_that_names_the_known_ones():
     with pytest.raises(ArgumentError, match="unknown message ID 8; this library has 7"):
         MsgLibrary({7: ("i", int)}).fields(8)
+
+
+class Own(MsgLibrary):
+    """A library with something of its own."""
+
+    def __init__(self, messages):
+        super().__init__(messages)
+        self.robot = "r7"
+
+
+Pair = namedtuple("Pair", "a b")
+
+
+def test_a_library_is_pickled_and_copied_with_the_types_it_has():
+    """A process that is started by ``spawn`` is given its arguments so."""
+    library = MsgLibrary({1: ("<2h", Pair), 2: ("<i", int), 3: ("<8s", str)})
+    for again in (pickle.loads(pickle.dumps(library)), copy.copy(library), copy.deepcopy(library)):
+        assert again.schema == library.schema
+        assert again.encode(Pair(1, 2)) == library.encode(Pair(1, 2))
+        assert type(again.decode(library.encode(Pair(1, 2)))) is Pair
+        assert again.decode(again.encode("abc")) == "abc"
+    own = pickle.loads(pickle.dumps(Own({1: ("<2h", Pair)})))
+    assert (type(own), own.robot, own.decode(own.encode(Pair(1, 2)))) == (Own, "r7", (1, 2))
+
+
+def test_a_library_of_a_schema_is_pickled_before_and_after_its_types_were_made():
+    theirs = MsgLibrary({1: ("<2h", Pair), 2: ("<8s", str)})
+    library = MsgLibrary.from_schema(theirs.schema)
+    assert pickle.loads(pickle.dumps(library)).decode(theirs.encode(Pair(1, 2))) == (1, 2)
+    library.decode(theirs.encode(Pair(1, 2)))
+    again = pickle.loads(pickle.dumps(library))
+    assert again.schema == theirs.schema
+    assert type(again.decode(theirs.encode(Pair(3, 4)))) is type(library.decode(theirs.encode(Pair(3, 4))))
+
+
+def test_what_was_received_can_be_published_with_its_publishers_schema():
+    theirs = MsgLibrary({1: ("<2h", Pair), 2: ("<8s", str)})
+    received = MsgLibrary.from_schema(theirs.schema).decode(theirs.encode(Pair(1, 2)))
+    relay = MsgLibrary.from_schema(theirs.schema)
+    assert relay.encode(received) == theirs.encode(Pair(1, 2))
+    assert relay.encode("abc") == theirs.encode("abc")
+
+
+def test_another_class_of_the_same_name_is_said_to_be_one():
+    """As after importlib.reload, or a cell of a notebook that was run twice."""
+    library = MsgLibrary({1: ("<2h", Pair)})
+    again = namedtuple("Pair", "a b")
+    with pytest.raises(CodecError, match=r"has another class of that name, of .*\. Was it reloaded or defined twice\?"):
+        library.encode(again(1, 2))
+    assert library.encode(again(1, 2), id=1) == library.encode(Pair(1, 2))
+
+
+def test_numbers_of_numpy_stand_for_those_of_python():
+    np = pytest.importorskip("numpy")
+    library = MsgLibrary({1: ("<d", float), 2: ("<i", int), 3: ("<?", bool), 4: ("<4s", bytes), 5: ("<4s", str)})
+    for value, data in (
+        (np.float32(0.5), 0.5),
+        (np.float64(0.5), 0.5),
+        (np.float16(0.5), 0.5),
+        (np.uint8(7), 7),
+        (np.int64(-7), -7),
+        (np.bool_(True), True),
+        (np.bytes_(b"abcd"), b"abcd"),
+        (np.str_("abc"), "abc"),
+    ):
+        decoded = library.decode(library.encode(value))
+        assert (type(decoded), decoded) == (type(data), data)
+        id = library.encode(data)[2]
+        assert library.encode(value, id=id) == library.encode(data)
+    for value in (np.datetime64(1, "ns"), np.timedelta64(1, "ns"), np.complex64(1)):
+        with pytest.raises(CodecError, match="no message has the type"):
+            library.encode(value)

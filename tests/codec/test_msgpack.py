@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 import struct
 import subprocess
@@ -196,3 +198,11 @@ def test_nothing_imports_numpy_before_an_array_is_there() -> None:
         "except CodecError as error: assert 'data[0]' in str(error), error\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
+
+
+def test_a_codec_is_pickled_and_copied() -> None:
+    codec = MsgPack()
+    codec.encode([1])
+    for again in (pickle.loads(pickle.dumps(codec)), copy.copy(codec), copy.deepcopy(codec)):
+        assert again.decode(again.encode([1])) == [1]
+        assert again._writers is not codec._writers

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import copy
 import logging
+import pickle
 import signal
 import threading
 import time
@@ -391,3 +393,19 @@ def test_many_restarts_leave_nothing(node, wait_until):
         if before:
             wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before + 12)
         wait_until(lambda: [topic.subscribers for topic in node.topics()] == [()])
+
+
+def test_whatever_a_subscriber_hands_out_can_be_handed_to_another_process(node, wait_until):
+    library = ipc.MsgLibrary({1: ("<2f", Point)})
+    watch = node.watch()
+    with ipc.Publisher("t", library, node=node) as publisher, ipc.Subscriber("t", node=node) as subscriber:
+        publisher.wait_for_subscribers(timeout=5)
+        publisher.publish(Point(1, 2))
+        message = subscriber.recv(timeout=5)
+        found = [message, subscriber.publishers, subscriber.stats, publisher.subscribers, publisher.stats]
+        found += [node.topics(), node.nodes(), node.stats, watch.get(timeout=5), watch.get(timeout=5)]
+    for thing in found:
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(thing, protocol)) == thing
+        assert copy.deepcopy(thing) == thing
+    assert type(pickle.loads(pickle.dumps(message)).data) is type(message.data)
