@@ -332,5 +332,8 @@ def _place(shape: Shape, layout: Layout, n: int) -> str:
 
 
 def _show(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # a type's own __repr__ may raise anything, and an int of 4,301 digits does
+        return f"a value of type {type(value).__name__}"
     return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '...'}"

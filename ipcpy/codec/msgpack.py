@@ -5,26 +5,40 @@ published                              received
 =====================================  ==================================================================
 None, bool, int (64 bit), float, str   the same
 bytes, bytearray, memoryview           bytes
-list, tuple (namedtuples too)          list
-dict                                   dict; keys as here, tuples in keys stay tuples
+list, tuple                            list
+dict, other mappings                   dict; keys as here, tuples in keys stay tuples
 datetime with a time zone              the same moment in UTC, to the microsecond
 datetime without one                   refused: it says no moment
 numpy array                            the same array (native, byte-swapped and structured dtypes; no objects)
-numpy scalar                           int, float, bool, str or bytes
+numpy scalar                           int, float, bool, str or bytes; a datetime64, timedelta64, complex or
+                                       structured one an array of no dimensions
+dataclass                              dict of its fields
+namedtuple                             list: it is a tuple, whose items have numbers; publish its ``_asdict()`` for
+                                       names, or use a MsgLibrary
+enum                                   its value
+set, frozenset, deque, range           list
+array.array                            list of its numbers
+UUID, Path                             str
+Decimal, complex, timedelta, date, ..  refused with the conversion to choose; plain.py
 =====================================  ==================================================================
+
+Instances of subclasses count as their bases.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgpack
 
 from ..errors import CodecError
 from .ndarray import EXTENSION, data_of, header_of, read_array
+from .plain import form_of, is_native
 from .stream import Buffer
 
 __all__ = ["MsgPack"]
@@ -35,6 +49,8 @@ _ARRAY = b"\xc9"  # ext 32, as which every array is written that is not copied
 _SMALL = 4096  # bytes; below, copying an array costs less than another part of a message
 _TRUSTED_LENGTH = 1000  # items of an array for which memory is taken before they were seen
 _MAX_DEPTH = 500  # msgpack writes 511 levels
+_EPOCH = datetime(1970, 1, 1)
+_ZONES = (UTC, *(timezone(sign * timedelta(hours=23, minutes=59)) for sign in (1, -1)))
 _POOLED = 1 << 20  # bytes; a writer that has grown beyond is not kept
 
 
@@ -76,6 +92,9 @@ class MsgPack:
         except Exception as error:  # a type's own __index__ or __array__ may raise anything
             raise CodecError(_find_fault(data) or f"MsgPack cannot carry this: {error!r:.200}") from error
         parts = writer.splice(packed) if writer.arrays else packed
+        if writer.doubtful:
+            _check_keys(packed)
+            writer.doubtful = False
         if len(packed) < _POOLED:
             self._writers.append(writer)
         return parts
@@ -104,6 +123,7 @@ class _Writer:
         self._packer = msgpack.Packer(default=self._convert, datetime=True)
         self.pack = self._packer.pack
         self.arrays: list[tuple[int, bytes, memoryview]] = []  # position in what is packed, header, data
+        self.doubtful = False  # whether a value that can be a key of a dict has become one that cannot
 
     def splice(self, packed: bytes) -> list[Buffer]:
         """Put the arrays in their places."""
@@ -123,9 +143,16 @@ class _Writer:
         if numpy is not None:
             if isinstance(value, numpy.ndarray):
                 return self._convert_array(value)
-            if isinstance(value, numpy.generic) and type(item := value.item()) in (bool, int, float, str, bytes):
-                return item
-        raise TypeError(_refusal(value))
+            if isinstance(value, numpy.generic):
+                item = value.item()  # of a datetime64 an int in some units, and a datetime or date in others
+                if type(item) in (float, bool, str, bytes) or (type(item) is int and value.dtype.kind in "iu"):
+                    return item
+                self.doubtful = True
+                return self._convert_array(numpy.asarray(value))
+        form = form_of(value)
+        if isinstance(form, dict) and type(value).__hash__ is not None:
+            self.doubtful = True
+        return form if is_native(form) else self._convert(form)
 
     def _convert_array(self, array: Any) -> msgpack.ExtType:
         with self._packer.getbuffer() as written:
@@ -138,12 +165,12 @@ class _Writer:
         return msgpack.ExtType(EXTENSION, b"")
 
 
-def _unpack(body: Buffer, **options: Any) -> Any:
-    return _unpackb(body, ext_hook=_extension, timestamp=3, strict_map_key=False, **options)
+def _unpack(body: Buffer, timestamp: int = 3, **options: Any) -> Any:
+    return _unpackb(body, ext_hook=_extension, timestamp=timestamp, strict_map_key=False, **options)
 
 
 def _unpack_checked(body: Buffer, fault: Exception) -> Any:
-    """Decode what has long arrays or tuples in keys, having seen that every declared length is true.
+    """Decode what has long arrays, tuples in keys or years beyond UTC's, having seen that declared lengths are true.
 
     Else a few nested headers, each with a length of millions, would take gigabytes before the first of the items that
     are not there is missed.
@@ -154,8 +181,8 @@ def _unpack_checked(body: Buffer, fault: Exception) -> Any:
         unpacker.skip()
         try:
             return _unpack(body)
-        except TypeError:
-            return _unpack(body, object_pairs_hook=_dict_of)
+        except (TypeError, OverflowError):
+            return _moment(_unpack(body, timestamp=0, list_hook=_list_of, object_pairs_hook=_dict_of))
     except CodecError:
         raise
     except Exception as error:
@@ -169,21 +196,57 @@ def _extension(code: int, data: bytes) -> Any:
     return read_array(data)
 
 
+def _list_of(items: list[Any]) -> list[Any]:
+    return [_moment(item) for item in items]
+
+
 def _dict_of(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    return {_key_of(key): value for key, value in pairs}
+    return {_key_of(_moment(key)): _moment(value) for key, value in pairs}
 
 
 def _key_of(key: Any) -> Any:
     return tuple(map(_key_of, key)) if type(key) is list else key
 
 
-def _refusal(value: Any) -> str:
-    name = type(value).__name__
-    if isinstance(value, datetime):
-        return f"a {name} without a time zone says no moment; use datetime.now(timezone.utc)"
-    return f"{name} is not something MsgPack can carry; it takes dict, list, tuple, numbers, str, bytes, None, " + (
-        "bool, datetime and numpy arrays"
-    )
+def _moment(value: Any) -> Any:
+    """Return the datetime of a time stamp: in UTC, or where UTC has no such year, in a time zone that has."""
+    if type(value) is not msgpack.Timestamp:
+        return value
+    since = timedelta(seconds=value.seconds, microseconds=value.nanoseconds // 1000)
+    for zone in _ZONES:
+        try:
+            return (_EPOCH + zone.utcoffset(None) + since).replace(tzinfo=zone)
+        except OverflowError:
+            continue
+    raise CodecError(f"a datetime {value.seconds} s after 1970 lies in no year from 1 to 9999")
+
+
+def _check_keys(packed: bytes) -> None:
+    """Look whether every key of a dict can be one where it arrives; arrays, which cannot, need not be in it yet.
+
+    Raises:
+        CodecError: one cannot.
+    """
+    try:
+        _unpackb(packed, ext_hook=lambda *_: {}, timestamp=0, strict_map_key=False, object_pairs_hook=_dict_of)
+    except TypeError as error:
+        raise CodecError(
+            "a key of a dict becomes a dict or an array, which cannot be keys where they arrive "
+            f"(a dataclass, or a number of numpy): {error!s:.200}"
+        ) from None
+
+
+def _walked(value: Any) -> Any:
+    """Return the dict or list that stands for a value, or the value."""
+    with suppress(Exception):
+        return value if is_native(value) else form_of(value)
+    return value
+
+
+def _shown(key: object) -> str:
+    with suppress(Exception):  # a type's own __repr__ may raise anything, and an int of 4,301 digits does
+        return f"{key!r:.60}"
+    return f"<{type(key).__name__}>"
 
 
 def _find_fault(data: Any) -> str | None:
@@ -195,14 +258,16 @@ def _find_fault(data: Any) -> str | None:
         if depth > _MAX_DEPTH:
             return f"{path[:60]}...: nested deeper than {_MAX_DEPTH} levels, or it contains itself"
         children: list[tuple[Any, str, int]] = []
-        if isinstance(value, dict):
-            for key, item in value.items():
+        form = _walked(value)
+        if isinstance(form, dict):
+            dotted = form is not value and dataclasses.is_dataclass(value)
+            for key, item in form.items():
                 children += (
-                    (key, f"the key {key!r:.60} of {path}", depth + 1),
-                    (item, f"{path}[{key!r:.60}]", depth + 1),
+                    (key, f"the key {_shown(key)} of {path}", depth + 1),
+                    (item, f"{path}.{key}" if dotted else f"{path}[{_shown(key)}]", depth + 1),
                 )
-        elif isinstance(value, (list, tuple)):
-            children += ((item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value))
+        elif isinstance(form, (list, tuple)):
+            children += ((item, f"{path}[{n}]", depth + 1) for n, item in enumerate(form))
         else:
             try:
                 writer.pack(value)

@@ -65,6 +65,8 @@ def header_of(array: Array, position: int) -> bytes:
     """
     if array.ndim > _MAX_DIMENSIONS:
         raise TypeError(f"an array of {array.ndim} dimensions; {_MAX_DIMENSIONS} are allowed")
+    if not array.itemsize:
+        raise TypeError(f"dtype {array.dtype} has items of 0 bytes, and is not one that travels")
     description: bytes = msgpack.packb([_describe(array.dtype), array.shape])
     used = _PREFIX.size + len(description)
     begin = used + (-used % 16 if position else -(_EXT32.size + used) % _ALIGNMENT)

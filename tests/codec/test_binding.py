@@ -183,3 +183,8 @@ def test_many_among_which_one_is_of_another_kind_are_refused() -> None:
         with pytest.raises(CodecError, match="other kinds"):
             binding.decode_many(wrong, binding.size)
     assert binding.decode_many(data, binding.size) == list(range(9))
+
+
+def test_a_value_that_cannot_be_written_out_is_refused_all_the_same() -> None:
+    with pytest.raises(CodecError, match=r"field a: expected int16 \(-32768 to 32767\), got a value of type int"):
+        bound("2h", Pair).pack([1 << 99_999, 1])
