@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,9 +56,13 @@ else:
 
 
 class _Topic(_ParamType):
-    """The name of a topic; what has been announced completes."""
+    """The name of a topic, in the form of Unicode that names of topics have; what has been announced completes."""
 
     name = "topic"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Bring to one form what keyboards and file systems write in two."""
+        return unicodedata.normalize("NFC", value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Ask the network for names, and say nothing about what goes wrong: the user is typing."""
@@ -65,7 +70,8 @@ class _Topic(_ParamType):
             names = _topic_names(ctx)
         except Exception:
             return []
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        typed = unicodedata.normalize("NFC", incomplete)
+        return [CompletionItem(name) for name in names if name.startswith(typed)]
 
 
 def _topic_names(ctx: click.Context) -> list[str]:

@@ -1,40 +1,77 @@
-"""Topic names and patterns. Knows strings only.
+"""Topic names and patterns. Knows strings only; nothing of who publishes or subscribes.
 
 A name is 1 to 255 bytes of UTF-8: segments joined by ``/``, none of them empty, without control characters,
 spaces or ``*``. In a pattern a segment may be ``*`` (any one segment) or ``**`` (any number of them, none included).
+
+Unicode has two ways to write an ``é``, and which one a user types is the keyboard's and the file system's choice. So
+every name is brought to one of them, NFC, wherever it comes in: from a user, and from a peer.
 """
 
 from __future__ import annotations
 
+import unicodedata
+
 from ..errors import ArgumentError
 
 MAX_BYTES = 255
+_MQTT = {"#": "**", "+": "*"}  # what others write for the same
 
 
 def check_topic(topic: object) -> str:
-    """Return the topic name if it is one.
+    """Return the topic name, in NFC, if it is one.
 
     Raises:
         ArgumentError: if it is not, or is a pattern.
     """
-    name = check_pattern(topic)
-    if is_pattern(name):
-        raise ArgumentError(f"a publisher's topic cannot be a pattern, got {name!r}")
-    return name
+    return _name(check_pattern(topic))
 
 
 def check_pattern(topic: object) -> str:
-    """Return the topic name or pattern if it is one.
+    """Return the topic name or pattern, in NFC, if it is one that a user may choose.
+
+    Raises:
+        ArgumentError: if it is neither, or has MQTT's ``#`` or ``+`` for a segment, which are names here and would
+            match nothing.
+    """
+    name = _checked(topic)
+    for segment in name.split("/"):
+        if segment in _MQTT:
+            raise ArgumentError(f"a segment {segment!r} is MQTT's: use {_MQTT[segment]} here, got {topic!r}")
+    return name
+
+
+def told_topic(topic: str) -> str:
+    """Return a topic name that a peer told, in NFC.
+
+    Raises:
+        ArgumentError: if it is none.
+    """
+    return _name(_checked(topic))
+
+
+def told_pattern(topic: str) -> str:
+    """Return a topic name or pattern that a peer told, in NFC.
 
     Raises:
         ArgumentError: if it is neither.
     """
+    return _checked(topic)
+
+
+def _name(topic: str) -> str:
+    if is_pattern(topic):
+        raise ArgumentError(f"a publisher's topic cannot be a pattern, got {topic!r}")
+    return topic
+
+
+def _checked(topic: object) -> str:
     if not isinstance(topic, str):
         raise ArgumentError(f"a topic is a str such as 'robot/imu', got {type(topic).__name__}")
-    problem = _problem(topic)
+    name = unicodedata.normalize("NFC", topic)
+    problem = _problem(name)
     if problem:
         raise ArgumentError(f"a topic is a name such as 'robot/imu': {problem}, got {topic!r}")
-    return topic
+    return name
 
 
 def is_pattern(topic: str) -> bool:

@@ -92,3 +92,7 @@ def test_whatever_goes_wrong_while_the_user_types_is_silence(monkeypatch):
 
     monkeypatch.setattr(ipc, "Node", refuse)
     assert complete(["look"], "") == []
+
+
+def test_a_topic_is_brought_to_the_form_that_names_have():
+    assert CliRunner().invoke(program, ["look", "cafe\u0301"]).output.split()[0] == "caf\u00e9"

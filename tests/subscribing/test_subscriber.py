@@ -409,3 +409,17 @@ def test_whatever_a_subscriber_hands_out_can_be_handed_to_another_process(node, 
             assert pickle.loads(pickle.dumps(thing, protocol)) == thing
         assert copy.deepcopy(thing) == thing
     assert type(pickle.loads(pickle.dumps(message)).data) is type(message.data)
+
+
+def test_two_ways_to_write_a_letter_are_one_topic(node):
+    composed, apart = "caf\u00e9/imu", "cafe\u0301/imu"
+    with (
+        ipc.Publisher(apart, node=node) as publisher,
+        ipc.Subscriber(composed, node=node) as one,
+        ipc.Subscriber(apart, node=node) as other,
+        ipc.Subscriber("cafe\u0301/*", node=node) as pattern,
+    ):
+        publisher.wait_for_subscribers(3, timeout=5)
+        publisher.publish(1)
+        assert [sub.recv(timeout=5).topic for sub in (one, other, pattern)] == [composed] * 3
+        assert [topic.name for topic in node.topics() if "*" not in topic.name] == [composed]

@@ -179,6 +179,8 @@ def _unpack(data: bytes) -> Entry:
     for name, key in keys.items():
         if key in wire:
             found[name] = _checked(name, wire[key])
+    if "topic" in found:
+        found["topic"] = (topics.told_topic if cls is PublisherEntry else topics.told_pattern)(found["topic"])
     try:
         entry: Entry = cls(**found)
     except TypeError as error:
@@ -199,11 +201,9 @@ def _checked(name: str, value: Any) -> Any:
 
 def _check_whole(entry: Entry) -> None:
     if isinstance(entry, PublisherEntry):
-        topics.check_topic(entry.topic)
         if entry.group and not (is_group(entry.group) and entry.group_port):
             raise ValueError("group is no multicast address with a port")
     elif isinstance(entry, SubscriberEntry):
-        topics.check_pattern(entry.topic)
         if not entry.port:
             raise ValueError("port is 0")
 

@@ -186,3 +186,8 @@ def test_entries_that_nobody_holds_are_not_remembered():
         unpack_entry(pack_entry(PublisherEntry(f"topic{number}", "raw")))
     gc.collect()
     assert len(entries._known) == 0
+
+
+def test_topics_of_peers_are_brought_to_the_form_that_names_have_here():
+    for entry in (PublisherEntry("cafe\u0301", "raw"), SubscriberEntry("*/cafe\u0301", "any", 4000)):
+        assert unpack_entry(pack_entry(entry)).topic == entry.topic.replace("e\u0301", "\u00e9")
