@@ -14,7 +14,9 @@ dict with keys that are not str, or begin with ``$``     ``{"$map": [[key, value
 =======================================================  ======================================================
 
 Integers have any size. A named tuple or dataclass is an object of its fields, a tuple an array; the message's
-``struct`` says what to make of them.
+``struct`` says what to make of them. The dtype of a structured array is ``[bytes of an item, [[name, first byte, dtype,
+shape], ...]]``, as on the wire, so that gaps and any order of fields come back. numpy's own description, which earlier
+versions wrote, is read as well.
 """
 
 from __future__ import annotations
@@ -34,11 +36,19 @@ __all__ = ["dumps", "from_json", "is_record", "loads", "record", "struct_of", "t
 
 _DOUBLE = struct.Struct(">d")
 _NAN = _DOUBLE.pack(math.nan)
+_TOO_DEEP = "it is nested too deep"
 
 
 def dumps(value: object) -> str:
-    """Write one line of JSON of a value that ``to_json`` made."""
-    return json.dumps(value, allow_nan=False, separators=(", ", ": "))
+    """Write one line of JSON of a value that ``to_json`` made.
+
+    Raises:
+        ValueError: it is nested too deep.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, separators=(", ", ": "))
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
 
 
 def loads(line: str) -> Any:
@@ -50,7 +60,7 @@ def loads(line: str) -> Any:
     try:
         return json.loads(line, parse_constant=_no_constant)
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError(_TOO_DEEP) from None
 
 
 def _no_constant(name: str) -> Any:
@@ -60,9 +70,19 @@ def _no_constant(name: str) -> Any:
 def to_json(value: Any) -> Any:
     """Make of a message's data what JSON can hold.
 
+    Whatever a codec of ipcpy makes of a publisher's bytes has a form, up to a depth of some hundred levels.
+
     Raises:
         TypeError: it is of a type that no codec of ipcpy makes.
+        ValueError: it is nested too deep.
     """
+    try:
+        return _to_json(value)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def _to_json(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -71,14 +91,14 @@ def to_json(value: Any) -> Any:
         return _mapping_to_json(value)
     if isinstance(value, list | tuple):
         fields = getattr(value, "_fields", None)
-        items = [to_json(item) for item in value]
+        items = [_to_json(item) for item in value]
         return items if fields is None else dict(zip(fields, items, strict=True))
     if isinstance(value, bytes | bytearray | memoryview):
         return {"$bytes": _base64(value)}
     if isinstance(value, datetime):
         return {"$datetime": value.isoformat()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: _to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if hasattr(value, "dtype") and hasattr(value, "tobytes"):
         return _array_to_json(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
@@ -86,15 +106,24 @@ def to_json(value: Any) -> Any:
 
 def _mapping_to_json(value: Mapping[Any, Any]) -> Any:
     if all(isinstance(key, str) and not key.startswith("$") for key in value):
-        return {key: to_json(item) for key, item in value.items()}
-    return {"$map": [[to_json(key), to_json(item)] for key, item in value.items()]}
+        return {key: _to_json(item) for key, item in value.items()}
+    return {"$map": [[_to_json(key), _to_json(item)] for key, item in value.items()]}
 
 
 def _array_to_json(array: Any) -> dict[str, Any]:
-    import numpy as np
+    if array.dtype.hasobject:
+        raise TypeError(f"an array of Python objects ({array.dtype}) has no JSON form")
+    return {"$ndarray": _base64(array.tobytes()), "dtype": _describe(array.dtype), "shape": list(array.shape)}
 
-    dtype = array.dtype.str if array.dtype.fields is None else np.lib.format.dtype_to_descr(array.dtype)
-    return {"$ndarray": _base64(array.tobytes()), "dtype": dtype, "shape": list(array.shape)}
+
+def _describe(dtype: Any) -> Any:
+    if dtype.names is None:
+        return dtype.str
+    fields = []
+    for name in dtype.names:
+        kind, offset = dtype.fields[name][:2]
+        fields.append([name, offset, _describe(kind.base), list(kind.shape)])
+    return [dtype.itemsize, fields]
 
 
 def _float_text(value: float) -> str:
@@ -110,18 +139,25 @@ def from_json(value: Any) -> Any:
     """Make of JSON the data that it stands for.
 
     Raises:
-        ValueError: an object with a ``$`` key that is none of the above, or that is wrong.
+        ValueError: an object with a ``$`` key that is none of the above, or that is wrong; or it is nested too deep.
     """
+    try:
+        return _from_json(value)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def _from_json(value: Any) -> Any:
     if isinstance(value, list):
-        return [from_json(item) for item in value]
+        return [_from_json(item) for item in value]
     if not isinstance(value, dict):
         return value
     name = next(iter(value), "")
     if not name.startswith("$"):
-        return {key: from_json(item) for key, item in value.items()}
+        return {key: _from_json(item) for key, item in value.items()}
     try:
         return _SPECIAL[name](value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise
     except Exception as error:
         raise ValueError(f"{json.dumps(value):.80} is not a {name} of ipcpy: {error!r:.80}") from None
@@ -138,9 +174,27 @@ def _array(value: dict[str, Any]) -> Any:
         import numpy as np
     except ImportError:
         raise ValueError("the line has a numpy array, and numpy is not installed here") from None
-    dtype = value["dtype"]
-    made = np.dtype(dtype) if isinstance(dtype, str) else np.lib.format.descr_to_dtype(_descr(dtype))
-    return np.frombuffer(base64.b64decode(value["$ndarray"], validate=True), made).reshape(value["shape"])
+    dtype, shape = _dtype(value["dtype"]), tuple(value["shape"])
+    data = base64.b64decode(value["$ndarray"], validate=True)
+    if dtype.hasobject:
+        raise ValueError("an array of Python objects cannot be read")
+    if len(data) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"an array of shape {list(shape)} and {dtype} has other than {len(data)} bytes")
+    return np.ndarray(shape, dtype, data)
+
+
+def _dtype(text: Any) -> Any:
+    """Make the dtype that ``_describe``, or numpy, described."""
+    import numpy as np
+
+    if isinstance(text, str):
+        return np.dtype(text)
+    if not text or not isinstance(text[0], int):
+        return np.lib.format.descr_to_dtype(_descr(text))
+    size, fields = text
+    names, offsets, kinds, shapes = zip(*fields, strict=True) if fields else ((), (), (), ())
+    formats = [(_dtype(kind), tuple(shape)) for kind, shape in zip(kinds, shapes, strict=True)]
+    return np.dtype({"names": list(names), "formats": formats, "offsets": list(offsets), "itemsize": size})
 
 
 def _descr(fields: list[list[Any]]) -> list[tuple[Any, ...]]:
@@ -153,7 +207,7 @@ def _descr(fields: list[list[Any]]) -> list[tuple[Any, ...]]:
 
 
 def _map(value: dict[str, Any]) -> dict[Any, Any]:
-    return {_key(from_json(key)): from_json(item) for key, item in value["$map"]}
+    return {_key(_from_json(key)): _from_json(item) for key, item in value["$map"]}
 
 
 def _key(key: Any) -> Any:
@@ -178,7 +232,7 @@ def record(message: ipc.Message, codec: str, described: Mapping[str, Any] | None
         described: for a struct message its description, see ``struct_of``.
 
     Raises:
-        TypeError: the data have no JSON form.
+        TypeError, ValueError: as ``to_json``.
     """
     made: dict[str, Any] = {
         "topic": message.topic,

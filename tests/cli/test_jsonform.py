@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import struct
+import time
 from collections import namedtuple
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -92,6 +94,71 @@ def test_arrays_come_back():
         assert again.tobytes() == array.tobytes()
 
 
+def test_structured_arrays_come_back_with_their_gaps_and_the_order_of_their_fields():
+    np = pytest.importorskip("numpy")
+    points = np.array([(1, 2, 3), (4, 5, 6)], "f4,f4,f4")
+    nested = np.zeros(2, [("pose", [("x", ">f8"), ("y", "<M8[ns]", (2, 2))]), ("name", "U3")])
+    for array in (
+        points[["f2", "f0"]],
+        points[["f1"]],
+        nested,
+        nested[["name"]],
+        np.zeros(2, np.dtype([("a", "u1"), ("b", "f8")], align=True)),
+        np.zeros((2, 0), "f4,i2"),
+    ):
+        again = back(array)
+        assert (again.dtype, again.shape, again.tobytes()) == (array.dtype, array.shape, array.tobytes())
+
+
+def test_arrays_of_no_dimensions_and_their_scalars_come_back():
+    np = pytest.importorskip("numpy")
+    for value in (np.array(5.0), np.datetime64(5, "ns"), np.zeros(1, "f4,f4")[["f1"]][0], np.array(b"abc")):
+        again = back(value)
+        assert (again.dtype, again.shape, again.tobytes()) == (value.dtype, (), value.tobytes())
+
+
+def test_what_earlier_versions_wrote_of_structured_arrays_is_read():
+    np = pytest.importorskip("numpy")
+    text = '{"$ndarray": "AQACAwA=", "dtype": [["a", "<i2"], ["b", "|u1", [3]]], "shape": [1]}'
+    array = from_json(loads(text))
+    assert array.dtype == np.dtype([("a", "<i2"), ("b", "u1", (3,))])
+    assert array.tolist()[0][0] == 1
+
+
+def test_whatever_msgpack_decodes_is_written_or_refused_in_a_sentence():
+    """A peer may write any bytes: nothing but ValueError comes out of it, and that for its depth alone."""
+    codec, chance = ipc.MsgPack(), random.Random(3)
+    decoded = 0
+    end = time.monotonic() + 1.0
+    for _ in range(20_000):
+        body = bytes(
+            chance.choices((*b"\x00\x7f\x80\x81\x82\x90\x91\x92\xa1\xa2\xc0\xc3\xc4\x01\xcb\xcf\xd6\xff\xe0",), k=9)
+        )
+        try:
+            data = codec.decode(body)
+        except ipc.CodecError:
+            continue
+        decoded += 1
+        assert bits(back(data)) == bits(data)
+        if time.monotonic() > end:
+            break
+    assert decoded > 100
+    try:  # how deep is too deep is Python's choice
+        assert back(codec.decode(b"\x91" * 900 + b"\x01"))
+    except ValueError as error:
+        assert "nested too deep" in str(error)
+
+
+def test_what_is_nested_too_deep_is_refused_in_a_sentence():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    message = ipc.Message(deep, "t", 1, 2, 3, "ab")
+    for work in (to_json, dumps, from_json, lambda _: record(message, "msgpack", None)):
+        with pytest.raises(ValueError, match="nested too deep"):
+            work(deep)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -104,6 +171,12 @@ def test_arrays_come_back():
         '{"$map": [[{}, 1]]}',
         '{"$ndarray": "AAAA", "dtype": "O", "shape": [1]}',
         '{"$ndarray": "AAAA", "dtype": [["a"]], "shape": [1]}',
+        '{"$ndarray": "AAAA", "dtype": [8, [["a", 0, "O", []]]], "shape": [1]}',
+        '{"$ndarray": "AAAA", "dtype": [8, [["a", 0, "u1"]]], "shape": [1]}',
+        '{"$ndarray": "AAAA", "dtype": "u1", "shape": [4]}',
+        '{"$ndarray": "AAAA", "dtype": "u1", "shape": [-3, -1]}',
+        '{"$ndarray": "AAAA", "dtype": "u1", "shape": 3}',
+        '{"$ndarray": "AAAA", "dtype": [], "shape": [0]}',
         '{"$unknown": 1}',
     ],
 )
@@ -121,6 +194,10 @@ def test_what_is_not_json_is_a_value_error(text):
 def test_what_has_no_json_form_is_a_type_error():
     with pytest.raises(TypeError, match="object has no JSON form"):
         to_json([object()])
+    np = pytest.importorskip("numpy")
+    for array in (np.array([object()]), np.zeros(1, [("a", "O")])):
+        with pytest.raises(TypeError, match="an array of Python objects .* has no JSON form"):
+            to_json(array)
 
 
 LIBRARY = ipc.MsgLibrary({1: ("<2f", Imu), 2: ("<2f", Other), 3: ("<i", int), 4: ("<B", int), 5: ("<f", float)})
