@@ -258,10 +258,18 @@ def struct_of(data: Any, schema: Mapping[str, Any]) -> dict[str, Any] | None:
     found = [
         message
         for message in schema.get("messages", ())
-        if (message.get("name") == name and tuple(message.get("fields", ())) == fields)
-        or (fields is None and message.get("kind") == name)
+        if (message.get("name") == name and _fields_of(message) == fields)
+        or (fields is None and message.get("kind") == name and "nested" not in message)
     ]
     return dict(found[0]) if len(found) == 1 else None
+
+
+def _fields_of(message: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the fields of a described message; of nested ones the outermost."""
+    nested = message.get("nested")
+    if not nested:
+        return tuple(message.get("fields", ()))
+    return tuple(field if isinstance(field, str) else field[0] for field in nested["fields"])
 
 
 def is_record(value: object) -> bool:

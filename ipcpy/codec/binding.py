@@ -14,10 +14,12 @@ from typing import Any
 
 from ..errors import CodecError
 from .layout import Field, Layout
+from .nesting import flatten
 from .shape import SCALARS, Shape
 from .stream import HEADER_SIZE, START, Buffer, checksum, fold
 
 Make = Callable[[tuple[Any, ...]], Any]
+Pack = Callable[[Any], bytes]
 
 __all__ = ["Binding", "bind"]
 
@@ -38,7 +40,7 @@ class Binding:
         layout: its bytes.
         shape: its type.
         header: the first 6 bytes of each such message: start bytes, ID and size.
-        pack: makes a message of an iterable of values.
+        pack: makes a message of an iterable of values; where fields hold several, of what the fields hold.
         encode: makes a message of an instance of the type.
         decode: makes an instance of a whole message that begins with ``header``.
         decode_intact: the same without a look at the check byte.
@@ -65,13 +67,15 @@ class Binding:
         """Bytes of a whole message."""
         return HEADER_SIZE + self.layout.size
 
-    def values(self, data: Any) -> Iterable[Any]:
-        """Return the values of whatever may stand for a message: an instance, an iterable of values, a mapping.
+    def values(self, data: Any) -> Any:
+        """Return what ``pack`` takes of whatever may stand for a message: an instance, an iterable, a mapping.
 
         Raises:
             CodecError: data is none of these.
         """
         shape = self.shape
+        if shape.parts:
+            return data  # pack looks for values in it, at every level
         if isinstance(data, shape.type):
             return (shape.spread or tuple)(data)
         if isinstance(data, Mapping):
@@ -102,17 +106,19 @@ def bind(id: int, name: str, layout: Layout, shape: Shape) -> Binding:
     """Bind a message together; the shape fits the layout."""
     label = f"message {id} ({name})"
     header = _HEADER.pack(*START, id, HEADER_SIZE + layout.size)
-    pack = _packer(label, header, layout, shape)
+    pack = pack_values = _packer(label, header, layout, shape)
     make = _maker(label, layout, shape)
     (decode, decode_intact), unpack = _decoders(label, header, layout, make), _unpacker(label, layout, make)
-    encode, encode_many = _encoder(pack, shape), _many_encoder(header, layout, shape)
+    if shape.parts:
+        pack = _nested_packer(label, pack_values, shape)
+    encode, encode_many = _encoder(pack_values, pack, shape), _many_encoder(header, layout, shape)
     decode_many = _many_decoder(label, header, layout, make)
     return Binding(
         id, name, layout, shape, header, pack, encode, decode, decode_intact, unpack, encode_many, decode_many
     )
 
 
-def _packer(label: str, header: bytes, layout: Layout, shape: Shape) -> Callable[[Iterable[Any]], bytes]:
+def _packer(label: str, header: bytes, layout: Layout, shape: Shape) -> Pack:
     pack = struct.Struct(layout.format).pack
     headers = tuple(header + bytes((check,)) for check in range(256))
     xor = fold if layout.size <= 64 else checksum
@@ -142,11 +148,24 @@ def _packer(label: str, header: bytes, layout: Layout, shape: Shape) -> Callable
     return pack_converted
 
 
-def _encoder(pack: Callable[[Iterable[Any]], bytes], shape: Shape) -> Callable[[Any], bytes]:
+def _nested_packer(label: str, pack: Pack, shape: Shape) -> Pack:
+    return lambda data: pack(flatten(shape.parts, data, label))
+
+
+def _encoder(pack_values: Pack, pack: Pack, shape: Shape) -> Callable[[Any], bytes]:
     spread = shape.spread
     if spread is None:
-        return pack
-    return lambda instance: pack(spread(instance))
+        return pack_values
+    if not shape.parts:
+        return lambda instance: pack_values(spread(instance))
+
+    def encode(instance: Any) -> bytes:
+        try:
+            return pack_values(spread(instance))
+        except (AttributeError, CodecError):  # a field holds something else that has such values, or it will be named
+            return pack(instance)
+
+    return encode
 
 
 def _many_encoder(header: bytes, layout: Layout, shape: Shape) -> Callable[[Sequence[Any]], tuple[Buffer, int] | None]:
@@ -161,7 +180,7 @@ def _many_encoder(header: bytes, layout: Layout, shape: Shape) -> Callable[[Sequ
         try:
             columns = zip(*(messages if spread is None else map(spread, messages)), strict=True)
             data = bytearray(b"".join(map(pack, repeat(header), *columns)))
-        except (struct.error, TypeError, ValueError, OverflowError):
+        except (struct.error, TypeError, ValueError, OverflowError, AttributeError):
             return None  # one by one it will be said which of them is wrong
         check = 0
         for column in range(HEADER_SIZE, size):
@@ -328,7 +347,7 @@ def _expected(field: Field, value: Any) -> str:
 
 
 def _place(shape: Shape, layout: Layout, n: int) -> str:
-    return f"field {shape.fields[n]}" if shape.fields else f"value {n + 1} of {layout.count}"
+    return shape.place(n, layout.count)
 
 
 def _show(value: Any) -> str:

@@ -60,6 +60,7 @@ class Layout:
         size: bytes of a payload.
         repeats: the values, without the padding; equal for two formats that mean the same bytes.
         count: how many values there are.
+        groups: how many values each item of the format has, as it is written: 3 and 9 in ``3f9f``.
     """
 
     format: str
@@ -67,6 +68,7 @@ class Layout:
     size: int
     repeats: tuple[Repeat, ...]
     count: int
+    groups: tuple[int, ...]
 
     def fields(self) -> Iterator[Field]:
         """Yield the values one by one; there may be 65,528."""
@@ -94,14 +96,15 @@ def parse_format(text: object) -> Layout:
     order = _ORDERS.get(text[:1], "")
     codes = text[1:] if order else text
     order = order or "<"
-    repeats, size = _repeats(codes, order, text)
+    repeats, groups, size = _repeats(codes, order, text)
     if size > MAX_PAYLOAD:
         raise SchemaError(f"format {text!r} takes {size} bytes; a message carries at most {MAX_PAYLOAD}")
-    return Layout(order + codes.strip(), order, size, repeats, sum(repeat.number for repeat in repeats))
+    return Layout(order + codes.strip(), order, size, repeats, sum(groups), groups)
 
 
-def _repeats(codes: str, order: str, text: str) -> tuple[tuple[Repeat, ...], int]:
+def _repeats(codes: str, order: str, text: str) -> tuple[tuple[Repeat, ...], tuple[int, ...], int]:
     repeats: list[Repeat] = []
+    groups: list[int] = []
     offset = at = 0
     while codes[at:].strip():
         match = _ITEM.match(codes, at)
@@ -114,7 +117,8 @@ def _repeats(codes: str, order: str, text: str) -> tuple[tuple[Repeat, ...], int
         offset += repeat.size * repeat.number
         if match[2] != "x" and repeat.number:
             _append(repeats, repeat)
-    return tuple(repeats), offset
+            groups.append(repeat.number)
+    return tuple(repeats), tuple(groups), offset
 
 
 def _repeat(code: str, number: int, order: str, offset: int) -> Repeat:

@@ -11,9 +11,10 @@ from typing import Any
 
 from ..errors import ArgumentError, CodecError, SchemaError
 from .binding import Binding, bind
+from .fields import check_name, field_names
 from .layout import parse_format
 from .schema import MessageSpec, describe, differences, parse_schema
-from .shape import check_name, field_names, shape_of
+from .shape import shape_of
 from .stream import HEADER_SIZE, START, Buffer
 
 __all__ = ["MsgLibrary"]
@@ -24,7 +25,8 @@ _MADE_ANEW = frozenset(("_specs", "_schema", "_bindings", "_ids", "_encoders", "
 class MsgLibrary:
     """Messages that a publisher and its subscribers agree on: for each ID a struct format and a Python type.
 
-    Formats are little-endian without padding unless they say ``>``. Types: see ``ipcpy.codec.shape``.
+    Formats are little-endian without padding unless they say ``>``. Types: see ``ipcpy.codec.shape``, and for fields
+    that are types or arrays (``3f``) themselves ``ipcpy.codec.nesting``.
 
     Args:
         messages: ``{id: (format, type)}``, or pairs ``(id, (format, type))``. IDs are 0 to 65,535.
@@ -41,6 +43,8 @@ class MsgLibrary:
     5
     >>> messages.unpack(23, bytes(12))
     Msg(a=0, b=0, c=0)
+    >>> MsgLibrary({7: ("<d3f", namedtuple("Point", "stamp xyz"))}).unpack(7, bytes(20))
+    Point(stamp=0.0, xyz=(0.0, 0.0, 0.0))
     """
 
     name = "struct"
@@ -76,7 +80,11 @@ class MsgLibrary:
         found = tuple(text for spec in shared for text in differences(self._specs[spec.id], spec))
         if found:
             raise SchemaError("; ".join(found), found)
-        return self._extended(spec for spec in specs if spec.id not in self._specs)
+        library = MsgLibrary({})
+        library._extend([*self._specs.values(), *(spec for spec in specs if spec.id not in self._specs)])
+        for binding in self._bindings.values():
+            library._add(binding)
+        return library
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -89,11 +97,12 @@ class MsgLibrary:
         return {id: HEADER_SIZE + spec.layout.size for id, spec in self._specs.items()}
 
     def fields(self, id: int) -> tuple[tuple[str, str], ...]:
-        """Return the name and the type, in words, of each value of a message, in the order of its bytes.
+        """Return the name and the type, in words, of each value and array of a message, in the order of its bytes.
 
         Words for types are ``int8`` to ``uint64``, ``float16`` to ``float64``, ``bool``, ``char``, ``bytes[16]``,
         ``pascal[16]``, and ``text[16]`` for what decodes to a str; ``big-endian`` precedes numbers that are. Padding is
-        no value. Names are empty where the message's type has none (a list, a tuple, an int, ...).
+        no value. An array is ``float32[3]``, a value in a nested type has a name such as ``linear.x``. Names are empty
+        where the message's type has none (a list, a tuple, an int, ...).
 
         Raises:
             ArgumentError: unknown ID.
@@ -117,7 +126,7 @@ class MsgLibrary:
         Args:
             id: its ID.
             values: the values in a list, tuple or other iterable, a mapping from field names to values, or an instance
-                of the ID's type (for int, float, bool, str and bytes the bare value).
+                of the ID's type (for int, float, bool, str and bytes the bare value); nested types likewise.
 
         Raises:
             ArgumentError: unknown ID.
@@ -241,13 +250,6 @@ class MsgLibrary:
         else:
             self._encoders.pop(binding.shape.type, None)
 
-    def _extended(self, specs: Iterable[MessageSpec]) -> MsgLibrary:
-        library = MsgLibrary({})
-        library._extend([*self._specs.values(), *specs])
-        for binding in self._bindings.values():
-            library._add(binding)
-        return library
-
     def _extend(self, specs: Iterable[MessageSpec]) -> None:
         """Learn of messages that will be bound when they are first used."""
         self._specs |= {spec.id: spec for spec in specs}
@@ -295,9 +297,7 @@ class MsgLibrary:
         if id not in self._specs:
             raise CodecError(f"unknown message ID {id}; this library has {_listed(self._specs)}")
         binding = self._binding(id)
-        if raw[:6] != binding.header:
-            size = int.from_bytes(raw[4:6], "little")
-            raise CodecError(f"message {id} ({binding.name}) takes {binding.size} bytes, its header says {size}")
+        _check_size(raw, binding)
         return binding.decode(raw)
 
 
@@ -309,6 +309,12 @@ def _whole(body: object) -> bytes:
     if len(raw) < HEADER_SIZE or not raw.startswith(START):
         raise CodecError(f"not a struct message: {len(raw)} bytes that begin with {raw[:2].hex(' ') or 'nothing'}")
     return raw
+
+
+def _check_size(raw: bytes, binding: Binding) -> None:
+    if raw[:6] != binding.header:
+        size = int.from_bytes(raw[4:6], "little")
+        raise CodecError(f"message {binding.id} ({binding.name}) takes {binding.size} bytes, its header says {size}")
 
 
 def _plain_type(data: Any) -> type:

@@ -51,6 +51,7 @@ _TRUSTED_LENGTH = 1000  # items of an array for which memory is taken before the
 _MAX_DEPTH = 500  # msgpack writes 511 levels
 _EPOCH = datetime(1970, 1, 1)
 _ZONES = (UTC, *(timezone(sign * timedelta(hours=23, minutes=59)) for sign in (1, -1)))
+_numbers: dict[type, bool] = {}  # numpy's scalar types, and whether their item() is the number that they are
 _POOLED = 1 << 20  # bytes; a writer that has grown beyond is not kept
 
 
@@ -144,8 +145,9 @@ class _Writer:
             if isinstance(value, numpy.ndarray):
                 return self._convert_array(value)
             if isinstance(value, numpy.generic):
-                item = value.item()  # of a datetime64 an int in some units, and a datetime or date in others
-                if type(item) in (float, bool, str, bytes) or (type(item) is int and value.dtype.kind in "iu"):
+                if _is_number(value):
+                    return value.item()
+                if type(item := value.item()) in (str, bytes):
                     return item
                 self.doubtful = True
                 return self._convert_array(numpy.asarray(value))
@@ -163,6 +165,15 @@ class _Writer:
             return msgpack.ExtType(EXTENSION, header[6:] + data)
         self.arrays.append((position, header, data))
         return msgpack.ExtType(EXTENSION, b"")
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether ``item()`` of a numpy scalar is the number that it is; of a datetime64 it is one in some units."""
+    kind = type(value)
+    known = _numbers.get(kind)
+    if known is None:
+        known = _numbers[kind] = value.dtype.kind in "biuf" and type(value.item()) in (int, float, bool)
+    return known
 
 
 def _unpack(body: Buffer, timestamp: int = 3, **options: Any) -> Any:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import islice, repeat, zip_longest
 from typing import Any
 
 from ..errors import SchemaError
 from .binding import Binding, bind
+from .fields import check_name
 from .layout import Field, Layout, parse_format
 from .made import made_type
-from .shape import MAX_FIELDS, SCALARS, SEQUENCES, check_name, shape_of
+from .nesting import MAX_FIELDS, Part, is_flat, outline, parse_parts, value_names
+from .nesting import describe as describe_parts
+from .shape import SCALARS, SEQUENCES, shape_of
 
 __all__ = ["MessageSpec", "describe", "differences", "parse_schema"]
 
@@ -29,8 +32,9 @@ class MessageSpec:
         name: its type's name.
         layout: its bytes.
         kind: see ``ipcpy.codec.shape``.
-        fields: the names of its values; empty where they have none.
+        fields: the names of its fields; empty where it has none.
         texts: which values are text.
+        parts: how the values are shared out to the fields; empty where each field has one.
     """
 
     id: int
@@ -39,13 +43,14 @@ class MessageSpec:
     kind: str
     fields: tuple[str, ...]
     texts: tuple[int, ...]
+    parts: tuple[Part, ...] = ()
 
     @classmethod
     def of(cls, binding: Binding) -> MessageSpec:
         """Describe a message of ours."""
         shape = binding.shape
         texts = tuple(sorted(shape.texts)) if shape.kind == "named" else ()
-        return cls(binding.id, binding.name, binding.layout, shape.kind, shape.fields, texts)
+        return cls(binding.id, binding.name, binding.layout, shape.kind, shape.fields, texts, shape.parts)
 
     def bind(self, type_: type | None = None) -> Binding:
         """Make the message.
@@ -54,14 +59,32 @@ class MessageSpec:
             type_: its type; None takes a built-in one, or a named tuple made for it.
         """
         type_ = type_ or SCALARS.get(self.kind) or SEQUENCES.get(self.kind) or made_type(self.name, self.fields)
-        return bind(self.id, self.name, self.layout, shape_of(type_, self.layout, self.texts))
+        return bind(self.id, self.name, self.layout, shape_of(type_, self.layout, self.texts, self.parts))
+
+    def names(self) -> Iterator[str]:
+        """Yield a name for each value, ``linear.x`` and ``covariance[8]`` where fields hold several; none without."""
+        return value_names(self.parts) if self.parts else iter(self.fields)
 
     def typed_fields(self) -> Iterator[tuple[str, str]]:
-        """Yield name and type, in words, of each value; the name is empty where the message's type has no names."""
+        """Yield name and type, in words, of each value, and of each array as one; names are empty without fields."""
         texts = {0} if self.kind == "str" else set(self.texts)
-        names = self.fields or ("",) * self.layout.count
-        for n, (name, field) in enumerate(zip(names, self.layout.fields(), strict=True)):
-            yield name, f"text[{field.code[:-1]}]" if n in texts else field.type
+        values = enumerate(self.layout.fields())
+        for name, number in _lines(self.parts) if self.parts else zip(self.fields or repeat(""), repeat(0)):
+            n, value = next(values, (0, None))
+            if value is None:
+                return
+            for _ in range(number - 1):
+                next(values)
+            type = f"text[{value.code[:-1]}]" if n in texts else value.type
+            yield name, f"{type}[{number}]" if number else type
+
+
+def _lines(parts: Iterable[Part], before: str = "") -> Iterator[tuple[str, int]]:
+    for part in parts:
+        if part.type:
+            yield from _lines(part.parts, f"{before}{part.name}.")
+        else:
+            yield before + part.name, part.number
 
 
 def describe(specs: Iterable[MessageSpec]) -> dict[str, Any]:
@@ -77,6 +100,11 @@ def _describe(spec: MessageSpec) -> dict[str, Any]:
         "fields": list(spec.fields),
         "kind": spec.kind,
     }
+    if spec.parts:  # who does not know of nested fields reads a tuple
+        nested: dict[str, Any] = {"fields": describe_parts(spec.parts)}
+        if spec.texts:
+            nested["text"] = list(spec.texts)
+        return {**message, "fields": [], "kind": "tuple", "nested": nested}
     if spec.texts:
         message["text"] = list(spec.texts)
     return message
@@ -100,7 +128,7 @@ def parse_schema(schema: object) -> tuple[MessageSpec, ...]:
         if spec.id in specs:
             raise SchemaError(f"a schema with message {spec.id} twice")
         specs[spec.id] = spec
-        names += len(spec.fields)
+        names += len(spec.fields) + sum(1 for _ in _lines(spec.parts))
         if names > _MAX_NAMES:
             raise SchemaError(f"a schema of more than {_MAX_NAMES} fields in all")
     return tuple(specs.values())
@@ -115,13 +143,24 @@ def _parse_message(message: object) -> MessageSpec:
     try:
         layout = parse_format(message.get("format"))
         name = check_name(message.get("name"))
-        fields = _parse_fields(message.get("fields", ()))
-        kind = message.get("kind", "named" if fields else "tuple")
-        spec = MessageSpec(id, name, layout, kind, fields, _parse_texts(message.get("text", ()), layout))
+        spec = _parse_nested(id, name, layout, message["nested"]) if "nested" in message else None
+        if spec is None:
+            fields = _parse_fields(message.get("fields", ()))
+            kind = message.get("kind", "named" if fields else "tuple")
+            spec = MessageSpec(id, name, layout, kind, fields, _parse_texts(message.get("text", ()), layout))
         _check_kind(spec)
     except SchemaError as error:
         raise SchemaError(f"message {id} of a schema: {error}") from None
     return spec
+
+
+def _parse_nested(id: int, name: str, layout: Layout, nested: object) -> MessageSpec:
+    if not isinstance(nested, Mapping):
+        raise SchemaError(f"nested is a mapping with fields, got {type(nested).__name__}")
+    parts = parse_parts(nested.get("fields"))
+    texts = _parse_texts(nested.get("text", ()), layout)
+    fields = tuple(part.name for part in parts)
+    return MessageSpec(id, name, layout, "named", fields, texts, () if is_flat(parts) else parts)
 
 
 def _parse_fields(fields: object) -> tuple[str, ...]:
@@ -136,18 +175,30 @@ def _parse_fields(fields: object) -> tuple[str, ...]:
 def _parse_texts(texts: object, layout: Layout) -> tuple[int, ...]:
     if not isinstance(texts, (list, tuple)) or len(texts) > MAX_FIELDS:
         raise SchemaError(f"text is a list of at most {MAX_FIELDS} positions")
-    values = tuple(islice(layout.fields(), MAX_FIELDS)) if texts else ()
+    strings = _strings(layout) if texts else ()
     for n in texts:
-        if type(n) is not int or not 0 <= n < len(values) or values[n].code[-1] not in "sp":
+        if type(n) is not int or n not in strings:
             raise SchemaError(f"text names the position {n!r:.60}, which is not a string of the format")
     return tuple(texts)
+
+
+def _strings(layout: Layout) -> frozenset[int]:
+    """Return the positions of strings; each is written out in the format, so there are not many."""
+    found: list[int] = []
+    at = 0
+    for run in layout.repeats:
+        if run.code[-1] in "sp":
+            found += range(at, at + run.number)
+        at += run.number
+    return frozenset(found)
 
 
 def _check_kind(spec: MessageSpec) -> None:
     kind, layout = spec.kind, spec.layout
     if kind == "named":
-        if len(spec.fields) != layout.count:
-            raise SchemaError(f"{len(spec.fields)} fields, format {layout.format!r:.60} has {layout.count} values")
+        taken = sum(part.count for part in spec.parts) if spec.parts else len(spec.fields)
+        if taken != layout.count:
+            raise SchemaError(f"{taken} fields, format {layout.format!r:.60} has {layout.count} values")
         return
     if spec.fields or spec.texts:
         raise SchemaError("only a named message has fields")
@@ -164,12 +215,11 @@ def differences(ours: MessageSpec, theirs: MessageSpec) -> tuple[str, ...]:
     names of fields where one side has none (a list, a tuple).
     """
     mine, other = ours.layout, theirs.layout
-    our_names, their_names = ours.fields, theirs.fields
-    compare_names = bool(our_names and their_names)
+    same_names = ours.fields == theirs.fields and outline(ours.parts) == outline(theirs.parts)
     same_bytes = mine.size == other.size and [repeat[1:] for repeat in mine.repeats] == [
         repeat[1:] for repeat in other.repeats
     ]
-    if same_bytes and (our_names == their_names or not compare_names):
+    if same_bytes and (same_names or not (ours.fields and theirs.fields)):
         return ()
     label = f"message {ours.id} ({ours.name})"
     found = list(islice(_field_differences(label, ours, theirs), _MAX_DIFFERENCES + 1))
@@ -181,13 +231,12 @@ def differences(ours: MessageSpec, theirs: MessageSpec) -> tuple[str, ...]:
 
 
 def _field_differences(label: str, ours: MessageSpec, theirs: MessageSpec) -> Iterator[str]:
-    our_names, their_names = ours.fields, theirs.fields
-    compare_names = bool(our_names and their_names)
-    for n, (mine, other) in enumerate(zip_longest(ours.layout.fields(), theirs.layout.fields())):
-        our_name, their_name = (names[n] if n < len(names) else "" for names in (our_names, their_names))
+    compare_names = bool(ours.fields and theirs.fields)
+    values = zip_longest(ours.layout.fields(), theirs.layout.fields(), ours.names(), theirs.names())
+    for n, (mine, other, our_name, their_name) in enumerate(values):
         name = our_name or their_name or f"value {n + 1}"
         if mine is None or other is None or mine.type != other.type or (compare_names and our_name != their_name):
-            here, there = _words(mine, our_name, name), _words(other, their_name, name)
+            here, there = _words(mine, our_name or "", name), _words(other, their_name or "", name)
         elif mine.offset != other.offset:
             here, there = f"at byte {mine.offset}", f"at byte {other.offset}"
         else:

@@ -7,28 +7,28 @@ int, float, bool     one integer, float or ``?``        that value
 bytes                one ``16s`` (or ``p``, ``c``)      all 16 bytes, the NULs that filled it up included
 str                  one ``16s``                        the UTF-8 text before the first NUL
 list, tuple          any                                a list or tuple of the values
-named                any; one value for each field      the namedtuple, NamedTuple class or dataclass
+named                any; see ``nesting.py``            the namedtuple, NamedTuple class or dataclass
 ===================  =================================  ==========================================================
 
-A field annotated ``str`` is text in the same way; all other ``s`` fields are bytes.
+A field annotated ``str`` (or ``str | None``, ``Annotated[str, ...]``) is text in the same way; all other ``s`` fields
+are bytes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import unicodedata
 from collections.abc import Callable, Iterable
 from functools import partial
-from keyword import iskeyword
 from operator import attrgetter
 from typing import Any
 
 from ..errors import SchemaError
+from .fields import field_names, maker
 from .layout import Layout
+from .nesting import Part, is_flat, maker_of, parts_of, spreader, text_values, value_names
 
-__all__ = ["MAX_FIELDS", "SCALARS", "SEQUENCES", "Shape", "check_name", "field_names", "shape_of"]
+__all__ = ["SCALARS", "SEQUENCES", "Shape", "shape_of"]
 
-MAX_FIELDS = 1024
 SCALARS: dict[str, type] = {"int": int, "float": float, "bool": bool, "bytes": bytes, "str": str}
 SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple}
 _CODES = {"int": "bBhHiIqQ", "float": "efd", "bool": "?", "bytes": "csp", "str": "sp"}
@@ -45,6 +45,7 @@ class Shape:
         texts: which values are text (UTF-8) in ``s`` fields.
         spread: gives an instance's values; None where the instance is an iterable of them.
         make: makes an instance of a tuple of values.
+        parts: how the values are shared out to the fields; empty where each field has one.
     """
 
     type: type[Any]
@@ -53,15 +54,25 @@ class Shape:
     texts: frozenset[int]
     spread: Callable[[Any], Iterable[Any]] | None
     make: Callable[[tuple[Any, ...]], Any]
+    parts: tuple[Part, ...] = ()
+
+    def place(self, n: int, count: int) -> str:
+        """Name a value of ``count``, for errors."""
+        if self.parts:
+            return f"field {list(value_names(self.parts))[n]}"
+        return f"field {self.fields[n]}" if self.fields else f"value {n + 1} of {count}"
 
 
-def shape_of(type_: object, layout: Layout, texts: Iterable[int] | None = None) -> Shape:
+def shape_of(
+    type_: object, layout: Layout, texts: Iterable[int] | None = None, parts: tuple[Part, ...] | None = None
+) -> Shape:
     """Look at a type, and whether the values of the layout fit it.
 
     Args:
         type_: int, float, bool, str, bytes, list, tuple, a namedtuple, a NamedTuple class or a dataclass.
         layout: what it is packed as.
-        texts: which fields are text; None reads it from the annotations.
+        texts: which values are text; None reads it from the annotations.
+        parts: how the values are shared out to the fields; None looks at the type.
 
     Raises:
         SchemaError: another type, or one that does not fit the layout.
@@ -74,38 +85,12 @@ def shape_of(type_: object, layout: Layout, texts: Iterable[int] | None = None) 
     if SEQUENCES.get(name) is type_:
         make: Callable[[Any], Any] = list if type_ is list else _same
         return Shape(type_, name, (), frozenset(), None, make)
-    if issubclass(type_, tuple) and hasattr(type_, "_fields"):
-        return _namedtuple(type_, layout, texts)
-    if dataclasses.is_dataclass(type_):
-        return _dataclass(type_, layout)
+    if (issubclass(type_, tuple) and hasattr(type_, "_fields")) or dataclasses.is_dataclass(type_):
+        return _named(type_, layout, texts, parts_of(type_, layout) if parts is None else parts)
     raise SchemaError(
         f"{name} is none of the types a message can have: "
         "int, float, bool, str, bytes, list, tuple, a namedtuple, a NamedTuple class, a dataclass"
     )
-
-
-def field_names(type_: type) -> tuple[str, ...]:
-    """Return the names of what a type carries, none for types without names."""
-    if issubclass(type_, tuple):
-        return tuple(getattr(type_, "_fields", ()))
-    if dataclasses.is_dataclass(type_):
-        return tuple(member.name for member in dataclasses.fields(type_) if member.init)
-    return ()
-
-
-def check_name(name: object) -> str:
-    """Return the name of a type or field if named tuples can have it.
-
-    Raises:
-        SchemaError: not a str of 1 to 128 characters, not an identifier, a keyword, or one with a leading underscore.
-    """
-    if not isinstance(name, str) or not 0 < len(name) <= 128:
-        raise SchemaError(f"a name is a str of 1 to 128 characters, got {name!r:.60}")
-    if not name.isidentifier() or iskeyword(name) or name != unicodedata.normalize("NFKC", name):
-        raise SchemaError(f"{name!r:.60} is not a name that a field can have")
-    if name.startswith("_"):
-        raise SchemaError(f"{name!r:.60} begins with an underscore, which fields of named tuples cannot")
-    return name
 
 
 def _scalar(kind: str, type_: type, layout: Layout) -> Shape:
@@ -120,71 +105,30 @@ def _scalar(kind: str, type_: type, layout: Layout) -> Shape:
     return Shape(type_, kind, (), texts, _wrap, _first)
 
 
-def _namedtuple(type_: type, layout: Layout, texts: Iterable[int] | None) -> Shape:
-    fields = tuple(type_._fields)  # type: ignore[attr-defined]
-    _check_fields(type_, fields, layout)
-    if texts is None:
-        texts = _texts(fields, _annotations(type_), layout)
-    own_new = type_.__mro__[type_.__mro__.index(tuple) - 1]
-    plain = type_.__new__ is own_new.__new__ and type_.__init__ is tuple.__init__  # type: ignore[misc]
-    # tuple.__new__ is what _make does, without a Python function around it; the count was checked above.
-    make = partial(tuple.__new__, type_) if plain else partial(_call, type_)
-    return Shape(type_, "named", fields, frozenset(texts), None, make)
+def _named(type_: type, layout: Layout, texts: Iterable[int] | None, parts: tuple[Part, ...]) -> Shape:
+    texts = _texts(parts, layout) if texts is None else texts
+    fields = field_names(type_)
+    if is_flat(parts):
+        spread = None if issubclass(type_, tuple) else _attributes(fields)
+        return Shape(type_, "named", fields, frozenset(texts), spread, maker(type_))
+    return Shape(type_, "named", fields, frozenset(texts), spreader(parts), maker_of(parts, type_, layout), parts)
 
 
-def _dataclass(type_: type, layout: Layout) -> Shape:
-    members = [member for member in dataclasses.fields(type_) if member.init]
-    fields = tuple(member.name for member in members)
-    _check_fields(type_, fields, layout)
-    texts = _texts(fields, {member.name: member.type for member in members}, layout)
-    by_name = any(member.kw_only for member in members)
-    make = partial(_call_by_name, type_, fields) if by_name else partial(_call, type_)
-    spread: Callable[[Any], Iterable[Any]]
+def _attributes(fields: tuple[str, ...]) -> Callable[[Any], Iterable[Any]]:
     if not fields:
-        spread = _nothing
-    elif len(fields) == 1:
-        spread = partial(_only, attrgetter(fields[0]))
-    else:
-        spread = attrgetter(*fields)
-    return Shape(type_, "named", fields, frozenset(texts), spread, make)
+        return _nothing
+    if len(fields) == 1:
+        return partial(_only, attrgetter(fields[0]))
+    return attrgetter(*fields)
 
 
-def _check_fields(type_: type, fields: tuple[str, ...], layout: Layout) -> None:
-    if len(fields) > MAX_FIELDS:
-        raise SchemaError(f"{type_.__name__} has {len(fields)} fields; {MAX_FIELDS} are allowed")
-    for name in fields:
-        check_name(name)
-    if len(fields) != layout.count:
-        raise SchemaError(
-            f"{type_.__name__} has {len(fields)} fields ({', '.join(fields):.200}), "
-            f"format {layout.format!r:.60} has {layout.count} values"
-        )
-
-
-def _annotations(type_: type) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for base in reversed(type_.__mro__):
-        try:
-            found.update(getattr(base, "__annotations__", {}))
-        except NameError:  # Python 3.14 looks names up late, and one of them is not there
-            continue
-    return found
-
-
-def _texts(fields: tuple[str, ...], annotations: dict[str, Any], layout: Layout) -> list[int]:
-    texts = [n for n, name in enumerate(fields) if _is_str(annotations.get(name))]
-    values = tuple(layout.fields()) if texts else ()
+def _texts(parts: tuple[Part, ...], layout: Layout) -> list[int]:
+    texts = list(text_values(parts))
+    values, names = (tuple(layout.fields()), tuple(value_names(parts))) if texts else ((), ())
     for n in texts:
         if values[n].code[-1] not in "sp":
-            raise SchemaError(
-                f"field {fields[n]} is annotated str, format {layout.format!r} has {values[n].type} there"
-            )
+            raise SchemaError(f"field {names[n]} is annotated str, format {layout.format!r} has {values[n].type} there")
     return texts
-
-
-def _is_str(annotation: object) -> bool:
-    """Tell whether it is str, or ``"str"`` as it is under ``from __future__ import annotations``."""
-    return getattr(annotation, "__forward_arg__", annotation) in (str, "str")
 
 
 def _same(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -205,11 +149,3 @@ def _nothing(_instance: Any) -> tuple[()]:
 
 def _only(get: Callable[[Any], Any], instance: Any) -> tuple[Any]:
     return (get(instance),)
-
-
-def _call(type_: type, values: tuple[Any, ...]) -> Any:
-    return type_(*values)
-
-
-def _call_by_name(type_: type, fields: tuple[str, ...], values: tuple[Any, ...]) -> Any:
-    return type_(**dict(zip(fields, values, strict=True)))

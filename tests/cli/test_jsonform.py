@@ -6,7 +6,6 @@ import json
 import math
 import random
 import struct
-import time
 from collections import namedtuple
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -129,8 +128,7 @@ def test_whatever_msgpack_decodes_is_written_or_refused_in_a_sentence():
     """A peer may write any bytes: nothing but ValueError comes out of it, and that for its depth alone."""
     codec, chance = ipc.MsgPack(), random.Random(3)
     decoded = 0
-    end = time.monotonic() + 1.0
-    for _ in range(20_000):
+    for _ in range(5_000):
         body = bytes(
             chance.choices((*b"\x00\x7f\x80\x81\x82\x90\x91\x92\xa1\xa2\xc0\xc3\xc4\x01\xcb\xcf\xd6\xff\xe0",), k=9)
         )
@@ -140,8 +138,6 @@ def test_whatever_msgpack_decodes_is_written_or_refused_in_a_sentence():
             continue
         decoded += 1
         assert bits(back(data)) == bits(data)
-        if time.monotonic() > end:
-            break
     assert decoded > 100
     try:  # how deep is too deep is Python's choice
         assert back(codec.decode(b"\x91" * 900 + b"\x01"))
@@ -226,6 +222,19 @@ def test_a_struct_message_can_be_rebuilt_from_its_line():
     }
     again = ipc.MsgLibrary.from_schema({"messages": [read["struct"]]})
     assert again.encode(from_json(read["data"]), read["struct"]["id"]) == LIBRARY.encode(Imu(0.1, math.nan))
+
+
+def test_a_struct_message_of_nested_types_can_be_rebuilt_from_its_line():
+    Twist = namedtuple("Twist", "linear angular")
+    twist = ipc.MsgLibrary({1: ("<3f3f", Twist), 2: ("<6f", tuple), 3: ("<2f", Imu)})
+    received = ipc.MsgLibrary.from_schema(twist.schema).decode(twist.encode(Twist((1, 2, 3), (4, 5, 6))))
+    described = struct_of(received, twist.schema)
+    assert described["id"] == 1
+    assert struct_of((1, 2, 3, 4, 5, 6), twist.schema)["id"] == 2
+    read = json.loads(dumps(record(ipc.Message(received, "cmd", 7, 1, 2, "ab"), "struct", described)))
+    assert read["data"] == {"linear": [1, 2, 3], "angular": [4, 5, 6]}
+    again = ipc.MsgLibrary.from_schema({"messages": [read["struct"]]})
+    assert again.encode(from_json(read["data"]), 1) == twist.encode(received, 1)
 
 
 def test_data_that_looks_a_little_like_a_line_is_data():

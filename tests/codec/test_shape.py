@@ -8,11 +8,11 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from ipcpy.codec.fields import field_names
 from ipcpy.codec.layout import parse_format
-from ipcpy.codec.shape import MAX_FIELDS, SCALARS, SEQUENCES, Shape, check_name, field_names, shape_of
+from ipcpy.codec.nesting import MAX_FIELDS
+from ipcpy.codec.shape import SCALARS, SEQUENCES, Shape, shape_of
 from ipcpy.errors import SchemaError
 
 Pair = namedtuple("Pair", "a b")
@@ -141,18 +141,3 @@ def test_a_type_that_makes_its_instances_in_its_own_way_does_so() -> None:
 def test_types_that_are_refused(type_: object, format: str, problem: str) -> None:
     with pytest.raises(SchemaError, match=problem):
         shape(type_, format)
-
-
-@given(st.text(max_size=140))
-def test_a_name_that_is_taken_can_be_one_of_a_named_tuple(text: str) -> None:
-    try:
-        name = check_name(text)
-    except SchemaError:
-        return
-    assert namedtuple("Made", [name])._fields == (text,)  # type: ignore[misc]
-
-
-@pytest.mark.parametrize("name", ["", "a b", "1a", "class", "_a", "ﬁ", "x" * 129, None, b"a"])
-def test_names_that_no_field_can_have(name: object) -> None:
-    with pytest.raises(SchemaError):
-        check_name(name)

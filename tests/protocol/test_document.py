@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import struct
+from collections import namedtuple
 from pathlib import Path
 
 import msgpack
 import pytest
 
+from ipcpy.codec import MsgLibrary, MsgPack
 from ipcpy.protocol import wire
 from ipcpy.protocol.data import batch, matching
 from ipcpy.protocol.data.heads import Place, pack_fragment
@@ -23,6 +26,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 PUBLISHER, SUBSCRIBER, NODE = 0x1111111111111111, 0x2222222222222222, 0x3333333333333333
 SENT, NONCE, TOKEN, COOKIE = 1_700_000_000_123_456_789, 0x4444444444444444, 0x5555555555555555, 0x6666666666666666
 DOMAIN = 0x7777777777777777
+IMU = MsgLibrary({23: ("<3f", namedtuple("Imu", "gx gy gz"))})
+ARRAY = msgpack.packb(["<u2", [1, 3]])
 STRUCT = bytes.fromhex("ffff 1600 0b00 01 01000000")
 
 
@@ -96,6 +101,8 @@ VECTORS = {
     "ECHOED": echo.pack_echoed(echo.unpack_echo(ECHO, DOMAIN), SUBSCRIBER, DOMAIN, SENT, 40_000),
     "entry node": pack_entry(NodeEntry("cam", "pi", 77, "1", "lab")),
     "entry publisher": pack_entry(PublisherEntry("imu", "raw", reliable=True)),
+    "entry publisher struct": pack_entry(PublisherEntry("imu", "struct", IMU.schema)),
+    "array": msgpack.packb(msgpack.ExtType(78, struct.pack("<HH", 16, 8) + ARRAY + struct.pack("<4x3H", 1, 2, 3))),
     "entry subscriber": pack_entry(SubscriberEntry("*/imu", "any", 4_000)),
 }
 
@@ -114,10 +121,18 @@ def test_the_document_has_no_vector_that_is_not_tested() -> None:
     assert vectors_of_document().keys() == VECTORS.keys()
 
 
-@pytest.mark.parametrize("name", [name for name in VECTORS if not name.startswith("entry")])
+@pytest.mark.parametrize("name", [name for name in VECTORS if not name.startswith(("entry", "array"))])
 def test_the_vectors_are_read(name: str) -> None:
     (frame,) = wire.frames(VECTORS[name], unchecked=True)
     assert frame.kind == Kind[name.partition(" ")[0]]
+
+
+def test_the_array_is_what_is_made_and_read() -> None:
+    np = pytest.importorskip("numpy")
+    array = np.array([[1, 2, 3]], "<u2")
+    assert MsgPack().encode([array]) == b"\x91" + VECTORS["array"]
+    read = MsgPack().decode(VECTORS["array"])
+    assert (read.dtype, read.tolist()) == (array.dtype, [[1, 2, 3]])
 
 
 def test_the_document_lists_every_kind() -> None:
