@@ -13,6 +13,7 @@ from itertools import repeat
 from typing import Any
 
 from ..errors import CodecError
+from .fields import field_names
 from .layout import Field, Layout
 from .nesting import flatten
 from .shape import SCALARS, Shape
@@ -80,6 +81,8 @@ class Binding:
             return (shape.spread or tuple)(data)
         if isinstance(data, Mapping):
             return self._by_name(data)
+        if shape.fields and field_names(type(data)) == shape.fields:  # another class of the same fields
+            return tuple(getattr(data, name) for name in shape.fields)
         if shape.kind in SCALARS and (isinstance(data, (str, bytes, bytearray)) or not hasattr(data, "__iter__")):
             return (data,)
         if not isinstance(data, (str, Set)):

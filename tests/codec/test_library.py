@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 from collections import namedtuple
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -620,6 +620,10 @@ def test_another_class_of_the_same_name_is_said_to_be_one():
     with pytest.raises(CodecError, match=r"has another class of that name, of .*\. Was it reloaded or defined twice\?"):
         library.encode(again(1, 2))
     assert library.encode(again(1, 2), id=1) == library.encode(Pair(1, 2))
+    same_fields = make_dataclass("Pair", ["a", "b"])
+    with pytest.raises(CodecError, match="has another class of that name"):
+        library.encode(same_fields(1, 2))
+    assert library.encode(same_fields(1, 2), id=1) == library.encode(Pair(1, 2))
 
 
 def test_numbers_of_numpy_stand_for_those_of_python():
