@@ -8,8 +8,13 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line, and exit with its code (see ``ipcpy --help``)."""
     try:
-        from .program import program
+        from .interrupts import leave_at_once
 
-        program.main(prog_name="ipcpy")
-    except KeyboardInterrupt:  # while modules are imported; later it is dealt with in .endings
+        leave_at_once()
+    except KeyboardInterrupt:
         raise SystemExit(130) from None
+    from .program import program
+    from .streams import mended
+
+    with mended():
+        program.main(prog_name="ipcpy")

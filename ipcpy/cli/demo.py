@@ -22,7 +22,7 @@ import click
 import ipcpy as ipc
 
 from .jsonform import dumps, to_json
-from .options import SECONDS, as_json, node_options, open_node
+from .options import RATE, SECONDS, as_json, node_options, open_node
 from .render import dim, duration, heading, plural, printable, warning
 from .samples import MESSAGE, Samples, computer, rows
 
@@ -31,12 +31,12 @@ __all__ = ["demo"]
 READY = 10.0  # seconds in which the processes must have found each other
 LINGER = 0.3  # seconds that the publisher stays after its last message
 SHOWN = 0.5  # seconds between two samples that are shown
-RATE = 100.0  # samples of the computer a second
+USUAL_RATE = 100.0  # samples of the computer a second
 
 
 @click.command(short_help="See it work: real samples from one process to another.")
 @click.option("--csv", "path", type=click.Path(exists=True, dir_okay=False), help="Publish the rows of this file.")
-@click.option("--rate", type=click.FloatRange(min=0.0, min_open=True),
+@click.option("--rate", type=RATE,
               help="Messages a second.  [default: 100; with --csv its first column, if that is a time]")  # fmt: skip
 @click.option("--duration", "seconds", type=SECONDS, default=3.0, show_default=True,
               help="Seconds; 0 for the whole CSV file.")  # fmt: skip
@@ -65,7 +65,7 @@ def demo(
     if role is None:
         _run(ctx, as_json=as_json)
     elif role[0] == "publisher":
-        samples = rows(path, rate) if path else computer(rate or RATE)
+        samples = rows(path, rate) if path else computer(rate or USUAL_RATE)
         _publish(ctx, role[1], samples, seconds or (float("inf") if path else 3.0))
     else:
         _subscribe(ctx, role[1])

@@ -12,9 +12,11 @@ import ipcpy as ipc
 from .jsonform import dumps, record, struct_of
 from .listen import Sources, messages, subscribe
 from .options import SECONDS, as_json, node_options, open_node, topic_argument
-from .render import clock, dim, duration, heading, printable, value
+from .render import clock, dim, duration, heading, plural, printable, value
 
 __all__ = ["echo"]
+
+_PLAIN = "biufSU"  # kinds of numpy's scalars that Python has too, without loss
 
 
 @click.command(short_help="Print messages.")
@@ -41,32 +43,79 @@ def echo(
       ipcpy echo 'robot/**' --json | jq .data
       ipcpy echo imu --json > imu.jsonl; ipcpy pub imu --pace < imu.jsonl
     """
+    unshown = 0
     with open_node(ctx) as node, subscribe(node, topic) as sub:
         sources = Sources(node)
+        fields = _Fields(path, topic)
         for message in messages(sub, count, timeout):
-            if path is not None:
-                message = message._replace(data=pick(message.data, path))
-            _show(message, sources.of(message), as_json=as_json, bare=path is not None)
+            try:
+                picked = fields.of(message)
+                text = _text(picked, sources.of(message), as_json=as_json, bare=path is not None) if picked else ""
+            except click.ClickException:
+                raise
+            except Exception as error:  # whatever a peer published, the next message is shown
+                unshown += 1
+                click.echo(_failure(message, error, "be JSON" if as_json else "be shown"), err=True)
+                continue
+            if picked:
+                click.echo(text)
+    if unshown:
+        raise click.ClickException(f"{plural(unshown, 'message')} could not be shown")
 
 
-def _show(message: ipc.Message, source: ipc.EndpointInfo | None, *, as_json: bool, bare: bool) -> None:
-    """Print a message; bare: its data alone, which is but one field of what was published."""
+class _Fields:
+    """The one field of each message that is to be shown.
+
+    Args:
+        path: the field; None for whole messages.
+        topic: what is listened to; if it is a pattern, messages without the field are usual.
+    """
+
+    def __init__(self, path: str | None, topic: str) -> None:
+        self._path = path
+        self._expected = "*" not in topic
+        self._without: set[str] = set()  # topics with a message that had no such field
+
+    def of(self, message: ipc.Message) -> ipc.Message | None:
+        """Return the message with the field alone for its data; None where it has none, which is told once a topic.
+
+        Raises:
+            click.ClickException: the very first message of a topic has no such field: it is a mistake.
+        """
+        if self._path is None:
+            return message
+        try:
+            picked = message._replace(data=pick(message.data, self._path))
+        except click.ClickException as error:
+            if self._expected:
+                raise
+            if message.topic not in self._without:
+                self._without.add(message.topic)
+                click.echo(_failure(message, error, "be shown"), err=True)
+            return None
+        self._expected = False
+        return picked
+
+
+def _failure(message: ipc.Message, error: Exception, what: str) -> str:
+    """Say which message cannot be shown, and why."""
+    why = error.format_message() if isinstance(error, click.ClickException) else f"{type(error).__name__}: {error}"
+    return printable(f"ipcpy: message #{message.seq} on {message.topic} cannot {what}: {why:.300}")
+
+
+def _text(message: ipc.Message, source: ipc.EndpointInfo | None, *, as_json: bool, bare: bool) -> str:
+    """Make what is printed of a message; bare: of its data alone, which is but one field of what was published."""
     if as_json:
         codec, schema = (source.codec, source.schema) if source else ("", {})
         if bare:
             codec = "msgpack"  # a field of a struct message is none itself
-        try:
-            click.echo(dumps(record(message, codec, struct_of(message.data, schema) if codec == "struct" else None)))
-        except (TypeError, RecursionError) as error:
-            click.echo(f"ipcpy: message {message.seq} cannot be JSON: {error}", err=True)
-        return
+        return dumps(record(message, codec, struct_of(message.data, schema) if codec == "struct" else None))
     lines = list(value(message.data))
     if bare:
-        click.echo("\n".join(lines).strip())
-        return
-    name = type(message.data).__name__ if source and source.codec == "struct" else ""
+        return "\n".join(lines).strip()
+    name = printable(type(message.data).__name__) if source and source.codec == "struct" else ""
     head = f"{heading(printable(message.topic))} {dim(_details(message, name))}"
-    click.echo("\n".join([head, *(f"  {line}" for line in lines)]))
+    return "\n".join([head, *(f"  {line}" for line in lines)])
 
 
 def _details(message: ipc.Message, name: str) -> str:
@@ -88,11 +137,11 @@ def pick(data: Any, path: str) -> Any:
         fields = _fields(data)
         if name in fields:
             data = fields[name]
-        elif not fields and (isinstance(data, list | tuple) or hasattr(data, "shape")):
+        elif _has_items(data, name, named=bool(fields)):
             data = _item(data, name)
         else:
             there = ", ".join(map(str, fields)) or f"none: it is a {type(data).__name__}"
-            raise click.ClickException(f"no field {name!r} in this message; it has {there:.300}")
+            raise click.ClickException(printable(f"no field {name!r} in this message; it has {there:.300}"))
     return data
 
 
@@ -102,12 +151,22 @@ def _fields(data: Any) -> Mapping[str, Any]:
     if hasattr(data, "_asdict"):
         made: dict[str, Any] = data._asdict()
         return made
-    return {}
+    names = getattr(getattr(data, "dtype", None), "names", None)  # of a structured array, or an item of one
+    return {name: data[name] for name in names or ()}
+
+
+def _has_items(data: Any, name: str, *, named: bool) -> bool:
+    """Tell whether something is to be asked for an item by its number, rather than for a field by its name."""
+    if hasattr(data, "shape"):
+        return not named or name.lstrip("-").isdigit()
+    return isinstance(data, list | tuple) and not named
 
 
 def _item(data: Any, number: str) -> Any:
     try:
         item = data[int(number)]
     except (ValueError, IndexError):
-        raise click.ClickException(f"no item {number!r} in this message; it has {len(data)}") from None
-    return item.item() if hasattr(item, "item") and getattr(item, "shape", None) == () else item
+        size = len(data) if getattr(data, "shape", None) != () else "none: it is a single value"
+        raise click.ClickException(f"no item {number!r:.80} in this message; it has {size}") from None
+    plain = getattr(item, "shape", None) == () and item.dtype.kind in _PLAIN
+    return item.item() if plain else item

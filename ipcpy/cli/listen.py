@@ -11,6 +11,7 @@ import click
 import ipcpy as ipc
 
 from .endings import NothingFound
+from .render import printable_lines
 
 __all__ = ["Sources", "first", "left", "messages", "nothing_came", "subscribe"]
 
@@ -54,7 +55,7 @@ def first(sub: ipc.Subscriber, timeout: float | None) -> ipc.Message:
         return sub.recv(WORRY)
     except ipc.RecvTimeout:
         if sys.stderr.isatty():
-            click.echo(f"waiting. {sub.why()}", err=True)
+            click.echo(printable_lines(f"waiting. {sub.why()}"), err=True)
     return sub.recv(None if timeout is None else timeout - WORRY)
 
 

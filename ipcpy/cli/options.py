@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,13 +14,14 @@ import ipcpy as ipc
 
 from .looking import look
 
-__all__ = ["SECONDS", "as_json", "node_options", "open_node", "topic_argument"]
+__all__ = ["RATE", "SECONDS", "as_json", "node_options", "open_node", "optional_topic", "topic_argument"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 COMPLETION_TIME = 0.4  # seconds that the shell may have to wait for topic names
 
-SECONDS = click.FloatRange(min=0.0)
+LONGEST = 1e8  # seconds, three years: for ever
+
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 
@@ -55,6 +57,21 @@ else:
     _ParamType = click.ParamType  # it is generic for type checkers only, before click 8.5
 
 
+class _Number(click.FloatRange):
+    """A number, which "nan" is not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it, and refuse what is not a number though Python has a float for it."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return min(number, LONGEST)
+
+
+SECONDS = _Number(min=0.0)
+RATE = _Number(min=1e-6)
+
+
 class _Topic(_ParamType):
     """The name of a topic, in the form of Unicode that names of topics have; what has been announced completes."""
 
@@ -81,3 +98,4 @@ def _topic_names(ctx: click.Context) -> list[str]:
 
 
 topic_argument = click.argument("topic", type=_Topic())
+optional_topic = click.argument("topic", type=_Topic(), required=False)

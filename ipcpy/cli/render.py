@@ -13,12 +13,14 @@ from typing import Any
 import click
 
 __all__ = [
+    "array_kind",
     "clock",
     "dim",
     "duration",
     "heading",
     "plural",
     "printable",
+    "printable_lines",
     "size",
     "table",
     "value",
@@ -51,6 +53,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def printable_lines(text: str) -> str:
+    """Make text of several lines printable."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def plural(number: int, noun: str) -> str:
@@ -134,9 +141,9 @@ def _named(data: Any) -> list[tuple[str, Any]]:
     if isinstance(data, Mapping):
         return [(printable(str(key))[:MAX_TEXT], item) for key, item in data.items()]
     if isinstance(data, tuple) and hasattr(data, "_fields"):
-        return list(zip(data._fields, data, strict=True))
+        return [(printable(name), item) for name, item in zip(data._fields, data, strict=True)]
     if dataclasses.is_dataclass(data) and not isinstance(data, type):
-        return [(field.name, getattr(data, field.name)) for field in dataclasses.fields(data)]
+        return [(printable(field.name), getattr(data, field.name)) for field in dataclasses.fields(data)]
     return []
 
 
@@ -162,9 +169,13 @@ def _short(data: Any) -> str:
 
 
 def _short_array(array: Any) -> str:
-    shape = "×".join(map(str, array.shape))
     first = array.reshape(-1)[:MAX_ITEMS] if array.ndim else array.reshape(1)
-    return f"{array.dtype}[{shape}]  {_shorten(first.tolist(), array.size, '', '')}"
+    return f"{array_kind(array)}  {_shorten(first.tolist(), array.size, '', '')}"
+
+
+def array_kind(array: Any) -> str:
+    """Name an array's type and shape: ``uint8[480×640×3]``."""
+    return f"{printable(str(array.dtype))[:MAX_TEXT]}[{'×'.join(map(str, array.shape))}]"
 
 
 def _shorten(items: Any, number: int, left: str, right: str) -> str:
@@ -177,4 +188,7 @@ def _shorten(items: Any, number: int, left: str, right: str) -> str:
 def _item(item: Any) -> str:
     if isinstance(item, float):
         return f"{item:.6g}"
-    return printable(repr(item)[:40])
+    try:
+        return printable(repr(item)[:40])
+    except RecursionError:
+        return f"{type(item).__name__} that is nested too deep"

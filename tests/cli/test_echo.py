@@ -8,8 +8,11 @@ from collections import namedtuple
 
 import click
 import pytest
+from click.testing import CliRunner
 
+import ipcpy as ipc
 from ipcpy.cli.echo import pick
+from ipcpy.cli.program import program
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
 ROBOT = """
@@ -130,3 +133,106 @@ def test_pick_what_is_not_there(data, path):
 def test_pick_of_an_array():
     np = pytest.importorskip("numpy")
     assert pick({"m": np.arange(6).reshape(2, 3)}, "m.1.2") == 5
+    points = np.zeros(3, [("x", "f4"), ("name", "S4")])
+    points["x"] = 1, 2, 3
+    assert pick(points, "x.2") == pick(points, "2.x") == 3
+    assert pick(points, "1.name") == b""
+    assert pick(np.array(["2024-01-01"], "M8[ns]"), "0").dtype == "M8[ns]"  # item() would make it an int
+
+
+@pytest.mark.parametrize(("path", "words"), [("0", "it has none: it is a single value"), ("x", "single value")])
+def test_pick_of_an_array_that_has_no_items(path, words):
+    np = pytest.importorskip("numpy")
+    with pytest.raises(click.ClickException, match=words):
+        pick(np.array(5.0), path)
+
+
+# -- whatever a peer published -----------------------------------------------------------------------------------------
+
+ODD = r"""
+    import datetime, math, sys
+    import numpy as np
+    import ipcpy as ipc
+    deep = deeper = 1
+    for _ in range(100):
+        deep, deeper = [deep], {"k": deeper}
+    for _ in range(400):
+        deeper = [deeper]
+    odd = [
+        math.nan, -math.inf, 2**64 - 1, -2**63, b"\x00\xff", "", "\x1b[2J\x1b]0;evil\x07", "a\u2028\u202eb",
+        None, [], {},
+        {1: 2, None: 3, "\x1b[1m": 4, b"k": 5}, {"$float": "x"},
+        {"topic": 1, "seq": 1, "sent_ns": 1, "codec": 1, "data": 2},
+        deep, deeper, {"x": [deep]}, datetime.datetime.max.replace(tzinfo=datetime.timezone.utc), np.array(5.0),
+        np.zeros(3, "f4,f4,f4"), np.zeros(3, "f4,f4,f4")[["f2", "f0"]], np.zeros((2, 0)),
+        np.zeros((2, 2), [("\x1b[2J", "f4"), ("b", "i4", (2, 2))]), np.zeros(3, [("a", [("b", "f4")])]),
+        np.array(["\x1b[1m"]), np.zeros(2, "V3"), np.array([1 + 2j]), np.zeros(2, ">f8"), np.array(["NaT"], "M8[ns]"),
+        np.array([1], "m8[3D]"), np.zeros((480, 640, 3), "u1"), np.zeros((1,) * 32),
+        "x" * 100_000, list(range(100_000)),
+    ]
+    taken = 0
+    with ipc.Publisher("odd", keep=100) as pub:
+        for data in odd:
+            try:
+                pub.publish(data)
+                taken += 1
+            except ipc.CodecError:
+                pass
+        pub.publish("the end")
+        print("ready", taken + 1, flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--field", "0"], ["--field", "b.-1"], ["--field", "0", "--json"]])
+@pytest.mark.parametrize("topic", ["odd", "**"])
+def test_no_message_ends_it_with_a_traceback_and_none_moves_a_cursor(spawn, topic, more):
+    pytest.importorskip("numpy")
+    count = spawn(ODD).wait_line(r"ready (\d+)")[1]
+    process = spawn([*IPCPY, "echo", topic, "-n", count, *more])
+    code = process.wait(30.0)
+    assert "Traceback" not in process.stderr
+    assert all(line.isprintable() for line in (process.stdout + process.stderr).splitlines())
+    if "--field" not in more:
+        assert "the end" in process.stdout
+        unshown = process.stderr.count("ipcpy: message #")
+        assert code == (1 if unshown else 0)
+        if "--json" in more:
+            assert len([json.loads(line) for line in process.stdout.splitlines()]) == int(count) - unshown
+
+
+def test_a_message_that_cannot_be_shown_is_named_and_the_next_is_shown(monkeypatch):
+    def of(message, *_):
+        if message.seq == 2:
+            raise ValueError("\x1b[2J is odd")
+        return {}
+
+    monkeypatch.setattr("ipcpy.cli.echo.record", of)
+    with ipc.Node("robot") as node, ipc.Publisher("odd", keep=3, node=node) as pub:
+        for number in range(3):
+            pub.publish(number)
+        done = CliRunner().invoke(program, ["echo", "odd", "--json", "-n", "3"])
+    assert done.exit_code == 1
+    assert done.stdout == "{}\n{}\n"
+    assert done.stderr.splitlines() == [
+        r"ipcpy: message #2 on odd cannot be JSON: ValueError: \x1b[2J is odd",
+        "Error: 1 message could not be shown",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("topic", "values", "code", "shown", "told"),
+    [
+        ("mixed", [{"a": 1}, {"b": 2}, {"b": 2}, {"a": 3}], 0, "1\n3\n", 1),  # told once
+        ("mixed", [{"b": 2}, {"a": 1}, {"b": 2}, {"b": 2}], 1, "", 1),  # a mistake of the user
+        ("mixed/**", [{"b": 2}, {"a": 1}, {"b": 2}, {"a": 3}], 0, "1\n3\n", 1),
+    ],
+)
+def test_messages_without_the_field(topic, values, code, shown, told):
+    with ipc.Node("robot") as node, ipc.Publisher("mixed", keep=4, node=node) as pub:
+        for data in values:
+            pub.publish(data)
+        done = CliRunner().invoke(program, ["echo", topic, "--field", "a", "-n", "4"])
+    assert done.exit_code == code
+    assert done.stdout.replace(" ", "") == shown
+    assert done.stderr.count("no field 'a'") == told
