@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 
 import pytest
+from click.testing import CliRunner
+
+from ipcpy.cli.program import program
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
 SUBSCRIBER = """
@@ -161,3 +165,161 @@ def test_pace(heard, spawn):
     subscriber.wait_line("^3 2$")
     assert 0.3 < time.monotonic() - began < 2.0
     assert pub.wait() == 0
+
+
+@pytest.mark.parametrize("arguments", [["-0.5"], ["-5", "--json"], ["--keep", "1", "-1e-3", "-n", "1"], ["--", "-7"]])
+def test_a_negative_number_is_data(heard, spawn, arguments):
+    subscriber = heard("cmd")
+    spawn([*IPCPY, "pub", "cmd", *arguments]).succeed()
+    number = next(word for word in arguments if word[:2].strip("-").isdigit() and word[0] == "-")
+    assert float(subscriber.wait_line(r"^1 (.*)$")[1]) == float(number)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cmd", "-0.5", "--nosuch"], "No such option"),
+        (["cmd", "-x"], "ipcpy pub TOPIC -- -text"),
+        (["cmd", "5", "--timeout", "-1"], "-1.0 is not in the range"),
+        (["cmd", "-5", "--timeout", "-1"], "-1.0 is not in the range"),
+        (["cmd", "-5", "--rate=-1"], "is not in the range"),
+        (["cmd", "-5", "-6"], "unexpected extra argument"),
+        (["cmd", "5", "--timeout", "nan"], "is not a number"),
+        (["a*", "-5"], "got 'a*'"),
+    ],
+)
+def test_what_is_no_data_is_wrong_usage(arguments, words):
+    done = CliRunner().invoke(program, ["pub", *arguments])
+    assert done.exit_code == 2, done.output
+    assert words in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b'\xef\xbb\xbf{"a": 1}\n', "{'a': 1}"),
+        ('{"a": "\u00e4"}\r\n'.encode("utf-16"), "{'a': '\u00e4'}"),
+        ("\u00e4".encode(), "'\u00e4'"),
+    ],
+)
+def test_standard_input_of_another_system(heard, spawn, tmp_path, data, shown):
+    subscriber = heard("cmd")
+    (tmp_path / "lines").write_bytes(data)
+    command = shlex.join([*IPCPY, "pub", "cmd"])
+    spawn(["sh", "-c", f"{command} < {tmp_path / 'lines'}"], env={"PYTHONIOENCODING": "ascii:strict"}).succeed()
+    assert subscriber.wait_line(r"^1 (.*)$")[1] == shown
+
+
+def test_bytes_that_are_no_text_are_a_sentence(spawn):
+    command = shlex.join([*IPCPY, "pub", "cmd", "--wait", "0"])
+    process = spawn(["sh", "-c", f"printf 'good\\n\\377\\n' | {command}"])
+    assert process.wait() == 1
+    assert process.stderr == "Error: line 2 of standard input: it is not UTF-8 (byte 0xff at column 1)\n"
+
+
+def test_no_standard_input_is_wrong_usage(spawn):
+    process = spawn(["sh", "-c", f"{shlex.join([*IPCPY, 'pub', 'cmd'])} <&-"])
+    assert process.wait() == 2
+    assert "standard input is closed" in process.stderr
+
+
+# -- recordings of several topics --------------------------------------------------------------------------------------
+
+
+def recorded(topic, data, sent_ns=10**18):
+    record = {"topic": topic, "seq": 1, "sent_ns": sent_ns, "received_ns": 6, "publisher": "ab", "codec": "msgpack"}
+    return json.dumps({**record, "data": data})
+
+
+ALL = """
+    import sys
+    import ipcpy as ipc
+    with ipc.Subscriber("**") as sub:
+        print("ready", flush=True)
+        for message in sub:
+            print(message.topic, repr(message.data), flush=True)
+"""
+
+
+def test_without_a_topic_each_line_is_published_on_its_own(spawn):
+    subscriber = spawn(ALL)
+    subscriber.wait_line("ready")
+    pub = spawn([*IPCPY, "pub", "--json"])
+    for line in (("a", 1), ("b/c", 2), ("a", 3)):
+        pub.send_line(recorded(*line))
+    subscriber.wait_line("^a 3$")
+    pub.close_stdin()
+    assert pub.wait() == 0
+    assert sorted(subscriber.stdout.splitlines()[1:]) == ["a 1", "a 3", "b/c 2"]
+    assert [json.loads(line) for line in pub.stdout.splitlines()] == [
+        {"topic": "a", "published": 2, "handed": 2},
+        {"topic": "b/c", "published": 1, "handed": 1},
+    ]
+
+
+def test_what_echo_records_of_all_topics_pub_plays_back(spawn):
+    robot = spawn("""
+        import sys
+        import ipcpy as ipc
+        from collections import namedtuple
+        Imu = namedtuple("Imu", "gx gy")
+        messages = ipc.MsgLibrary({23: ("<2f", Imu)})
+        with ipc.Publisher("imu", messages, keep=1) as imu, ipc.Publisher("cmd", keep=1) as cmd:
+            imu.publish(Imu(0.5, 1))
+            cmd.publish({"go": True})
+            print("ready", flush=True)
+            sys.stdin.read()
+    """)
+    robot.wait_line("ready")
+    printed = spawn([*IPCPY, "echo", "**", "--json", "-n", "2"]).succeed()
+    robot.close_stdin()
+    robot.succeed()
+    subscriber = spawn(ALL)
+    subscriber.wait_line("ready")
+    pub = spawn([*IPCPY, "pub", "--pace"])
+    for line in printed.splitlines():
+        pub.send_line(line)
+    pub.close_stdin()
+    pub.succeed()
+    subscriber.wait_line(r"^imu Imu\(gx=0.5, gy=1.0\)$")
+    subscriber.wait_line(r"^cmd \{'go': True\}$")
+
+
+def test_lines_of_several_topics_are_not_put_on_one(heard, spawn):
+    subscriber = heard("a")
+    pub = spawn([*IPCPY, "pub", "a"])
+    pub.send_line(recorded("x", 1))
+    pub.send_line("2")
+    pub.send_line(recorded("y", 3))
+    assert pub.wait() == 1
+    assert "line 3 of standard input: it was recorded from 'y', those before from 'x'" in pub.stderr
+    assert "ipcpy pub < FILE" in pub.stderr
+    subscriber.wait_line("^2 2$")
+
+
+def test_a_topic_that_nobody_wants_does_not_keep_the_others(heard, spawn):
+    subscriber = heard("b")
+    pub = spawn([*IPCPY, "pub", "--timeout", "0.5"])
+    for topic in ("a", "b", "c"):
+        pub.send_line(recorded(topic, topic))
+    pub.close_stdin()
+    assert pub.wait() == 0
+    subscriber.wait_line("^1 'b'$")
+    assert "published 3 messages on 3 topics, handed to subscribers 1 time" in pub.stderr
+    assert "nobody subscribes to a, c" in pub.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("5", 1, "line 1 of standard input: it names no topic"),
+        (recorded("a*", 1), 1, "line 1 of standard input: a topic"),
+        (recorded("a", 1), 3, "nobody subscribes to a"),
+    ],
+)
+def test_without_a_topic_lines_that_cannot_be_published_are_told(spawn, line, code, words):
+    pub = spawn([*IPCPY, "pub", "--timeout", "0.1"])
+    pub.send_line(line)
+    pub.close_stdin()
+    assert pub.wait() == code
+    assert words in pub.stderr
