@@ -1,11 +1,10 @@
-"""``ipcpy hz``, ``bw`` and ``delay``: how often, how much, how late. Knows windows of numbers; nothing of contents."""
+"""``ipcpy hz``, ``bw`` and ``delay``: how often, how much, how late. Knows lines of numbers; nothing of contents."""
 
 from __future__ import annotations
 
 import math
 import statistics
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import click
 
 import ipcpy as ipc
 
+from .arrivals import Arrivals
 from .jsonform import dumps
 from .listen import first, nothing_came, subscribe
 from .options import SECONDS, as_json, node_options, open_node, topic_argument
@@ -41,7 +41,7 @@ class _Window:
     """The newest messages of a topic, and what the subscriber has counted since the last line."""
 
     def __init__(self, sub: ipc.Subscriber, size: int) -> None:
-        self.samples: deque[tuple[int, int]] = deque(maxlen=size)  # when sent and received, ns
+        self.arrivals = Arrivals(size)
         self.seconds = 0.0  # since the last line
         self.received = self.bytes = 0  # since then
         self.lost: dict[str, int] = {}  # in all
@@ -53,7 +53,7 @@ class _Window:
 
     def add(self, message: ipc.Message) -> None:
         """Take a message that came."""
-        self.samples.append((message.sent_ns, message.received_ns))
+        self.arrivals.add(message.sent_ns, message.received_ns)
 
     def turn(self) -> None:
         """Begin a new line: take what was counted since the last one."""
@@ -110,6 +110,8 @@ def _run(ctx: click.Context, topic: str, report: Report, show: Show, options: _O
             due = min(due + PERIOD, end)
             _receive(seen, due)
             seen.turn()
+            if step := seen.arrivals.told_step():
+                click.echo(warning(f"the clock of this host was set by {step:+.3g} s"), err=True)
             line = {"topic": topic, **report(seen), "lost": seen.lost, "dropped": seen.dropped}
             text = f"{printable(topic)}  {show(line)}{_losses(seen.lost)}{_drops(seen.dropped)}"
             click.echo(dumps(line) if options.as_json else text)
@@ -162,12 +164,10 @@ def hz(ctx: click.Context, topic: str, **options: Any) -> None:
 
 
 def _rate(seen: _Window) -> dict[str, Any]:
-    times = [received_ns for _, received_ns in seen.samples]
-    gaps = [(later - earlier) / 1e9 for earlier, later in zip(times, times[1:], strict=False)]
     return {
         "rate": seen.received / seen.seconds,
-        "messages": len(times),
-        "interval": _summary(gaps),
+        "messages": len(seen.arrivals),
+        "interval": _summary(seen.arrivals.intervals()),
     }
 
 
@@ -214,7 +214,7 @@ def delay(ctx: click.Context, topic: str, **options: Any) -> None:
     told: set[str] = set()
 
     def report(seen: _Window) -> dict[str, Any]:
-        late = [(received_ns - sent_ns) / 1e9 for sent_ns, received_ns in seen.samples]
+        late = seen.arrivals.delays()
         elsewhere = sorted({publisher.node.host for publisher in seen.sub.publishers} - {_own_host()})
         if elsewhere and not told:
             told.update(elsewhere)
@@ -223,6 +223,8 @@ def delay(ctx: click.Context, topic: str, **options: Any) -> None:
         return {"delay": _summary(late), "messages": len(late), "other_hosts": elsewhere}
 
     def show(line: dict[str, Any]) -> str:
+        if not line["delay"]:
+            return "no message to measure"
         late = {name: duration(seconds) for name, seconds in line["delay"].items()}
         return f"min {late['min']}  p50 {late['p50']}  p99 {late['p99']}  max {late['max']}  std {late['std']}"
 

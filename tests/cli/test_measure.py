@@ -81,6 +81,26 @@ def test_a_topic_that_falls_silent_has_a_rate_of_0(robot, spawn):
     assert json.loads(process.succeed().splitlines()[-1])["rate"] == 0
 
 
+SET = """
+    import time
+    now, began = time.time_ns, time.monotonic()
+    time.time_ns = lambda: now() - (3600 * 10**9 if time.monotonic() - began > 1.5 else 0)
+    import sys
+    from ipcpy.cli import main
+    sys.argv = ["ipcpy", *sys.argv[1:]]
+    main()
+"""
+
+
+@pytest.mark.parametrize(("command", "what"), [("hz", "interval"), ("delay", "delay")])
+def test_a_clock_that_is_set_back_makes_no_negative_numbers(robot, spawn, command, what):
+    process = spawn(SET, command, "beat", "--duration", "3", "--json")
+    last = json.loads(process.succeed().splitlines()[-1])
+    if command == "hz":
+        assert 0 <= last[what]["min"] <= last[what]["max"] < 3
+        assert "the clock of this host was set by -3.6e+03 s" in process.stderr
+
+
 def test_other_clocks_are_named(lan):
     hosts = lan(2)
     hosts.spawn(1, ROBOT).wait_line("ready")
