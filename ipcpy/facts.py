@@ -227,6 +227,9 @@ class PeerFacts:
         out: whether a datagram that no firewall can take for an answer passes from here to its node; None if its node
             has no second port, with which that can be tested.
         in_: whether such a datagram passes from its node to here; None likewise.
+        usual_only: whether its answers come to the usual link ports of this host, and to no other port.
+        asked: questions that were asked one after the other to see how many get lost.
+        lost: how many of those had no answer.
         sizes: bytes of a datagram -> whether one arrived there, whether one of that size came back.
         heard: whether greetings by multicast from there arrive here.
         hears: whether its node answered a greeting by multicast from here.
@@ -255,6 +258,9 @@ class PeerFacts:
     clock_error: float = 0.0
     out: bool | None = None
     in_: bool | None = None
+    usual_only: bool = False
+    asked: int = 0
+    lost: int = 0
     sizes: Mapping[int, tuple[bool, bool]] = field(default_factory=dict)
     heard: bool | None = None
     hears: bool | None = None

@@ -219,8 +219,10 @@ class _Examination:
                 found.setdefault(address, replace(self._peer(peer.host, address, ports), asked_for=True))
         for info in self._other_nodes():
             address, _, port = (info.address or "").rpartition(":")
-            known = self._peer(f"{info.name} on {info.host}", address, (int(port),))
-            found.setdefault(address, replace(known, version=info.version, state=info.state))
+            known = found.get(address) or self._peer(f"{info.name} on {info.host}", address, (int(port),))
+            if not known.version and int(port) in known.ports:
+                known = replace(known, version=info.version, state=info.state)
+            found[address] = known
         own_id = 0 if self._node is None else int(self._node.id, 16)
         for one in sorted(multicast.fellows()):
             address, link = one.address

@@ -11,6 +11,7 @@ import os
 import selectors
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -20,19 +21,24 @@ from ..node.identity import new_id
 from ..protocol.link.echo import ECHO_SIZE, Echo, pack_echo, unpack_echoed
 from ..protocol.link.greeting import KNOCK, Greeter, domain_number
 from ..protocol.wire import Frame, Kind, Malformed, frames
+from ..settings import LINK_PORTS
 from ..transport.group import GROUP_PORT
 from ..transport.kernel import IP_UDP_HEADERS, LOOPBACK_DATAGRAM
 from ..transport.link import LinkSocket
 
 __all__ = ["probe", "sizes_to_try"]
 
-ROUNDS = (0.0, 0.1, 0.25, 0.45, 0.7)  # seconds at which what has not been answered is asked again
-LAST = 0.95  # seconds until which answers are waited for
+ROUNDS = (0.0, 0.1, 0.25, 0.45, 0.7, 1.0, 1.3)  # seconds at which what has not been answered is asked again
+LAST = 1.6  # seconds until which answers are waited for
+USUAL_FROM = 2  # rounds without an answer after which is asked from a usual link port too
+SERIES = 100  # questions to a host that show how many datagrams get lost
+SERIES_OF_ALL = 1_000  # questions of all series: of many hosts each is asked less
+SERIES_PAUSE = 0.005  # seconds between two of them: no burst, which may get lost on a network that is well
 SAMPLES = 4  # round trips to measure
 SIZES = (1_472, 1_252)  # datagrams of 1,500 and 1,280 bytes of IP, besides that of our MTU
 AT_ONCE = 1_000  # datagrams that are read from a socket before the other has its turn
 
-What = Literal["near", "in", "out", "there", "back"]
+What = Literal["near", "in", "out", "there", "back", "series"]
 _LARGE: tuple[What, What] = ("there", "back")
 
 
@@ -41,7 +47,7 @@ class _Question(NamedTuple):
 
     ``near`` goes to the port of the link and is answered from there: it takes the round trip. ``in`` is answered from
     the second port of the node, and ``out`` is sent to that port. ``there`` is a large question with a small answer,
-    ``back`` a large one with an answer as large.
+    ``back`` a large one with an answer as large. ``series`` is one of many that are only counted.
     """
 
     what: What
@@ -49,10 +55,11 @@ class _Question(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A question that was sent: to whom, to which port, and when (``time.monotonic``, and ns of the wall clock)."""
+    """A question that was sent: to whom, from where, to which port, and when (by ``time.monotonic`` and in ns)."""
 
     way: _Way
     question: _Question
+    source: LinkSocket
     port: int
     sent: float
     sent_ns: int
@@ -65,12 +72,15 @@ class _Way:
         facts: what is known so far.
         tries: how often it was asked.
         second: the second port, which the node there names in its answers; 0 while none is known.
+        source: our socket to which the node's answers come; None while no answer came.
         passed: the questions that were answered.
     """
 
-    def __init__(self, facts: PeerFacts) -> None:
+    def __init__(self, facts: PeerFacts, series: int) -> None:
         self.facts = facts
         self.tries = 0
+        self.source: LinkSocket | None = None
+        self._series = 0 if facts.local else series
         self.second = 0
         self.passed: set[_Question] = set()
         self._shortest_ns = 1 << 62  # of the round trips; the clocks are compared by that one
@@ -88,6 +98,14 @@ class _Way:
             wanted += [question for question in tries if question not in self.passed]
         return wanted
 
+    def series_open(self) -> bool:
+        """Tell whether the series has more questions to ask."""
+        return self.facts.answered and self.facts.asked < self._series
+
+    def waiting(self) -> bool:
+        """Tell whether something is still to be asked, or to be answered."""
+        return bool(self.open()) or self.series_open() or self.facts.lost > 0
+
     def take_trip(self, asked: _Asked, clock_ns: int, now: float, now_ns: int) -> None:
         """Take down a round trip, in the middle of which the clock there showed ``clock_ns``."""
         self.learn(rtt=(*self.facts.rtt, now - asked.sent))
@@ -98,6 +116,8 @@ class _Way:
 
     def result(self) -> PeerFacts:
         """Return all that was found out."""
+        if _Question("in") in self.passed:
+            self.learn(usual_only=False)
         if self.second:
             self.learn(out=_Question("out") in self.passed, in_=_Question("in") in self.passed)
         if self.facts.answered:
@@ -117,11 +137,12 @@ def sizes_to_try(facts: PeerFacts) -> tuple[int, ...]:
 
 
 class _Prober:
-    """Asks several hosts at the same time, from two ports.
+    """Asks several hosts at the same time, from three ports.
 
     The first port sends to link ports and hears link ports. The second port hears second ports, to which it never sent
     anything. So no firewall takes a datagram that nobody asked for as an answer, and none drops an answer because of
-    an earlier datagram.
+    an earlier datagram. The third is one of the usual link ports: a firewall here that does not remember what was asked
+    lets answers come to those alone.
     """
 
     def __init__(self, ways: Sequence[_Way], domain: str, host: str) -> None:
@@ -130,31 +151,35 @@ class _Prober:
         self._id = new_id()
         self._greeter = Greeter(self._id, domain, os.urandom(32))
         self._asked: dict[int, _Asked] = {}  # by nonce
-        self._near = LinkSocket(host, ())
-        try:
-            self._far = LinkSocket(host, ())
-        except OSError:
-            self._near.close()
-            raise
+        with ExitStack() as stack:
+            self._near = stack.enter_context(closing(LinkSocket(host, ())))
+            self._far = stack.enter_context(closing(LinkSocket(host, ())))
+            self._usual = stack.enter_context(closing(LinkSocket(host, LINK_PORTS)))
+            self._sockets = (self._near, self._far, self._usual)
+            self._open = stack.pop_all()
 
     def close(self) -> None:
-        """Close both sockets."""
-        self._near.close()
-        self._far.close()
+        """Close the sockets."""
+        self._open.close()
 
     def run(self) -> None:
         """Ask until all is answered, or for LAST seconds."""
         start = time.monotonic()
-        rounds = [start + at for at in ROUNDS]
+        rounds, series = [start + at for at in ROUNDS], start
         with selectors.DefaultSelector() as selector:
-            for file in (self._near, self._far):
+            for file in self._sockets:
                 selector.register(file, selectors.EVENT_READ)
-            while (now := time.monotonic()) < start + LAST and any(way.open() for way in self._ways):
+            while (now := time.monotonic()) < start + LAST and any(way.waiting() for way in self._ways):
                 if rounds and now >= rounds[0]:
                     del rounds[0]
                     for way in self._ways:
                         self._ask(way)
+                if now >= series:
+                    series = now + SERIES_PAUSE
+                    self._go_on_with_series()
                 until = rounds[0] if rounds else start + LAST
+                if any(way.series_open() for way in self._ways):
+                    until = min(until, series)
                 selector.select(max(0.0, until - time.monotonic()))
                 self._read()
 
@@ -173,16 +198,28 @@ class _Prober:
             for port in facts.ports if way.tries else ():  # perhaps the node there is too old to know ECHO
                 self._greet(way, port)
         way.tries += 1
+        sources = [way.source or self._near]
+        if way.source is None and way.tries > USUAL_FROM:
+            sources.append(self._usual)
+        if facts.usual_only:  # or did those before get lost?
+            self._question(way, _Question("near"), facts.ports[0], self._near)
         for question in way.open():
             for port in facts.ports if question.what != "out" else (way.second,):
-                self._question(way, question, port)
+                for source in sources:
+                    self._question(way, question, port, source)
+
+    def _go_on_with_series(self) -> None:
+        for way in self._ways:
+            if way.series_open() and way.source is not None:
+                way.learn(asked=way.facts.asked + 1, lost=way.facts.lost + 1)  # lost until its answer comes
+                self._question(way, _Question("series"), way.facts.ports[0], way.source)
 
     def _greet(self, way: _Way, port: int) -> None:
         if port not in way.facts.refused:
             address = way.facts.address, port
             self._send(self._near, self._greeter.hello(address, KNOCK), address, way)
 
-    def _question(self, way: _Way, question: _Question, port: int) -> None:
+    def _question(self, way: _Way, question: _Question, port: int, source: LinkSocket) -> None:
         if port in way.facts.refused:
             return
         what, size = question
@@ -190,8 +227,8 @@ class _Prober:
         answer = size if what == "back" else ECHO_SIZE
         nonce = int.from_bytes(os.urandom(8), "little")
         packet = pack_echo(self._id, nonce, self._domain, size=size, answer=answer, aside=aside)
-        self._asked[nonce] = _Asked(way, question, port, time.monotonic(), time.time_ns())
-        self._send(self._far if aside else self._near, packet, (way.facts.address, port), way)
+        self._asked[nonce] = _Asked(way, question, source, port, time.monotonic(), time.time_ns())
+        self._send(self._far if aside else source, packet, (way.facts.address, port), way)
 
     def _send(self, source: LinkSocket, data: bytes, address: Address, way: _Way) -> None:
         error = source.send_error(data, address)
@@ -205,9 +242,9 @@ class _Prober:
     # -- answers -------------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        for address, refused in (*self._near.failures(), *self._far.failures()):
-            self._fail(address, refused)
-        for source in (self._near, self._far):
+        for source in self._sockets:
+            for address, refused in source.failures():
+                self._fail(address, refused)
             for _ in range(AT_ONCE):
                 received = source.poll()
                 if received is None:
@@ -249,21 +286,27 @@ class _Prober:
         if asked is None or asked.way.facts.address != address[0]:
             return
         way, is_first = asked.way, not asked.way.facts.answered
-        way.passed.add(asked.question)
         way.second = echo.port or way.second
+        if asked.question.what == "series":
+            way.learn(lost=way.facts.lost - 1)
+            return
+        way.passed.add(asked.question)
         if asked.question.what != "near":
             return
         if is_first:
-            way.learn(answered=True, ports=(asked.port,))
+            way.source = asked.source
+            way.learn(answered=True, ports=(asked.port,), usual_only=asked.source is self._usual)
+        elif asked.source is self._near:
+            way.learn(usual_only=False)
         way.take_trip(asked, echo.clock_ns, now, now_ns)
         if is_first:
             self._ask(way)
         elif len(way.facts.rtt) < SAMPLES:
-            self._question(way, asked.question, asked.port)
+            self._question(way, asked.question, asked.port, asked.source)
 
 
 def probe(hosts: Iterable[PeerFacts], domain: str, *, only_loopback: bool) -> list[PeerFacts]:
-    """Ask hosts, all at the same time, for at most a second.
+    """Ask hosts, all at the same time, for at most 1.6 seconds.
 
     Args:
         hosts: what is known of each: its address, the ports at which its node may be, the MTU of the way there.
@@ -276,7 +319,8 @@ def probe(hosts: Iterable[PeerFacts], domain: str, *, only_loopback: bool) -> li
     Raises:
         TransportError: if there is no UDP socket to be had.
     """
-    ways = [_Way(facts) for facts in hosts]
+    known = list(hosts)
+    ways = [_Way(facts, min(SERIES, SERIES_OF_ALL // len(known))) for facts in known]
     prober = _Prober(ways, domain, LOOPBACK if only_loopback else "")
     try:
         prober.run()

@@ -87,6 +87,7 @@ def test_a_healthy_network_is_code_0(examine):
     data = found["peer"]["data"]
     assert (data["address"], data["port"], data["largest"]) == ("10.77.0.2", 17_770, 1_472)
     assert data["in"] and data["out"] and data["multicast_in"] and data["multicast_out"]
+    assert data["loss"] == 0 and "none of 100 questions got lost" in found["peer"]["text"]
     assert abs(data["clock_offset"]) <= data["clock_error"] + 0.001
     assert {each["about"] for each in found.findings if each["code"] == "multicast"} == {"lo", "eth0"}
 
@@ -160,6 +161,42 @@ def test_a_firewall_here_that_drops_data(examine):
     assert found.code == 5
     assert found.bad == {"host-blocks-data"}
     assert "sudo ufw allow proto udp from 10.77.0.2" in found["host-blocks-data"]["advice"]
+
+
+STATELESS = ("iifname lo accept", f"udp dport {{ {LINKS}, 5353 }} accept", "ip protocol icmp accept", "drop")
+
+
+def test_a_firewall_here_that_forgets_what_was_asked(examine):
+    found = examine(firewall(1, "input", *STATELESS))
+    assert found.code == 5
+    assert found.bad == {"host-blocks-data"}
+    assert "to other ports it is dropped, even an answer" in found["host-blocks-data"]["text"]
+    assert "sudo ufw allow proto udp from 10.77.0.2" in found["host-blocks-data"]["advice"]
+    assert not any("17769" in line for line in found["host-blocks-data"]["advice"])  # they are open
+
+
+def test_a_firewall_there_that_forgets_what_was_asked(examine):
+    found = examine(firewall(2, "input", *STATELESS))
+    assert found.code == 5
+    assert found.bad == {"peer-blocks-data"}
+
+
+def test_firewalls_on_both_sides_that_forget_what_was_asked(examine):
+    def both(net):
+        for host in (1, 2):
+            firewall(host, "input", *STATELESS)(net)
+
+    found = examine(both)
+    assert found.bad == {"host-blocks-data", "peer-blocks-data"}
+
+
+@pytest.mark.parametrize("percent", [10, 20])
+def test_loss_is_measured_and_said(examine, percent):
+    found = examine(firewall(2, "input", f"iifname eth0 ip daddr 10.77.0.2 numgen random mod 100 < {percent} drop"))
+    assert "peer-loss" in found.bad
+    assert not {"peer-blocks-data", "host-blocks-data", "peer-mtu"} & found.bad  # what got lost is asked again
+    assert percent / 300 < found["peer-loss"]["data"]["loss"] < percent / 30
+    assert f"{found['peer-loss']['data']['loss']:.0%}" in found["peer-loss"]["text"]
 
 
 def test_a_firewall_there_that_drops_the_link(examine):

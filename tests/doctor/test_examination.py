@@ -93,6 +93,18 @@ def test_a_node_that_is_found_is_asked_at_its_link(asked, diagnose_until):
     assert facts.port is not None and not facts.asked_for
 
 
+def test_of_a_host_that_was_named_it_is_known_what_its_node_says(asked, names, wait_until):
+    names["robot"] = ("127.0.0.1",)
+
+    def version():
+        ipc.diagnose("robot", timeout=0.8)
+        return asked[-1]["127.0.0.1"].version
+
+    with ipc.Node("arm"):
+        wait_until(lambda: version() == ipc.__version__, timeout=30.0)
+    assert asked[-1]["127.0.0.1"].asked_for
+
+
 def test_no_more_than_so_many_hosts_are_asked(asked, names, monkeypatch):
     monkeypatch.setattr(examination, "MOST", 3)
     names["fleet"] = tuple(f"10.0.0.{n}" for n in range(1, 9))

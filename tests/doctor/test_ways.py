@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from ipcpy.facts import PeerFacts
 from ipcpy.protocol.link.echo import Question, is_echo, pack_echoed, unpack_echo
 from ipcpy.protocol.link.greeting import GREETINGS, Greeter, domain_number
 from ipcpy.protocol.wire import frames
+from ipcpy.settings import LINK_PORTS
 from ipcpy.transport.link import LinkSocket
 
 DOMAIN = "ways"
@@ -34,6 +36,7 @@ class MadeUp:
         second: whether it has a second port.
         source: another address, from which its answers come.
         greets: whether it answers greetings.
+        hears: tells of a port here whether its answers come through.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class MadeUp:
         second: bool = True,
         source: str | None = None,
         greets: bool = False,
+        hears: Callable[[int], bool] = lambda port: True,
     ) -> None:
         self.ip = ip
         self._drops = drops
+        self._hears = hears
         self._clock_ns = int(clock * 1e9)
         self._greeter = Greeter(7, DOMAIN, os.urandom(32)) if greets else None
         self._link = LinkSocket(ip, ())
@@ -80,7 +85,7 @@ class MadeUp:
             self._receive_greeting(data, address)
             return
         question = unpack_echo(data, domain_number(DOMAIN))
-        if not self._drops(data, question, at_second):
+        if self._hears(address[1]) and not self._drops(data, question, at_second):
             port = self._second.port if self._second is not None else 0
             answer = pack_echoed(question, 7, domain_number(DOMAIN), time.time_ns() + self._clock_ns, port)
             aside = self._second if question.aside else None
@@ -100,6 +105,17 @@ class MadeUp:
             file.close()
 
 
+class Lossy:
+    """Drops one question of so many, in turn."""
+
+    def __init__(self, every: int) -> None:
+        self._count, self._every = 0, every
+
+    def __call__(self, data: bytes, question: Question, at_second: bool) -> bool:
+        self._count += 1
+        return self._count % self._every == 0
+
+
 @pytest.fixture(scope="module")
 def robots():
     with ExitStack() as stack:
@@ -113,6 +129,8 @@ def robots():
             "narrow back": MadeUp("127.0.0.17", drops=lambda data, question, at_second: question.size > SMALL),
             "old": MadeUp("127.0.0.18", greets=True, drops=lambda data, question, at_second: True),
             "forged": MadeUp("127.0.0.19", source="127.0.0.20"),
+            "stateless": MadeUp("127.0.0.22", hears=lambda port: port in LINK_PORTS),
+            "lossy": MadeUp("127.0.0.23", drops=Lossy(10)),
         }
         for each in made.values():
             stack.callback(each.close)
@@ -170,6 +188,30 @@ def test_a_node_that_knows_greetings_only_is_seen_all_the_same(robots, found):
 
 def test_an_answer_from_another_address_is_none(found):
     assert not found["forged"].answered and found["forged"].rtt == ()
+
+
+def test_a_firewall_here_that_drops_answers_to_other_ports_is_seen_through(robots, found):
+    facts = found["stateless"]
+    assert facts.answered and facts.usual_only
+    assert (facts.out, facts.in_) == (True, False)
+    assert facts.sizes == {1_252: (True, True), 1_472: (True, True)}
+    assert facts.port == robots["stateless"].port
+    assert not any(each.usual_only for name, each in found.items() if name != "stateless")
+
+
+def test_questions_that_get_lost_are_counted(found):
+    lossy = found["lossy"]
+    assert lossy.asked == ways.SERIES_OF_ALL // len(found)
+    assert lossy.asked // 10 <= lossy.lost <= lossy.asked // 10 + 1
+    assert (lossy.out, lossy.in_) == (True, True)  # what got lost is asked again
+    assert (found["healthy"].asked, found["healthy"].lost) == (lossy.asked, 0)
+    assert (found["old"].asked, found["old"].lost) == (0, 0)
+
+
+def test_this_host_is_asked_no_series(robots):
+    healthy = robots["healthy"]
+    (facts,) = probe([replace(healthy.facts, local=True)], DOMAIN, only_loopback=True)
+    assert facts.answered and facts.asked == 0
 
 
 def test_what_was_known_before_is_kept(robots):

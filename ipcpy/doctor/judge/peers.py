@@ -5,6 +5,7 @@ Knows facts and sentences; nothing of where the facts come from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,9 @@ CLOCK = 0.1  # s that clocks may differ before latencies mean nothing
 HEADERS = 28  # bytes: 20 (IPv4) + 8 (UDP)
 SAFE_MTU = 1_280  # what tunnels take, and IPv6 asks of every link (RFC 8200, section 5)
 NFT = "sudo nft list ruleset"
+ECHO_SINCE = (2026, 11, 23)  # the version of ipcpy whose nodes answer questions first
+LOSS = 0.02  # share of questions without an answer that is worth a warning
+FEW = 3  # questions without an answer that may be chance
 
 
 def judge_peer(facts: PeerFacts, places: Places) -> Iterator[Finding]:
@@ -29,7 +33,8 @@ def judge_peer(facts: PeerFacts, places: Places) -> Iterator[Finding]:
     if not facts.answered:
         yield _silent(facts, allow)
         return
-    wrong = [*_ways(facts), *_multicast(facts, allow), *_sizes(facts), *_clock(facts), *_state(facts)]
+    wrong = [*_ways(facts, places), *_multicast(facts, allow), *_sizes(facts), *_loss(facts)]
+    wrong += [*_clock(facts), *_state(facts)]
     if not any(each.level in ("problem", "warning") for each in wrong):
         yield _finding(facts, "ok", "peer", _well(facts))
     else:
@@ -59,6 +64,8 @@ def _well(facts: PeerFacts) -> str:
         parts.append("data passes both ways")
     if facts.sizes and not facts.local:
         parts.append(f"datagrams of {max(facts.sizes):,} bytes pass")
+    if facts.asked:
+        parts.append(f"{facts.lost or 'none'} of {facts.asked} questions got lost")
     if facts.clock is not None and not facts.local:
         parts.append(f"its clock differs by {_ms(abs(facts.clock))} (± {_ms(facts.clock_error)})")
     return ", ".join(parts) + "."
@@ -78,6 +85,7 @@ def _data(facts: PeerFacts) -> dict[str, Any]:
         "clock_error": facts.clock_error if facts.clock is not None else None,
         "in": facts.in_,
         "out": facts.out,
+        "loss": facts.lost / facts.asked if facts.asked else None,
         "multicast_in": facts.heard,
         "multicast_out": facts.hears,
         "largest": max((size for size, (there, back) in facts.sizes.items() if there and back), default=None),
@@ -91,8 +99,7 @@ def _silent(facts: PeerFacts, allow: str) -> Finding:
     """Say why a host may not answer, by the most telling of its facts."""
     who = _who(facts)
     if facts.greeted:
-        text = f"{who} greets, but does not answer our questions: its ipcpy is older. So no more can be told."
-        return _finding(facts, "note", "peer-older", text, "pip install --upgrade ipcpy   (there)")
+        return _without_echo(facts)
     if facts.forbidden:
         text = f"This host does not let UDP out to {who}: a firewall here forbids it."
         return _no(facts, "blocked-here", text, "sudo ufw allow out proto udp", NFT)
@@ -114,6 +121,22 @@ def _silent(facts: PeerFacts, allow: str) -> Finding:
         )
         return _no(facts, "one-way", text, f"{allow}   (on both)", _ping(facts))
     return _unheard(facts, allow)
+
+
+def _without_echo(facts: PeerFacts) -> Finding:
+    """Say that a node greets and answers no question. Only its version tells whether it is an older ipcpy."""
+    text = f"{_who(facts)} greets, but does not answer our questions (ECHO). So what passes there cannot be told."
+    if _is_older(facts.version):
+        text += f" Its ipcpy {facts.version} is older than {'.'.join(map(str, ECHO_SINCE))}, which answers them."
+        return _finding(facts, "note", "peer-no-echo", text, "pip install --upgrade ipcpy   (there)")
+    text += " A program with another implementation of the protocol need not answer them."
+    return _finding(facts, "note", "peer-no-echo", text)
+
+
+def _is_older(version: str) -> bool:
+    """Tell whether a version is one of ipcpy, whose first number is a year, from before nodes answered questions."""
+    numbers = re.fullmatch(r"(20\d\d)\.(\d+)\.(\d+).*", version)
+    return numbers is not None and tuple(map(int, numbers.groups())) < ECHO_SINCE
 
 
 def _unheard(facts: PeerFacts, allow: str) -> Finding:
@@ -154,7 +177,7 @@ def _port(facts: PeerFacts) -> str:
 # -- an answer, but ----------------------------------------------------------------------------------------------------
 
 
-def _ways(facts: PeerFacts) -> Iterator[Finding]:
+def _ways(facts: PeerFacts, places: Places) -> Iterator[Finding]:
     """Say which way data is dropped. Data goes from any port to any port: what nobody asked for must pass too."""
     ephemeral = "cat /proc/sys/net/ipv4/ip_local_port_range   (the ports that subscribers may have)"
     if facts.out is False:
@@ -164,13 +187,36 @@ def _ways(facts: PeerFacts) -> Iterator[Finding]:
         )
         advice = f"sudo ufw allow proto udp from {facts.ours or 'OUR-ADDRESS'}   (there)"
         yield _finding(facts, "problem", "peer-blocks-data", text, advice, ephemeral)
-    if facts.in_ is False:
-        text = (
-            f"UDP from {_who(facts)} to ports here that it was not asked at is dropped: a firewall here. "
-            "Subscribers here get nothing from there."
-        )
+    if facts.in_ is False or facts.usual_only:
+        what = f"UDP from {_who(facts)} to ports here that it was not asked at is dropped: a firewall here."
+        if facts.usual_only:
+            span = f"{places.links[0]} to {places.links[-1]}"
+            what = (
+                f"UDP from {_who(facts)} comes to the link ports here ({span}), but to other ports it is dropped, even "
+                "an answer to what was asked from there: a firewall here that does not remember what was asked."
+            )
         advice = f"sudo ufw allow proto udp from {facts.address}"
-        yield _finding(facts, "problem", "host-blocks-data", text, advice, ephemeral)
+        text = f"{what} Subscribers here get nothing from there."
+        yield _finding(facts, "problem", "host-blocks-data", text, advice, ephemeral, NFT)
+
+
+def _loss(facts: PeerFacts) -> Iterator[Finding]:
+    if facts.lost < FEW or facts.lost / facts.asked < LOSS:
+        return
+    text = (
+        f"Of {facts.asked} questions to {_who(facts)}, {facts.lost} or their answers got lost "
+        f"({facts.lost / facts.asked:.0%} there and back). Messages get lost too, and large ones, which take many "
+        "datagrams each, come late."
+    )
+    yield _finding(
+        facts,
+        "warning",
+        "peer-loss",
+        text,
+        f"ping -c 100 -i 0.2 {facts.address}   (shows the loss too)",
+        "On Wi-Fi: nearer to the access point, the 5 GHz band, or a cable.",
+        "Publisher(..., reliable=True) sends again what got lost.",
+    )
 
 
 def _multicast(facts: PeerFacts, allow: str) -> Iterator[Finding]:

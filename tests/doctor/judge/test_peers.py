@@ -60,6 +60,14 @@ def test_a_peer_to_which_all_passes():
         ({"sizes": {1_252: (True, True), 1_472: (True, False)}}, {("problem", "peer-mtu")}),
         ({"sizes": {1_252: (False, False)}}, {("problem", "peer-mtu")}),
         ({"sizes": {}}, set()),
+        ({"usual_only": True}, {("problem", "host-blocks-data")}),
+        ({"usual_only": True, "in_": False}, {("problem", "host-blocks-data")}),
+        ({"usual_only": True, "in_": None, "out": None}, {("problem", "host-blocks-data")}),
+        ({"asked": 100, "lost": 2}, set()),
+        ({"asked": 100, "lost": 3}, {("warning", "peer-loss")}),
+        ({"asked": 100, "lost": 100}, {("warning", "peer-loss")}),
+        ({"asked": 15, "lost": 2}, set()),
+        ({"asked": 15, "lost": 3}, {("warning", "peer-loss")}),
         ({"clock": 3.2}, {("warning", "clock")}),
         ({"clock": -3.2}, {("warning", "clock")}),
         ({"clock": 3.2, "clock_error": 5.0}, set()),
@@ -75,6 +83,11 @@ def test_a_peer_to_which_not_all_passes(change, expected):
     ("change", "said"),
     [
         ({"clock": 90.0}, "is 90 s ahead of ours"),
+        (
+            {"asked": 100, "lost": 36},
+            "(10.0.0.7:17770), 36 or their answers got lost (36%",
+        ),
+        ({"usual_only": True}, "comes to the link ports here (17770 to 17779), but to other ports it is dropped"),
         ({"clock": -0.25}, "is 0.25 s behind ours"),
         ({"sizes": {1_252: (True, True), 1_472: (False, False)}}, "1,472 bytes do not pass to arm on robot"),
         ({"sizes": {1_252: (True, True), 1_472: (True, False)}}, "do not pass back from arm on robot"),
@@ -93,7 +106,7 @@ def test_which_way_is_broken_is_said(change, said):
         ({}, "peer-silent"),
         ({"deaf": True}, "peer-unheard-here"),
         ({"deaf": True, "alive": True}, "peer-unheard-here"),  # ICMP passes, so the firewall is no farther than here
-        ({"greeted": True}, "peer-older"),
+        ({"greeted": True}, "peer-no-echo"),
         ({"forbidden": True, "unreachable": True}, "peer-blocked-here"),
         ({"unreachable": True}, "peer-unreachable"),
         ({"heard": True}, "peer-one-way"),
@@ -104,7 +117,7 @@ def test_which_way_is_broken_is_said(change, said):
     ],
 )
 def test_a_peer_that_does_not_answer(change, code):
-    level = "note" if code == "peer-older" else "problem"
+    level = "note" if code == "peer-no-echo" else "problem"
     assert bad(judge(SILENT, **change)) == {(level, code)}
 
 
@@ -136,3 +149,31 @@ def test_the_ports_to_let_pass_are_named_and_no_others():
     for findings in said:
         assert "sudo ufw allow 4000:4003/udp" in words(findings)
         assert not NUMBERS.search(words(findings))
+
+
+def test_what_got_lost_is_said_where_all_is_well():
+    assert ", none of 100 questions got lost" in judge(PEER, asked=100)[0].text
+    assert ", 1 of 100 questions got lost" in judge(PEER, asked=100, lost=1)[0].text
+    assert judge(PEER, asked=100, lost=1)[0].data["loss"] == 0.01
+    assert judge(PEER)[0].data["loss"] is None
+
+
+def test_ports_that_are_open_are_not_to_be_opened():
+    (found,) = [each for each in judge(PEER, usual_only=True, in_=False) if each.level == "problem"]
+    assert not any("17769:17779" in line for line in found.advice)
+    assert "sudo ufw allow proto udp from 10.0.0.7" in found.advice
+
+
+@pytest.mark.parametrize("version", ["2026.8.4", "2026.11.22", "2025.1.1.dev3"])
+def test_an_ipcpy_that_is_older_is_told_to_be_updated(version):
+    (found,) = judge(SILENT, greeted=True, version=version)
+    assert f"Its ipcpy {version} is older than 2026.11.23" in found.text
+    assert found.advice == ("pip install --upgrade ipcpy   (there)",)
+
+
+@pytest.mark.parametrize("version", ["", "1.0", "c-0.1", "2026.11.23", "2027.1.1", "2026", "firmware 2020.1.1"])
+def test_a_program_that_answers_no_question_need_not_be_older(version):
+    (found,) = judge(SILENT, greeted=True, version=version)
+    assert "another implementation of the protocol need not answer them" in found.text
+    assert "older" not in found.text
+    assert found.advice == ()
