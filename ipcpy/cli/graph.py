@@ -34,6 +34,9 @@ timeout_option = click.option(
 def list_topics(ctx: click.Context, watch: bool, timeout: float, as_json: bool) -> None:
     """Show the topics with their types, publishers, subscribers and hosts.
 
+    'struct: Imu, State' names all types of the publisher's library; which of them are on the topic now says
+    'ipcpy info TOPIC'.
+
     \b
     Example:
       ipcpy list
@@ -102,11 +105,11 @@ def _topic_row(topic: ipc.TopicInfo) -> tuple[str, ...]:
 
 
 def _schema_text(codec: str, schema: Mapping[str, Any]) -> str:
-    """Name what a topic carries: the messages of a struct schema, else the codec."""
+    """Name what a topic may carry: all messages of a library, else the codec."""
     names = [f"{message.get('name')}" for message in schema.get("messages", ()) if isinstance(message, Mapping)]
     if not names:
         return codec or "?"
-    return f"{codec} {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+    return f"{codec}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 
 
 def _hosts(topic: ipc.TopicInfo) -> list[str]:

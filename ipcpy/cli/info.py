@@ -1,8 +1,7 @@
-"""``ipcpy info``: one topic in full. Knows the graph and how a schema reads; nothing of what messages say."""
+"""``ipcpy info``: one topic in full. Knows the graph and how a schema reads; nothing of how messages come."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import groupby
@@ -14,25 +13,31 @@ import ipcpy as ipc
 
 from .endings import NothingFound
 from .jsonform import dumps
-from .listen import subscribe
 from .looking import look, nobody, topic_record
+from .observe import Observed, observe
 from .options import SECONDS, as_json, node_options, open_node, topic_argument
 from .render import dim, duration, heading, plural, printable, size, table, warning
 
 __all__ = ["info"]
 
+MOMENT = 0.5  # seconds to listen, where the user says nothing else
 Nodes = Mapping[str, ipc.NodeInfo]
 
 
 @click.command(short_help="Show one topic in full.")
 @topic_argument
-@click.option("--measure", type=SECONDS, default=0.0, help="Listen for so many seconds, and show rates and losses.")
+@click.option(
+    "--measure", type=SECONDS, help="Listen for so many seconds, and show rates and losses too; 0 does not listen."
+)
 @click.option("--timeout", type=SECONDS, default=1.0, show_default=True, help="Seconds to look for the topic.")
 @as_json
 @node_options
 @click.pass_context
-def info(ctx: click.Context, topic: str, measure: float, timeout: float, as_json: bool) -> None:
+def info(ctx: click.Context, topic: str, measure: float | None, timeout: float, as_json: bool) -> None:
     """Show a topic's messages field by field, its publishers and subscribers, and where their types differ.
+
+    It listens for half a second, and shows what is on the topic now: of a library which of its types, of an array
+    its dtype and shape; how often, and how large.
 
     \b
     Example:
@@ -45,13 +50,14 @@ def info(ctx: click.Context, topic: str, measure: float, timeout: float, as_json
         found = _find(node, topic)
         assert found is not None
         known = {each.id: each for each in node.nodes()}
-        stats = _measure(node, topic, measure) if measure else None
+        seconds = MOMENT if measure is None else measure
+        seen = observe(node, found, seconds) if seconds and found.publishers else None
         if as_json:
-            click.echo(dumps(_record(found, known, stats, measure)))
+            click.echo(dumps(_record(found, known, seen, measure)))
             return
-        for line in _lines(found, known):
+        for line in _lines(found, known, seen):
             click.echo(line)
-        for line in _stats_lines(stats, measure) if stats else ():
+        for line in _stats_lines(seen.stats, seconds) if seen and measure else ():
             click.echo(line)
 
 
@@ -70,32 +76,35 @@ def _find(node: ipc.Node, name: str) -> ipc.TopicInfo | None:
     return next((topic for topic in node.topics() if topic.name == name), None)
 
 
-def _measure(node: ipc.Node, topic: str, seconds: float) -> ipc.SubscriberStats:
-    """Listen for a while."""
-    with subscribe(node, topic) as sub:
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                sub.recv(left)
-            except ipc.RecvTimeout:
-                break
-        return sub.stats
-
-
-def _record(topic: ipc.TopicInfo, known: Nodes, stats: ipc.SubscriberStats | None, seconds: float) -> dict[str, Any]:
+def _record(topic: ipc.TopicInfo, known: Nodes, seen: Observed | None, measure: float | None) -> dict[str, Any]:
     made = topic_record(topic, known)
-    if stats is not None:
-        made["measured"] = {"seconds": seconds, **asdict(stats)}
+    made["observed"] = seen.record() if seen is not None else None
+    if measure:
+        made["measured"] = {"seconds": measure, **asdict(seen.stats if seen is not None else ipc.SubscriberStats())}
     return made
 
 
-def _lines(topic: ipc.TopicInfo, known: Nodes) -> Iterator[str]:
+def _lines(topic: ipc.TopicInfo, known: Nodes, seen: Observed | None) -> Iterator[str]:
     yield f"{heading(printable(topic.name))}  {topic.codec or 'nobody publishes'}"
+    if seen is not None:
+        yield from _seen_lines(seen, topic.codec)
     yield from _message_lines(topic.schema)
     for what, endpoints in (("publishers", topic.publishers), ("subscribers", topic.subscribers)):
         yield f"\n{heading(what)}" + ("" if endpoints else "  none")
         if endpoints:
             yield from (f"  {line}" for line in _endpoint_lines(endpoints, known))
+
+
+def _seen_lines(seen: Observed, codec: str) -> Iterator[str]:
+    """Yield what is on a topic now; where nothing came, what is known of why."""
+    if seen.newest is None:
+        yield f"\n{heading('now')}  no message within {duration(seen.seconds)}"
+        yield from (f"  {printable(line)}" for line in seen.why.split("\n"))
+        return
+    rate, mean = seen.rate(), seen.size()
+    often = f"{rate:.3g} Hz" if rate is not None else f"{plural(seen.stats.received, 'message')} within "
+    often += "" if rate is not None else duration(seen.seconds)
+    yield f"\n{heading('now')}  {printable(seen.text(codec))}; {often}, {size(mean or 0.0)} each"
 
 
 def _message_lines(schema: Mapping[str, Any]) -> Iterator[str]:

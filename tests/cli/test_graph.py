@@ -46,7 +46,7 @@ def lines(text):
 def test_list(robot, spawn):
     head, row, footer = spawn([*IPCPY, "list"]).succeed().splitlines()
     assert head.split() == ["TOPIC", "TYPE", "PUBLISHED", "BY", "SUBSCRIBED", "BY", "HOSTS"]
-    assert row.startswith("robot/imu  struct Imu  robot")
+    assert row.startswith("robot/imu  struct: Imu  robot")
     assert "confused, listener" in row
     assert "1 topic in domain test" in footer
     assert footer.endswith("ago")

@@ -147,4 +147,40 @@ def test_a_schema_that_is_none_is_told_and_the_rest_is_shown(schema):
 def test_a_topic_of_another_codec_has_no_messages_to_show():
     with ipc.Node("robot") as node, ipc.Publisher("info/any", node=node):
         printed = show("info/any")
-    assert printed.startswith("info/any  msgpack\n\npublishers\n")
+    assert printed.startswith("info/any  msgpack\n\nnow  no message within 500 ms\n  Publisher ")
+    assert "\n\npublishers\n" in printed
+
+
+def test_what_is_on_a_topic_now():
+    np = pytest.importorskip("numpy")
+    with ipc.Node("robot") as node, ipc.Publisher("info/camera", keep=1, node=node) as pub:
+        pub.publish({"image": np.zeros((480, 640, 3), "u1"), "at": 0.5})
+        printed = show("info/camera")
+    assert "\nnow  dict of 2: image uint8[480×640×3], at float; 1 message within 500 ms, 922 kB each\n" in printed
+
+
+def test_which_of_a_librarys_types_is_on_a_topic():
+    library = ipc.MsgLibrary({1: (">I16s4s", Label), 3: ("<2f", Imu)})
+    with ipc.Node("robot") as node, ipc.Publisher("info/now", library, keep=1, node=node) as pub:
+        pub.publish(Imu(1, 2))
+        assert "\nnow  Imu; 1 message within 500 ms, 15 B each\n" in show("info/now")
+
+
+def test_what_is_on_a_topic_as_json_and_how_often(robot, spawn):
+    asked = spawn([*IPCPY, "info", "robot/imu", "--json", "--measure", "1"])
+    while asked.running:
+        robot.send_line("publish")
+        time.sleep(0.01)  # the rate
+    observed = lines(asked.succeed())[0]["observed"]
+    assert observed["types"] == {"Imu": observed["received"]}
+    assert observed["mean_size"] == 15
+    assert 20 < observed["rate"] <= 100
+
+
+def test_nobody_is_listened_to_where_the_user_says_so():
+    with ipc.Node("robot") as node, ipc.Publisher("info/quiet", keep=1, node=node) as pub:
+        pub.publish(1)
+        done = CliRunner().invoke(program, ["info", "info/quiet", "--measure", "0", "--json", "--timeout", "10"])
+        assert pub.stats.handed == 0
+    (topic,) = lines(done.output)
+    assert topic["observed"] is None and "measured" not in topic
