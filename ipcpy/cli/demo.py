@@ -30,6 +30,7 @@ __all__ = ["demo"]
 
 READY = 10.0  # seconds in which the processes must have found each other
 LINGER = 0.3  # seconds that the publisher stays after its last message
+BEHIND = 1.0  # seconds
 SHOWN = 0.5  # seconds between two samples that are shown
 USUAL_RATE = 100.0  # samples of the computer a second
 
@@ -80,6 +81,8 @@ def _publish(ctx: click.Context, topic: str, samples: Samples, seconds: float) -
         publisher.wait_for_subscribers(timeout=READY)
         start = time.monotonic()
         for due, sample in takewhile(lambda item: item[0] < seconds, samples.supply):
+            if time.monotonic() - start > 2 * seconds + BEHIND:  # more a second than this computer can
+                break
             pause = start + due - time.monotonic()
             if pause > 0:
                 time.sleep(pause)

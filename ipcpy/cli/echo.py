@@ -11,7 +11,7 @@ import ipcpy as ipc
 
 from .jsonform import dumps, record, struct_of
 from .listen import Sources, messages, subscribe
-from .options import SECONDS, as_json, node_options, open_node, topic_argument
+from .options import COUNT, SECONDS, as_json, node_options, open_node, topic_argument
 from .render import clock, dim, duration, heading, plural, printable, value
 
 __all__ = ["echo"]
@@ -21,7 +21,7 @@ _PLAIN = "biufSU"  # kinds of numpy's scalars that Python has too, without loss
 
 @click.command(short_help="Print messages.")
 @topic_argument
-@click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many messages.")
+@click.option("-n", "--count", type=COUNT, help="End after so many messages.")
 @click.option("--timeout", type=SECONDS, help="End when nothing came for so many seconds.")
 @click.option("--field", "path", help="Print one field of each message only: gz, or pose.position.0")
 @as_json

@@ -54,7 +54,7 @@ def list_topics(ctx: click.Context, watch: bool, timeout: float, as_json: bool) 
                 click.echo(dumps({**topic_record(topic, known), "hosts": _hosts(topic)}))
             return
         head = ("TOPIC", "TYPE", "PUBLISHED BY", "SUBSCRIBED BY", "HOSTS")
-        for line in table(map(_topic_row, topics), head):
+        for line in table((_topic_row(topic, known) for topic in topics), head):
             click.echo(line)
         concerned = {endpoint.node.id for topic in topics for endpoint in (*topic.publishers, *topic.subscribers)}
         _footer(plural(len(topics), "topic"), node, [known[id] for id in concerned if id in known])
@@ -99,9 +99,10 @@ def _footer(what: str, node: ipc.Node, concerned: Iterable[ipc.NodeInfo]) -> Non
     click.echo(dim(f"{what} in domain {printable(node.domain)}; the node heard least recently: {duration(oldest)} ago"))
 
 
-def _topic_row(topic: ipc.TopicInfo) -> tuple[str, ...]:
+def _topic_row(topic: ipc.TopicInfo, known: Mapping[str, ipc.NodeInfo]) -> tuple[str, ...]:
     kind = _schema_text(topic.codec, topic.schema)
-    return topic.name, kind, _names(topic.publishers), _names(topic.subscribers), ", ".join(_hosts(topic))
+    names = _names(topic.publishers, known), _names(topic.subscribers, known)
+    return topic.name, kind, *names, ", ".join(_hosts(topic))
 
 
 def _schema_text(codec: str, schema: Mapping[str, Any]) -> str:
@@ -116,8 +117,10 @@ def _hosts(topic: ipc.TopicInfo) -> list[str]:
     return sorted({endpoint.node.host for endpoint in (*topic.publishers, *topic.subscribers)})
 
 
-def _names(endpoints: Sequence[ipc.EndpointInfo]) -> str:
-    names = sorted({endpoint.node.name for endpoint in endpoints})
+def _names(endpoints: Sequence[ipc.EndpointInfo], known: Mapping[str, ipc.NodeInfo]) -> str:
+    """Name the nodes of publishers or subscribers, and say which of them do not answer."""
+    nodes = (known.get(endpoint.node.id, endpoint.node) for endpoint in endpoints)
+    names = sorted({node.name if node.state == "alive" else f"{node.name} ({node.state})" for node in nodes})
     if not names:
         return "-"
     more = f" + {len(endpoints) - 3}" if len(endpoints) > 3 else ""

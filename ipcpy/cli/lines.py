@@ -14,6 +14,8 @@ from .streams import stdin_lines
 
 __all__ = ["Item", "read_data", "read_lines"]
 
+LONG = 1_000  # digits; Python reads 4,300 of them, and no codec takes more than 20
+
 
 @dataclass(frozen=True)
 class Item:
@@ -51,7 +53,8 @@ def read_data(text: str) -> Any:
     except RecursionError:
         raise click.UsageError(f"this is nested too deep: {text!r:.80}") from None
     except ValueError as error:
-        if text.lstrip()[:1] in ("{", "[", '"'):
+        is_long_number = len(text) > LONG and text.lstrip("-").isdigit()
+        if text.lstrip()[:1] in ("{", "[", '"') or is_long_number:
             raise click.UsageError(f"this is neither JSON nor plain text: {text!r:.80}: {error}") from None
         return text
 

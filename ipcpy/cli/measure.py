@@ -16,7 +16,7 @@ import ipcpy as ipc
 from .arrivals import Arrivals
 from .jsonform import dumps
 from .listen import first, nothing_came, subscribe
-from .options import SECONDS, as_json, node_options, open_node, topic_argument
+from .options import COUNT, SECONDS, as_json, node_options, open_node, topic_argument
 from .render import duration, printable, size, warning
 
 __all__ = ["bw", "delay", "hz"]
@@ -85,8 +85,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         as_json,
         click.option("--timeout", type=SECONDS, help="Give up when no first message came in so many seconds."),
         click.option("--duration", type=SECONDS, help="End after so many seconds."),
-        click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many lines."),
-        click.option("-w", "--window", type=click.IntRange(min=2), default=1000, show_default=True,
+        click.option("-n", "--count", type=COUNT, help="End after so many lines."),
+        click.option("-w", "--window", type=click.IntRange(min=2, max=1_000_000), default=1000, show_default=True,
                      help="Messages that are looked at, the newest."),
         topic_argument,
     ):  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +15,7 @@ import ipcpy as ipc
 
 from .looking import look
 
-__all__ = ["RATE", "SECONDS", "as_json", "node_options", "open_node", "optional_topic", "topic_argument"]
+__all__ = ["COUNT", "RATE", "SECONDS", "as_json", "node_options", "open_node", "optional_topic", "topic_argument"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,7 +70,8 @@ class _Number(click.FloatRange):
 
 
 SECONDS = _Number(min=0.0)
-RATE = _Number(min=1e-6)
+RATE = _Number(min=1e-6)  # a second
+COUNT = click.IntRange(min=1, max=sys.maxsize)
 
 
 class _Topic(_ParamType):

@@ -18,7 +18,7 @@ from .endings import NothingFound
 from .jsonform import dumps
 from .lines import Item, read_data, read_lines
 from .listen import left
-from .options import RATE, SECONDS, as_json, node_options, open_node, optional_topic
+from .options import COUNT, RATE, SECONDS, as_json, node_options, open_node, optional_topic
 from .render import plural, printable
 
 __all__ = ["pub"]
@@ -74,7 +74,7 @@ class _Command(click.Command):
 @optional_topic
 @click.argument("data", required=False)
 @click.option("-r", "--rate", type=RATE, help="Messages a second.  [default: 1]")
-@click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many.  [default: 1; no end with --rate]")
+@click.option("-n", "--count", type=COUNT, help="End after so many.  [default: 1; no end with --rate]")
 @click.option(
     "--wait", type=click.IntRange(min=0), default=1, show_default=True, help="First wait for so many subscribers."
 )
@@ -105,7 +105,7 @@ def pub(ctx: click.Context, /, topic: str | None, data: str | None, **options: A
         raise click.UsageError("name a TOPIC, or give lines that 'ipcpy echo --json' printed as standard input")
     items = read_lines() if data is None else _repeated(Item(read_data(data)), asked)
     with open_node(ctx) as node, _Sinks(node, topic, asked) as sinks:
-        _publish(sinks, islice(items, asked.count), asked, as_lines=data is None)
+        _publish(sinks, items if asked.count is None else islice(items, asked.count), asked, as_lines=data is None)
         sinks.finish()
 
 

@@ -95,7 +95,10 @@ def rows(path: str, rate: float | None) -> Samples:
     Raises:
         click.ClickException: a row is not as many numbers as there are names, or there are none.
     """
-    names, values = _read(path)
+    try:
+        names, values = _read(path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise click.ClickException(f"{path} is no CSV file of numbers: {error}") from None
     if not names or not values:
         raise click.ClickException(f"{path} has no rows of numbers under a row of names")
     row_type = namedtuple("Row", names)  # type: ignore[misc]

@@ -298,7 +298,10 @@ class _LookUps:
             thread.start()
 
     def _look_up(self, host: str) -> None:
-        self._found[host] = tuple(sorted(set(resolve(host))))
+        try:
+            self._found[host] = tuple(sorted(set(resolve(host))))
+        except UnicodeError:  # no name at all: "a..b", or one that is too long
+            self._found[host] = ()
 
     def wait(self, until: float) -> None:
         """Wait for the look-ups still under way, until a time (``time.monotonic``)."""

@@ -31,6 +31,12 @@ def test_json(spawn):
     assert 50 < summary["rate"] < 130
 
 
+def test_a_rate_that_this_computer_cannot_keep_ends_in_time_all_the_same(spawn):
+    summary = json.loads(spawn([*IPCPY, "demo", "--duration", "0.2", "--rate", "1e300", "--json"]).succeed(60.0))
+    assert 0.2 <= summary["seconds"] < 10
+    assert summary["published"] == summary["received"] + summary["lost"] > 0
+
+
 def test_rows_of_a_file_in_all(spawn, tmp_path):
     path = tmp_path / "imu.csv"
     path.write_text("t,x\n" + "".join(f"{n / 1000},{n * 0.1}\n" for n in range(700)))

@@ -96,3 +96,15 @@ def test_a_closed_pipe_while_messages_pour(spawn):
 def test_a_full_disk_is_a_sentence(spawn):
     process = spawn(["sh", "-c", f"{COMMAND} --help > /dev/full"])
     assert process.wait() != 0
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "nodes", "info x", "echo x", "hz x", "bw x", "delay x", "pub x 1"])
+def test_without_any_network_nothing_is_found_and_that_is_said(lan, command):
+    host = lan(1)
+    host.link(1, up=False)
+    assert host.run(1, ["ip", "link", "set", "lo", "down"]).returncode == 0
+    done = host.run(1, [*IPCPY, *command.split(), "--timeout", "0.2"])
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("ipcpy: ")

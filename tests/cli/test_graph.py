@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -74,12 +75,12 @@ def test_nodes(robot, spawn):
 
 @pytest.mark.parametrize("command", ["list", "nodes"])
 def test_the_first_complete_picture_is_soon_there(robot, spawn, command):
-    taken = []
-    for _ in range(3):
+    def taken():
         process = spawn([*IPCPY, command])
         process.succeed()
-        taken.append(process.ended - process.started)
-    assert min(taken) < 0.5
+        return process.ended - process.started
+
+    assert any(taken() < 0.5 for _ in range(20))  # whatever else the machine has to do
 
 
 @pytest.mark.parametrize(
@@ -174,6 +175,30 @@ def test_a_command_shows_events_of_its_own_kind_only(watch):
     events = [ipc.NodeFound(ARM), ipc.PublisherFound(IMU), ipc.SubscriberFound(EAR)]
     assert len(watch("nodes", *events)) == 1
     assert len(watch("list", *events)) == 2
+
+
+def test_who_does_not_answer_is_marked_in_the_list(monkeypatch):
+    quiet = replace(ARM, state="unresponsive")  # the endpoint's own picture of its node is older
+    topic = ipc.TopicInfo("imu", "struct", {}, (IMU,), (EAR,))
+    node = SimpleNamespace(
+        domain="lab", wait_complete=lambda timeout: True, topics=lambda: (topic,), nodes=lambda: (quiet,)
+    )
+    monkeypatch.setattr(graph, "open_node", lambda ctx: nullcontext(node))
+    printed = CliRunner().invoke(program, ["list"]).output
+    assert "imu    struct  arm (unresponsive)  arm (unresponsive)  robot7" in printed
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], "struct"),
+        (["Imu"], "struct: Imu"),
+        (["Imu", "State"], "struct: Imu, State"),
+        (["a", "b", "c", "d"], "struct: a, b, c, ..."),
+    ],
+)
+def test_the_types_of_a_library_are_told_apart_from_its_codec(names, text):
+    assert graph._schema_text("struct", {"messages": [{"name": name} for name in names]}) == text
 
 
 def test_the_commands_own_node_is_no_event(watch):

@@ -31,7 +31,9 @@ def test_data_are_json_or_else_text(text, data):
     assert read_data(text) == data
 
 
-@pytest.mark.parametrize("text", ["{broken", "[1, 2", '"open', "[" * 100_000, '{"$float": "five"}'])
+@pytest.mark.parametrize(
+    "text", ["{broken", "[1, 2", '"open', "[" * 100_000, '{"$float": "five"}', "9" * 5_000, "-" + "9" * 5_000]
+)
 def test_what_begins_like_json_and_is_none_is_wrong_usage(text):
     with pytest.raises(click.UsageError) as caught:
         read_data(text)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import ipcpy as ipc
 from ipcpy.cli import options
-from ipcpy.cli.options import SECONDS, as_json, node_options, open_node, topic_argument
+from ipcpy.cli.options import LONGEST, SECONDS, as_json, node_options, open_node, topic_argument
 
 
 @click.group()
@@ -68,9 +68,14 @@ def test_help_names_the_variables():
         assert name in run("look", "--help")
 
 
-@pytest.mark.parametrize("seconds", ["-1", "x"])
+@pytest.mark.parametrize("seconds", ["-1", "x", "nan", "-inf"])
 def test_a_time_is_a_number_from_0(seconds):
     assert CliRunner().invoke(program, ["look", "imu", "--timeout", seconds]).exit_code == 2
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0.0), ("0.5", 0.5), ("inf", LONGEST), ("1e300", LONGEST)])
+def test_longer_than_can_be_waited_is_for_ever(text, number):
+    assert SECONDS.convert(text, None, None) == number
 
 
 def complete(arguments, incomplete):

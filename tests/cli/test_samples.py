@@ -74,3 +74,9 @@ def test_samples_where_there_is_no_proc(monkeypatch):
     monkeypatch.delattr("os.getloadavg", raising=False)
     _, sample = next(computer(1.0).supply)
     assert (sample.load, sample.memory, sample.switches) == (0, 0, 0)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "binary").write_bytes(b"a,b\n1,\xff\n")
+    with pytest.raises(click.ClickException, match="is no CSV file of numbers"):
+        rows(str(tmp_path / "binary"), None)

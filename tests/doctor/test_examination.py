@@ -112,6 +112,15 @@ def test_no_more_than_so_many_hosts_are_asked(asked, names, monkeypatch):
     assert len(asked[0]) == 3
 
 
+def test_what_can_be_no_name_has_no_address(asked, monkeypatch):
+    def resolve(host):
+        raise UnicodeError("label empty or too long")
+
+    monkeypatch.setattr(examination, "resolve", resolve)
+    found = ipc.diagnose("a..b", timeout=0.0)
+    assert any("The name a..b has no IPv4 address" in each.text for each in found.findings)
+
+
 def test_a_name_server_that_does_not_answer_holds_nobody_up(asked, monkeypatch):
     answer = threading.Event()
     monkeypatch.setattr(examination, "resolve", lambda host: answer.wait(30) and ("10.0.0.1",))
