@@ -107,7 +107,9 @@ def _topic_row(topic: ipc.TopicInfo, known: Mapping[str, ipc.NodeInfo]) -> tuple
 
 def _schema_text(codec: str, schema: Mapping[str, Any]) -> str:
     """Name what a topic may carry: all messages of a library, else the codec."""
-    names = [f"{message.get('name')}" for message in schema.get("messages", ()) if isinstance(message, Mapping)]
+    messages = schema.get("messages")  # it came from the network
+    described = messages if isinstance(messages, list | tuple) else ()
+    names = [f"{message.get('name')}" for message in described if isinstance(message, Mapping)]
     if not names:
         return codec or "?"
     return f"{codec}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"

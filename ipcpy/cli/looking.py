@@ -9,6 +9,8 @@ from typing import Any
 
 import ipcpy as ipc
 
+from .jsonform import dumps, to_json
+
 __all__ = ["endpoint_record", "look", "node_record", "nobody", "topic_record"]
 
 FIRST_PICTURE = 0.45  # seconds that the first picture may take to be complete; then what is there is shown
@@ -71,7 +73,17 @@ def topic_record(topic: ipc.TopicInfo, known: Mapping[str, ipc.NodeInfo]) -> dic
     return {
         "topic": topic.name,
         "codec": topic.codec,
-        "schema": dict(topic.schema),
+        "schema": _schema_record(topic.schema),
         "publishers": [endpoint_record(endpoint, known) for endpoint in topic.publishers],
         "subscribers": [endpoint_record(endpoint, known) for endpoint in topic.subscribers],
     }
+
+
+def _schema_record(schema: Mapping[str, Any]) -> Any:
+    """Make what JSON shows of a schema: a peer may have put into it whatever travels, as into a message."""
+    try:
+        made = to_json(dict(schema))
+        dumps(made)
+    except (TypeError, ValueError, RecursionError) as error:
+        return {"unreadable": str(error)}
+    return made

@@ -201,6 +201,13 @@ def test_the_types_of_a_library_are_told_apart_from_its_codec(names, text):
     assert graph._schema_text("struct", {"messages": [{"name": name} for name in names]}) == text
 
 
+@pytest.mark.parametrize(
+    "schema", [{"messages": 5}, {"messages": "abc"}, {"messages": [5, None]}, {"messages": {1: 2}}]
+)
+def test_a_schema_that_is_none_names_no_types(schema):
+    assert graph._schema_text("struct", schema) == "struct"
+
+
 def test_the_commands_own_node_is_no_event(watch):
     own = ipc.NodeInfo("0d" * 8, "ipcpy-nodes", "here", 1, "lab", None, "1.2.3", "alive", 0.0)
     assert watch("nodes", ipc.NodeFound(own)) == []

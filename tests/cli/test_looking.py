@@ -87,3 +87,18 @@ def test_a_topic_shows_its_schema_once():
     assert record["schema"] == {"any": 1}
     assert record["subscribers"] == [] and [each["id"] for each in record["publishers"]] == ["0b" * 8]
     assert "schema" not in record["publishers"][0]
+
+
+@pytest.mark.parametrize(
+    ("schema", "shown"),
+    [
+        ({"messages": []}, {"messages": []}),
+        ({"a": b"\x00"}, {"a": {"$bytes": "AA=="}}),
+        ({"a": float("nan")}, {"a": {"$float": "nan"}}),
+        ({1: 2}, {"$map": [[1, 2]]}),
+        ({"a": object()}, {"unreadable": "object has no JSON form"}),
+    ],
+)
+def test_whatever_a_peer_calls_its_schema_can_be_json(schema, shown):
+    made = topic_record(ipc.TopicInfo("imu", "odd", schema, (), ()), {})
+    assert json.loads(json.dumps(made, allow_nan=False))["schema"] == shown
