@@ -111,7 +111,7 @@ def _run(ctx: click.Context, topic: str, report: Report, show: Show, options: _O
             _receive(seen, due)
             seen.turn()
             if step := seen.arrivals.told_step():
-                click.echo(warning(f"the clock of this host was set by {step:+.3g} s"), err=True)
+                click.echo(warning(f"the clock of this host was set by {step:+,.1f} s"), err=True)
             line = {"topic": topic, **report(seen), "lost": seen.lost, "dropped": seen.dropped}
             text = f"{printable(topic)}  {show(line)}{_losses(seen.lost)}{_drops(seen.dropped)}"
             click.echo(dumps(line) if options.as_json else text)

@@ -47,7 +47,7 @@ COMMANDS = [
     "pub beat 1 --rate 100",
     "demo",
 ]
-ROUNDS = 40
+ROUNDS = 400 if os.environ.get("LONG_TESTS") else 25
 
 
 def test_a_signal_at_any_moment_ends_a_command_with_its_code_and_no_traceback(spawn):

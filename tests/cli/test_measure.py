@@ -92,13 +92,11 @@ SET = """
 """
 
 
-@pytest.mark.parametrize(("command", "what"), [("hz", "interval"), ("delay", "delay")])
-def test_a_clock_that_is_set_back_makes_no_negative_numbers(robot, spawn, command, what):
-    process = spawn(SET, command, "beat", "--duration", "3", "--json")
+def test_a_clock_that_is_set_back_makes_no_negative_intervals(robot, spawn):
+    process = spawn(SET, "hz", "beat", "--duration", "3", "--json")
     last = json.loads(process.succeed().splitlines()[-1])
-    if command == "hz":
-        assert 0 <= last[what]["min"] <= last[what]["max"] < 3
-        assert "the clock of this host was set by -3.6e+03 s" in process.stderr
+    assert 0 <= last["interval"]["min"] <= last["interval"]["max"] < 3
+    assert "the clock of this host was set by -3,600.0 s" in process.stderr
 
 
 def test_other_clocks_are_named(lan):
