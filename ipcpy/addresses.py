@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 Address = tuple[str, int]  # IPv4 address in the usual form, and a port
 LOOPBACK = "127.0.0.1"
+
+
+class Way(NamedTuple):
+    """How a datagram leaves this host.
+
+    Attributes:
+        interface: the index of the interface that it leaves by; 0 for the one that the system chooses.
+        source: the address of this host that it comes from.
+    """
+
+    interface: int
+    source: str
+
+
+NOWHERE = Way(-1, "")  # it does not leave: no interface that may be used is there
 
 
 def is_loopback(ip: str) -> bool:

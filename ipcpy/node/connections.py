@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..addresses import Address
+from ..addresses import Address, Way
 from ..transport.connected import ConnectedSocket
 from ..transport.kernel import IP_UDP_HEADERS, LOOPBACK_DATAGRAM
 from .loop import Loop
@@ -22,7 +22,8 @@ class Connections:
         mtu_to: returns the MTU on the way to an address.
         on_answer: called with a datagram and the address it came from.
         on_refusal: called with an address at which nobody listens, as its host says, or somebody who forged that.
-        make: makes a socket to an address for datagrams of a size.
+        make: makes a socket to an address for datagrams of a size, which leave by a way or as the system chooses.
+        way_to: returns how to leave for an address; None where the system may choose.
     """
 
     def __init__(
@@ -31,13 +32,15 @@ class Connections:
         mtu_to: Callable[[str], int],
         on_answer: Callable[[bytes, Address], None],
         on_refusal: Callable[[Address], None],
-        make: Callable[[Address, int], ConnectedSocket] = ConnectedSocket,
+        make: Callable[[Address, int, Way | None], ConnectedSocket] = ConnectedSocket,
+        way_to: Callable[[Address], Way | None] = lambda _: None,
     ) -> None:
         self._loop = loop
         self._mtu_to = mtu_to
         self._on_answer = on_answer
         self._on_refusal = on_refusal
         self._make = make
+        self._way_to = way_to
         self._sockets: dict[Address, ConnectedSocket] = {}
         self._users: dict[Address, set[int]] = {}
         self._failed: set[Address] = set()  # to which there was no way
@@ -58,7 +61,8 @@ class Connections:
         return self._sockets[address]
 
     def _connect(self, address: Address) -> ConnectedSocket:
-        return self._make(address, min(self._mtu_to(address[0]) - IP_UDP_HEADERS, LOOPBACK_DATAGRAM))
+        datagram = min(self._mtu_to(address[0]) - IP_UDP_HEADERS, LOOPBACK_DATAGRAM)
+        return self._make(address, datagram, self._way_to(address))
 
     def release(self, address: Address, user: int) -> None:
         """Take note that a user needs the socket no more; the last one closes it."""

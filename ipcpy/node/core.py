@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..addresses import Address
+from ..addresses import Address, Way, is_loopback
 from ..errors import ClosedError
 from ..graph import NodeInfo, TopicInfo
 from ..log import configure
@@ -25,6 +25,7 @@ from ..stats import NodeStats
 from ..timeouts import NEVER
 from ..transport.connected import ConnectedSocket
 from ..transport.group import GROUP_PORT, FanoutSocket
+from ..transport.interfaces import source_on
 from ..transport.sockets import Sockets
 from . import lifetimes
 from .announcements import Announcements
@@ -93,7 +94,8 @@ class Core:
         self._rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
         self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self._rendezvous)
         make, mtu_to = self.sockets.connected, self._network.mtu_to
-        self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make)
+        way_to = self._way_to_subscriber
+        self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make, way_to)
         self._view.add_node(self.id, node_info(entry, self.id, None))
         self.loop.call(self._start)
         self.loop.start()
@@ -215,6 +217,19 @@ class Core:
         interface = self._network.interface_to(address)
         return interface.index if interface is not None and interface.multicast else None
 
+    def way_to(self, node: str, ip: str) -> Way | None:
+        """Return how to leave for an address of a node, by its id; None where the system may choose."""
+        return None if is_loopback(ip) else self._way_to(int(node, 16), ip)
+
+    def _way_to_subscriber(self, address: Address) -> Way | None:
+        if is_loopback(address[0]):
+            return None
+        return self._way_to(self._introductions.node_listening_at(address) or 0, address[0])
+
+    def _way_to(self, node: int, ip: str) -> Way | None:
+        peer = self._link.peers.get(node)
+        return self._network.way_to(ip, peer.source_to(ip) if peer is not None else "")
+
     def fanout_socket(
         self, group: Address, address: str, ready: Callable[[FanoutSocket], object]
     ) -> FanoutSocket | None:
@@ -227,7 +242,7 @@ class Core:
         if interface is None:
             return None
         try:
-            sock = self.sockets.fanout(group, interface.index, interface.addresses[0])
+            sock = self.sockets.fanout(group, interface.index, source_on(interface, address))
         except OSError:
             return None
         self.loop.watch(sock, lambda: ready(sock))

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from ..addresses import Address
+from ..addresses import Address, Way
 from ..errors import TransportError
 from ..protocol.link.echo import is_echo, pack_echoed, unpack_echo
 from ..protocol.wire import Malformed
@@ -26,9 +26,12 @@ class Echoes:
     Args:
         id: of the node.
         domain: its number on the wire; others get no answer.
-        reply: sends from the link's port.
+        link: the socket of the link's port.
         open_socket: opens a socket at any free port.
         dropped: where what is no question is counted, by cause.
+
+    Attributes:
+        way_to: returns how to leave for an address that asked at one of ours; None where the system may choose.
     """
 
     def __init__(
@@ -36,21 +39,22 @@ class Echoes:
         loop: Loop,
         id: int,
         domain: int,
-        reply: Callable[[bytes, Address], object],
+        link: LinkSocket,
         open_socket: Callable[[], LinkSocket],
         dropped: Counter[str],
     ) -> None:
         self._loop = loop
         self._id = id
         self._domain = domain
-        self._reply = reply
+        self._link = link
+        self.way_to: Callable[[str, str], Way | None] = lambda *_: None
         self._open_socket = open_socket
         self._dropped = dropped
         self._aside: LinkSocket | None = None
         self._closed = False
 
-    def receive(self, data: bytes, address: Address) -> None:
-        """Take a question that came to either port, and answer it from the one it asks for."""
+    def receive(self, data: bytes, address: Address, source: LinkSocket) -> None:
+        """Take a question that came to either port, and answer it from the one it asks for, and where it was asked."""
         try:
             question = unpack_echo(data, self._domain)
         except Malformed as error:
@@ -59,10 +63,11 @@ class Echoes:
         aside = self._second()
         port = aside.port if aside is not None else 0
         answer = pack_echoed(question, self._id, self._domain, time.time_ns(), port)
+        way = self.way_to(address[0], source.asked)
         if not question.aside:
-            self._reply(answer, address)
+            self._link.sendto(answer, address, way)
         elif aside is not None:
-            aside.sendto(answer, address)
+            aside.sendto(answer, address, way)
 
     def _second(self) -> LinkSocket | None:
         if self._aside is None and not self._closed:
@@ -77,7 +82,7 @@ class Echoes:
             if received is None or self._aside is None:
                 return
             if is_echo(received[0]):
-                self.receive(*received)
+                self.receive(*received, self._aside)
 
     def close(self) -> None:
         """Close the second port."""

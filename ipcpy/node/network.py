@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from ipaddress import ip_interface
 
-from ..addresses import LOOPBACK
+from ..addresses import LOOPBACK, NOWHERE, Way, is_loopback
 from ..settings import Settings
-from ..transport.interfaces import Interface, InterfaceWatch, interface_to, list_interfaces
+from ..transport.interfaces import Interface, InterfaceWatch, interface_to, list_interfaces, source_on, source_to
 from .loop import Alarm, Loop
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Network:
     ) -> None:
         self._loop = loop
         self._only_loopback = settings.only_loopback
+        self._chosen = bool(settings.interfaces)
         self._wanted = ("lo", LOOPBACK) if settings.only_loopback else settings.interfaces
         self._on_change = on_change
         self._list = look
@@ -92,6 +94,41 @@ class Network:
         """Return an address of each interface that carries multicast."""
         usable = [interface for interface in self.interfaces if interface.up and interface.multicast]
         return [interface.addresses[0] for interface in usable if interface.addresses]
+
+    def places(self) -> list[Way]:
+        """Return from where to greet: by each interface that is up, once for each network that it is on."""
+        found: dict[tuple[int, object], Way] = {}
+        for interface in self.interfaces:
+            for address, network in zip(interface.addresses, interface.networks, strict=True) if interface.up else ():
+                found.setdefault((interface.index, ip_interface(network).network), Way(interface.index, address))
+        return list(found.values())
+
+    def way_to(self, address: str, asked: str = "") -> Way | None:
+        """Return how to leave for an address; None where the system may choose.
+
+        Who was asked at one of its addresses answers from there, for that is where an answer is waited for; by the
+        interface that has it, if that leads there. Where the settings name interfaces, nothing leaves by others.
+
+        Args:
+            asked: the address of this host that whoever is there speaks to; empty if it is not known.
+        """
+        if self._only_loopback or is_loopback(address):
+            return None
+        if asked and not is_loopback(asked):
+            home = next((each for each in self.interfaces if asked in each.addresses), None)
+            if home is not None:
+                return Way(home.index if self._chosen or interface_to((home,), address) else 0, asked)
+        return self._chosen_way(address) if self._chosen else None
+
+    def _chosen_way(self, address: str) -> Way:
+        """Return the way by one of the interfaces that the settings name: behind a router, as the system would."""
+        near = interface_to(self.interfaces, address)
+        if near is not None:
+            return Way(near.index, source_on(near, address))
+        usable = [each for each in self.interfaces if each.up and each.addresses and not each.loopback]
+        usual = source_to(address)
+        ways = [Way(each.index, usual if usual in each.addresses else each.addresses[0]) for each in usable]
+        return next((way for way in ways if way.source == usual), ways[0]) if ways else NOWHERE
 
     def interface_to(self, address: str) -> Interface | None:
         """Return the interface on whose network an address is; None behind a router."""

@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from ..addresses import Address, Way
 from ..protocol.link.echo import is_echo
 from ..protocol.link.entries import NodeEntry
-from ..protocol.link.greeting import domain_number
+from ..protocol.link.greeting import GREETINGS, domain_number
 from ..protocol.link.link import Link, LinkEvent, PeerFound, PeerLost
 from ..settings import LINK_PORTS
 from ..transport.group import GroupSocket
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 REST = 0.0008  # seconds for each peer that the sockets rest after only what is known already came: to wake up costs
 REST_MAX = 0.04  # more than to read, so what comes meanwhile is read together; less than half of Timing.verify
 DRAIN = 256  # datagrams that are read before others have their turn
+MAX_ASKED = 4_096  # addresses of which is remembered at which of ours they asked
 
 
 class Peering:
@@ -70,7 +72,9 @@ class Peering:
         self._socket = self._open_socket(LINK_PORTS)
         self._group = _open_group()
         number = domain_number(entry.domain)
-        self._echoes = Echoes(loop, link.id, number, self._socket.sendto, lambda: self._open_socket(()), link.dropped)
+        self._echoes = Echoes(loop, link.id, number, self._socket, lambda: self._open_socket(()), link.dropped)
+        self._echoes.way_to = network.way_to
+        self._asked: dict[Address, str] = {}  # our own address that the last datagram from each went to
         self._processes = Processes(loop, entry, self._died)
         self._alarm = Alarm(loop, self._on_timer)
         self._resting = False
@@ -168,15 +172,27 @@ class Peering:
         count, news = 0, False
         while count < DRAIN and (received := source.poll()) is not None:
             count += 1
+            asked = self._note_asked(received[1]) if source is self._socket else ""
             if source is self._socket and is_echo(received[0]):
-                self._echoes.receive(*received)
+                self._echoes.receive(*received, self._socket)
                 news = True
             else:
-                news |= self._link.receive_datagram(*received, time.monotonic())
+                news |= self._link.receive_datagram(*received, time.monotonic(), asked)
         self.received += count
         if news:
             self.flush()
         return count, news
+
+    def _note_asked(self, address: Address) -> str:
+        """Note at which of our addresses we were asked from an address, and return it."""
+        asked, before = self._socket.asked, self._asked.get(address)
+        if asked != before:
+            if before is not None:
+                self.flush()  # answers to what was asked before leave from where that was asked
+            if len(self._asked) >= MAX_ASKED:
+                self._asked.clear()
+            self._asked[address] = asked
+        return asked
 
     def _receive_failures(self, now: float) -> bool:
         """Take what the network said of what was sent; tell whether that was anything."""
@@ -198,16 +214,22 @@ class Peering:
             self.sent += 1
             if address is None:
                 self._multicast(datagram)
-            elif not self._socket.sendto(datagram, address):
+            elif not self._socket.sendto(datagram, address, self._way_to(datagram, address)):
                 self.refused["unicast"] += 1
                 self._link.receive_unreachable(address, time.monotonic())
         self._alarm.by(self._link.next_timer())
 
+    def _way_to(self, datagram: bytes, address: Address) -> Way | None:
+        """Return how a datagram leaves: a greeting from where we were asked, else from where the peer knows us."""
+        peer = self._link.addresses.get(address)
+        if peer is None or datagram[3] in GREETINGS:
+            return self._network.way_to(address[0], self._asked.get(address, ""))
+        return self._network.way_to(address[0], peer.paths[address].source)
+
     def _multicast(self, datagram: bytes) -> None:
-        for interface in self._network.interfaces:
-            for address in interface.addresses if interface.up else ():
-                if not self._socket.multicast(datagram, interface.index, address):
-                    self.refused["multicast"] += 1
+        for interface, address in self._network.places():
+            if not self._socket.multicast(datagram, interface, address):
+                self.refused["multicast"] += 1
 
     def _pass_on(self, event: LinkEvent) -> None:
         if isinstance(event, PeerFound):

@@ -159,7 +159,7 @@ class Route:
             try:
                 self.socket.send(frame)
                 return True
-            except ConnectionRefusedError:
+            except ConnectionError:  # refused; reset, as Windows says
                 continue
             except OSError:
                 break

@@ -160,7 +160,7 @@ class Flow:
             return
         verdict = matching.TYPES_DIFFER if self.mismatch else matching.TAKES_IT
         token = matching.token_for(address, self.number, intake.secret)
-        intake.sendto(matching.answer(frame, intake.number, verdict, intake.window, token), address)
+        intake.answer(matching.answer(frame, intake.number, verdict, intake.window, token), address, self.info.node.id)
 
     def take_start(self, frame: Frame, address: Address, now: float) -> None:
         """The publisher has read the answer at its address: from now on its messages are taken from there."""
@@ -169,7 +169,7 @@ class Flow:
         if reply is None or frame.sent_ns != intake.number or self.mismatch:
             intake.dropped["malformed" if reply is None else "schema"] += 1
             return
-        intake.sendto(reply, address)
+        intake.answer(reply, address, self.info.node.id)
         if frame.flags & FLAG_MULTICAST:
             self.multicast = address
             return
@@ -295,10 +295,11 @@ class Flow:
         intake = self._intake
         position, lowest = self._poll
         body = self.receiver.report(intake.window, lowest)
-        intake.sendto(pack_frame(Kind.REPORT, self.number, intake.number, position, body), self.address)
+        node = self.info.node.id
+        intake.answer(pack_frame(Kind.REPORT, self.number, intake.number, position, body), self.address, node)
         for seq, first, bitmap in self.receiver.incomplete():
             missing = pack_missing(first, bitmap)
-            intake.sendto(pack_frame(Kind.MISSING, self.number, seq, intake.number, missing), self.address)
+            intake.answer(pack_frame(Kind.MISSING, self.number, seq, intake.number, missing), self.address, node)
 
     # -- time --------------------------------------------------------------------------------------------------------
 

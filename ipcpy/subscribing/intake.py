@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..addresses import Address
+from ..addresses import Address, Way
 from ..protocol.data.receiver import Receiver
 from ..timeouts import NEVER
 from .inbox import Inbox
@@ -26,7 +26,7 @@ class Socket(CountsDrops, Protocol):
         """Bytes of kernel memory that its buffer may take."""
         ...
 
-    def sendto(self, data: bytes, address: Address) -> object:
+    def sendto(self, data: bytes, address: Address, way: Way | None = None, /) -> object:
         """Send a datagram, or lose it."""
         ...
 
@@ -48,6 +48,7 @@ class Intake:
         behind: whether a message came so late that the sockets should be emptied at once; whoever does so resets it.
         filling: the Receiver of the publisher whose large message is being put together; None if there is none.
         timer: when ``Inbound.handle_timer`` wants to be called; ``inf`` for never.
+        way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
     """
 
     def __init__(
@@ -68,7 +69,8 @@ class Intake:
         self.time_ns = time_ns
         self.seed = seed
         self.window = socket.capacity
-        self.sendto = socket.sendto
+        self._socket = socket
+        self.way_to: Callable[[str, str], Way | None] = lambda *_: None
         self.sockets: list[CountsDrops] = [socket]
         self.losses = Losses(self.sockets)
         self.dropped: Counter[str] = Counter()
@@ -77,6 +79,14 @@ class Intake:
         self.behind = False
         self.filling: Receiver[Any] | None = None
         self.timer = NEVER
+
+    def answer(self, data: bytes, address: Address, node: str) -> None:
+        """Answer a publisher of a node, by its id, from that of our addresses that the node speaks to."""
+        way = self.way_to(node, address[0])
+        if way is None:
+            self._socket.sendto(data, address)
+        else:
+            self._socket.sendto(data, address, way)
 
     def by(self, when: float) -> None:
         """Have ``Inbound.handle_timer`` called at a time at the latest."""

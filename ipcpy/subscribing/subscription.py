@@ -76,6 +76,7 @@ class Subscription:
         socket = node.sockets.data(node.bind_host)
         self._port = socket.port
         self._intake = Intake(self.number, socket, inbox, self._matched.notify_all)
+        self._intake.way_to = node.way_to
         self._inbound = Inbound(self._intake, wanted.codec)
         self.messages = inbox.messages
         self.reader = Reader(node.loop, socket, self._inbound, self._lock, wanted.spin)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from ..addresses import Address
+from ..addresses import Address, Way
 from ..transport.connected import ConnectedSocket
 from ..transport.data import DataSocket
 from ..transport.group import FanoutSocket
@@ -33,17 +33,17 @@ class WeatherDataSocket(DataSocket):
         super().__init__(host)
         self._weather = weather
 
-    def sendto(self, data: bytes, address: Address) -> None:
+    def sendto(self, data: bytes, address: Address, way: Way | None = None) -> None:
         """Send an answer."""
         send = super().sendto
-        self._weather.pass_on(lambda data: send(data, address), data)
+        self._weather.pass_on(lambda data: send(data, address, way), data)
 
 
 class WeatherConnectedSocket(ConnectedSocket):
     """A publisher's to one subscriber, whose messages pass."""
 
-    def __init__(self, weather: Weather, address: Address, datagram: int) -> None:
-        super().__init__(address, datagram)
+    def __init__(self, weather: Weather, address: Address, datagram: int, way: Way | None = None) -> None:
+        super().__init__(address, datagram, way)
         self.lossy = True
         plain = self.send
 
@@ -84,10 +84,10 @@ class WeatherLinkSocket(LinkSocket):
         super().__init__(host, ports)
         self._weather = weather
 
-    def sendto(self, data: bytes, address: Address) -> bool:
+    def sendto(self, data: bytes, address: Address, way: Way | None = None) -> bool:
         """Send by unicast."""
         send = super().sendto
-        self._weather.pass_on(lambda data: send(data, address), data)
+        self._weather.pass_on(lambda data: send(data, address, way), data)
         return True
 
     def multicast(self, data: bytes, interface: int, address: str) -> bool:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from itertools import chain
 
-from ..addresses import LOOPBACK, Address
+from ..addresses import LOOPBACK, Address, Way
 from .kernel import (
     DONTWAIT,
     LINUX,
@@ -18,8 +18,10 @@ from .kernel import (
     SEND_TIMEOUT,
     SOL_UDP,
     UDP_SEGMENT,
+    bind_to,
     enlarge,
     refusals_as,
+    timeval,
     try_option,
     udp_socket,
 )
@@ -38,6 +40,7 @@ class ConnectedSocket:
     Args:
         address: the subscriber's.
         datagram: the most bytes of a datagram that reach it in one packet.
+        way: how to leave for it; None for the system's choice.
 
     Attributes:
         address, datagram: as given.
@@ -50,19 +53,22 @@ class ConnectedSocket:
         TransportError: the system has no socket for us, or no way to the address.
     """
 
-    def __init__(self, address: Address, datagram: int) -> None:
+    def __init__(self, address: Address, datagram: int, way: Way | None = None) -> None:
         sock = udp_socket()
         with refusals_as(f"no way to {address[0]}", sock):
             if LINUX:
-                try_option(sock, socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
+                try_option(sock, socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(socket.SO_SNDTIMEO, SEND_TIMEOUT))
             enlarge(sock, socket.SO_SNDBUF)
+            if way is not None:
+                bind_to(sock, way)
             sock.connect(address)
         self._sock = sock
         self.address = address
         self.datagram = datagram
         self.lossy = address[0] != LOOPBACK
         self.source: str = sock.getsockname()[0]
-        self._gso = LINUX
+        self._sendmsg = getattr(sock, "sendmsg", None)  # Windows has none
+        self._gso = LINUX and self._sendmsg is not None
         self.fileno = sock.fileno
         self.send = sock.send
 
@@ -81,6 +87,8 @@ class ConnectedSocket:
             return self._sock.recv(RECEIVE_SIZE, DONTWAIT)
         except ConnectionRefusedError:
             raise
+        except ConnectionError as error:  # what Windows says instead: ConnectionResetError
+            raise ConnectionRefusedError(*error.args) from error
         except OSError:
             return None
 
@@ -95,10 +103,10 @@ class ConnectedSocket:
             OSError: the first refusal; what comes after it was not sent.
         """
         per_call = min(MAX_MERGED, MAX_PAYLOAD // segment) if self._gso and segment < 8_192 else 1
-        at = 0
-        while per_call > 1 and at < len(datagrams):
+        at, sendmsg = 0, self._sendmsg
+        while per_call > 1 and at < len(datagrams) and sendmsg is not None:
             try:
-                self._sock.sendmsg(list(chain.from_iterable(datagrams[at : at + per_call])), _segments(segment))
+                sendmsg(list(chain.from_iterable(datagrams[at : at + per_call])), _segments(segment))
                 at += per_call
             except OSError as error:
                 if error.errno not in _NO_OFFLOAD:
@@ -106,7 +114,10 @@ class ConnectedSocket:
                 self._gso = False  # a device without checksum offload, or an old kernel: one by one, then
                 per_call = 1
         for datagram in datagrams[at:]:
-            self._sock.sendmsg(datagram)
+            if sendmsg is not None:
+                sendmsg(datagram)
+            else:
+                self.send(b"".join(datagram))
 
     def close(self) -> None:
         """Close the socket. Once more does nothing."""

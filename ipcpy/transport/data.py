@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 from collections.abc import Sequence
 
-from ..addresses import LOOPBACK, Address
-from .kernel import DONTWAIT, LINUX, SOL_UDP, UDP_GRO, enlarge, refusals_as, try_option, udp_socket
+from ..addresses import LOOPBACK, Address, Way
+from .kernel import DONTWAIT, LINUX, SOL_UDP, UDP_GRO, enlarge, refusals_as, send_by, timeval, try_option, udp_socket
 from .receiving import ReceivingSocket
 
 
@@ -44,8 +43,7 @@ class DataSocket(ReceivingSocket):
 
         Only where CAN_WAIT. So a wait is one system call; ``settimeout`` would poll first.
         """
-        microseconds = 0 if timeout is None else max(1, int(timeout * 1e6))
-        value = struct.pack("ll", *divmod(microseconds, 1_000_000))
+        value = timeval(socket.SO_RCVTIMEO, 0.0 if timeout is None else max(timeout, 1e-6))
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
         self.timeout = timeout
 
@@ -63,10 +61,14 @@ class DataSocket(ReceivingSocket):
         """Bytes of kernel memory its buffer may take."""
         return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
-    def sendto(self, data: bytes, address: Address) -> None:
-        """Send an answer; what the system refuses is lost like any datagram."""
+    def sendto(self, data: bytes, address: Address, way: Way | None = None) -> None:
+        """Send an answer; what the system refuses is lost like any datagram.
+
+        Args:
+            way: how to leave; None for the system's choice.
+        """
         with contextlib.suppress(OSError):
-            self._sock.sendto(data, DONTWAIT, address)
+            send_by(self._sock, data, address, way, DONTWAIT)
 
     def wake(self) -> None:
         """Wake a thread that waits in recvfrom with an empty datagram from this host."""

@@ -10,8 +10,20 @@ import socket
 import sys
 from collections.abc import Iterable
 
-from ..addresses import Address, is_loopback
-from .kernel import IP_MULTICAST_ALL, LINUX, SEND_TIMEOUT, enlarge, ip_mreqn, refusals_as, try_option, udp_socket
+from ..addresses import Address, Way, is_loopback
+from .kernel import (
+    IP_MULTICAST_ALL,
+    LINUX,
+    SEND_TIMEOUT,
+    bind_to,
+    enlarge,
+    membership,
+    multicast_from,
+    refusals_as,
+    timeval,
+    try_option,
+    udp_socket,
+)
 from .receiving import ReceivingSocket
 
 GROUP = "239.255.77.70"  # administratively scoped (RFC 2365): where nodes greet
@@ -59,7 +71,11 @@ class GroupSocket(ReceivingSocket):
         return self._membership(socket.IP_ADD_MEMBERSHIP, index)
 
     def _membership(self, option: int, index: int) -> bool:
-        return try_option(self._sock, socket.IPPROTO_IP, option, ip_mreqn(index, group=self._group))
+        try:
+            value = membership(self._group, index)
+        except OSError:
+            return False
+        return try_option(self._sock, socket.IPPROTO_IP, option, value)
 
 
 class FanoutSocket(ReceivingSocket):
@@ -67,7 +83,7 @@ class FanoutSocket(ReceivingSocket):
 
     Args:
         group: where to send.
-        interface: the index of the interface that what is sent leaves by.
+        interface: the index of the interface that what is sent leaves by, by multicast and by unicast.
         address: one of that interface's, which receivers see and answer.
 
     Raises:
@@ -77,12 +93,12 @@ class FanoutSocket(ReceivingSocket):
     def __init__(self, group: Address, interface: int, address: str) -> None:
         sock = udp_socket()
         with refusals_as(f"no multicast from {address}", sock):
-            sock.bind((address, 0))
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, ip_mreqn(interface, address=address))
+            bind_to(sock, Way(0 if is_loopback(address) else interface, address))
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, multicast_from(interface, address))
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0 if is_loopback(address) else 1)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
             if LINUX:
-                try_option(sock, socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
+                try_option(sock, socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(socket.SO_SNDTIMEO, SEND_TIMEOUT))
         super().__init__(sock)
         self._group = group
 

@@ -18,7 +18,8 @@ from typing import Self
 from ..addresses import LOOPBACK, is_loopback
 from . import netlink
 
-__all__ = ["LO", "Interface", "InterfaceWatch", "interface_to", "list_interfaces", "list_links"]
+__all__ = ["LO", "Interface", "InterfaceWatch", "interface_to", "list_interfaces", "list_links", "source_on"]
+__all__ += ["source_to"]
 
 _ASSUMED_MTU = 1500  # of Ethernet and Wi-Fi
 _ASSUMED_LOOPBACK_MTU = 65_536 if sys.platform == "linux" else 16_384  # the latter is macOS's
@@ -99,6 +100,23 @@ def interface_to(interfaces: Iterable[Interface], address: str) -> Interface | N
         if interface.up and any(wanted in ip_interface(network).network for network in interface.networks):
             return interface
     return None
+
+
+def source_on(interface: Interface, address: str) -> str:
+    """Return the address of an interface that is on the network of another address; its first one behind a router."""
+    wanted = ip_address(address)
+    near = (n.partition("/")[0] for n in interface.networks if wanted in ip_interface(n).network)
+    return next(near, interface.addresses[0])
+
+
+def source_to(address: str) -> str:
+    """Return the address of this host that the system would send to another one from; "" if there is no way."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.connect((address, 9))  # which only chooses a route: nothing is sent
+            return str(sock.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def _selected(interfaces: Sequence[Interface], only: frozenset[str]) -> Iterator[Interface]:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 import struct
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 
+from ..addresses import NOWHERE, Address, Way
 from ..errors import TransportError
 
 if sys.platform != "win32":
@@ -31,14 +34,18 @@ LOOPBACK_DATAGRAM = 65_000  # loopback's MTU is 65,536: one packet each
 # Python's socket module has no names for these numbers of Linux (include/uapi/linux/in.h, udp.h, socket.h).
 IP_PKTINFO = 8
 IP_RECVERR = 11
+IP_UNICAST_IF = 50
 IP_MULTICAST_ALL = 49
 MSG_ERRQUEUE = 0x2000
+SO_BINDTODEVICE = 25
 SO_MEMINFO = 55
 SOL_UDP = 17
 UDP_SEGMENT = 103
 UDP_GRO = 104
+_WINDOWS_UNICAST_IF = 31
 
-SEND_TIMEOUT = struct.pack("ll", 0, 50_000)  # 50 ms: a device whose queue is stuck must not hold a publisher
+SEND_TIMEOUT = 0.05  # seconds: a device whose queue is stuck must not hold a publisher
+TIME64 = (66, 67)  # SO_RCVTIMEO_NEW and SO_SNDTIMEO_NEW: Python's numbers on 32-bit Linux where time has 64 bits
 
 _MEMINFO_SIZE = 36  # 9 numbers of 32 bits (SK_MEMINFO_VARS)
 _MEMINFO_DROPS = 4 * 8  # the last of them (SK_MEMINFO_DROPS)
@@ -79,8 +86,7 @@ def udp_socket(*, blocking: bool = True) -> socket.socket:
     """
     with refusals_as("no UDP socket to be had"):
         sock = _open()
-    if not (blocking and CAN_WAIT):
-        sock.setblocking(False)
+    sock.setblocking(blocking and CAN_WAIT)  # always: the program may have called socket.setdefaulttimeout
     return sock
 
 
@@ -112,6 +118,16 @@ def try_option(sock: socket.socket, level: int, option: int, value: int | bytes)
     return True
 
 
+def timeval(option: int, seconds: float) -> bytes:
+    """Return seconds as SO_RCVTIMEO and SO_SNDTIMEO take them (socket(7)): a microsecond at least; 0 for ever.
+
+    A timeval is two numbers of the size that ``long`` has. Where ``long`` has 32 bits and time has 64, the options have
+    other numbers, and take two numbers of 64 bits.
+    """
+    microseconds = max(1, int(seconds * 1e6)) if seconds else 0
+    return struct.pack("=qq" if option in TIME64 else "@ll", *divmod(microseconds, 1_000_000))
+
+
 def enlarge(sock: socket.socket, *buffers: int) -> None:
     """Ask for BUFFER bytes for each of a socket's buffers, named by ``SO_RCVBUF`` and ``SO_SNDBUF``."""
     for buffer in buffers:
@@ -129,18 +145,87 @@ def drops(sock: socket.socket) -> int:
     return int(struct.unpack_from("=I", info, _MEMINFO_DROPS)[0]) if len(info) >= _MEMINFO_SIZE else 0
 
 
-def ip_mreqn(interface: int, *, group: str = "0.0.0.0", address: str = "0.0.0.0") -> bytes:
-    """Return the value (ip_mreqn of ip(7)) of the options of multicast: to join, to leave, to send from an interface.
+def membership(group: str, interface: int, platform: str = sys.platform) -> bytes:
+    """Return the value of the options that join and leave a group on an interface.
+
+    Linux takes an ip_mreqn (ip(7)), which holds the index. macOS and Windows take an ip_mreq, which holds an address,
+    and read 0.0.0.7 as the interface with the index 7 (ip(4) of macOS; IPPROTO_IP socket options of Windows).
+
+    Raises:
+        OSError: the group is no IPv4 address, or the interface has no index: the system would choose another one.
+    """
+    packed = socket.inet_aton(group)
+    if platform == "linux":
+        return struct.pack("=4s4sI", packed, b"", interface)
+    return packed + _as_address(interface)
+
+
+def multicast_from(interface: int, address: str, platform: str = sys.platform) -> bytes:
+    """Return the value of the option that has multicast leave by an interface (IP_MULTICAST_IF).
 
     Args:
         interface: its index.
-        group: the group to join or leave.
-        address: of this host, on that interface; the kernel chooses by the index if there is none.
+        address: of this host, on that interface; only Linux looks at it.
 
     Raises:
-        OSError: a text is no IPv4 address.
+        OSError: the address is none, or the interface has no index: the system would choose another one.
     """
-    return struct.pack("=4s4sI", socket.inet_aton(group), socket.inet_aton(address), interface)
+    packed = socket.inet_aton(address)
+    if platform == "linux":
+        return struct.pack("=4s4sI", b"", packed, interface)
+    return _as_address(interface)
+
+
+def _as_address(interface: int) -> bytes:
+    if not 0 < interface < 1 << 24:
+        raise OSError(errno.EADDRNOTAVAIL, f"the interface has no index, but {interface}")
+    return struct.pack("!I", interface)
+
+
+def bind_to(sock: socket.socket, way: Way) -> None:
+    """Have all that a socket sends leave by one way; before ``connect``, which chooses the route.
+
+    A kernel before 6.1 chooses it without a look at IP_UNICAST_IF. There the socket is bound to the device, so it does
+    not hear what comes in by another one either; from 5.7 on that takes no privilege. macOS chooses by its routes.
+
+    Raises:
+        OSError: the address is not ours (any more), or there is no such interface.
+    """
+    if way == NOWHERE:
+        raise OSError(errno.ENETUNREACH, "none of the interfaces that the settings name is up")
+    sock.bind((way.source, 0))
+    if not way.interface:
+        return
+    if LINUX:
+        sock.setsockopt(socket.IPPROTO_IP, IP_UNICAST_IF, struct.pack("!I", way.interface))
+        if _kernel() < (6, 1):
+            name = socket.if_indextoname(way.interface).encode() + b"\0"
+            try_option(sock, socket.SOL_SOCKET, SO_BINDTODEVICE, name)
+    elif sys.platform == "win32":
+        sock.setsockopt(socket.IPPROTO_IP, _WINDOWS_UNICAST_IF, struct.pack("!I", way.interface))
+
+
+def _kernel() -> tuple[int, int]:
+    """Return the version of this Linux; one that cannot be read counts as new."""
+    parts = os.uname().release.split(".")
+    digits = ["".join(takewhile(str.isdigit, part)) for part in parts[:2]]
+    return (int(digits[0]), int(digits[1])) if len(digits) == 2 and all(digits) else (99, 0)
+
+
+def send_by(sock: socket.socket, data: bytes, address: Address, way: Way | None, flags: int = 0) -> None:
+    """Send a datagram by a way, where the system can be told so (Linux); None, and elsewhere, for the system's choice.
+
+    Raises:
+        OSError: the system would not take it, or it may not leave.
+    """
+    if way is None:
+        sock.sendto(data, flags, address)
+    elif way == NOWHERE:
+        raise OSError(errno.ENETUNREACH, "none of the interfaces that the settings name is up")
+    elif LINUX:
+        sock.sendmsg([data], [(socket.IPPROTO_IP, IP_PKTINFO, in_pktinfo(*way))], flags, address)
+    else:
+        sock.sendto(data, flags, address)
 
 
 def in_pktinfo(interface: int, source: str) -> bytes:

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Iterable
 
-from ..addresses import Address
+from ..addresses import Address, Way
 from .group import GROUP, GROUP_PORT
 from .kernel import (
     IP_PKTINFO,
@@ -17,14 +17,15 @@ from .kernel import (
     RECEIVE_SIZE,
     enlarge,
     in_pktinfo,
-    ip_mreqn,
+    multicast_from,
     refusals_as,
+    send_by,
     try_option,
     udp_socket,
 )
-from .receiving import ReceivingSocket
+from .receiving import MAX_REFUSALS, ReceivingSocket
 
-_MAX_REFUSALS = 16  # calls that only report that an earlier datagram found nobody, before one call gives up
+_OPTION_SPACE = 64  # bytes: one in_pktinfo is 28 with its head
 _MAX_FAILURES = 256  # taken from the error queue at a time
 _DEAD_ENDS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
 
@@ -38,6 +39,8 @@ class LinkSocket(ReceivingSocket):
 
     Attributes:
         port: where it is bound.
+        asked: the address of this host that the datagram went to which ``poll`` returned last; "" where the system does
+            not tell.
 
     Raises:
         TransportError: the system has no socket for us, or the address is not ours.
@@ -51,20 +54,29 @@ class LinkSocket(ReceivingSocket):
             try_option(sock, socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
             if LINUX:
                 try_option(sock, socket.IPPROTO_IP, IP_RECVERR, 1)
+                try_option(sock, socket.IPPROTO_IP, IP_PKTINFO, 1)
             _bind(sock, host, ports)
         super().__init__(sock)
         self.port: int = sock.getsockname()[1]
+        self.asked = ""
 
     def poll(self) -> tuple[bytes, Address] | None:
         """Receive a datagram if one is there."""
-        for _ in range(_MAX_REFUSALS):  # each refusal that is pending costs a call
+        for _ in range(MAX_REFUSALS):  # each refusal that is pending costs a call
             try:
-                return self.recvfrom(RECEIVE_SIZE)
+                return self._receive()
             except BlockingIOError:
                 return None
             except OSError:
                 continue
         return None
+
+    def _receive(self) -> tuple[bytes, Address]:
+        if not LINUX:
+            return self.recvfrom(RECEIVE_SIZE)
+        data, options, _, address = self._sock.recvmsg(RECEIVE_SIZE, _OPTION_SPACE)
+        self.asked = next((socket.inet_ntoa(value[8:12]) for _, kind, value in options if kind == IP_PKTINFO), "")
+        return data, address
 
     def failures(self) -> list[tuple[Address, bool]]:
         """Return the addresses that cannot be reached, as other hosts said by ICMP since the last call. Linux only.
@@ -86,30 +98,34 @@ class LinkSocket(ReceivingSocket):
                     found.append((address, code == errno.ECONNREFUSED))
         return found
 
-    def sendto(self, data: bytes, address: Address) -> bool:
-        """Send by unicast; False if the system would not take it."""
-        return self.send_error(data, address) is None
+    def sendto(self, data: bytes, address: Address, way: Way | None = None) -> bool:
+        """Send by unicast; False if the system would not take it.
 
-    def send_error(self, data: bytes, address: Address) -> OSError | None:
+        Args:
+            way: how to leave, on Linux; None for the system's choice.
+        """
+        return self.send_error(data, address, way) is None
+
+    def send_error(self, data: bytes, address: Address, way: Way | None = None) -> OSError | None:
         """Send by unicast, and return what the system said if it would not take it."""
         found: OSError | None = None
         for _ in range(2):  # the first call may only report an earlier refusal
             try:
-                self._sock.sendto(data, address)
+                send_by(self._sock, data, address, way)
                 return None
             except OSError as error:
                 found = error
-                if not isinstance(error, ConnectionRefusedError):
+                if not isinstance(error, ConnectionError):
                     break
         return found
 
     def multicast(self, data: bytes, interface: int, address: str) -> bool:
         """Send to GROUP on the interface of an index, from one of its addresses; False if that is not possible now."""
-        for _ in range(_MAX_REFUSALS):  # each refusal that is pending costs a call
+        for _ in range(MAX_REFUSALS):  # each refusal that is pending costs a call
             try:
                 self._multicast(data, interface, address)
                 return True
-            except ConnectionRefusedError:
+            except ConnectionError:
                 continue
             except OSError:
                 break
@@ -120,7 +136,7 @@ class LinkSocket(ReceivingSocket):
             leave_by = (socket.IPPROTO_IP, IP_PKTINFO, in_pktinfo(interface, address))
             self._sock.sendmsg([data], [leave_by], 0, (GROUP, GROUP_PORT))
         else:
-            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, ip_mreqn(interface))
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, multicast_from(interface, address))
             self._sock.sendto(data, (GROUP, GROUP_PORT))
 
 

@@ -12,9 +12,14 @@ import socket
 from ..addresses import Address
 from .kernel import DONTWAIT, RECEIVE_SIZE, drops
 
+MAX_REFUSALS = 16  # calls that only report that an earlier datagram found nobody, before one call gives up
+
 
 class ReceivingSocket:
     """A socket that takes datagrams from anywhere.
+
+    That an earlier datagram found nobody is nothing that its receiver has to know: Linux tells it to a connected socket
+    and to one that asks for it, Windows tells it to each (ConnectionResetError).
 
     Args:
         sock: the system's socket, bound. This object closes it.
@@ -33,6 +38,8 @@ class ReceivingSocket:
         """Receive a datagram if one is there."""
         try:
             return self.recvfrom(RECEIVE_SIZE, DONTWAIT)
+        except ConnectionError:
+            return next(iter(self.poll_all(1)), None)
         except OSError:
             return None
 
@@ -40,13 +47,17 @@ class ReceivingSocket:
         """Receive the datagrams that are there, up to a count, and until they have so many bytes."""
         receive = self.recvfrom
         found: list[tuple[bytes, Address]] = []
-        try:
-            while len(found) < count and size > 0:
+        refusals = 0
+        while len(found) < count and size > 0 and refusals < MAX_REFUSALS:
+            try:
                 received = receive(RECEIVE_SIZE, DONTWAIT)
-                found.append(received)
-                size -= len(received[0])
-        except OSError:
-            pass
+            except ConnectionError:
+                refusals += 1
+                continue
+            except OSError:
+                break
+            found.append(received)
+            size -= len(received[0])
         return found
 
     def drops(self) -> int:

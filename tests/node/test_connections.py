@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ipcpy.addresses import Way
 from ipcpy.errors import TransportError
 from ipcpy.node.connections import MAX_READ, Connections
 from still import StillLoop
@@ -31,16 +32,16 @@ class Made:
 
     def __init__(self):
         self.loop, self.made, self.answers, self.refusals = StillLoop(), [], [], []
-        self.source, self.mtu, self.no_way = "10.0.0.1", 1_500, set()
+        self.source, self.mtu, self.no_way, self.ways = "10.0.0.1", 1_500, set(), {}
         answer = self.answers.append
         self.connections = Connections(
-            self.loop, lambda ip: self.mtu, lambda *what: answer(what), self.refusals.append, self.make
+            self.loop, lambda ip: self.mtu, lambda *what: answer(what), self.refusals.append, self.make, self.ways.get
         )
 
-    def make(self, address, datagram):
+    def make(self, address, datagram, way):
         if address in self.no_way:
             raise TransportError(101, "Network is unreachable")
-        self.made.append(Socket(address, datagram, self.source))
+        self.made.append(Socket(address, datagram, self.source if way is None else way.source))
         return self.made[-1]
 
 
@@ -65,6 +66,14 @@ def test_datagrams_fit_the_way_there(made, mtu, datagram):
     made.mtu = mtu
     assert made.connections.take(A, 1).datagram <= datagram
     assert made.connections.take(B, 1).datagram > 0
+
+
+def test_a_socket_leaves_by_the_way_that_it_is_given_and_is_renewed_with_it(made):
+    made.ways[A] = Way(3, "10.0.0.201")
+    sock = made.connections.take(A, 1)
+    assert sock.source == "10.0.0.201" and made.connections.refresh() == set()
+    made.ways[A] = Way(3, "10.0.0.202")
+    assert made.connections.refresh() == {A} and sock.closed
 
 
 def test_answers_are_passed_on_with_where_they_came_from(made):

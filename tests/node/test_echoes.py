@@ -34,13 +34,15 @@ class Socket:
     port = 40_000
 
     def __init__(self):
-        self.sent, self.queue, self.closed = [], [], False
+        self.sent, self.queue, self.closed, self.ways = [], [], False, []
+        self.asked = "10.0.0.1"
 
     def poll(self):
         return self.queue.pop(0) if self.queue else None
 
-    def sendto(self, data, address):
+    def sendto(self, data, address, way=None):
         self.sent.append((data, address))
+        self.ways.append(way)
 
     def close(self):
         self.closed = True
@@ -48,10 +50,9 @@ class Socket:
 
 class Made:
     def __init__(self, refuse=False):
-        self.loop, self.opened, self.replies, self.dropped = Loop(), [], [], Counter()
-        self.refuse = refuse
-        reply = self.replies.append
-        self.echoes = Echoes(self.loop, NODE, DOMAIN, lambda *sent: reply(sent), self.open, self.dropped)
+        self.loop, self.opened, self.link, self.dropped = Loop(), [], Socket(), Counter()
+        self.replies, self.refuse = self.link.sent, refuse
+        self.echoes = Echoes(self.loop, NODE, DOMAIN, self.link, self.open, self.dropped)
 
     def open(self):
         if self.refuse:
@@ -66,8 +67,8 @@ def ask(domain=DOMAIN, aside=False, size=ECHO_SIZE):
 
 def test_the_link_port_answers_and_names_the_second_port_which_is_opened_once():
     made = Made()
-    made.echoes.receive(ask(), ASKER)
-    made.echoes.receive(ask(), ASKER)
+    made.echoes.receive(ask(), ASKER, made.link)
+    made.echoes.receive(ask(), ASKER, made.link)
     assert len(made.opened) == 1
     for data, address in made.replies:
         echo = unpack_echoed(data)
@@ -77,14 +78,27 @@ def test_the_link_port_answers_and_names_the_second_port_which_is_opened_once():
 
 def test_a_question_aside_is_answered_from_the_second_port():
     made = Made()
-    made.echoes.receive(ask(aside=True), ASKER)
+    made.echoes.receive(ask(aside=True), ASKER, made.link)
     assert made.replies == []
     assert [address for _, address in made.opened[0].sent] == [ASKER]
 
 
+def test_an_answer_leaves_from_where_it_was_asked():
+    made = Made()
+    made.echoes.way_to = lambda ip, asked: (ip, asked)
+    made.link.asked = "10.0.0.201"
+    made.echoes.receive(ask(), ASKER, made.link)
+    made.echoes.receive(ask(aside=True), ASKER, made.link)
+    (second,) = made.opened
+    second.asked, second.queue = "10.0.0.202", [(ask(), ASKER)]
+    made.loop.watched[second]()
+    assert made.link.ways == [("10.0.0.2", "10.0.0.201"), ("10.0.0.2", "10.0.0.202")]
+    assert second.ways == [("10.0.0.2", "10.0.0.201")]
+
+
 def test_a_question_to_the_second_port_is_answered_from_the_link():
     made = Made()
-    made.echoes.receive(ask(), ASKER)
+    made.echoes.receive(ask(), ASKER, made.link)
     (second,) = made.opened
     second.queue += [(b"garbage", ASKER), (ask(), ASKER)]
     made.loop.watched[second]()
@@ -94,26 +108,26 @@ def test_a_question_to_the_second_port_is_answered_from_the_link():
 @given(st.binary(max_size=100))
 def test_garbage_and_strangers_open_nothing_and_get_nothing(garbage):
     made = Made()
-    made.echoes.receive(garbage, ASKER)
-    made.echoes.receive(ask(domain=DOMAIN + 1), ASKER)
+    made.echoes.receive(garbage, ASKER, made.link)
+    made.echoes.receive(ask(domain=DOMAIN + 1), ASKER, made.link)
     assert (made.opened, made.replies) == ([], [])
     assert made.dropped == Counter(malformed=1, domain=1)
 
 
 def test_without_a_descriptor_there_is_no_second_port():
     made = Made(refuse=True)
-    made.echoes.receive(ask(), ASKER)
-    made.echoes.receive(ask(aside=True), ASKER)
+    made.echoes.receive(ask(), ASKER, made.link)
+    made.echoes.receive(ask(aside=True), ASKER, made.link)
     assert [unpack_echoed(data).port for data, _ in made.replies] == [0]
 
 
 def test_closing_closes_it_for_good():
     made = Made()
-    made.echoes.receive(ask(), ASKER)
+    made.echoes.receive(ask(), ASKER, made.link)
     made.echoes.close()
     made.echoes.close()
     assert made.opened[0].closed and made.loop.watched == {}
-    made.echoes.receive(ask(aside=True), ASKER)
+    made.echoes.receive(ask(aside=True), ASKER, made.link)
     assert len(made.opened) == 1
 
 

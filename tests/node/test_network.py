@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from ipcpy.addresses import NOWHERE, Way
+from ipcpy.node import network as module
 from ipcpy.node.network import LOOK_AGAIN, SETTLE, Network
 from ipcpy.settings import Settings
 from ipcpy.transport.interfaces import Interface
@@ -181,3 +183,61 @@ def test_without_any_interface_a_packet_of_ethernet_is_assumed(monkeypatch):
 def test_multicast_is_heard_on_all_that_are_up_and_shown_where_it_is_carried(network):
     assert network.indexes() == [1, 2, 3]
     assert network.multicast_addresses() == ["127.0.0.1", "10.0.0.1"]
+
+
+# -- by which way something leaves
+
+TWO = Interface("eth0", 2, ("10.0.0.1", "10.0.0.201"), ("10.0.0.1/24", "10.0.0.201/24"), 1_500, True, False, True)
+SAME = Interface("eth1", 3, ("10.0.0.101",), ("10.0.0.101/24",), 1_500, True, False, True)
+
+
+@pytest.fixture
+def among(monkeypatch):
+    """Make the network of some interfaces, those of ``named`` in the settings; the system would send from ``usual``."""
+
+    def make(*interfaces, named=(), usual=""):
+        monkeypatch.setattr(module, "source_to", lambda address: usual)
+        made = Made(monkeypatch, LO, *interfaces, word=Word(), settings=Settings(interfaces=named))
+        made.network.start()
+        return made.network
+
+    return make
+
+
+def test_the_system_chooses_where_the_settings_name_nothing_and_nobody_asked(among):
+    network = among(TWO, SAME)
+    assert network.way_to("10.0.0.7") is None and network.way_to("8.8.8.8") is None
+
+
+def test_who_was_asked_at_an_address_answers_from_there(among):
+    network = among(TWO, SAME)
+    assert network.way_to("10.0.0.7", "10.0.0.201") == Way(2, "10.0.0.201")
+    assert network.way_to("10.0.0.7", "10.0.0.101") == Way(3, "10.0.0.101")
+    assert network.way_to("8.8.8.8", "10.0.0.101") == Way(0, "10.0.0.101"), "which router, the system knows"
+    assert network.way_to("10.0.0.7", "10.0.0.222") is None, "an address that is not ours any more"
+    assert network.way_to("127.0.0.1", "127.0.0.1") is None
+
+
+def test_nothing_leaves_by_an_interface_or_from_an_address_that_is_not_named(among):
+    named = replace(TWO, addresses=TWO.addresses[1:], networks=TWO.networks[1:])
+    network = among(named, named=("10.0.0.201",), usual="10.0.0.101")
+    assert network.way_to("10.0.0.7") == Way(2, "10.0.0.201")
+    assert network.way_to("10.0.0.7", "10.0.0.1") == Way(2, "10.0.0.201"), "asked at an address that is not named"
+    assert network.way_to("8.8.8.8") == Way(2, "10.0.0.201")
+    assert network.way_to("8.8.8.8", "10.0.0.201") == Way(2, "10.0.0.201")
+
+
+def test_behind_a_router_the_system_chooses_among_those_that_are_named(among):
+    network = among(TWO, SAME, named=("eth0", "eth1"), usual="10.0.0.101")
+    assert network.way_to("8.8.8.8") == Way(3, "10.0.0.101")
+
+
+def test_nothing_leaves_while_none_that_is_named_is_up(among):
+    assert among(replace(SAME, up=False), named=("eth1",)).way_to("10.0.0.7") == NOWHERE
+    assert among(named=("eth1",)).way_to("10.0.0.7") == NOWHERE
+    assert among(named=("eth1",)).way_to("127.0.0.1") is None
+
+
+def test_an_interface_greets_once_for_each_network_that_it_is_on(among):
+    more = replace(TWO, addresses=(*TWO.addresses, "10.9.0.1"), networks=(*TWO.networks, "10.9.0.1/24"))
+    assert among(more).places() == [Way(1, "127.0.0.1"), Way(2, "10.0.0.1"), Way(2, "10.9.0.1")]

@@ -15,7 +15,9 @@ from ipcpy.protocol.link.echo import ECHO_SIZE, pack_echo, unpack_echoed
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, pack_entry
 from ipcpy.protocol.link.greeting import domain_number
 from ipcpy.protocol.link.link import Link, PeerFound, PeerLost
-from ipcpy.protocol.link.peers import Timing
+from ipcpy.protocol.link.peers import Path, Peer, Timing
+from ipcpy.protocol.link.table import Mirror
+from ipcpy.protocol.wire import Kind
 from ipcpy.settings import Settings
 from ipcpy.transport.interfaces import LO
 from ipcpy.transport.sockets import Sockets
@@ -38,7 +40,7 @@ def make(sockets=None, id=1, loop=None):
 def link():
     """A link's sockets with a loop that only takes note; what comes is news if it says so."""
     found, loop, pure, _ = make()
-    pure.receive_datagram = lambda data, address, now: data == b"news"
+    pure.receive_datagram = lambda data, address, now, asked: data == b"news"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect((LOOPBACK, found.port))
         yield found, loop, sock.send
@@ -221,22 +223,51 @@ def test_an_echo_is_answered_and_not_given_to_the_link(link):
         assert unpack_echoed(asker.recv(2_000)).node == found._link.id
 
 
+def test_greetings_leave_from_where_we_were_asked_and_the_rest_from_where_the_peer_knows_us(link, monkeypatch):
+    """And what one address was asked is answered before another is."""
+    found, loop, _ = link
+    here, there = ("10.0.0.1", "10.0.0.201"), ("10.0.0.2", 9)
+    asked = iter((*here, here[1]))
+    queue, sent = [(b"one", there), (b"two", there), (b"three", there)], []
+
+    def poll():
+        if queue:
+            found._socket.asked = next(asked)
+            return queue.pop(0)
+        return None
+
+    hello, alive = (b"III%c" % kind for kind in (Kind.HELLO, Kind.ALIVE))
+    answers = []
+    found._link.receive_datagram = lambda data, address, now, asked: answers.append((hello, address)) or True
+    found._link.addresses = {there: Peer(7, there, 0.0, Mirror(), {there: Path(1, 2, 0.0, "10.0.0.201")})}
+    found._link.datagrams_to_send = lambda: [answers.pop() for _ in range(len(answers))]
+    found._network.way_to = lambda address, asked: (address, asked)
+    monkeypatch.setattr(found._socket, "poll", poll)
+    monkeypatch.setattr(found._socket, "sendto", lambda data, address, way: sent.append((data, way)) or True)
+    loop.ready[found._socket]()
+    assert sent == [(hello, ("10.0.0.2", ip)) for ip in (here[0], here[1], here[1])]
+    found._link.datagrams_to_send = lambda: [(alive, there)]
+    found.flush()
+    assert sent[3:] == [(alive, ("10.0.0.2", "10.0.0.201"))]
+
+
 def test_a_send_that_the_system_refuses_is_counted_and_the_link_learns_of_it(link, monkeypatch):
     found, _, _ = link
     told = []
     found._link.receive_unreachable = lambda address, now: told.append(address)
-    found._link.datagrams_to_send = lambda: [(b"x", ("192.0.2.1", 9)), (b"y", None), (b"z", None)]
-    monkeypatch.setattr(found._socket, "sendto", lambda data, address: False)
+    found._link.datagrams_to_send = lambda: [(b"some", ("192.0.2.1", 9)), (b"y", None), (b"z", None)]
+    monkeypatch.setattr(found._socket, "sendto", lambda data, address, way: False)
     monkeypatch.setattr(found._socket, "multicast", lambda data, interface, address: data == b"y")
     found.flush()
     assert told == [("192.0.2.1", 9)]
     assert found.refused == {"unicast": 1, "multicast": 1} and found.sent == 3
 
 
-def test_greetings_go_out_on_every_address_of_interfaces_that_are_up(link, monkeypatch):
+def test_greetings_go_out_once_for_each_network_of_interfaces_that_are_up(link, monkeypatch):
     found, _, _ = link
     down = LO.__class__("eth1", 3, ("10.1.0.1",), ("10.1.0.1/24",), 1_500, False, False, True)
-    two = LO.__class__("eth0", 2, ("10.0.0.1", "10.0.1.1"), (), 1_500, True, False, True)
+    networks = ("10.0.0.1/24", "10.0.1.1/24", "10.0.0.201/24")
+    two = LO.__class__("eth0", 2, ("10.0.0.1", "10.0.1.1", "10.0.0.201"), networks, 1_500, True, False, True)
     found._network.interfaces = (LO, two, down)
     sent = []
     monkeypatch.setattr(found._socket, "multicast", lambda *what: sent.append(what) or True)

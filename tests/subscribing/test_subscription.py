@@ -66,6 +66,7 @@ class Core:
     sockets = SimpleNamespace(data=DataSocket)
     close_by = NEVER
     bind_host = "127.0.0.1"
+    way_to = staticmethod(lambda *_: None)
 
     def __init__(self):
         self.entries = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ipcpy import Node
-from ipcpy.addresses import Address
+from ipcpy.addresses import Address, Way
 from ipcpy.testing.network import _NetworkNode
 from ipcpy.transport.connected import ConnectedSocket
 from ipcpy.transport.sockets import Sockets
@@ -35,8 +35,8 @@ class Record:
 class RecordingSocket(ConnectedSocket):
     """A publisher's socket to one subscriber, with a record."""
 
-    def __init__(self, record: Record, address: Address, datagram: int) -> None:
-        super().__init__(address, datagram)
+    def __init__(self, record: Record, address: Address, datagram: int, way: Way | None = None) -> None:
+        super().__init__(address, datagram, way)
         self._record = record
         plain = self.send
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ipcpy.addresses import NOWHERE, Way
 from ipcpy.errors import TransportError
 from ipcpy.transport import connected, kernel
 from ipcpy.transport.connected import ConnectedSocket
@@ -206,3 +207,47 @@ def test_no_call_sends_more_than_the_kernel_takes(sending_by):
     sending_by(system).send_many([(bytes(100),)] * 200, 100)
     assert [len(data) // 100 for data in system.sent] == [64, 64, 64, 8]
     assert max(map(len, system.sent)) <= kernel.MAX_PAYLOAD
+
+
+# -- on Windows
+
+
+class Windows(Calls):
+    """Stands in for a socket without ``sendmsg``, which tells of a closed port by another error."""
+
+    sendmsg = property()  # hasattr says no
+
+    def __init__(self):
+        super().__init__()
+        self.send = lambda data: self.sent.append(bytes(data))
+
+    def recv(self, *_):
+        raise ConnectionResetError(errno.ECONNRESET, "forcibly closed by the remote host")
+
+
+def test_without_sendmsg_the_parts_of_a_datagram_are_joined(sending_by):
+    system = Windows()
+    sending_by(system).send_many(datagrams(3), ETHERNET)
+    assert system.sent == list(map(b"".join, datagrams(3)))
+
+
+def test_a_port_that_windows_calls_reset_is_one_where_nobody_listens(sending_by):
+    with pytest.raises(ConnectionRefusedError):
+        sending_by(Windows()).poll()
+
+
+# -- by which way
+
+
+@linux
+def test_it_is_bound_to_the_way_before_the_route_is_chosen(receiver):
+    sender = ConnectedSocket(receiver.getsockname(), ETHERNET, Way(0, "127.0.0.77"))
+    assert sender.source == "127.0.0.77"
+    sender.send(b"hello")
+    assert receiver.recvfrom(10)[1][0] == "127.0.0.77"
+    sender.close()
+
+
+def test_without_a_way_there_is_no_socket(receiver):
+    with pytest.raises(TransportError, match="no way to 127.0.0.1: none of the interfaces that the settings name"):
+        ConnectedSocket(receiver.getsockname(), ETHERNET, NOWHERE)

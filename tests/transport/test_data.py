@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -12,8 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from ipcpy.addresses import NOWHERE, Way
 from ipcpy.errors import TransportError
-from ipcpy.transport import data, kernel, probes
+from ipcpy.transport import kernel, probes
 from ipcpy.transport.data import DataSocket
 
 HOST = "127.0.0.1"
@@ -81,9 +83,8 @@ def test_a_timeout_reaches_the_kernel_as_a_timeval(
 ) -> None:
     """And none of 0, which the kernel takes for ever."""
     found = []
-    monkeypatch.setattr(
-        data.struct, "pack", lambda form, *numbers, pack=data.struct.pack: found.append(numbers) or pack(form, *numbers)
-    )
+    pack = kernel.struct.pack
+    monkeypatch.setattr(kernel.struct, "pack", lambda form, *numbers: found.append(numbers) or pack(form, *numbers))
     receiver.set_timeout(timeout)
     assert found == [value]
     assert receiver.timeout == timeout
@@ -119,6 +120,19 @@ def test_answers_go_where_they_should_and_what_is_refused_is_lost(receiver: Data
     sender.setblocking(False)
     with pytest.raises(BlockingIOError):
         sender.recv(10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told")
+def test_answers_leave_from_the_address_that_they_are_given() -> None:
+    """Any address of 127.0.0.0/8 is ours."""
+    with contextlib.closing(DataSocket("")) as open_to_all, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.bind((HOST, 0))
+        asker.settimeout(10)
+        open_to_all.sendto(b"by our own choice", asker.getsockname(), Way(0, "127.0.0.77"))
+        open_to_all.sendto(b"stays", asker.getsockname(), NOWHERE)
+        open_to_all.sendto(b"by the system's", asker.getsockname())
+        assert asker.recvfrom(100) == (b"by our own choice", ("127.0.0.77", open_to_all.port))
+        assert asker.recvfrom(100) == (b"by the system's", (HOST, open_to_all.port))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="UDP GRO is Linux's")

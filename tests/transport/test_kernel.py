@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ipcpy.addresses import NOWHERE, Way
 from ipcpy.errors import IpcError, TransportError
 from ipcpy.transport import kernel
 
@@ -65,6 +66,16 @@ def test_a_socket_waits_unless_it_is_told_not_to() -> None:
         assert not does_not.getblocking()
         assert waits.family == does_not.family == socket.AF_INET
         assert waits.type == does_not.type == socket.SOCK_DGRAM
+
+
+@pytest.mark.parametrize("timeout", [0.01, 0.0])
+def test_the_program_s_default_timeout_changes_nothing(timeout: float) -> None:
+    socket.setdefaulttimeout(timeout)
+    try:
+        with kernel.udp_socket() as waits, kernel.udp_socket(blocking=False) as does_not:
+            assert (waits.gettimeout(), does_not.gettimeout()) == (None if kernel.CAN_WAIT else 0.0, 0.0)
+    finally:
+        socket.setdefaulttimeout(None)
 
 
 @pytest.fixture
@@ -211,22 +222,113 @@ def test_drops_are_0_where_an_old_kernel_tells_less(answer: bytes) -> None:
     assert kernel.drops(Old()) == 0  # type: ignore[arg-type]
 
 
+# -- by which way ----------------------------------------------------------------------------------------------------
+
+
+class System:
+    """Stands in for the system's socket, and keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.bound: list[object] = []
+        self.options: list[tuple[object, ...]] = []
+        self.sent: list[tuple[object, ...]] = []
+        self.bind = self.bound.append
+
+    def setsockopt(self, *option: object) -> None:
+        self.options.append(option)
+
+    def sendto(self, *sent: object) -> None:
+        self.sent.append(sent)
+
+    sendmsg = sendto
+
+
+@linux
+@pytest.mark.parametrize(
+    ("release", "to_device"),
+    [("5.15.0-113-generic", True), ("6.0.19", True), ("6.1.0-rpi7", False), ("6.18.44", False), ("odd", False)],
+)
+def test_a_socket_is_bound_to_its_way_and_by_an_old_kernel_to_the_device(
+    monkeypatch: pytest.MonkeyPatch, release: str, to_device: bool
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: type("Names", (), {"release": release}))
+    monkeypatch.setattr(socket, "if_indextoname", {258: "eth1"}.__getitem__)
+    system = System()
+    kernel.bind_to(system, Way(258, "10.0.0.201"))  # type: ignore[arg-type]
+    device = [(socket.SOL_SOCKET, 25, b"eth1\0")] if to_device else []
+    assert system.bound == [("10.0.0.201", 0)]
+    assert system.options == [(socket.IPPROTO_IP, 50, bytes((0, 0, 1, 2))), *device]
+    system = System()
+    kernel.bind_to(system, Way(0, "10.0.0.201"))  # type: ignore[arg-type]
+    assert (system.bound, system.options) == ([("10.0.0.201", 0)], [])
+
+
+@linux
+def test_a_datagram_leaves_by_its_way_and_stays_where_there_is_none() -> None:
+    system, there = System(), ("10.0.0.7", 9)
+    kernel.send_by(system, b"a", there, None)  # type: ignore[arg-type]
+    kernel.send_by(system, b"b", there, Way(258, "10.0.0.201"), 64)  # type: ignore[arg-type]
+    way = struct.pack("=i", 258) + bytes((10, 0, 0, 201, 0, 0, 0, 0))
+    assert system.sent == [(b"a", 0, there), ([b"b"], [(socket.IPPROTO_IP, 8, way)], 64, there)]
+    for refused in (
+        lambda: kernel.send_by(system, b"c", there, NOWHERE),  # type: ignore[arg-type]
+        lambda: kernel.bind_to(system, NOWHERE),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(OSError, match="none of the interfaces that the settings name is up") as caught:
+            refused()
+        assert caught.value.errno == errno.ENETUNREACH
+    assert (len(system.sent), system.bound) == (2, [])
+
+
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
 def test_values_of_multicast_have_the_bytes_that_ip_7_says() -> None:
     index = struct.pack("=i", 258)
-    assert kernel.ip_mreqn(258, group="239.1.2.3") == bytes((239, 1, 2, 3, 0, 0, 0, 0)) + index
-    assert kernel.ip_mreqn(258, address="10.0.0.7") == bytes((0, 0, 0, 0, 10, 0, 0, 7)) + index
-    assert kernel.ip_mreqn(258) == bytes(8) + index
+    assert kernel.membership("239.1.2.3", 258, "linux") == bytes((239, 1, 2, 3, 0, 0, 0, 0)) + index
+    assert kernel.multicast_from(258, "10.0.0.7", "linux") == bytes((0, 0, 0, 0, 10, 0, 0, 7)) + index
     assert kernel.in_pktinfo(258, "10.0.0.7") == index + bytes((10, 0, 0, 7, 0, 0, 0, 0))
     with pytest.raises(OSError):
         kernel.in_pktinfo(1, "nonsense")
 
 
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_macos_and_windows_are_told_an_interface_as_an_address_that_begins_with_0(platform: str) -> None:
+    """An ip_mreq and an address, both in network byte order; an ip_mreqn would mean the default interface."""
+    assert kernel.membership("239.1.2.3", 258, platform) == bytes((239, 1, 2, 3, 0, 0, 1, 2))
+    assert kernel.multicast_from(258, "10.0.0.7", platform) == bytes((0, 0, 1, 2))
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+@pytest.mark.parametrize("index", [0, 1 << 24])
+def test_an_interface_without_an_index_is_refused_for_the_system_would_take_another(platform: str, index: int) -> None:
+    with pytest.raises(OSError, match="no index"):
+        kernel.multicast_from(index, "127.0.0.1", platform)
+    with pytest.raises(OSError, match="no index"):
+        kernel.membership("239.1.2.3", index, platform)
+
+
+def test_a_timeval_has_two_longs_and_where_time_has_64_bits_and_long_32_two_numbers_of_64() -> None:
+    assert kernel.timeval(20, 2.5) == struct.pack("@ll", 2, 500_000)
+    for option in (66, 67):  # SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW: socket.SO_RCVTIMEO on armv7 with 64-bit time
+        assert kernel.timeval(option, 2.5) == struct.pack("=qq", 2, 500_000)
+    assert kernel.timeval(20, 0.0) == struct.pack("@ll", 0, 0)
+    assert kernel.timeval(20, 1e-9) == struct.pack("@ll", 0, 1), "0 would be for ever"
+
+
+@linux
+def test_the_options_of_64_bit_time_are_taken_as_they_are_packed(sock: socket.socket) -> None:
+    """The kernel knows them on every machine; on 32-bit ones they are what Python's names stand for."""
+    for option in kernel.TIME64:
+        sock.setsockopt(socket.SOL_SOCKET, option, kernel.timeval(option, 0.5))
+        seconds, microseconds = struct.unpack("=qq", sock.getsockopt(socket.SOL_SOCKET, option, 16))
+        assert (seconds, microseconds) == (0, 500_000)
+
+
 @linux
 def test_the_kernel_reads_the_send_timeout_as_50_ms(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, kernel.SEND_TIMEOUT)
+    value = kernel.timeval(socket.SO_SNDTIMEO, kernel.SEND_TIMEOUT)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
     seconds, microseconds = struct.unpack("ll", sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16))
     assert seconds == 0
     assert 50_000 <= microseconds < 60_000  # rounded up to the kernel's ticks

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ipcpy.addresses import NOWHERE, Way
 from ipcpy.errors import TransportError
 from ipcpy.transport import kernel
 from ipcpy.transport import link as module
@@ -181,6 +182,7 @@ class System:
         self.queue: list[tuple[int, int, bytes]] = []
         self.sent: list[tuple[object, ...]] = []
         self.options: list[tuple[object, ...]] = []
+        self.told: list[tuple[int, int, bytes]] = []
         self.calls = 0
         self.bind = self.setblocking = self.close = lambda *_: None
         self.fileno = lambda: -1
@@ -198,7 +200,10 @@ class System:
 
     sendmsg = sendto
 
-    def recvmsg(self, *_: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, tuple[str, int]]:
+    def recvmsg(self, *kind: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, tuple[str, int]]:
+        if len(kind) < 3:  # a datagram, not what is in the queue of errors
+            self._call()
+            return b"came", self.told, 0, (HOST, 9)
         if not self.queue:
             raise BlockingIOError(errno.EAGAIN, "")
         return b"", [self.queue.pop(0)], 0, (HOST, 9)
@@ -256,6 +261,39 @@ def test_unicast_is_tried_again_after_one_refusal(system: System, refuses: list[
     assert system.calls == calls
 
 
+def test_what_windows_says_of_an_earlier_datagram_is_no_refusal(system: System) -> None:
+    """ConnectionResetError, in every call."""
+    link = LinkSocket(HOST, ())
+    system.refuses = [errno.ECONNRESET] * 3
+    assert link.poll() is not None
+    system.refuses = [errno.ECONNRESET]
+    assert link.sendto(b"hello", (HOST, 9))
+    system.refuses = [errno.ECONNRESET] * 3
+    assert link.multicast(b"hello", 1, HOST)
+
+
+@linux
+def test_it_tells_at_which_address_it_was_asked(system: System) -> None:
+    one = LinkSocket(HOST, ())
+    system.told = [(socket.IPPROTO_IP, 8, struct.pack("=i", 3) + bytes((10, 0, 0, 201, 10, 0, 0, 202)))]
+    assert one.poll() == (b"came", (HOST, 9)) and one.asked == "10.0.0.202"
+    system.told = []
+    assert one.poll() is not None and one.asked == ""
+
+
+@linux
+def test_an_answer_leaves_from_where_it_was_asked(other: socket.socket) -> None:
+    """Any address of 127.0.0.0/8 is ours; the system would answer from 127.0.0.1."""
+    link = LinkSocket("", ())
+    other.sendto(b"who is there?", ("127.0.0.77", link.port))
+    assert select.select([link], [], [], 10)[0]
+    assert link.poll() == (b"who is there?", other.getsockname()) and link.asked == "127.0.0.77"
+    assert link.sendto(b"me", other.getsockname(), Way(0, link.asked))
+    assert other.recvfrom(10) == (b"me", ("127.0.0.77", link.port))
+    assert not link.sendto(b"me", other.getsockname(), NOWHERE)
+    link.close()
+
+
 @linux
 def test_the_way_of_a_multicast_has_the_bytes_that_ip_7_says(system: System) -> None:
     assert LinkSocket(HOST, ()).multicast(b"hello", 258, "10.0.0.7")
@@ -267,9 +305,10 @@ def test_elsewhere_an_option_of_the_socket_chooses_the_interface(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LINUX", False)
+    monkeypatch.setattr(module, "multicast_from", lambda *way: kernel.multicast_from(*way, "darwin"))
     link = LinkSocket(HOST, ())
     assert link.multicast(b"hello", 258, "10.0.0.7")
-    assert system.options[-1] == (socket.IPPROTO_IP, socket.IP_MULTICAST_IF, bytes(8) + struct.pack("=i", 258))
+    assert system.options[-1] == (socket.IPPROTO_IP, socket.IP_MULTICAST_IF, bytes((0, 0, 1, 2)))
     assert system.sent == [(b"hello", (GROUP, GROUP_PORT))]
     assert link.failures() == []
 

@@ -71,3 +71,34 @@ def test_drops_are_those_of_its_socket(receiver: ReceivingSocket) -> None:
 
 def test_recvfrom_is_the_system_s_own_call(receiver: ReceivingSocket) -> None:
     assert type(receiver.recvfrom) is type(len)  # a Python function there would cost every message
+
+
+class Windows:
+    """Stands in for a socket that tells in each call that an earlier datagram found nobody."""
+
+    def __init__(self, *comes: bytes | None) -> None:
+        self.comes, self.calls = list(comes), 0
+        self.fileno = lambda: -1
+
+    def recvfrom(self, *_: int) -> tuple[bytes, tuple[str, int]]:
+        self.calls += 1
+        if not self.comes:
+            raise BlockingIOError
+        data = self.comes.pop(0)
+        if data is None:
+            raise ConnectionResetError
+        return data, (HOST, 9)
+
+
+def test_that_earlier_datagrams_found_nobody_hides_none_that_came() -> None:
+    one = ReceivingSocket(Windows(None, None, b"a", None, b"b"))  # type: ignore[arg-type]
+    assert one.poll() == (b"a", (HOST, 9))
+    assert one.poll_all(10) == [(b"b", (HOST, 9))]
+    assert one.poll() is None
+
+
+def test_refusals_without_end_end_a_look() -> None:
+    windows = Windows(*[None] * 10_000)
+    one = ReceivingSocket(windows)  # type: ignore[arg-type]
+    assert one.poll() is None and one.poll_all(10) == []
+    assert windows.calls <= 40

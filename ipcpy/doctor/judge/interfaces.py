@@ -64,6 +64,7 @@ def _judge(each: InterfaceFacts, places: Places) -> Iterator[Finding]:
         yield from _group(each, places.group)
         yield from _mdns(each, places.mdns)
         yield from _mtu(each)
+        yield from _twice(each)
 
 
 def _named(each: InterfaceFacts) -> str:
@@ -143,6 +144,20 @@ def _mtu(each: InterfaceFacts) -> Iterator[Finding]:
         yield Finding("note", "mtu", each.name, text, data=data)
 
 
+def _twice(each: InterfaceFacts) -> Iterator[Finding]:
+    """Tell of several addresses that an interface has in one network."""
+    own = [ip_interface(network) for network in each.networks]
+    for network in dict.fromkeys(one.network for one in own if not each.loopback):
+        addresses = [str(one.ip) for one in own if one.network == network]
+        if len(addresses) > 1:
+            text = (
+                f"{each.name} has {len(addresses)} addresses in {network}: {', '.join(addresses)}. Programs greet from "
+                "the first, and answer from the one that they were asked at."
+            )
+            advice = (f"export IPCPY_INTERFACES={addresses[0]}   (uses one of them for everything)",)
+            yield Finding("note", "same-network", each.name, text, advice)
+
+
 def _judge_pair(one: InterfaceFacts, other: InterfaceFacts) -> Iterator[Finding]:
     about = f"{one.name}, {other.name}"
     ours, theirs = ({ip_interface(n) for n in each.networks} for each in (one, other))
@@ -154,5 +169,5 @@ def _judge_pair(one: InterfaceFacts, other: InterfaceFacts) -> Iterator[Finding]
     same = sorted({n.network for n in ours if n.network.prefixlen < n.max_prefixlen} & {n.network for n in theirs})
     if same:
         text = f"{about} are both in {', '.join(map(str, same))}: the system chooses by which it sends."
-        advice = (f"export IPCPY_INTERFACES={one.name}   (or switch one off)",)
+        advice = (f"export IPCPY_INTERFACES={one.name}   (sends by that alone; or switch one off)",)
         yield Finding("note", "same-network", about, text, advice)

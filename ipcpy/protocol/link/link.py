@@ -97,8 +97,12 @@ class Link:
         """Knock no more at an address that was hinted."""
         self._search.forget(address)
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
-        """Take a datagram that came from an address, unicast or multicast; return whether it may have said news."""
+    def receive_datagram(self, data: bytes, address: Address, now: float, asked: str = "") -> bool:
+        """Take a datagram that came from an address, unicast or multicast; return whether it may have said news.
+
+        Args:
+            asked: our own address that it was sent to; "" by multicast, or if it is not known.
+        """
         if self._closed:
             return False
         self._wake(now)
@@ -111,7 +115,7 @@ class Link:
                 if frame.kind not in GREETINGS:
                     self._receive(frame, address, now)
                 elif len(data) == GREETING_SIZE:
-                    self._receive_greeting(frame, address, now)
+                    self._receive_greeting(frame, address, now, asked)
                 else:  # an unknown address never gets more datagrams than came from there
                     raise Malformed("malformed")
             self._remember(data, address)
@@ -184,23 +188,26 @@ class Link:
 
     # -- peers and paths ---------------------------------------------------------------------------------------------
 
-    def _receive_greeting(self, frame: Frame, address: Address, now: float) -> None:
+    def _receive_greeting(self, frame: Frame, address: Address, now: float, asked: str) -> None:
         peer = self._roster.at.get(address)
         known = peer is not None and peer.id == frame.source and not peer.stalled
         reply, token = self._greeter.answer(frame, address, known=known)
         if reply is not None:
             self._outbox.put(reply, address)
-        if token is not None and self._meet(frame.source, address, token, now) and frame.extra & STATIC:
+        if token is None:
+            return
+        path = Path(self._greeter.token(address), token, now, asked)
+        if self._meet(frame.source, address, path, now) and frame.extra & STATIC:
             self._outbox.be_static(self.peers[frame.source], now)
 
-    def _meet(self, id: int, address: Address, token: int, now: float) -> bool:
+    def _meet(self, id: int, address: Address, path: Path, now: float) -> bool:
         """Take note that a node has shown that it reads what is sent to an address; False if there is no room."""
         holder = self._roster.at.get(address)
         if holder is not None and holder.id != id:
             self._vigil.displaced(holder, address, now)
-        elif holder is not None and holder.crossed(address, token, now - self.timing.alive):
+        elif holder is not None and holder.crossed(address, path.token, now - self.timing.alive):
             return True
-        peer = self._roster.place(id, address, Path(self._greeter.token(address), token, now))
+        peer = self._roster.place(id, address, path)
         if peer is None:
             self.dropped["peers"] += 1
             return False

@@ -123,12 +123,14 @@ class Path:
         given: the token that frames from there carry.
         token: the token that frames to there carry.
         heard: when the peer was last heard from there.
+        source: our own address that the peer there speaks to, and that it expects us to speak from; "" if not known.
         beat, hello: the last heartbeat and greeting from there that said nothing new: said again they still do not.
     """
 
     given: int
     token: int
     heard: float
+    source: str = ""
     beat: bytes = b""
     hello: bytes = b""
 
@@ -219,6 +221,11 @@ class Peer:
             self.told_at, self.told_by = now, witness.id
             return 1
         return 2 if self.told_by != witness.id and self.heard <= self.told_at else 0
+
+    def source_to(self, ip: str) -> str:
+        """Return our own address that the peer speaks to from an IP address; "" if it is not known."""
+        paths = [(path.heard, path.source) for (host, _), path in list(self.paths.items()) if host == ip]
+        return max(paths)[1] if paths else ""
 
     @property
     def due(self) -> float:

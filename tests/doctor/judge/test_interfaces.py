@@ -101,3 +101,15 @@ def test_multicast_that_is_switched_off_is_switched_on_again():
 )
 def test_two_interfaces(network, expected):
     assert bad(judge(LO, ETH0, replace(ETH0, name="eth1", networks=(network,)))) == expected
+
+
+@pytest.mark.parametrize(("networks", "expected"), [(("10.0.0.1/24", "10.0.1.1/24"), set()), (("10.0.0.1/24",), set())])
+def test_addresses_of_several_networks_on_an_interface_are_nothing_to_tell(networks, expected):
+    assert bad(judge(LO, replace(ETH0, networks=networks))) == expected
+
+
+def test_two_addresses_in_one_network_are_told_with_how_to_choose():
+    (found,) = [each for each in judge(LO, replace(ETH0, networks=("10.0.0.1/24", "10.0.0.201/24"))) if each.advice]
+    assert (found.level, found.code, found.about) == ("note", "same-network", "eth0")
+    assert "10.0.0.1, 10.0.0.201" in found.text and "10.0.0.0/24" in found.text
+    assert found.advice[0].startswith("export IPCPY_INTERFACES=10.0.0.1 ")

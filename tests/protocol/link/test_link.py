@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ipcpy.protocol.link.link import EntryChanged, PeerFound, PeerMoved, PeerResumed, PeerStalled, Timing
+from ipcpy.protocol.link.entries import NodeEntry, pack_entry
+from ipcpy.protocol.link.link import EntryChanged, Link, PeerFound, PeerMoved, PeerResumed, PeerStalled, Timing
 from ipcpy.protocol.wire import Kind, pack_frame
 from linknet import Network, Segment, moves, reasons, split
 
@@ -125,6 +126,33 @@ def test_heartbeats_to_peers_that_came_one_after_the_other_are_soon_sent_togethe
     since = net.now
     net.run(6)
     assert 0 < a.wakes(Kind.ALIVE, since) < 1.5 * 6 / (0.9 * Timing().alive)
+
+
+def test_a_path_goes_with_our_own_address_where_the_peer_proved_it_and_no_forged_greeting_changes_that():
+    one, two = (Link(id, pack_entry(NodeEntry("n", "h", 1, "1", "d")), "d", bytes([id] * 16)) for id in (1, 2))
+    here, there = ("10.0.0.201", 1), ("10.0.0.7", 2)
+
+    def exchange():
+        """Carry what both want to send until neither does; ``one`` is asked where it greeted from."""
+        while True:
+            ours, theirs = one.datagrams_to_send(), two.datagrams_to_send()
+            if not (ours or theirs):
+                return
+            for data, _ in ours:
+                two.receive_datagram(data, here, 0.0)
+            for data, _ in theirs:
+                one.receive_datagram(data, there, 0.0, here[0])
+
+    two.hint(here, 0.0)
+    two.handle_timer(0.0)
+    exchange()
+    assert one.addresses[there].paths[there].source == "10.0.0.201"
+    stranger = Link(2, pack_entry(NodeEntry("n", "h", 1, "1", "d")), "d", bytes([9] * 16))
+    stranger.hint(("10.0.0.1", 1), 0.0)
+    stranger.handle_timer(0.0)
+    for data, _ in stranger.datagrams_to_send():
+        one.receive_datagram(data, there, 0.0, "10.0.0.1")
+    assert one.addresses[there].paths[there].source == "10.0.0.201"
 
 
 def test_tables_that_are_read_together_are_answered_once():

@@ -57,6 +57,14 @@ def test_a_peer_is_complete_once_all_that_it_announced_has_come() -> None:
     assert peer.complete
 
 
+def test_our_own_address_that_a_peer_speaks_to_is_that_of_the_path_heard_last() -> None:
+    one, two = ("10.0.0.1", 5), ("10.0.0.1", 6)
+    paths = {one: Path(1, 2, 3.0, "10.0.0.201"), two: Path(1, 2, 4.0, "10.0.0.202")}
+    peer = Peer(7, one, 4.0, Mirror(), paths)
+    assert peer.source_to("10.0.0.1") == "10.0.0.202"
+    assert peer.source_to("10.0.0.9") == ""
+
+
 @pytest.mark.parametrize("wrong", [b"", b"\xc1", PUBLISHER])
 def test_an_entry_that_is_none_of_a_node_makes_nobody_known(wrong: bytes) -> None:
     peer = new_peer()

@@ -1,0 +1,108 @@
+"""Settings that name one of several addresses, or cards, of one subnet: everything leaves there, and all is matched.
+
+Each host has two ways to the other; both hosts are told to use the second. A sniffer on each host takes down what
+leaves by the card, or from the address, that was not named.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+SNIFFER = """if True:
+    import json, select, socket, sys
+    # what leaves by a card, as (its source, is it UDP), until a line comes
+    sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    sniffer.bind((sys.argv[1], 0))
+    print("sniffing", flush=True)
+    counts = {}
+    while True:
+        ready = select.select([sniffer, sys.stdin], [], [])[0]
+        if sniffer in ready:
+            data, (_, kind, direction, *_) = sniffer.recvfrom(2048)
+            if kind == 0x0800 and direction == 4 and data[23] == 17:  # IPv4, outgoing, UDP
+                source = socket.inet_ntoa(data[26:30])
+                counts[source] = counts.get(source, 0) + 1
+        elif sys.stdin in ready:
+            print(json.dumps(counts), flush=True)
+            break
+"""
+PUBLISHER = """if True:
+    import sys, ipcpy as ipc
+    with ipc.Publisher("t", reliable=True) as pub:
+        pub.wait_for_subscribers(timeout=10)
+        for n in range(100):
+            pub.publish(n)
+        pub.publish(bytes(300_000))
+        print("published", pub.subscribers[0].node.address, flush=True)
+        sys.stdin.readline()
+"""
+SUBSCRIBER = """if True:
+    import sys, ipcpy as ipc
+    with ipc.Subscriber("t") as sub:
+        print([sub.recv(timeout=10).data for _ in range(100)] == list(range(100)), flush=True)
+        print(len(sub.recv(timeout=10).data), sub.publishers[0].node.address, sub.stats.lost, flush=True)
+        sys.stdin.readline()
+"""
+
+
+def run_two(net, env, watched):
+    """Publish on host 1 for host 2; return what the two printed, and what left each host by its watched card."""
+    sniffers = [net.spawn(host, SNIFFER, watched) for host in (1, 2)]
+    for sniffer in sniffers:
+        sniffer.wait_line("sniffing")
+    publisher = net.spawn(1, PUBLISHER, env=env[1])
+    subscriber = net.spawn(2, SUBSCRIBER, env=env[2])
+    subscriber.wait_line("True")
+    told = [subscriber.wait_line("300000.*").group(), publisher.wait_line("published.*").group()]
+    for process in (publisher, subscriber):
+        process.send_line("")
+        process.wait()
+    for sniffer in sniffers:
+        sniffer.send_line("")
+    return told, [json.loads(sniffer.wait_line("{.*").group()) for sniffer in sniffers]
+
+
+def test_of_two_addresses_of_a_card_the_named_one_is_used_for_everything(lan):
+    net = lan(hosts=2)
+    for host in (1, 2):
+        net.run(host, ["ip", "addr", "add", f"10.77.0.20{host}/24", "dev", "eth0"])
+    env = {host: {"IPCPY_INTERFACES": f"10.77.0.20{host}"} for host in (1, 2)}
+    (subscriber, publisher), left = run_two(net, env, "eth0")
+    assert "10.77.0.201:" in subscriber and subscriber.endswith("{}") and "10.77.0.202:" in publisher
+    for host, sources in zip((1, 2), left, strict=True):
+        assert sources.keys() == {f"10.77.0.20{host}"}, "nothing left from the address that was not named"
+        assert sources[f"10.77.0.20{host}"] > 10
+
+
+@pytest.mark.parametrize("named", ["address", "name"])
+def test_of_two_cards_in_a_subnet_the_named_one_is_used_for_everything(lan, named):
+    net = lan(hosts=2)
+    cards = {host: net.add_nic(host, segment=0) for host in (1, 2)}
+    env = {
+        host: {"IPCPY_INTERFACES": card if named == "name" else net.nics(host)[card]} for host, card in cards.items()
+    }
+    (subscriber, publisher), left = run_two(net, env, "eth0")
+    assert "10.77.0.101:" in subscriber and subscriber.endswith("{}") and "10.77.0.102:" in publisher
+    assert left == [{}, {}], "nothing left by the card that was not named"
+
+
+def test_a_static_peer_is_answered_from_the_address_that_was_asked(lan):
+    """Multicast does not pass, and the address that is named is not the one that the system would answer from."""
+    net = lan(hosts=2)
+    net.multicast(False)
+    net.run(2, ["ip", "addr", "add", "10.77.0.202/24", "dev", "eth0"])
+    (subscriber, publisher), _ = run_two(net, {1: {"IPCPY_PEERS": "10.77.0.202"}, 2: {}}, "eth0")
+    assert "10.77.0.1:" in subscriber and "10.77.0.202:" in publisher
+
+
+def test_nothing_leaves_while_no_interface_that_is_named_is_there(lan):
+    net = lan(hosts=2)
+    sniffer = net.spawn(1, SNIFFER, "eth0")
+    sniffer.wait_line("sniffing")
+    program = "import ipcpy, time; node = ipcpy.Node(); time.sleep(0.5); print(node.stats.refused['unicast'] > 0)"
+    done = net.run(1, program, env={"IPCPY_INTERFACES": "wlan7", "IPCPY_PEERS": "10.77.0.2"})
+    assert done.stdout == "True\n", done.stderr
+    sniffer.send_line("")
+    assert sniffer.wait_line("{.*").group() == "{}"
