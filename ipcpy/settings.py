@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ __all__ = ["LINK_PORTS", "StaticPeer", "Settings", "from_environment"]
 DOMAIN = "default"
 LINK_PORTS = range(17_770, 17_780)
 """The ports a node's link takes the first free one of; a static peer without a port is knocked at on all of them."""
+
+_LOOPBACK_NAMES = ("lo", "lo0") if sys.platform == "darwin" else ("lo",)
+_IN_NO_NAME = frozenset(";/,")  # and no blanks, but in the names that Windows gives interfaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Settings:
     def only_loopback(self) -> bool:
         """Whether nothing may leave this host."""
         names = self.interfaces
-        return bool(names) and all(name == "lo" or is_loopback(name) for name in names)
+        return bool(names) and all(name in _LOOPBACK_NAMES or is_loopback(name) for name in names)
 
 
 def from_environment(
@@ -62,31 +66,56 @@ def from_environment(
         ArgumentError: which one is wrong, and what was expected.
     """
     if domain is None:
-        domain = environ.get("IPCPY_DOMAIN") or DOMAIN
+        domain = environ.get("IPCPY_DOMAIN", "").strip() or DOMAIN
     if not isinstance(domain, str) or not domain or len(domain) > 255 or not domain.isprintable():
         raise ArgumentError(f"domain is a short printable text such as 'robot7', got {domain!r}")
+    if domain != domain.strip():
+        raise ArgumentError(f"domain neither begins nor ends with a blank, got {domain!r}")
     names = _items("interfaces", environ.get("IPCPY_INTERFACES", "") if interfaces is None else interfaces)
+    for name in names:
+        _check_interface(name)
     hosts = _items("peers", environ.get("IPCPY_PEERS", "") if peers is None else peers)
     return Settings(domain, names, tuple(map(parse_peer, hosts)))
 
 
 def _items(what: str, value: str | Iterable[str]) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else list(value)
+    try:
+        parts = value.split(",") if isinstance(value, str) else list(value)
+    except TypeError:
+        raise ArgumentError(f"{what} are texts, comma-separated or one each, got {value!r}") from None
     if not all(isinstance(part, str) for part in parts):
         raise ArgumentError(f"{what} are texts, comma-separated or one each, got {value!r}")
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def _check_interface(name: str) -> None:
+    """Raise ArgumentError for what can be no interface's name, and is no IPv4 address: two of them, for one."""
+    odd = _odd(name) if sys.platform != "win32" else set(name) & _IN_NO_NAME
+    if odd or not name.isprintable() or (":" in name and sys.platform != "win32"):
+        raise ArgumentError(
+            f"interfaces are names such as 'eth0' or IPv4 addresses such as '10.0.0.5', comma-separated, got {name!r}"
+        )
+
+
+def _odd(text: str) -> set[str]:
+    return {char for char in text if char in _IN_NO_NAME or char.isspace() or not char.isprintable()}
 
 
 def parse_peer(text: str) -> StaticPeer:
     """Read ``host`` or ``host:port``.
 
     Raises:
-        ArgumentError: if the port is no port, or there is no host.
+        ArgumentError: if the port is no port, there is no host, or what stands there can be no host's name.
 
     >>> parse_peer("robot.local:17770")
     StaticPeer(host='robot.local', port=17770)
     """
-    host, colon, port = text.rpartition(":") if ":" in text else (text, "", "")
+    host, colon, port = text.partition(":")
+    wanted = "a peer is 'host' or 'host:port' with a port from 1 to 65535"
+    if ":" in port:
+        raise ArgumentError(f"{wanted}, and a host is a name or an IPv4 address, got {text!r} with two colons")
     if not host.strip() or (colon and not (port.isdecimal() and 0 < int(port) < 65_536)):
-        raise ArgumentError(f"a peer is 'host' or 'host:port' with a port from 1 to 65535, got {text!r}")
+        raise ArgumentError(f"{wanted}, got {text!r}")
+    if odd := sorted(_odd(host)):
+        raise ArgumentError(f"{wanted}, several are comma-separated, got {text!r} with {odd[0]!r} in it")
     return StaticPeer(host, int(port) if colon else None)

@@ -27,7 +27,35 @@ def test_arguments_have_precedence():
     assert (settings.domain, settings.interfaces, settings.peers) == ("mine", ("eth1",), ())
 
 
-@pytest.mark.parametrize("domain", ["\n", "x" * 256, 5])
+@pytest.mark.parametrize("domain", [" robot7", "robot7 ", "\u2003a"])
+def test_a_domain_with_a_blank_around_it_is_refused_as_an_argument_and_stripped_in_the_environment(domain):
+    with pytest.raises(ArgumentError):
+        from_environment(domain, environ={})
+    assert from_environment(environ={"IPCPY_DOMAIN": " robot7 "}).domain == "robot7"
+
+
+@pytest.mark.parametrize("name", ["eth0;eth1", "eth0 eth1", "10.0.0.0/24", "eth0:1", "fe80::1", "e\x1bth", "\udce4th"])
+def test_what_can_be_no_interface_is_refused(name):
+    with pytest.raises(ArgumentError, match="interfaces are names such as 'eth0' or IPv4 addresses"):
+        from_environment(interfaces=["eth0", name], environ={})
+    with pytest.raises(ArgumentError, match="interfaces are names"):
+        from_environment(environ={"IPCPY_INTERFACES": f"eth0,{name}"})
+
+
+def test_windows_has_blanks_in_the_names_of_interfaces(monkeypatch):
+    monkeypatch.setattr("ipcpy.settings.sys.platform", "win32")
+    assert from_environment(interfaces="Ethernet 2,Wi-Fi", environ={}).interfaces == ("Ethernet 2", "Wi-Fi")
+    with pytest.raises(ArgumentError):
+        from_environment(interfaces="Ethernet 2;Wi-Fi", environ={})
+
+
+@pytest.mark.parametrize("interfaces", ["lo", "127.0.0.1", "lo,127.0.0.2"])
+def test_loopback_alone_is_known_by_name_and_address(interfaces):
+    assert from_environment(interfaces=interfaces, environ={}).only_loopback
+    assert not from_environment(interfaces=interfaces + ",eth0", environ={}).only_loopback
+
+
+@pytest.mark.parametrize("domain", ["\n", "x" * 256, 5, "\udce4"])
 def test_a_wrong_domain_is_refused(domain):
     with pytest.raises(ArgumentError, match="domain is a short printable text"):
         from_environment(domain, environ={})
@@ -37,6 +65,30 @@ def test_a_wrong_domain_is_refused(domain):
 def test_a_wrong_peer_is_refused(text):
     with pytest.raises(ArgumentError, match="a peer is 'host' or 'host:port'"):
         parse_peer(text)
+
+
+@pytest.mark.parametrize("text", ["::1", "fe80::1", "a:1:2", "10.0.0.1:17770:17771"])
+def test_a_second_colon_is_refused_with_what_a_host_is(text):
+    with pytest.raises(ArgumentError, match="a host is a name or an IPv4 address, got .* with two colons"):
+        parse_peer(text)
+
+
+@pytest.mark.parametrize("text", ["a;b", "a/b", "udp//a", "10.0.0.0/24", "a b", "a\tb:5", "a\x00b", "a\udce4", "a,b"])
+def test_what_can_be_no_host_is_refused_with_what_is_wrong_in_it(text):
+    with pytest.raises(ArgumentError, match=r"a peer is 'host' or 'host:port'.*comma-separated, got .* with .* in it"):
+        parse_peer(text)
+
+
+@pytest.mark.parametrize("text", ["a..b", "x" * 64 + ".local", "r\u00f6bot.local", "robot.local."])
+def test_a_name_that_may_not_resolve_is_a_name(text):
+    assert parse_peer(text) == StaticPeer(text)
+
+
+@pytest.mark.parametrize("wrong", [5, [5], b"10.0.0.1", True])
+def test_what_is_no_list_of_texts_is_refused(wrong):
+    for what in ("peers", "interfaces"):
+        with pytest.raises(ArgumentError, match=f"{what} are texts, comma-separated or one each"):
+            from_environment(**{what: wrong}, environ={})
 
 
 def test_wrong_lists_are_refused():

@@ -88,7 +88,11 @@ def _understand(
     try:
         return from_environment(domain, interfaces, peers), ""
     except ArgumentError as error:
-        return Settings(interfaces=from_environment(DOMAIN, interfaces, ()).interfaces), str(error)
+        wrong = str(error)
+    try:
+        return Settings(interfaces=from_environment(DOMAIN, interfaces, ()).interfaces), wrong
+    except ArgumentError:
+        return Settings(), wrong
 
 
 class _Examination:

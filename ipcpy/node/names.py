@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
 from ..addresses import is_host
 from ..transport.hostnames import resolve
 from .loop import Loop
+
+log = logging.getLogger(__name__)
 
 RESOLVE_AGAIN = 5.0  # seconds between two tries to resolve a name
 RESOLVE_EVERY = 60.0  # seconds until a name that was resolved is looked at again: its address may change
@@ -37,8 +40,13 @@ class Names:
 
     def _run(self, host: str, port: int | None, wake: threading.Event) -> None:
         known: list[str] = []
+        warned = False
         while not self._closed:
-            found = sorted(set(resolve(host)))
+            found = sorted(set(filter(is_host, resolve(host))))
+            if not found and not known and not warned and not self._closed:
+                warned = True
+                words = "the peer %r cannot be resolved to an IPv4 address; it is tried again every %g s"
+                log.warning(words, host, RESOLVE_AGAIN)
             if found and found != known and not self._closed:
                 self._loop.call(self._on_addresses, port, found, known)
                 known = found

@@ -17,6 +17,7 @@ from typing import Self
 
 from ..addresses import LOOPBACK, is_loopback
 from . import netlink
+from .hostnames import plain
 
 __all__ = ["LO", "Interface", "InterfaceWatch", "interface_to", "list_interfaces", "list_links", "source_on"]
 __all__ += ["source_to"]
@@ -137,7 +138,7 @@ def _from_netlink() -> Sequence[Interface]:
         works = netlink.IFF_UP | netlink.IFF_RUNNING
         found.append(
             Interface(
-                name=link.name,
+                name=plain(link.name),
                 index=link.index,
                 addresses=_addresses(link.networks),
                 networks=link.networks,
@@ -162,7 +163,7 @@ def _from_ifaddr() -> Sequence[Interface]:
         loopback = is_loopback(networks[0])
         found.append(
             Interface(
-                name=adapter.nice_name,
+                name=plain(adapter.nice_name),
                 index=adapter.index or 0,
                 addresses=_addresses(networks),
                 networks=networks,

@@ -180,3 +180,9 @@ def test_a_system_without_sockets_for_questions_is_a_finding(monkeypatch, names)
 def test_the_ports_of_greetings_and_links_are_the_one_range_that_advice_names():
     ports = sorted((examination.PLACES.group[1], *examination.PLACES.links))
     assert ports == list(range(ports[0], ports[-1] + 1))
+
+
+@pytest.mark.parametrize("interfaces", ["lo;eth0", 5])
+def test_interfaces_that_can_be_none_are_a_finding(domain, asked, names, interfaces):
+    found = ipc.diagnose(timeout=0.5, interfaces=interfaces)
+    assert any(each.level == "problem" and "interfaces are" in each.text for each in found.findings)

@@ -87,3 +87,25 @@ def test_closing_ends_the_threads_and_tells_nothing_more(made):
     made.names.close()
     thread.join(10)
     assert not thread.is_alive() and made.told == []
+
+
+def test_a_name_that_does_not_resolve_is_warned_of_once_and_looked_up_on(made, monkeypatch, caplog, wait_until):
+    monkeypatch.setattr(names, "RESOLVE_AGAIN", 0.01)
+    made.names.add("a..b", None)
+    assert all(made.was_asked() for _ in range(3))
+    made.answers = ["10.0.0.1"]
+    wait_until(lambda: made.told)
+    made.answers = []
+    made.names.again()
+    assert made.was_asked() and made.was_asked()
+    assert [record.getMessage() for record in caplog.records if record.name == names.__name__] == [
+        "the peer 'a..b' cannot be resolved to an IPv4 address; it is tried again every 0.01 s"
+    ]
+
+
+def test_what_is_no_address_of_a_host_is_not_knocked_at(made):
+    made.answers = ["224.0.0.1", "255.255.255.255", "0.0.0.0"]
+    made.names.add("odd.local", None)
+    assert made.was_asked()
+    made.names.again()
+    assert made.was_asked() and made.told == []

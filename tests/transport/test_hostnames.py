@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from ipcpy.transport.hostnames import host_name, resolve
+from ipcpy.transport.hostnames import host_name, plain, resolve
 
 
 def test_an_address_is_its_own_name() -> None:
@@ -42,3 +42,28 @@ def test_a_name_that_cannot_be_resolved_now_has_no_addresses(monkeypatch: pytest
 def test_host_name_is_what_the_system_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "arm")
     assert host_name() == "arm"
+
+
+@pytest.mark.parametrize("name", ["a..b", "x" * 64 + ".local", ".", "a\0b", "\udce4"])
+def test_a_text_that_no_name_can_be_has_no_addresses(name: str) -> None:
+    """The system's resolver raises UnicodeError or ValueError for them."""
+    assert resolve(name) == []
+
+
+@pytest.mark.parametrize(("told", "shown"), [("r\udce4bot", "r?bot"), ("a\x1b[2Jb", "a?[2Jb"), ("", "localhost")])
+def test_a_host_name_of_any_bytes_can_be_shown(monkeypatch: pytest.MonkeyPatch, told: str, shown: str) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: told)
+    assert host_name() == shown
+
+
+@pytest.mark.parametrize("error", [OSError(38, "no"), UnicodeDecodeError("utf-8", b"\xe4", 0, 1, "no")])
+def test_a_host_that_does_not_tell_its_name_is_localhost(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refuse() -> str:
+        raise error
+
+    monkeypatch.setattr(socket, "gethostname", refuse)
+    assert host_name() == "localhost"
+
+
+def test_plain_names_stay_as_they_are() -> None:
+    assert plain("eth0") == "eth0" and plain("R\u00f6bot 7") == "R\u00f6bot 7"

@@ -151,6 +151,14 @@ def test_fields_in_a_namespace() -> None:
 
 
 @linux
+def test_an_interface_whose_name_cannot_be_printed_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name of Linux is any bytes but blanks, / and :."""
+    link = netlink.Link("e\x1b]0;h\ufffd", 2, 1500, 0x41, ("10.0.0.1/24",))
+    monkeypatch.setattr(netlink, "read_links", lambda: [link])
+    assert [each.name for each in list_links()] == ["e?]0;h\ufffd"]
+
+
+@linux
 def test_many_interfaces() -> None:
     printed = _in_namespace("""
         pair = 'link add v{0} type veth peer name w{0}\\naddr add 10.9.{0}.1/24 dev v{0}\\n'
