@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from ..addresses import Address, Way
+from ..addresses import LOOPBACK, Address, Way
 from ..protocol.link.echo import is_echo
 from ..protocol.link.entries import NodeEntry
 from ..protocol.link.greeting import GREETINGS, domain_number
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 REST = 0.0008  # seconds for each peer that the sockets rest after only what is known already came: to wake up costs
 REST_MAX = 0.04  # more than to read, so what comes meanwhile is read together; less than half of Timing.verify
 DRAIN = 256  # datagrams that are read before others have their turn
+LOOKS = 16  # portions of DRAIN in which our own greeting is looked for
 MAX_ASKED = 4_096  # addresses of which is remembered at which of ours they asked
 
 
@@ -64,6 +65,7 @@ class Peering:
     ) -> None:
         self._loop = loop
         self._link = link
+        self._own = link.id.to_bytes(8, "little")  # as a frame has it from byte 8 on
         self._network = network
         self._sockets = sockets
         self._on_event = on_event
@@ -74,6 +76,7 @@ class Peering:
         number = domain_number(entry.domain)
         self._echoes = Echoes(loop, link.id, number, self._socket, lambda: self._open_socket(()), link.dropped)
         self._echoes.way_to = network.way_to
+        self._heard_itself = False
         self._asked: dict[Address, str] = {}  # our own address that the last datagram from each went to
         self._processes = Processes(loop, entry, self._died)
         self._alarm = Alarm(loop, self._on_timer)
@@ -93,10 +96,18 @@ class Peering:
 
     def rejoin(self) -> None:
         """Listen and greet on the interfaces that there are now."""
+        self._heard_itself = False
         if self._group is not None:
             self._group.rejoin(self._network.indexes())
         self._link.greet(time.monotonic())
         self.flush()
+
+    def hears_itself(self) -> bool:
+        """Tell whether our last greeting to all came back by loopback, after a look at what came."""
+        for _ in range(LOOKS):
+            if self._heard_itself or self._group is None or not self._receive(self._group)[0]:
+                break
+        return self._heard_itself
 
     def tell(self) -> None:
         """Send what changed in the node's table."""
@@ -172,12 +183,17 @@ class Peering:
         count, news = 0, False
         while count < DRAIN and (received := source.poll()) is not None:
             count += 1
-            asked = self._note_asked(received[1]) if source is self._socket else ""
-            if source is self._socket and is_echo(received[0]):
-                self._echoes.receive(*received, self._socket)
+            data, address = received
+            asked = ""
+            if source is self._socket:
+                asked = self._note_asked(address)
+            elif address[0] == LOOPBACK and data[8:16] == self._own:
+                self._heard_itself = True
+            if source is self._socket and is_echo(data):
+                self._echoes.receive(data, address, self._socket)
                 news = True
             else:
-                news |= self._link.receive_datagram(*received, time.monotonic(), asked)
+                news |= self._link.receive_datagram(data, address, time.monotonic(), asked)
         self.received += count
         if news:
             self.flush()
@@ -251,5 +267,5 @@ def _open_group() -> GroupSocket | None:
     try:
         return GroupSocket()
     except OSError as error:
-        log.warning("no greeting by multicast: %s", error)
+        log.warning("no greeting by multicast: %s. Other hosts are found by mDNS and IPCPY_PEERS.", error)
         return None

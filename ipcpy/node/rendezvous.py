@@ -1,15 +1,17 @@
-"""Where to look for other nodes: mDNS and when it starts, static peers and their names.
+"""Where to look for other nodes: mDNS and when it starts, static peers and their names, this host's link ports.
 
 Knows names and addresses, which are hints for the link; nothing of frames, and not who lives. Used in the I/O thread.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
+from ..addresses import LOOPBACK
 from ..protocol.link.entries import NodeEntry
 from ..protocol.link.link import Link
 from ..settings import LINK_PORTS, StaticPeer
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from ..discovery.advert import Advert
     from ..discovery.mdns import Mdns
 
+log = logging.getLogger(__name__)
+
+LISTEN = 0.1  # seconds after a greeting to all in which it comes back by loopback, if multicast passes there at all
 MDNS_AFTER = 0.3  # seconds until zeroconf is imported, 55 ms of computing: those who find each other at once are busy
 MDNS_LATER = 0.4  # seconds that a node waits longer, at most, once it has found others
 MDNS_LATER_EACH = 0.1  # seconds more for each that it found; waited again while their number grows
@@ -33,6 +38,7 @@ class Knocker(Protocol):
 
     @property
     def port(self) -> int: ...
+    def hears_itself(self) -> bool: ...
     def flush(self) -> None: ...
 
 
@@ -58,6 +64,7 @@ class Rendezvous:
         self._started = NEVER
         self._topics: tuple[str, ...] = ()
         self._random = Random()  # of its own: the one that all share may be seeded by the program
+        self._knocks_here = False  # at the link ports of this host
         self._closed = False
 
     def start(self, static: Iterable[StaticPeer], *, mdns: bool) -> None:
@@ -78,6 +85,7 @@ class Rendezvous:
         if self._mdns is not None:
             self._mdns.set_interfaces(self._network.multicast_addresses())
         self._names.again()
+        self._loop.call_at(time.monotonic() + LISTEN, self._listen)
 
     def show(self, topics: tuple[str, ...]) -> None:
         """Show these topics to those who browse mDNS."""
@@ -142,6 +150,20 @@ class Rendezvous:
         if node_id not in self._link.peers:
             self._link.hint((address, port), time.monotonic())
             self._knocker.flush()
+
+    # -- this host without multicast ---------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Knock at the link ports of this host, from now on, if our greeting to all did not come back by loopback."""
+        if self._closed or self._knocks_here or self._knocker.hears_itself():
+            return
+        self._knocks_here = True
+        first, last = LINK_PORTS[0], LINK_PORTS[-1]
+        log.info("multicast does not pass on loopback: nodes of this host are looked for at UDP %d to %d", first, last)
+        for port in LINK_PORTS:
+            if port != self._knocker.port:
+                self._link.hint((LOOPBACK, port), time.monotonic(), until=NEVER)
+        self._knocker.flush()
 
     # -- static peers ------------------------------------------------------------------------------------------------
 

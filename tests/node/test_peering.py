@@ -276,6 +276,26 @@ def test_greetings_go_out_once_for_each_network_of_interfaces_that_are_up(link, 
     assert sent == [(b"hello", 1, LOOPBACK), (b"hello", 2, "10.0.0.1"), (b"hello", 2, "10.0.1.1")]
 
 
+def test_it_hears_its_own_greeting_only_by_loopback_and_only_the_last_one(link):
+    found, _, _ = link
+    assert not found.hears_itself()
+    queue = [(b"III" + bytes(5) + bytes(8), (LOOPBACK, 9)), (bytes(8) + found._own, ("10.0.0.1", 9))]
+    found._group.poll = lambda: queue.pop(0) if queue else None
+    assert not found.hears_itself(), "another's, and one that came back by another interface"
+    queue.append((bytes(8) + found._own, (LOOPBACK, 9)))
+    assert found.hears_itself() and found.hears_itself()
+    found.rejoin()
+    assert not found.hears_itself(), "that was before the network changed"
+
+
+def test_its_own_greeting_is_looked_for_in_a_bounded_time(link):
+    found, _, _ = link
+    calls = []
+    found._group.poll = lambda: calls.append(1) or (b"x" * 16, (LOOPBACK, 9))
+    assert not found.hears_itself()
+    assert len(calls) == peering.LOOKS * peering.DRAIN
+
+
 def test_without_the_group_a_warning_is_logged_and_the_link_works(monkeypatch, caplog):
     def refuse():
         raise TransportError(98, "cannot share UDP port 17769")
@@ -285,6 +305,7 @@ def test_without_the_group_a_warning_is_logged_and_the_link_works(monkeypatch, c
     assert "no greeting by multicast" in caplog.text
     assert list(loop.ready) == [made._socket]
     made.rejoin()
+    assert not made.hears_itself()
     made.close()
     assert not loop.ready
 

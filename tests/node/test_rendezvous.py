@@ -9,10 +9,11 @@ import pytest
 import ipcpy as ipc
 from ipcpy.node import rendezvous
 from ipcpy.node.network import Network
-from ipcpy.node.rendezvous import MDNS_AFTER, MDNS_AT_LAST, MDNS_LATER, MDNS_LATER_EACH, Rendezvous
+from ipcpy.node.rendezvous import LISTEN, MDNS_AFTER, MDNS_AT_LAST, MDNS_LATER, MDNS_LATER_EACH, Rendezvous
 from ipcpy.protocol.link.entries import NodeEntry, pack_entry
 from ipcpy.protocol.link.link import Link
 from ipcpy.settings import LINK_PORTS, Settings, StaticPeer
+from ipcpy.timeouts import NEVER
 from ipcpy.transport.interfaces import LO
 from still import StillLoop
 
@@ -55,7 +56,7 @@ class Made:
         self.link = Link(0xABC, pack_entry(ENTRY), ENTRY.domain, bytes(16), seed=1)
         self.network = Network(self.loop, Settings(), lambda others: None, lambda wanted: (LO,), lambda: None)
         self.network.start()
-        self.flushes, self.mdns = 0, None
+        self.flushes, self.mdns, self.multicast_passes = 0, None, True
         monkeypatch.setattr("ipcpy.discovery.mdns.Mdns", self.make)
         self.rendezvous = Rendezvous(self.loop, ENTRY, self.link, self, self.network)
 
@@ -63,6 +64,9 @@ class Made:
         assert self.mdns is None, "started twice"
         self.mdns = Mdns(*arguments, **options)
         return self.mdns
+
+    def hears_itself(self):
+        return self.multicast_passes
 
     def flush(self):
         self.flushes += 1
@@ -221,3 +225,47 @@ def test_mdns_starts_also_where_others_were_found_without_it(monkeypatch, wait_u
         wait_until(lambda: len(a.nodes()) == len(b.nodes()) == 2)
         wait_until(lambda: len(started) == 2, timeout=20)
         assert started == [1, 1]
+
+
+# -- this host, where multicast does not pass
+
+
+def test_where_greetings_come_back_nobody_knocks_at_this_host(made):
+    made.rendezvous.network_changed()
+    made.loop.advance(60)
+    assert made.knocked() == set()
+
+
+def test_where_greetings_do_not_come_back_this_host_s_link_ports_are_knocked_at_without_end(made, caplog):
+    caplog.set_level("INFO", rendezvous.__name__)
+    made.multicast_passes = False
+    made.rendezvous.network_changed()
+    made.loop.advance(LISTEN * 0.9)
+    assert made.knocked() == set(), "they may still come back"
+    made.loop.advance(LISTEN * 0.2)
+    others = {("127.0.0.1", port) for port in LINK_PORTS if port != made.port}
+    assert made.knocked() == others and made.flushes == 1
+    assert {lead.until for lead in made.link._search.leads.values()} == {NEVER}
+    made.rendezvous.network_changed()
+    made.loop.advance(60)
+    assert made.knocked() == others
+    assert caplog.messages == [
+        "multicast does not pass on loopback: nodes of this host are looked for at UDP 17770 to 17779"
+    ]
+
+
+def test_a_firewall_that_comes_later_is_noticed_with_the_next_change_of_the_network(made):
+    made.rendezvous.network_changed()
+    made.loop.advance(1)
+    made.multicast_passes = False
+    made.rendezvous.network_changed()
+    made.loop.advance(1)
+    assert len(made.knocked()) == len(LINK_PORTS) - 1
+
+
+def test_a_node_that_was_closed_meanwhile_knocks_nowhere(made):
+    made.multicast_passes = False
+    made.rendezvous.network_changed()
+    made.rendezvous.close()
+    made.loop.advance(1)
+    assert made.knocked() == set()

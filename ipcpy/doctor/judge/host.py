@@ -34,8 +34,9 @@ def _group_port(trial: Trial, port: int) -> Iterator[Finding]:
     if trial.result == "works":
         yield Finding("ok", "group-port", about, f"UDP port {port}, by which programs greet, can be had.")
     elif trial.result is not None:
-        text = f"UDP port {port}, by which programs greet, cannot be had: {_why(trial)}. We hear nobody's greeting."
-        advice = (_who_has(port), "Meanwhile:  export IPCPY_PEERS=...   (addresses)")
+        text = f"UDP port {port}, by which programs greet, cannot be had: {_why(trial)}. We hear nobody's greeting. "
+        text += "Programs of this host find each other all the same, by UDP."
+        advice = (_who_has(port), "For other hosts, meanwhile:  export IPCPY_PEERS=...   (addresses)")
         yield Finding("problem", "group-port-taken", about, text, advice)
 
 

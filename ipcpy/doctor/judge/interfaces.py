@@ -61,7 +61,7 @@ def _judge(each: InterfaceFacts, places: Places) -> Iterator[Finding]:
         advice = (f"sudo ip address add 10.0.0.1/24 dev {each.name}   (an address of your network)",)
         yield Finding("note", "no-address", each.name, text, () if each.loopback else advice)
     else:
-        yield from _group(each, places.group)
+        yield from _group(each, places)
         yield from _mdns(each, places.mdns)
         yield from _mtu(each)
         yield from _twice(each)
@@ -88,8 +88,8 @@ def _allow(way: str) -> str:
     return f"sudo ufw allow {way}   (or what your firewall has for it)"
 
 
-def _group(each: InterfaceFacts, group: Address) -> Iterator[Finding]:
-    trial, name = each.group, _named(each)
+def _group(each: InterfaceFacts, places: Places) -> Iterator[Finding]:
+    trial, name, group = each.group, _named(each), places.group
     because = f" ({trial.reason})" if trial.reason else ""
     on = f"sudo ip link set {each.name} multicast on"
     if trial.result == "works":
@@ -100,17 +100,30 @@ def _group(each: InterfaceFacts, group: Address) -> Iterator[Finding]:
             yield Finding("warning", "multicast-off", each.name, text, (on,))
     elif trial.result in ("not joined", "not sent"):
         what = "does not take part in" if trial.result == "not joined" else "does not send"
-        text = f"{name} {what} multicast{because}: programs are not found through it."
+        text = f"{name} {what} multicast{because}: {_without(each, places)}"
         way = "out proto udp" if trial.result == "not sent" else f"{group[1]}/udp"
         fix = (_allow(way), RULES) if each.multicast else (on,)
-        yield Finding("problem", f"multicast-{trial.result.replace(' ', '-')}", each.name, text, (*fix, PEERS))
+        yield _no_multicast(each, trial.result, text, fix)
     elif trial.result == "not heard":
         text = (
             f"{name} sends multicast, but what we sent to the greeting's group {_colon(group)} did not come back: "
-            "a firewall on this host drops it. Programs are not found through it."
+            f"a firewall on this host drops it, so {_without(each, places)}"
         )
-        advice = (_allow(f"{group[1]}/udp"), RULES, PEERS)
-        yield Finding("problem", "multicast-not-heard", each.name, text, advice)
+        yield _no_multicast(each, trial.result, text, (_allow(f"{group[1]}/udp"), RULES))
+
+
+def _without(each: InterfaceFacts, places: Places) -> str:
+    """Say what comes of it that an interface has no multicast."""
+    if each.loopback:
+        first, last = places.links[0], places.links[-1]
+        return f"programs of this host look for each other at UDP ports {first} to {last}, which takes 0.1 s longer."
+    return "programs are not found through it."
+
+
+def _no_multicast(each: InterfaceFacts, result: str, text: str, fix: tuple[str, ...]) -> Finding:
+    level: Level = "warning" if each.loopback else "problem"
+    advice = fix if each.loopback else (*fix, PEERS)
+    return Finding(level, f"multicast-{result.replace(' ', '-')}", each.name, text, advice)
 
 
 def _colon(place: Address) -> str:

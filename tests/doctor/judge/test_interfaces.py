@@ -80,6 +80,14 @@ def test_the_groups_that_were_tried_are_named_and_no_others():
         assert not NUMBERS.search(words(trials(result)))
 
 
+@pytest.mark.parametrize("result", ["not joined", "not sent", "not heard"])
+def test_without_multicast_on_loopback_programs_of_this_host_are_found_at_their_ports(result):
+    (found,) = [each for each in judge(replace(LO, group=Trial(result)), ETH0) if each.about == "lo"]
+    assert (found.level, found.code) == ("warning", f"multicast-{result.replace(' ', '-')}")
+    assert "look for each other at UDP ports 17770 to 17779" in found.text
+    assert not any("IPCPY_PEERS" in advice for advice in found.advice)
+
+
 def test_a_loopback_that_is_down():
     assert ("problem", "interface-down") in bad(judge(replace(LO, up=False, enabled=False), ETH0))
 
