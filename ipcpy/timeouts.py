@@ -1,14 +1,48 @@
-"""Times to wait: what a user's timeout may be, and the time that never comes. Knows numbers; waits for nothing."""
+"""Times to wait: what a user's timeout may be, the time that never comes, and waits in pieces.
+
+Knows numbers, and which platform lets Ctrl-C end a wait; not what is waited for.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .errors import ArgumentError
 
 NEVER = float("inf")
 FOR_EVER = 1e6  # seconds; select.poll takes no more than 24 days
+PIECE = 0.1 if sys.platform == "win32" else None  # seconds
+"""On Windows Ctrl-C ends no wait for a lock or a socket: KeyboardInterrupt comes after it. So waits are short there."""
+
+Found = TypeVar("Found")
+
+
+def piece(timeout: float | None) -> float | None:
+    """Return how long to wait at a time, of the seconds left (None for ever), before one looks again."""
+    return timeout if PIECE is None else min(PIECE, FOR_EVER if timeout is None else timeout)
+
+
+def in_pieces(wait: Callable[[float | None], Found], timeout: float | None) -> Found:
+    """Wait for something that can be waited for again and again, in pieces where Ctrl-C could not end the whole.
+
+    Args:
+        wait: waits for so many seconds, None for ever, and returns something false where the time was up.
+        timeout: seconds; None for ever.
+
+    Returns:
+        What ``wait`` returned last.
+    """
+    deadline = NEVER if timeout is None else time.monotonic() + timeout
+    left = timeout
+    while True:
+        found = wait(piece(left))
+        if found or piece(left) == left:
+            return found
+        left = None if timeout is None else max(0.0, deadline - time.monotonic())
 
 
 def seconds(timeout: Any) -> float | None:

@@ -10,6 +10,23 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
 
+def running_loop() -> AbstractEventLoop:
+    """Return the event loop of asyncio that runs the caller.
+
+    Raises:
+        RuntimeError: none does; trio, for one, is another kind of loop.
+    """
+    from asyncio import get_running_loop
+
+    try:
+        return get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "ipcpy's coroutines need asyncio, and no event loop of asyncio runs here. Under trio wait in a thread: "
+            "await trio.to_thread.run_sync(subscriber.recv, 1.0)"
+        ) from None
+
+
 def call_in(loop: AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
     """Call a function in an event loop's thread: at once if that is this one; not at all if the loop is closed."""
     if _runs_here(loop):

@@ -1,12 +1,12 @@
-"""What a user's timeout may be."""
+"""What a user's timeout may be, and waits in pieces where Ctrl-C ends none."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from ipcpy import ArgumentError
-from ipcpy.timeouts import FOR_EVER, NEVER, seconds
+from ipcpy import ArgumentError, timeouts
+from ipcpy.timeouts import FOR_EVER, NEVER, in_pieces, piece, seconds
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,54 @@ def test_numbers_of_other_kinds_are_numbers_too():
 def test_what_is_no_time_is_refused(timeout):
     with pytest.raises(ArgumentError, match="timeout is a time in seconds"):
         seconds(timeout)
+
+
+class Clock:
+    """Stands in for the clock: time passes only while somebody waits."""
+
+    def __init__(self, monkeypatch, comes_at=NEVER):
+        self.now, self.waits, self.comes_at = 100.0, [], 100.0 + comes_at
+        monkeypatch.setattr(timeouts.time, "monotonic", lambda: self.now)
+
+    def wait(self, timeout):
+        self.waits.append(timeout)
+        self.now += timeout
+        return self.now >= self.comes_at
+
+
+@pytest.mark.parametrize("timeout", [None, 0.0, 0.5, 1e6])
+def test_a_wait_is_one_where_ctrl_c_ends_it(monkeypatch, timeout):
+    monkeypatch.setattr(timeouts, "PIECE", None)
+    waits = []
+    assert in_pieces(lambda seconds: waits.append(seconds) or "found", timeout) == "found"
+    assert waits == [timeout] and piece(timeout) == timeout
+
+
+def test_a_wait_for_ever_is_made_of_short_ones_where_ctrl_c_ends_none(monkeypatch):
+    monkeypatch.setattr(timeouts, "PIECE", 0.125)
+    clock = Clock(monkeypatch, comes_at=10.0)
+    assert in_pieces(clock.wait, None)
+    assert clock.waits == [0.125] * 80
+    assert piece(None) == 0.125
+
+
+@pytest.mark.parametrize("timeout", [0.0, 0.0625, 0.125, 0.3125, 2.0])
+def test_waits_in_pieces_take_no_longer_than_the_whole(monkeypatch, timeout):
+    monkeypatch.setattr(timeouts, "PIECE", 0.125)
+    clock = Clock(monkeypatch)
+    assert not in_pieces(clock.wait, timeout)
+    assert sum(clock.waits) == timeout and max(clock.waits) <= 0.125
+
+
+def test_ctrl_c_ends_a_wait_between_two_pieces(monkeypatch):
+    monkeypatch.setattr(timeouts, "PIECE", 0.125)
+    clock = Clock(monkeypatch)
+
+    def wait(seconds):
+        clock.wait(seconds)
+        if len(clock.waits) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        in_pieces(wait, None)
+    assert len(clock.waits) == 3

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from ipcpy.wakeups import call_in, resolve
+import pytest
+
+import ipcpy as ipc
+from ipcpy.wakeups import call_in, resolve, running_loop
 
 
 def test_in_its_own_thread_a_function_is_called_at_once():
@@ -42,3 +45,19 @@ def test_a_closed_event_loop_is_called_no_more():
     loop = asyncio.new_event_loop()
     loop.close()
     call_in(loop, print, "never")
+
+
+def test_the_loop_that_runs_the_caller_is_found():
+    async def main():
+        assert running_loop() is asyncio.get_running_loop()
+
+    asyncio.run(main())
+
+
+def test_outside_asyncio_a_coroutine_says_what_to_do_instead():
+    """As under trio, which runs coroutines too."""
+    with ipc.Node() as node, ipc.Subscriber("t", node=node) as sub, node.watch() as watch:
+        watch.get(timeout=5)  # its own node
+        for coroutine in (sub.recv_async(), sub.recv_async(1.0), sub.__anext__(), watch.__anext__()):
+            with pytest.raises(RuntimeError, match=r"need asyncio.*await trio\.to_thread\.run_sync\(subscriber\.recv"):
+                coroutine.send(None)

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import ClosedError, RecvTimeout
-from ..timeouts import seconds
-from ..wakeups import call_in, resolve
+from ..timeouts import in_pieces, seconds
+from ..wakeups import call_in, resolve, running_loop
 
 if TYPE_CHECKING:
     from ..events import Event
@@ -110,7 +110,8 @@ class EventQueue:
     def get(self, timeout: float | None) -> Event:
         """Take the oldest event; for the errors see ``Watch.get``."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._events or self._ended, timeout):
+            wait_for = self._changed.wait_for
+            if not in_pieces(lambda piece: wait_for(lambda: self._events or self._ended, piece), timeout):
                 raise RecvTimeout(f"no event within {timeout:g} s")
             return self._take()
 
@@ -120,9 +121,7 @@ class EventQueue:
         Raises:
             ClosedError: if nothing more will come.
         """
-        from asyncio import get_running_loop
-
-        loop = get_running_loop()
+        loop = running_loop()
         while True:
             with self._changed:
                 if self._events or self._ended:

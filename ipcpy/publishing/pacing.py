@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..protocol.data.history import Kept
+from ..timeouts import piece
 from .outlet import Outlet
 from .route import Route
 
@@ -112,7 +113,7 @@ class Pacing:
             left = None if deadline is None else deadline - self._clock()
             if left is not None and left <= 0:
                 break
-            outlet.changed.wait(left)
+            outlet.changed.wait(piece(left))
         return matched
 
     def linger(self, until: float) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..addresses import Address
-from ..timeouts import NEVER
+from ..timeouts import NEVER, in_pieces
 from ..transport.data import DataSocket
 from ..transport.group import GroupSocket
 
@@ -113,7 +113,7 @@ class Inlets:
 def _waiting(sockets: list[Any]) -> Callable[[float | None], list[Any]]:
     """Return a function that waits some seconds, None for ever, until sockets can be read, and returns those."""
     if not hasattr(select, "poll"):
-        return lambda timeout: select.select(sockets, [], [], timeout)[0]
+        return lambda timeout: in_pieces(lambda piece: select.select(sockets, [], [], piece)[0], timeout)
     poll = select.poll()
     for each in sockets:
         poll.register(each, select.POLLIN)

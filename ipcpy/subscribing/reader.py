@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..addresses import Address
 from ..node.loop import Alarm, Loop
-from ..timeouts import NEVER
+from ..timeouts import NEVER, in_pieces
 from ..transport.data import DataSocket
 from ..transport.kernel import CAN_WAIT, RECEIVE_SIZE
 from .inbound import Inbound
@@ -80,7 +80,7 @@ class Reader:
         """
         reading = self._reading
         if not reading.acquire(False):
-            if not reading.acquire(True, -1 if timeout is None else timeout):
+            if not in_pieces(lambda piece: reading.acquire(True, -1 if piece is None else piece), timeout):
                 return
             timeout = None if timeout is None else max(0.0, deadline - time.monotonic())
         self._deadline = deadline

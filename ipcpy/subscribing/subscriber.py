@@ -22,6 +22,7 @@ from ..node.shared import node_for
 from ..protocol.topics import check_pattern
 from ..stats import SubscriberStats
 from ..timeouts import NEVER, seconds
+from ..wakeups import running_loop
 from .subscription import Subscription, Wanted
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Subscriber:
             self._check_open()
         import asyncio
 
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         timeout = seconds(timeout)
         if timeout is None:
             return await self._next(loop)

@@ -19,6 +19,7 @@ from ..node.identity import new_id
 from ..node.lifetimes import close_forgotten
 from ..protocol.link.entries import SubscriberEntry
 from ..stats import SubscriberStats
+from ..timeouts import in_pieces
 from .inbound import Inbound
 from .inbox import Inbox
 from .intake import Intake
@@ -111,7 +112,8 @@ class Subscription:
     def wait_for_publishers(self, count: int, timeout: float | None) -> bool:
         """Wait until so many publishers are matched, or it is closed; False if the time was up before."""
         with self._matched:
-            return self._matched.wait_for(lambda: self.closed or self.count() >= count, timeout)
+            wait_for, matched = self._matched.wait_for, lambda: self.closed or self.count() >= count
+            return in_pieces(lambda piece: wait_for(matched, piece), timeout)
 
     def stats(self) -> SubscriberStats:
         """Return what arrived, and what did not and why."""

@@ -153,7 +153,7 @@ def _from_netlink() -> Sequence[Interface]:
 
 
 def _from_ifaddr() -> Sequence[Interface]:
-    import ifaddr  # comes with zeroconf, which depends on it; takes 10 ms, and where netlink answers nobody needs it
+    import ifaddr  # takes 10 ms, and where netlink answers nobody needs it
 
     found = []
     for adapter in ifaddr.get_adapters():

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 from collections.abc import Iterator
 from itertools import takewhile
 
@@ -45,6 +46,12 @@ UDP_GRO = 104
 _WINDOWS_UNICAST_IF = 31
 
 SEND_TIMEOUT = 0.05  # seconds: a device whose queue is stuck must not hold a publisher
+GREENLETS = frozenset(("gevent", "eventlet"))
+PATCHED = (
+    "{} has replaced the sockets or threads of this process, and ipcpy needs the system's. Leave them: "
+    "monkey.patch_all(socket=False, thread=False, select=False); wait for messages in gevent.get_hub().threadpool"
+)
+
 TIME64 = (66, 67)  # SO_RCVTIMEO_NEW and SO_SNDTIMEO_NEW: Python's numbers on 32-bit Linux where time has 64 bits
 
 _MEMINFO_SIZE = 36  # 9 numbers of 32 bits (SK_MEMINFO_VARS)
@@ -91,6 +98,8 @@ def udp_socket(*, blocking: bool = True) -> socket.socket:
 
 
 def _open() -> socket.socket:
+    if patched := {str(each.__module__).partition(".")[0] for each in (socket.socket, threading.Lock)} & GREENLETS:
+        raise OSError(errno.EOPNOTSUPP, PATCHED.format(patched.pop()))
     try:
         return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     except OSError as error:

@@ -17,6 +17,7 @@ its ``+`` and ``-`` from 127.0.0.0/8, where no address is forged. From elsewhere
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections import deque
 from hashlib import blake2b
@@ -26,6 +27,7 @@ from types import TracebackType
 
 from ..addresses import Address, is_loopback
 from ..errors import ArgumentError, ClosedError, TransportError
+from ..timeouts import PIECE, in_pieces
 
 __all__ = ["SocketUDP", "get_ip"]
 
@@ -72,6 +74,7 @@ class SocketUDP:
                 self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             except OSError as error:
                 raise TransportError(error.errno, f"no UDP socket: {error.strerror}") from error
+            self.sock.settimeout(None)  # the program may have called socket.setdefaulttimeout
         if timeout is not None:
             self.sock.settimeout(timeout)
 
@@ -93,7 +96,7 @@ class SocketUDP:
         sock = self._open_socket()
         try:
             sock.bind((address, port or 0))
-        except (OSError, TypeError, OverflowError) as error:
+        except (OSError, TypeError, OverflowError, ValueError) as error:
             self.close()
             raise _refused(f"cannot bind to {address}:{port or 0}", error) from error
         self.bind_addr = sock.getsockname()
@@ -122,7 +125,7 @@ class SocketUDP:
             raise ArgumentError(f"a datagram carries at most {self.MAX_PACKET_SIZE} bytes, got {size}")
         try:
             return self._open_socket().sendto(data, address)
-        except (OSError, TypeError, OverflowError) as error:
+        except (OSError, TypeError, OverflowError, ValueError) as error:
             if isinstance(error, ClosedError):
                 raise
             raise _refused(f"cannot send {size} bytes to {address}", error) from error
@@ -254,8 +257,12 @@ class SocketUDP:
             sock.settimeout(timeout)
 
     def _recv(self, size: int) -> tuple[bytes, Address] | tuple[None, None]:
+        sock = self._open_socket()
         try:
-            return self._open_socket().recvfrom(size)
+            if PIECE is not None and sock.gettimeout() != 0:  # so that Ctrl-C ends it on Windows too
+                if not in_pieces(lambda piece: select.select([sock], [], [], piece)[0], sock.gettimeout()):
+                    return None, None
+            return sock.recvfrom(size)
         except (TimeoutError, BlockingIOError, ConnectionError):
             return None, None
         except ClosedError:
@@ -286,7 +293,7 @@ def _resolve(address: Address) -> Address:
     """Return the address as datagrams from there will have it."""
     try:
         return socket.gethostbyname(address[0]), address[1]
-    except (OSError, TypeError, IndexError, UnicodeError) as error:
+    except (OSError, TypeError, IndexError, ValueError) as error:
         raise _refused(f"no such address: {address!r:.80}", error) from error
 
 

@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -76,6 +77,18 @@ def test_the_program_s_default_timeout_changes_nothing(timeout: float) -> None:
             assert (waits.gettimeout(), does_not.gettimeout()) == (None if kernel.CAN_WAIT else 0.0, 0.0)
     finally:
         socket.setdefaulttimeout(None)
+
+
+@pytest.mark.parametrize("module", ["gevent._socket3", "gevent.thread", "eventlet.greenio.base"])
+def test_sockets_or_threads_of_greenlets_are_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """They wait where they were told not to, and the I/O thread would be no thread."""
+    patched = type("patched", (), {"__module__": module})
+    place = (threading, "Lock") if module == "gevent.thread" else (socket, "socket")
+    monkeypatch.setattr(*place, patched)
+    with pytest.raises(TransportError, match=rf"{module.partition('.')[0]} has replaced .*patch_all\(socket=False"):
+        kernel.udp_socket()
 
 
 @pytest.fixture

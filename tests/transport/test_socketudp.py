@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -10,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from ipcpy import timeouts
 from ipcpy.codec.library import MsgLibrary
 from ipcpy.codec.stream import get_msg
 from ipcpy.errors import ArgumentError, ClosedError, TransportError
+from ipcpy.transport import socketudp as module
 from ipcpy.transport.socketudp import SocketUDP, get_ip
 
 HOST = "127.0.0.1"
@@ -124,6 +127,47 @@ def test_too_large(bound: Make) -> None:
 def test_timeout(bound: Make) -> None:
     assert bound(0.01).recvfrom(10) == (None, None)
     assert bound(0).recvfrom(10) == (None, None)
+
+
+def test_the_program_s_default_timeout_is_not_its_own() -> None:
+    socket.setdefaulttimeout(0.01)
+    try:
+        with SocketUDP() as sock:
+            sock.open()
+            assert sock.sock is not None and sock.sock.gettimeout() is None
+    finally:
+        socket.setdefaulttimeout(None)
+
+
+def test_it_waits_in_pieces_where_ctrl_c_ends_no_wait(bound: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeouts, "PIECE", 0.001)
+    monkeypatch.setattr(module, "PIECE", 0.001)
+    waits: list[float] = []
+    real = select.select
+    monkeypatch.setattr(
+        module.select, "select", lambda r, w, x, seconds: waits.append(seconds) or real(r, w, x, seconds)
+    )
+    assert bound(0.02).recvfrom(10) == (None, None)
+    receiver, sender = bound(), bound()
+    threading.Timer(0.02, sender.sendto, (b"late", address_of(receiver))).start()
+    assert receiver.recvfrom(10) == (b"late", sender.bind_addr)
+    assert len(waits) > 2 and max(waits) <= 0.001
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".local", "a\0b", "\udce4"])
+def test_a_text_that_can_be_no_host_is_refused_everywhere(host: str) -> None:
+    """The system's resolver raises UnicodeError or ValueError for them."""
+    refused = (ArgumentError, TransportError)  # some texts go to the resolver, which says that there is no such name
+    sock = SocketUDP()
+    with pytest.raises(refused, match="cannot bind to"):
+        sock.bind(host)
+    with sock:
+        sock.open()
+        with pytest.raises(refused, match="cannot send"):
+            sock.sendto(b"", (host, 9))
+        for call in (sock.subscribe, sock.unsubscribe):
+            with pytest.raises(refused, match="no such address"):
+                call((host, 9))
 
 
 def test_instances_share_nothing(bound: Make) -> None:
