@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
-from ..addresses import LOOPBACK, is_loopback
+from ..addresses import LOOPBACK, Way, is_loopback
 from ..discovery.check import zeroconf_error, zeroconf_version
 from ..errors import ArgumentError, IpcError
 from ..facts import (
@@ -254,11 +254,18 @@ class _Examination:
         return {address for each in self._interfaces for address in each.addresses}
 
     def _probe(self, hosts: list[PeerFacts]) -> list[PeerFacts]:
+        if not hosts:
+            return []
         try:
-            return probe(hosts, self._settings.domain, only_loopback=self._settings.only_loopback) if hosts else []
+            only_loopback = self._settings.only_loopback
+            return probe(hosts, self._settings.domain, only_loopback=only_loopback, way_to=self._way_to)
         except IpcError as error:
             self._error = self._error or str(error)
             return []
+
+    def _way_to(self, address: str) -> Way | None:
+        """Return how our node leaves for an address: so do our questions."""
+        return None if self._node is None else node_for(self._node).way_to(self._node.id, address)
 
     def _with_multicast(self, peers: list[PeerFacts], multicast: MulticastCheck) -> list[PeerFacts]:
         return [self._add_multicast(each, multicast) for each in peers]

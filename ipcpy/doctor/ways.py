@@ -10,12 +10,12 @@ import errno
 import os
 import selectors
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
-from ..addresses import LOOPBACK, Address
+from ..addresses import LOOPBACK, Address, Way
 from ..facts import PeerFacts
 from ..node.identity import new_id
 from ..protocol.link.echo import ECHO_SIZE, Echo, pack_echo, unpack_echoed
@@ -145,8 +145,9 @@ class _Prober:
     lets answers come to those alone.
     """
 
-    def __init__(self, ways: Sequence[_Way], domain: str, host: str) -> None:
+    def __init__(self, ways: Sequence[_Way], domain: str, host: str, way_to: Callable[[str], Way | None]) -> None:
         self._ways = ways
+        self._way_to = way_to
         self._domain = domain_number(domain)
         self._id = new_id()
         self._greeter = Greeter(self._id, domain, os.urandom(32))
@@ -231,7 +232,7 @@ class _Prober:
         self._send(self._far if aside else source, packet, (way.facts.address, port), way)
 
     def _send(self, source: LinkSocket, data: bytes, address: Address, way: _Way) -> None:
-        error = source.send_error(data, address)
+        error = source.send_error(data, address, self._way_to(address[0]))
         if error is None:
             return
         if error.errno in (errno.EPERM, errno.EACCES):
@@ -305,13 +306,20 @@ class _Prober:
             self._question(way, asked.question, asked.port, asked.source)
 
 
-def probe(hosts: Iterable[PeerFacts], domain: str, *, only_loopback: bool) -> list[PeerFacts]:
+def probe(
+    hosts: Iterable[PeerFacts],
+    domain: str,
+    *,
+    only_loopback: bool,
+    way_to: Callable[[str], Way | None] = lambda _: None,
+) -> list[PeerFacts]:
     """Ask hosts, all at the same time, for at most 1.6 seconds.
 
     Args:
         hosts: what is known of each: its address, the ports at which its node may be, the MTU of the way there.
         domain: the domain of the nodes that are to answer.
         only_loopback: whether nothing may leave this host.
+        way_to: returns how to leave for an address; None where the system may choose.
 
     Returns:
         The same facts in the same order, with what the answers told.
@@ -321,7 +329,7 @@ def probe(hosts: Iterable[PeerFacts], domain: str, *, only_loopback: bool) -> li
     """
     known = list(hosts)
     ways = [_Way(facts, min(SERIES, SERIES_OF_ALL // len(known))) for facts in known]
-    prober = _Prober(ways, domain, LOOPBACK if only_loopback else "")
+    prober = _Prober(ways, domain, LOOPBACK if only_loopback else "", way_to)
     try:
         prober.run()
     finally:

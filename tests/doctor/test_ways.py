@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from ipcpy.addresses import NOWHERE
 from ipcpy.doctor import ways
 from ipcpy.doctor.ways import probe, sizes_to_try
 from ipcpy.facts import PeerFacts
@@ -244,3 +245,10 @@ def test_sizes_fit_the_mtu_of_the_way():
     assert sizes(1_500) == (1_252, 1_472)
     assert sizes(600) == (572,)
     assert sizes(65_536, local=True) == ()
+
+
+def test_questions_leave_by_the_way_that_the_settings_say() -> None:
+    asked: list[str] = []
+    known = PeerFacts("x", "127.0.0.22", ports=(17_770,))
+    (facts,) = probe([known], DOMAIN, only_loopback=True, way_to=lambda ip: asked.append(ip) or NOWHERE)
+    assert set(asked) == {"127.0.0.22"} and facts.unreachable and not facts.refused

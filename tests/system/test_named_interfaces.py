@@ -29,6 +29,12 @@ SUBSCRIBER = """if True:
         print(len(sub.recv(timeout=10).data), sub.publishers[0].node.address, sub.stats.lost, flush=True)
         sys.stdin.readline()
 """
+NODE = """if True:
+    import sys, ipcpy as ipc
+    with ipc.Node("arm"):
+        print("open", flush=True)
+        sys.stdin.readline()
+"""
 
 
 def run_two(net, env, watched):
@@ -90,3 +96,20 @@ def test_nothing_leaves_while_no_interface_that_is_named_is_there(lan):
     assert done.stdout == "True\n", done.stderr
     sniffer.send_line("")
     assert sniffer.wait_line("{.*").group() == "{}"
+
+
+def test_the_doctor_asks_by_the_card_that_is_named(lan):
+    net = lan(hosts=2)
+    for host in (1, 2):
+        net.add_nic(host, segment=0)
+    sniffers = [net.spawn(host, SNIFFER, "eth0") for host in (1, 2)]
+    for sniffer in sniffers:
+        sniffer.wait_line("sniffing")
+    node = net.spawn(2, NODE, env={"IPCPY_INTERFACES": "eth1"})
+    node.wait_line("open")
+    program = "import ipcpy; print(*(each.text for each in ipcpy.diagnose().findings), sep='\\n')"
+    told = net.run(1, program, env={"IPCPY_INTERFACES": "eth1"}, timeout=20).stdout
+    assert "10.77.0.102" in told and "dropped" not in told and "does not answer" not in told, told
+    for sniffer in sniffers:
+        sniffer.send_line("")
+        assert sniffer.wait_line("{.*").group() == "{}"
