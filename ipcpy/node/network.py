@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 SETTLE = 0.05  # seconds between the first word of a change and our look: one change makes several words
 LOOK_AGAIN = 2.0  # seconds between two looks where the system does not tell of changes
+MAX_WAYS = 4_096  # that are remembered
 MTU = 1_500  # bytes of a packet on Ethernet, where no interface says better
 
 
@@ -57,6 +58,7 @@ class Network:
         self._watch: InterfaceWatch | None = None
         self._alarm = Alarm(loop, self._look)
         self._closed = False
+        self._ways: dict[tuple[str, str], Way | None] = {}  # since the last look: each is asked for again and again
 
     # -- which interfaces there are ----------------------------------------------------------------------------------
 
@@ -76,6 +78,7 @@ class Network:
         if self._closed:
             return
         found = self._list(self._wanted)
+        self._ways = {}
         others = found != self.interfaces
         if others and self.interfaces:
             log.info("the network changed: %s", ", ".join(map(_describe, found)))
@@ -114,6 +117,14 @@ class Network:
         """
         if self._only_loopback or is_loopback(address):
             return None
+        ways = self._ways
+        if (address, asked) not in ways:
+            if len(ways) >= MAX_WAYS:
+                ways = self._ways = {}
+            ways[address, asked] = self._find_way(address, asked)
+        return ways[address, asked]
+
+    def _find_way(self, address: str, asked: str) -> Way | None:
         if asked and not is_loopback(asked):
             home = next((each for each in self.interfaces if asked in each.addresses), None)
             if home is not None:

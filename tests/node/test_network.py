@@ -238,6 +238,22 @@ def test_nothing_leaves_while_none_that_is_named_is_up(among):
     assert among(named=("eth1",)).way_to("127.0.0.1") is None
 
 
+def test_a_way_is_found_anew_after_each_look_and_not_in_between(monkeypatch):
+    asked, usual = [], iter(("10.0.0.1", "10.0.0.101", "10.0.0.1"))
+    monkeypatch.setattr(module, "source_to", lambda address: asked.append(address) or next(usual))
+    made = Made(monkeypatch, LO, TWO, SAME, word=Word(), settings=Settings(interfaces=("eth0", "eth1")))
+    made.network.start()
+    assert [made.network.way_to("8.8.8.8") for _ in range(3)] == [Way(2, "10.0.0.1")] * 3
+    made.say()
+    made.loop.advance(1)
+    assert made.network.way_to("8.8.8.8") == Way(3, "10.0.0.101"), "the same interfaces, another route"
+    assert asked == ["8.8.8.8"] * 2
+    monkeypatch.setattr(module, "MAX_WAYS", 2)
+    for address in ("10.0.0.8", "10.0.0.9", "8.8.8.8"):
+        made.network.way_to(address)
+    assert len(made.network._ways) <= 2 and len(asked) == 3
+
+
 def test_an_interface_greets_once_for_each_network_that_it_is_on(among):
     more = replace(TWO, addresses=(*TWO.addresses, "10.9.0.1"), networks=(*TWO.networks, "10.9.0.1/24"))
     assert among(more).places() == [Way(1, "127.0.0.1"), Way(2, "10.0.0.1"), Way(2, "10.9.0.1")]

@@ -78,6 +78,20 @@ def test_of_two_cards_in_a_subnet_the_named_one_is_used_for_everything(lan, name
     assert left == [{}, {}], "nothing left by the card that was not named"
 
 
+@pytest.mark.parametrize("named", ["10.77.0.201", "10.77.0.101"], ids=["address", "card"])
+@pytest.mark.parametrize("host", [1, 2])
+def test_one_host_that_names_an_address_and_one_that_names_none_match(lan, host, named):
+    net = lan(hosts=2)
+    for each in (1, 2):
+        net.add_nic(each, segment=0)
+        net.run(each, ["ip", "addr", "add", f"10.77.0.20{each}/24", "dev", "eth0"])
+    named = named[:-1] + str(host)
+    env = {1: {}, 2: {}} | {host: {"IPCPY_INTERFACES": named}}
+    told, left = run_two(net, env, "eth0")
+    assert f"{named}:" in told[host - 1], "where the other sees the publisher or the subscriber"
+    assert left[host - 1].keys() <= {named} & {f"10.77.0.20{host}"}, "nothing else left by eth0"
+
+
 def test_a_static_peer_is_answered_from_the_address_that_was_asked(lan):
     """Multicast does not pass, and the address that is named is not the one that the system would answer from."""
     net = lan(hosts=2)
