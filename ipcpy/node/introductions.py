@@ -5,7 +5,6 @@ Knows entries, addresses and the graph; nothing of sockets or frames. Used in th
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -13,11 +12,20 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from ..addresses import LOOPBACK, Address
 from ..graph import EndpointInfo, NodeInfo
 from ..protocol.link.entries import Entry, NodeEntry, PublisherEntry, SubscriberEntry, unpack_entry
-from ..protocol.link.link import EntryChanged, Link, LinkEvent, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled
+from ..protocol.link.link import (
+    EntryChanged,
+    Link,
+    LinkEvent,
+    NodeRefused,
+    PeerFound,
+    PeerLost,
+    PeerMoved,
+    PeerResumed,
+    PeerStalled,
+)
 from ..protocol.topics import is_pattern, matches
+from .refusals import Refusals
 from .view import View
-
-log = logging.getLogger(__name__)
 
 EndpointEntry = PublisherEntry | SubscriberEntry
 Endpoint = TypeVar("Endpoint", PublisherEntry, SubscriberEntry)
@@ -79,6 +87,7 @@ class Introductions:
         self._entries: dict[int, dict[int, EndpointEntry]] = {self._own: {}}
         self._own_publishers: _ByTopic[PublisherEntry] = _ByTopic()
         self._own_subscribers: _ByTopic[SubscriberEntry] = _ByTopic()
+        self._refusals = Refusals()
 
     # -- what is asked -----------------------------------------------------------------------------------------------
 
@@ -115,16 +124,25 @@ class Introductions:
             self._view.change_node(event.id, state="unresponsive")
         elif isinstance(event, PeerResumed):
             self._view.change_node(event.id, state="alive")
+        elif isinstance(event, NodeRefused):
+            who = f"the node {event.id:016x} at {event.address[0]}:{event.address[1]}"
+            self._refusals.tell(event.id, who, f"nothing of it is believed: {event.reason}")
 
     def _unpack(self, event: EntryChanged) -> Entry | None:
         """Return what was announced; None if it is no more, or if it cannot be read."""
-        if event.data is not None:
-            try:
-                return unpack_entry(event.data)
-            except ValueError as error:
-                self._link.dropped["entry"] += 1
-                log.warning("node %016x announces what is no publisher or subscriber: %s", event.id, error)
-        return None
+        if event.data is None:
+            return None
+        try:
+            entry = unpack_entry(event.data)
+            if isinstance(entry, NodeEntry):
+                raise ValueError("an entry of a node under another id than 0")
+            return entry
+        except ValueError as error:
+            self._link.dropped["entry"] += 1
+            node = self._view.node(event.id)
+            who = f"the node {event.id:016x}" + (f" ({node.name!r} on {node.host})" if node is not None else "")
+            self._refusals.tell(event.id, who, f"it announces what is no publisher or subscriber: {error}")
+            return None
 
     def change_own(self, number: int, entry: EndpointEntry | None) -> None:
         """Take that a publisher or subscriber of this node came, changed, or went (None)."""

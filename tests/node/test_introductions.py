@@ -5,12 +5,22 @@ from __future__ import annotations
 import logging
 from types import SimpleNamespace
 
+import msgpack
 import pytest
 
 from ipcpy.node.introductions import Introductions, node_info
 from ipcpy.node.view import View
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_entry
-from ipcpy.protocol.link.link import EntryChanged, Link, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled
+from ipcpy.protocol.link.link import (
+    EntryChanged,
+    Link,
+    NodeRefused,
+    PeerFound,
+    PeerLost,
+    PeerMoved,
+    PeerResumed,
+    PeerStalled,
+)
 
 OWN, OTHER, THIRD = 1, 2, 3
 AT = ("10.0.0.2", 17_770)
@@ -162,6 +172,22 @@ def test_a_topic_that_was_withdrawn_or_cannot_be_read_parts_those_who_met(made, 
     assert publisher.lost == [20, 21]
     assert made.link.dropped["entry"] == 1 and "announces what is no publisher or subscriber" in caplog.text
     assert [len(topic.subscribers) for topic in made.view.topics()] == [0]
+
+
+def test_what_cannot_be_read_of_a_node_is_logged_once_with_the_node_and_the_key(made, caplog):
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            made.hear(21, msgpack.packb({"e": "s", "t": "imu", "c": "any"}))
+        made.hear(22, msgpack.packb({"e": "n", "n": "a", "h": "b", "p": 1, "v": "1", "d": "d"}))
+        for _ in range(3):
+            reason = "the entry 'n' lacks 'v' (version)"
+            made.made.on_link_event(NodeRefused(9, ("10.0.0.9", 17_770), reason))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 3
+    assert f"{OTHER:016x} ('n{OTHER}' on h2)" in told[0] and "the entry 's' lacks 'p' (port)" in told[0]
+    assert "an entry of a node under another id than 0" in told[1]
+    assert told[2].startswith("the node 0000000000000009 at 10.0.0.9:17770: ")
+    assert told[2].endswith("the entry 'n' lacks 'v' (version)")
 
 
 def test_what_a_subscriber_says_of_mismatches_is_shown_and_introduces_nobody_anew(made):

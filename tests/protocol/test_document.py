@@ -17,9 +17,9 @@ from ipcpy.protocol.data.heads import Place, pack_fragment
 from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
 from ipcpy.protocol.link import echo
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_addresses, pack_entry
-from ipcpy.protocol.link.greeting import GREETING_BODY
+from ipcpy.protocol.link.greeting import GREETING_BODY, PARTS, domain_number
 from ipcpy.protocol.link.outbox import ALIVE_BODY, ASK
-from ipcpy.protocol.link.table import Table
+from ipcpy.protocol.link.table import PART, Table
 from ipcpy.protocol.wire import Kind, pack_frame
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
@@ -69,6 +69,14 @@ def table() -> bytes:
     return pack_frame(Kind.TABLE, NODE, TOKEN, 0, body)
 
 
+def table_part() -> bytes:
+    own = Table()
+    own.put(7, b"X" * (PART + 3))
+    own.put(8, b"so that it is not today's version")
+    _, (_, body), _ = own.frames_after(0)
+    return pack_frame(Kind.TABLE, NODE, TOKEN, 0, body)
+
+
 def unchecked(codec: int = 1, body: bytes = STRUCT) -> bytes:
     length = wire.HEADER_SIZE + len(body)
     return wire.FAST_HEADER.pack(wire.DATA_WORD | length, codec | wire.UNCHECKED, PUBLISHER, 5, SENT) + body
@@ -76,6 +84,7 @@ def unchecked(codec: int = 1, body: bytes = STRUCT) -> bytes:
 
 ECHO = echo.pack_echo(NODE, NONCE, DOMAIN, size=52, answer=46, aside=True)
 VECTORS = {
+    "domain default": domain_number("default").to_bytes(8, "little"),
     "DATA": pack_frame(Kind.DATA, PUBLISHER, 5, SENT, STRUCT, codec=1),
     "DATA unchecked": unchecked(),
     "DATA unchecked small": unchecked(2, msgpack.packb(5)),
@@ -90,9 +99,10 @@ VECTORS = {
     "REPORT": pack_frame(Kind.REPORT, PUBLISHER, SUBSCRIBER, 65_536, pack_report(7, 212_992, [(9, 11)])),
     "MISSING": pack_frame(Kind.MISSING, PUBLISHER, 7, SUBSCRIBER, pack_missing(3, b"\x05\x01")),
     "HELLO": pack_frame(Kind.HELLO, NODE, 0, 0, GREETING_BODY.pack(DOMAIN, COOKIE)),
-    "WELCOME": pack_frame(Kind.WELCOME, NODE, COOKIE, 0, GREETING_BODY.pack(DOMAIN, TOKEN)),
-    "CONFIRM": pack_frame(Kind.CONFIRM, NODE, TOKEN, 0, GREETING_BODY.pack(DOMAIN, COOKIE)),
+    "WELCOME": pack_frame(Kind.WELCOME, NODE, COOKIE, 0, GREETING_BODY.pack(DOMAIN, TOKEN), extra=PARTS),
+    "CONFIRM": pack_frame(Kind.CONFIRM, NODE, TOKEN, 0, GREETING_BODY.pack(DOMAIN, COOKIE), extra=PARTS),
     "TABLE": table(),
+    "TABLE part": table_part(),
     "ALIVE": pack_frame(Kind.ALIVE, NODE, TOKEN, 0, ALIVE_BODY.pack(3, 9, ASK)),
     "BYE": pack_frame(Kind.BYE, NODE, TOKEN, 0),
     "PEERS": pack_frame(Kind.PEERS, NODE, TOKEN, 0, pack_addresses([("10.0.0.7", 17_770), ("", 17_771)])),
@@ -121,7 +131,7 @@ def test_the_document_has_no_vector_that_is_not_tested() -> None:
     assert vectors_of_document().keys() == VECTORS.keys()
 
 
-@pytest.mark.parametrize("name", [name for name in VECTORS if not name.startswith(("entry", "array"))])
+@pytest.mark.parametrize("name", [name for name in VECTORS if not name.startswith(("entry", "array", "domain"))])
 def test_the_vectors_are_read(name: str) -> None:
     (frame,) = wire.frames(VECTORS[name], unchecked=True)
     assert frame.kind == Kind[name.partition(" ")[0]]

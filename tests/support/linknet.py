@@ -16,7 +16,16 @@ from random import Random
 from ipcpy.addresses import Address
 from ipcpy.protocol.link import roster
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, pack_entry
-from ipcpy.protocol.link.link import EntryChanged, Link, LinkEvent, PeerFound, PeerLost, PeerMoved, Timing
+from ipcpy.protocol.link.link import (
+    EntryChanged,
+    Link,
+    LinkEvent,
+    NodeRefused,
+    PeerFound,
+    PeerLost,
+    PeerMoved,
+    Timing,
+)
 
 QUEUE = 500  # datagrams that the kernel holds for a stopped process
 
@@ -94,6 +103,8 @@ class Node:
                 del self.tables[event.id][event.entry_id]
             else:
                 self.tables[event.id][event.entry_id] = event.data
+        elif isinstance(event, NodeRefused):
+            assert event.reason
         else:
             assert event.id in self.tables
         if self.on_event is not None:

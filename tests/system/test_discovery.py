@@ -196,3 +196,43 @@ def test_only_loopback_keeps_everything_on_the_host(lan):
     both_hear(near, far)
     assert one.nodes() == ["near", "one"]
     assert far.nodes() == ["far", "near"]
+
+
+FIELDS = 1_000  # 15 kB of names
+
+LARGE_TYPE = f"""
+import collections, sys
+import ipcpy as ipc
+Large = collections.namedtuple("Large", [f"a_field_{{at:04}}" for at in range({FIELDS})])
+"""
+PUBLISH_LARGE = (
+    LARGE_TYPE
+    + """
+with ipc.Publisher("large", ipc.MsgLibrary({1: (f"<{len(Large._fields)}f", Large)})) as publisher:
+    print("ready", flush=True)
+    publisher.wait_for_subscribers(timeout=20)
+    publisher.publish(Large(*range(len(Large._fields))))
+    sys.stdin.readline()
+"""
+)
+RECEIVE_LARGE = """
+import ipcpy as ipc
+with ipc.Subscriber("large") as subscriber:
+    print(subscriber.recv(timeout=20).data.a_field_0999)
+"""
+
+
+def fragments(hosts, host):
+    """Return how many IP packets a host has cut into fragments."""
+    names, values = (line.split() for line in hosts.run(host, ["grep", "^Ip:", "/proc/net/snmp"]).stdout.splitlines())
+    return int(values[names.index("FragCreates")])
+
+
+def test_a_type_of_a_thousand_fields_passes_between_hosts_without_a_fragment_of_an_ip_packet(lan):
+    hosts = lan(2)
+    publisher = hosts.spawn(1, PUBLISH_LARGE)
+    publisher.wait_line("ready")
+    assert hosts.spawn(2, RECEIVE_LARGE).succeed().strip() == "999.0"
+    publisher.send_line("end")
+    assert publisher.wait() == 0
+    assert [fragments(hosts, host) for host in (1, 2)] == [0, 0]

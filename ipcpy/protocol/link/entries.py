@@ -7,19 +7,20 @@ before anything is built from it; what does not fit raises ValueError, which the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 from weakref import WeakValueDictionary
 
 import msgpack
 
 from ...addresses import is_group, is_host, is_loopback
+from ...errors import ArgumentError
 from .. import topics
 
 MAX_ENTRY = 60_000  # bytes
 MAX_MISMATCH = 8_000  # bytes of mismatches in a subscriber's entry
 KNOWN = 512  # bytes of an entry that is worth looking up
-MAX_TOLD = 64  # addresses in a PEERS frame
+MAX_TOLD = 64  # addresses that a PEERS frame may have
 _LIMITS = {
     "max_str_len": MAX_ENTRY,
     "max_bin_len": 1024,
@@ -99,6 +100,10 @@ _KEYS: dict[type, tuple[str, dict[str, str]]] = {
     SubscriberEntry: ("s", {"topic": "t", "codec": "c", "port": "p", "schema": "s", "mismatch": "x"}),
 }
 _CLASSES = {letter: (cls, keys) for cls, (letter, keys) in _KEYS.items()}
+_REQUIRED = {
+    cls: [each.name for each in fields(cls) if each.default is MISSING and each.default_factory is MISSING]
+    for cls in _KEYS
+}
 _TYPES: dict[str, type] = {
     "pid": int,
     "started": int,
@@ -109,6 +114,8 @@ _TYPES: dict[str, type] = {
     "schema": dict,
     "mismatch": dict,
 }
+_MSGPACK = {str: "text", int: "an integer", bool: "a boolean", dict: "a map", list: "an array", float: "a float"}
+_MSGPACK |= {bytes: "bin", type(None): "nil"}
 _BOUNDS = {"port": 65_535, "group_port": 65_535, "keep": 1 << 32, "pid": 1 << 32, "started": 1 << 63}
 _TEXT = {"name": 128, "host": 255, "version": 64, "domain": 255, "codec": 64, "topic": 255, "group": 15, "machine": 64}
 
@@ -117,7 +124,8 @@ def pack_entry(entry: Entry) -> bytes:
     """Encode an entry; fields that have their default are left out.
 
     Raises:
-        ValueError: the entry is longer than MAX_ENTRY bytes, or not what ``unpack_entry`` takes.
+        ArgumentError: the entry is longer than MAX_ENTRY bytes, most likely for its schema.
+        ValueError: it is not what ``unpack_entry`` takes.
     """
     letter, keys = _KEYS[type(entry)]
     wire: dict[str, Any] = {"e": letter}
@@ -127,7 +135,11 @@ def pack_entry(entry: Entry) -> bytes:
             wire[key] = value
     data: bytes = msgpack.packb(wire)
     if len(data) > MAX_ENTRY:
-        raise ValueError(f"the schema is too large for discovery: {len(data)} of {MAX_ENTRY} bytes")
+        topic = getattr(entry, "topic", "")
+        raise ArgumentError(
+            f"the types of {topic!r} have too many or too long names to be announced: "
+            f"their description takes {len(data):,} bytes, and others take at most {MAX_ENTRY:,}"
+        )
     unpack_entry(data)  # what we would not take ourselves, no peer takes
     return data
 
@@ -175,27 +187,28 @@ def _unpack(data: bytes) -> Entry:
     if not isinstance(kind, str) or kind not in _CLASSES:
         raise ValueError("neither node, publisher nor subscriber")
     cls, keys = _CLASSES[kind]
+    missing = [f"{keys[name]!r} ({name})" for name in _REQUIRED[cls] if keys[name] not in wire]
+    if missing:
+        raise ValueError(f"the entry {kind!r} lacks {', '.join(missing)}")
     found = {}
     for name, key in keys.items():
         if key in wire:
-            found[name] = _checked(name, wire[key])
+            found[name] = _checked(name, wire[key], f"{key!r} ({name}) of the entry {kind!r}")
     if "topic" in found:
         found["topic"] = (topics.told_topic if cls is PublisherEntry else topics.told_pattern)(found["topic"])
-    try:
-        entry: Entry = cls(**found)
-    except TypeError as error:
-        raise ValueError(f"a field is missing: {error}") from None
+    entry: Entry = cls(**found)
     _check_whole(entry)
     return entry
 
 
-def _checked(name: str, value: Any) -> Any:
-    if type(value) is not _TYPES.get(name, str):
-        raise ValueError(f"{name} is {type(value).__name__}")
+def _checked(name: str, value: Any, where: str) -> Any:
+    wanted = _TYPES.get(name, str)
+    if type(value) is not wanted:
+        raise ValueError(f"{where} is {_MSGPACK.get(type(value), 'of another type')}, not {_MSGPACK[wanted]}")
     if type(value) is int and not 0 <= value <= _BOUNDS[name]:
-        raise ValueError(f"{name} is {value}")
+        raise ValueError(f"{where} is {value}, not from 0 to {_BOUNDS[name]}")
     if isinstance(value, str) and (len(value) > _TEXT[name] or not value.isprintable()):
-        raise ValueError(f"{name} is not a short printable text")
+        raise ValueError(f"{where} is not a printable text of at most {_TEXT[name]} characters")
     return value
 
 

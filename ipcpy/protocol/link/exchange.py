@@ -28,12 +28,14 @@ class TableDelivery:
         resend_at: when ``again`` wants to be called, unless ``overdue`` says otherwise then.
         peers: how many peers there are.
         usual: seconds that the acknowledgements of all peers took of late.
+        split: whether the peer takes large entries in parts.
     """
 
     acked: int = 0
     resend_at: float = NEVER
     peers: int = 0
     usual: float = 0.0
+    split: bool = False
     _last_told: int = 0  # the version that the peer last said it has: ``acked``, but for disorder
     _pause: float = RESEND
     _sent_at: float = 0.0  # when the first frame of the flight was last sent
@@ -50,7 +52,8 @@ class TableDelivery:
             self._begun = now
         if not flight:
             self._forgotten_at_start_then = self._forgotten_at_start if base else table.forgotten
-        for to, body in islice(table.frames_after(base, self._forgotten_at_start_then), WINDOW - len(flight)):
+        frames = table.frames_after(base, self._forgotten_at_start_then, split=self.split)
+        for to, body in islice(frames, WINDOW - len(flight)):
             flight.append(to)
             if to == 0:
                 self._forgotten_at_start_then = table.forgotten

@@ -26,6 +26,9 @@ GREETING_SIZE = OVERHEAD + GREETING_BODY.size  # 52
 GREETINGS = frozenset((Kind.HELLO, Kind.WELCOME, Kind.CONFIRM))
 KNOCK = 1  # in ``extra`` of a greeting: sent to this address, not to all; to be answered even if we know each other
 STATIC = 2  # the same for a static peer: multicast may not pass, so the two must tell each other of their peers
+PARTS = (
+    4  # in WELCOME and CONFIRM: the sender takes large entries in parts (table.py); who does not say so may be older
+)
 TOKENS = 256  # that are kept: each is asked for several times while two nodes greet
 
 
@@ -101,5 +104,7 @@ class Greeter:
         raise Malformed("unknown")
 
     def _pack(self, kind: Kind, address: Address | None, echo: int, extra: int) -> bytes:
+        if kind != Kind.HELLO:
+            extra |= PARTS
         body = GREETING_BODY.pack(self._domain, self.token(address))
         return pack_frame(kind, self._id, echo, 0, body, extra=extra)

@@ -25,16 +25,28 @@ from ...addresses import Address
 from ...timeouts import NEVER
 from ..wire import CHECK_SIZE, OVERHEAD, Frame, Kind, Malformed, frames
 from .entries import unpack_addresses
-from .greeting import GREETING_SIZE, GREETINGS, STATIC, Greeter
+from .greeting import GREETING_SIZE, GREETINGS, PARTS, STATIC, Greeter
 from .outbox import ALIVE_BODY, Outbox
-from .peers import EntryChanged, LinkEvent, Path, Peer, PeerFound, PeerLost, PeerMoved, PeerResumed, PeerStalled, Timing
+from .peers import (
+    EntryChanged,
+    LinkEvent,
+    NodeRefused,
+    Path,
+    Peer,
+    PeerFound,
+    PeerLost,
+    PeerMoved,
+    PeerResumed,
+    PeerStalled,
+    Timing,
+)
 from .roster import Roster
 from .search import Search
 from .table import Table
 from .vigil import Vigil
 
-__all__ = ["EntryChanged", "Link", "LinkEvent", "Peer", "PeerFound", "PeerLost", "PeerMoved", "PeerResumed"]
-__all__ += ["PeerStalled", "Timing"]
+__all__ = ["EntryChanged", "Link", "LinkEvent", "NodeRefused", "Peer", "PeerFound", "PeerLost", "PeerMoved"]
+__all__ += ["PeerResumed", "PeerStalled", "Timing"]
 
 
 class Link:
@@ -197,11 +209,12 @@ class Link:
         if token is None:
             return
         path = Path(self._greeter.token(address), token, now, asked)
-        if self._meet(frame.source, address, path, now) and frame.extra & STATIC:
+        if self._meet(frame, address, path, now) and frame.extra & STATIC:
             self._outbox.be_static(self.peers[frame.source], now)
 
-    def _meet(self, id: int, address: Address, path: Path, now: float) -> bool:
+    def _meet(self, frame: Frame, address: Address, path: Path, now: float) -> bool:
         """Take note that a node has shown that it reads what is sent to an address; False if there is no room."""
+        id = frame.source
         holder = self._roster.at.get(address)
         if holder is not None and holder.id != id:
             self._vigil.displaced(holder, address, now)
@@ -211,6 +224,7 @@ class Link:
         if peer is None:
             self.dropped["peers"] += 1
             return False
+        peer.delivery.split = bool(frame.extra & PARTS)
         self._vigil.heard(peer, address, now)
         self._outbox.send_table(peer, now)
         self._outbox.owe_alive(peer, address, now)
@@ -241,8 +255,10 @@ class Link:
             raise Malformed("malformed")
 
     def _receive_table(self, peer: Peer, frame: Frame, address: Address, now: float) -> None:
-        known = peer.entry is not None
+        known, fault = peer.entry is not None, peer.fault
         self._vigil.events += peer.learn(frame.body)
+        if peer.fault and peer.fault != fault:
+            self._vigil.events.append(NodeRefused(peer.id, address, peer.fault))
         if peer.entry is None:
             self.dropped["entry"] += 1
         elif not known:

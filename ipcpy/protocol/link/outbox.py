@@ -10,7 +10,7 @@ from struct import Struct
 from ...addresses import Address
 from ...timeouts import NEVER
 from ..wire import Kind, pack_frame
-from .entries import MAX_TOLD, pack_addresses
+from .entries import pack_addresses
 from .exchange import TableDelivery
 from .peers import Peer, Timing
 from .roster import Roster
@@ -19,7 +19,8 @@ from .table import Table
 ALIVE_BODY = Struct("<QQB")  # version of our table, version of yours that we have, 1 = please answer
 ASK = 1
 WITNESSES = 2  # nodes that tell each peer of another host of the end of a process
-MAX_FRAMES = 1_400  # bytes of several frames in a datagram: below any MTU in use; table.CHUNK is chosen likewise
+MAX_DATAGRAM = 1_200  # bytes: below any MTU in use. table.CHUNK is chosen likewise, and no single frame has more
+TELL = 60  # addresses in a PEERS frame: 60 * 19 bytes, and 36 of the frame
 LATE = 0.5  # seconds that an acknowledgement counts as having taken at most: more says that somebody was stopped
 
 
@@ -132,8 +133,8 @@ class Outbox:
     def send_peers(self, peer: Peer, now: float) -> None:
         """Tell a peer where the others are; again and again, ever more seldom: frames get lost, and nodes come."""
         others = [other.outer for other in self._roster.peers.values() if other is not peer and other.entry is not None]
-        for at in range(0, len(others) or 1, MAX_TOLD):  # a frame without addresses says: tell me
-            self._send(Kind.PEERS, peer, peer.address, pack_addresses(others[at : at + MAX_TOLD]))
+        for at in range(0, len(others) or 1, TELL):  # a frame without addresses says: tell me
+            self._send(Kind.PEERS, peer, peer.address, pack_addresses(others[at : at + TELL]))
         peer.tell_at = now + peer.tell_pause
         peer.tell_pause = min(2 * peer.tell_pause, self._timing.tell_max)
 
@@ -153,7 +154,7 @@ class Outbox:
         """Queue a frame, in one datagram with the frames that go to the same address now."""
         frame = pack_frame(kind, self._id, peer.paths[address].token, 0, body)
         at = self._begun.get(address)
-        if at is not None and len(begun := self._queue[at][0]) + len(frame) <= MAX_FRAMES:
+        if at is not None and len(begun := self._queue[at][0]) + len(frame) <= MAX_DATAGRAM:
             self._queue[at] = begun + frame, address
         else:
             self._begun[address] = len(self._queue)

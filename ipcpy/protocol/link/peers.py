@@ -112,7 +112,16 @@ class EntryChanged:
     data: bytes | None
 
 
-LinkEvent = PeerFound | PeerMoved | PeerStalled | PeerResumed | PeerLost | EntryChanged
+@dataclass(frozen=True, slots=True)
+class NodeRefused:
+    """What a greeted node says of itself cannot be read, so nothing of it is believed."""
+
+    id: int
+    address: Address
+    reason: str
+
+
+LinkEvent = PeerFound | PeerMoved | PeerStalled | PeerResumed | PeerLost | EntryChanged | NodeRefused
 
 
 @dataclass(slots=True)
@@ -143,6 +152,7 @@ class Peer:
         address: the best of its paths.
         mirror: what it told of its table.
         entry: what it says of itself; None until that has come.
+        fault: why what it says of itself cannot be read; empty while there is nothing to say.
         announced: the version of its table that it last told.
         delivery: how far our table has got there.
         watched: the operating system tells us when its process ends.
@@ -168,6 +178,7 @@ class Peer:
     stalled: bool = False
     watched: bool = False
     static: bool = False
+    fault: str = ""
 
     def learn(self, body: bytes | memoryview) -> list[LinkEvent]:
         """Take the body of a TABLE frame; return what is new: nothing before the node's own entry has come.
@@ -181,6 +192,8 @@ class Peer:
         if any(change.id == 0 for change in changes):
             self._learn_entry(self.mirror.entries.get(0, b""))
         if self.entry is None:
+            if self.mirror.entries and 0 not in self.mirror.entries and self.mirror.version >= self.announced:
+                self.fault = "its table has no entry with the id 0"
             return []
         found: list[LinkEvent] = [] if known else [PeerFound(self.id, self.entry, self.address)]
         news = changes if known else self.mirror.entries.items()
@@ -189,10 +202,13 @@ class Peer:
     def _learn_entry(self, data: bytes) -> None:
         try:
             entry = unpack_entry(data)
-        except ValueError:
+        except ValueError as error:
+            self.fault = str(error)
             return
         if isinstance(entry, NodeEntry):
-            self.entry = entry
+            self.entry, self.fault = entry, ""
+        else:
+            self.fault = "its entry with the id 0 is not that of a node"
 
     @property
     def complete(self) -> bool:

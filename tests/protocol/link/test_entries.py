@@ -8,6 +8,7 @@ from random import Random
 import msgpack
 import pytest
 
+from ipcpy.errors import ArgumentError
 from ipcpy.protocol.link import entries
 from ipcpy.protocol.link.entries import (
     KNOWN,
@@ -100,6 +101,41 @@ def test_unknown_keys_are_for_later_versions():
 def test_what_does_not_fit_is_refused(wire):
     with pytest.raises(ValueError):  # noqa: PT011
         unpack_entry(msgpack.packb(wire))
+
+
+WHOLE = {"n": {"e": "n", "n": "a", "h": "b", "p": 1, "v": "1", "d": "d"}}
+WHOLE["p"] = {"e": "p", "t": "imu", "c": "raw"}
+WHOLE["s"] = {"e": "s", "t": "imu", "c": "any", "p": 5}
+
+
+@pytest.mark.parametrize(("kind", "key"), [("n", "nhpvd"), ("p", "tc"), ("s", "tcp")])
+def test_the_keys_that_the_document_requires_are_and_what_lacks_is_named(kind, key):
+    assert unpack_entry(msgpack.packb(WHOLE[kind])) is not None
+    for each in key:
+        lacking = {name: value for name, value in WHOLE[kind].items() if name != each}
+        with pytest.raises(ValueError, match=f"the entry '{kind}' lacks '{each}' [(]"):
+            unpack_entry(msgpack.packb(lacking))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("n", {"p": "7"}, r"'p' \(pid\) of the entry 'n' is text, not an integer"),
+        ("n", {"m": 7}, r"'m' \(machine\) of the entry 'n' is an integer, not text"),
+        ("n", {"s": -1}, r"'s' \(started\) of the entry 'n' is -1, not from 0 to"),
+        ("n", {"h": "a\nb"}, r"'h' \(host\) of the entry 'n' is not a printable text of at most 255"),
+        ("p", {"r": 1}, r"'r' \(reliable\) of the entry 'p' is an integer, not a boolean"),
+        ("p", {"s": []}, r"'s' \(schema\) of the entry 'p' is an array, not a map"),
+    ],
+)
+def test_what_is_refused_is_named_as_who_wrote_it_knows_it(kind, change, said):
+    with pytest.raises(ValueError, match=said):
+        unpack_entry(msgpack.packb(WHOLE[kind] | change))
+
+
+def test_types_that_are_too_many_to_be_announced_are_refused_with_both_numbers():
+    with pytest.raises(ArgumentError, match=r"types of 'imu' .* takes 60,\d\d\d bytes, and others take at most 60,000"):
+        pack_entry(PublisherEntry("imu", "struct", {"x": "y" * MAX_ENTRY}))
 
 
 def test_the_same_bytes_are_read_once_unless_they_are_many():

@@ -20,12 +20,30 @@ def full(entries: int = 300) -> Table:
 
 def test_a_window_of_frames_is_on_the_way():
     table, delivery = full(), TableDelivery()
-    assert len(list(delivery.send(table, 0.0))) == WINDOW
+    first, *others = delivery.send(table, 0.0)
+    assert len(others) == WINDOW - 1
     assert list(delivery.send(table, 0.01)) == []
     assert delivery.resend_at == RESEND
-    assert delivery.acknowledge(10)
+    to = msgpack.unpackb(first)[1]
+    assert delivery.acknowledge(to)
     assert len(list(delivery.send(table, 0.01))) == 1
-    assert not delivery.acknowledge(10)
+    assert not delivery.acknowledge(to)
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_a_large_entry_goes_in_parts_to_a_peer_that_takes_them_and_each_is_acknowledged(split):
+    table, delivery, mirror = Table(), TableDelivery(split=split), Mirror()
+    table.put(1, bytes(range(250)) * 200)
+    bodies, sent = list(delivery.send(table, 0.0)), 0
+    while bodies:
+        sent += len(bodies)
+        assert len(bodies) <= WINDOW
+        for body in bodies[:-1] or bodies:  # the last of each flight is lost
+            mirror.apply(body)
+        delivery.acknowledge(mirror.version)
+        bodies = list(delivery.again(table, delivery.resend_at))
+    assert mirror.entries == table.entries
+    assert (sent > 45) is split
 
 
 def test_repetitions_become_rare_and_stop_when_all_has_come():

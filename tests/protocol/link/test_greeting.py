@@ -11,6 +11,7 @@ from ipcpy.protocol.link.greeting import (
     GREETING_BODY,
     GREETING_SIZE,
     KNOCK,
+    PARTS,
     STATIC,
     TOKENS,
     Answer,
@@ -43,7 +44,8 @@ def test_a_knock_ends_with_both_knowing_that_the_others_address_is_real(extra: i
     last = there.answer(read(confirm.reply), HERE, known=False)
     assert last.token == here.token(THERE)
     assert here.answer(read(last.reply), THERE, known=True) == Answer(None, there.token(HERE))
-    assert {read(each.reply).extra for each in (welcome, confirm, last)} == {extra}
+    assert {read(each.reply).extra for each in (welcome, confirm, last)} == {extra | PARTS}
+    assert hello.extra == extra, "a greeting to all that says nothing new is known at a glance"
 
 
 def test_a_greeting_to_all_takes_one_datagram_more() -> None:

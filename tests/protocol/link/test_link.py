@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ipcpy.protocol.link.entries import NodeEntry, pack_entry
+from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, pack_entry
 from ipcpy.protocol.link.link import EntryChanged, Link, PeerFound, PeerMoved, PeerResumed, PeerStalled, Timing
 from ipcpy.protocol.wire import Kind, pack_frame
 from linknet import Network, Segment, moves, reasons, split
@@ -762,3 +762,67 @@ def test_a_newcomer_learns_a_large_table_of_which_something_was_removed(loss):
     a.flush()
     b = net.node()
     net.run(20, lambda: len(b.tables.get(a.link.id, {})) == 1000)
+
+
+def announce_large(node, number=7, fields=2_000, topic="large"):
+    """Announce a type of many fields; return its entry."""
+    named = [f"field_{at:04}" for at in range(fields)]
+    schema = {"messages": [{"id": 1, "name": "Large", "format": f"<{fields}f", "fields": named}]}
+    data = pack_entry(PublisherEntry(topic, "struct", schema))
+    node.link.table.put(number, data)
+    node.link.changed(node.net.now)
+    node.flush()
+    return data
+
+
+def datagram_sizes(net: Network):
+    """Keep how large each datagram is that is sent from now on."""
+    sizes, send = [], net.send
+
+    def keep(node, data, address):
+        sizes.append(len(data))
+        send(node, data, address)
+
+    net.send = keep
+    return sizes
+
+
+@pytest.mark.parametrize("fields", [150, 2_000])
+@pytest.mark.parametrize("loss", [0.0, 0.3])
+@pytest.mark.parametrize("late", [True, False])
+def test_a_type_of_many_fields_is_known_and_no_datagram_is_larger_than_any_mtu(fields, loss, late):
+    net = Network(3, loss=loss)
+    sizes = datagram_sizes(net)
+    a = net.node(topics=300)
+    b = None if late else net.node(topics=1)
+    net.run(0.1)
+    announce_large(a, fields=fields)
+    b = b or net.node(topics=1)
+    assert net.run(20, net.whole) < 20
+    assert b.tables[a.link.id][7] == a.link.table.entries[7]
+    a.put(n8="later", n7=None)
+    assert net.run(20, net.whole) < 20
+    assert 1_000 < max(sizes) <= 1_200
+
+
+def test_sixty_nodes_tell_of_each_other_in_small_datagrams():
+    net = Network()
+    net.lan.multicast = False
+    sizes = datagram_sizes(net)
+    first = net.node()
+    others = [net.node(topics=1) for _ in range(70)]
+    for other in others:
+        other.hint(first, static=True)
+    net.run(20, net.whole)
+    assert max(sizes) <= 1_200
+
+
+def test_who_does_not_say_that_it_takes_parts_is_sent_large_entries_whole(monkeypatch):
+    monkeypatch.setattr("ipcpy.protocol.link.greeting.PARTS", 0)
+    net = Network()
+    sizes = datagram_sizes(net)
+    a, b = pair(net)
+    data = announce_large(a)
+    net.run(1, net.whole)
+    assert b.tables[a.link.id][7] == data
+    assert max(sizes) > len(data)

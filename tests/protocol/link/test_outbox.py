@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from ipcpy.addresses import Address
-from ipcpy.protocol.link.entries import MAX_TOLD, NodeEntry, unpack_addresses
+from ipcpy.protocol.link.entries import NodeEntry, unpack_addresses
 from ipcpy.protocol.link.exchange import RESEND, RESEND_EACH
-from ipcpy.protocol.link.outbox import ALIVE_BODY, ASK, MAX_FRAMES, WITNESSES, Outbox
+from ipcpy.protocol.link.outbox import ALIVE_BODY, ASK, MAX_DATAGRAM, TELL, WITNESSES, Outbox
 from ipcpy.protocol.link.peers import Path, Peer, Timing
 from ipcpy.protocol.link.roster import Roster
 from ipcpy.protocol.link.table import Table
@@ -55,8 +55,8 @@ def test_frames_to_one_address_share_a_datagram_up_to_a_size() -> None:
         for peer in rig.peers:
             rig.outbox.send_bye(peer, peer.address)
     datagrams = rig.outbox.take()
-    assert all(len(data) <= MAX_FRAMES for data, _ in datagrams)
-    assert len(datagrams) == 2 * -(-100 * 36 // (MAX_FRAMES // 36 * 36))
+    assert all(len(data) <= MAX_DATAGRAM for data, _ in datagrams)
+    assert len(datagrams) == 2 * -(-100 * 36 // (MAX_DATAGRAM // 36 * 36))
     assert sum(len(data) for data, _ in datagrams) == 2 * 100 * 36
 
 
@@ -176,10 +176,10 @@ def test_a_static_peer_is_told_where_the_others_are_ever_more_seldom() -> None:
 
 
 def test_many_peers_take_several_frames_and_none_takes_an_empty_one() -> None:
-    rig = Rig(2 * MAX_TOLD + 2)
+    rig = Rig(2 * TELL + 2)
     rig.outbox.send_peers(rig.peers[0], NOW)
     told = [unpack_addresses(frame.body, "10.9.9.9") for frame in rig.frames()]
-    assert [len(each) for each in told] == [MAX_TOLD, MAX_TOLD, 1]
+    assert [len(each) for each in told] == [TELL, TELL, 1]
     alone = Rig()
     alone.outbox.send_peers(alone.peers[0], NOW)
     assert [unpack_addresses(frame.body, "10.9.9.9") for frame in alone.frames()] == [[]]

@@ -73,6 +73,30 @@ def test_an_entry_that_is_none_of_a_node_makes_nobody_known(wrong: bytes) -> Non
     assert peer.entry is None
 
 
+def test_why_nothing_is_believed_of_a_node_is_known_until_it_says_better() -> None:
+    peer = new_peer()
+    wrong = msgpack.packb({"e": "n", "n": "a", "h": "b", "p": 1, "d": "d"})
+    topic, first, second, right = bodies((1, PUBLISHER), (0, PUBLISHER), (0, wrong), (0, pack_entry(NODE)))
+    peer.learn(topic)
+    assert peer.fault == "its table has no entry with the id 0"
+    peer.learn(first)
+    assert peer.fault == "its entry with the id 0 is not that of a node"
+    peer.learn(second)
+    assert peer.fault == "the entry 'n' lacks 'v' (version)"
+    peer.learn(right)
+    assert (peer.fault, peer.entry) == ("", NODE)
+
+
+def test_an_entry_of_a_node_that_may_still_come_is_no_fault() -> None:
+    peer = new_peer()
+    peer.announced = 2
+    topic, own = bodies((1, PUBLISHER), (0, pack_entry(NODE)))
+    peer.learn(topic)
+    assert peer.fault == ""
+    peer.learn(own)
+    assert peer.entry == NODE
+
+
 def test_a_node_stays_known_by_what_it_said_first_if_it_then_says_nonsense() -> None:
     peer = new_peer()
     own, nonsense = bodies((0, pack_entry(NODE)), (0, b"nonsense"))

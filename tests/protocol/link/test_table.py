@@ -60,14 +60,150 @@ def test_what_changes_nothing_is_not_told():
     assert table.version == 2
 
 
-def test_frames_are_small_but_for_one_large_entry():
+LARGE = bytes(range(256)) * 20
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_frames_are_small_but_for_a_large_entry_to_who_takes_no_parts(split):
     table = Table()
+    table.version = 1 << 62  # so that numbers take as much room as they can
     for at in range(200):
-        table.put(at << 56, b"x" * 100)
-    table.put(500, b"y" * 60_000)
-    sizes = sorted(len(body) for _, body in table.frames_after(0))
-    assert sizes[-2] < 1_300
-    assert 60_000 < sizes[-1] < 60_100
+        table.put((at << 56) + (1 << 55), b"x" * 100)
+    table.put(1 << 63, b"y" * 60_000)
+    for size in range(module.PART - 2, module.PART + 3):
+        table.put(size << 51, b"z" * size)
+    sizes = sorted(len(body) for _, body in table.frames_after(0, split=split))
+    if not split:
+        assert 60_000 < sizes.pop() < 60_100
+    assert sizes[-1] <= 1_200 - 36  # bytes of a frame beside its body
+
+
+def test_who_takes_no_parts_is_sent_the_form_that_there_always_was():
+    table = Table()
+    table.put(1, b"x")
+    table.put(2, LARGE)
+    table.put(3, b"y")
+    bodies = [msgpack.unpackb(body) for _, body in table.frames_after(0, split=False)]
+    assert [part for body in bodies for part in body[2]] == [1, b"x", 2, LARGE, 3, b"y"]
+    assert [len(body) for body in bodies] == [3, 3, 4]
+    mirror = Mirror()
+    for _, body in table.frames_after(0, split=False):
+        mirror.apply(body)
+    assert (mirror.version, mirror.entries) == (table.version, table.entries)
+
+
+def test_a_large_entry_comes_in_parts_and_is_there_when_all_have_come():
+    table, mirror = Table(), Mirror()
+    table.put(1, b"x")
+    table.put(2, LARGE)
+    table.put(3, b"y")
+    made = [mirror.apply(body) for _, body in table.frames_after(0)]
+    parts = -(-len(LARGE) // module.PART)
+    assert table.version == 2 + parts
+    assert made == [[Change(1, b"x")], *[[]] * (parts - 1), [Change(2, LARGE)], [Change(3, b"y")]]
+    assert mirror.size == sum(len(data) + module.ENTRY_COST for data in mirror.entries.values())
+
+
+def test_one_that_changed_while_its_parts_came_is_sent_anew_and_nothing_of_the_old_one_stays():
+    table, mirror = Table(), Mirror()
+    table.put(1, LARGE)
+    frames = table.frames_after(0)
+    mirror.apply(next(frames)[1])
+    mirror.apply(next(frames)[1])
+    table.put(1, LARGE[::-1])
+    table.put(2, b"x")
+    sync(table, mirror)
+    assert mirror.entries == table.entries == {1: LARGE[::-1], 2: b"x"}
+    mirror.apply(next(Table().frames_after(0), (0, msgpack.packb([mirror.version, 0, []])))[1])
+    table.put(1, LARGE)
+    mirror.apply(next(table.frames_after(0))[1])
+    table.remove(1)
+    sync(table, mirror)
+    assert mirror.entries == {2: b"x"}
+    assert mirror.size == 1 + module.ENTRY_COST
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.none() | st.sampled_from([1, 1_104, 1_105, 5_000]), st.integers(0, 4)),
+        max_size=12,
+    ),
+    st.booleans(),
+)
+def test_whatever_changes_between_parts_a_mirror_becomes_equal(steps, split):
+    table, mirror = Table(), Mirror()
+    for number, (id, size, some) in enumerate(steps):
+        table.remove(id) if size is None else table.put(id, bytes([number]) * size)
+        for _, (_, body) in zip(range(some), table.frames_after(mirror.version, split=split), strict=False):
+            mirror.apply(body)
+    sync(table, mirror)
+    assert mirror.entries == table.entries
+    assert mirror.size == sum(len(data) + module.ENTRY_COST for data in mirror.entries.values())
+
+
+def part(version, id, data, offset, total, count=None):
+    return msgpack.packb([version, version + 1, [id, data], count, offset, total])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        part(0, 1, b"", 0, 5),
+        part(0, 1, None, 0, 5),
+        part(0, 1, b"x" * 6, 0, 5),
+        part(0, 1, b"xx", 4, 5),
+        part(0, 1, b"x", 0, module.MAX_WHOLE + 1),
+        part(0, 1, b"x", 0, 1 << 63),
+        part(0, 1, b"x", -1, 5),
+        part(0, 1, b"x", 0, True),
+        part(0, 1, b"x", None, 5),
+        part(0, 1, b"x", 0, None),
+        msgpack.packb([0, 1, [1, b"x", 2, b"y"], None, 0, 5]),
+        msgpack.packb([0, 1, [], None, 0, 5]),
+        msgpack.packb([0, 1, [1, b"x"], None, 0]),
+        msgpack.packb([0, 1, [1, b"x"], None, 0, 5, 6]),
+    ],
+)
+def test_what_is_no_part_is_malformed(body):
+    mirror = Mirror()
+    with pytest.raises(Malformed):
+        mirror.apply(body)
+    assert (mirror.version, mirror.entries, mirror.size) == (0, {}, 0)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        part(1, 2, b"yy", 2, 5),  # of another entry
+        part(1, 1, b"yy", 3, 5),  # with a gap before it
+        part(1, 1, b"yy", 1, 5),  # over what is there
+        part(1, 1, b"yy", 2, 6),  # of an entry of another size
+    ],
+)
+def test_a_part_that_does_not_follow_on_the_one_before_has_the_mirror_begin_anew(second):
+    mirror = Mirror()
+    assert mirror.apply(part(0, 1, b"xx", 0, 5)) == []
+    assert mirror.apply(second) == []
+    assert (mirror.version, mirror.entries, mirror.size) == (0, {}, 0)
+    table = Table()
+    table.put(1, LARGE)
+    assert sync(table, mirror) == [Change(1, LARGE)]
+
+
+def test_parts_that_are_never_completed_cost_no_more_than_one_entry():
+    pool = Pool()
+    mirror = Mirror(pool)
+    for version in range(3_000):
+        mirror.apply(part(version, version, b"x" * 1_000, 0, module.MAX_WHOLE))
+        assert mirror.size == 1_000 + module.ENTRY_COST
+    for at in range(59):
+        version = mirror.version
+        mirror.apply(part(version, 7, b"x" * 1_000, at * 1_000, module.MAX_WHOLE))
+    assert mirror.size == 59_000 + module.ENTRY_COST
+    mirror.apply(msgpack.packb([mirror.version, mirror.version + 1, []]))
+    assert mirror.size == 0
+    mirror.clear()
+    assert pool.free == module.POOL_BYTES
 
 
 def test_doubles_gaps_and_disorder_change_nothing():
@@ -174,6 +310,7 @@ def test_what_is_too_much_changes_nothing():
         msgpack.packb([0, 1, None]),
         msgpack.packb([0, 1, {}]),
         msgpack.packb([0, 1, [1, b""], 1, 4]),
+        msgpack.packb([0, 1, [1, b"x"], "1", 0, 5]),
         msgpack.packb([0, 1, [1, b""], True]),
         msgpack.packb([0, 1, [[1], b""]]),
         b"\x93\x00\x01\xdd\xff\xff\xff\xff",
@@ -193,8 +330,8 @@ def test_fuzz_of_mirrors_raises_malformed_only():
         table.put(at * 99, bytes(at))
     table.remove(99)
     ((_, good),) = table.frames_after(0)
-    for _ in range(20_000):
-        body = bytearray(good)
+    for number in range(20_000):
+        body = bytearray(good if number % 2 else part(0, 1, b"xx", 0, 5, 3))
         for _ in range(random.randrange(1, 4)):
             body[random.randrange(len(body))] = random.randrange(256)
         mirror = Mirror()
