@@ -1,4 +1,4 @@
-"""Times to wait: what a user's timeout may be, the time that never comes, and waits in pieces.
+"""What to wait for: what a user's timeout and count may be, the time that never comes, and waits in pieces.
 
 Knows numbers, and which platform lets Ctrl-C end a wait; not what is waited for.
 """
@@ -60,3 +60,14 @@ def seconds(timeout: Any) -> float | None:
     if math.isnan(value):
         raise ArgumentError(f"timeout is a time in seconds, or None to wait for ever, got {timeout!r}")
     return None if value > FOR_EVER else max(value, 0.0)
+
+
+def number(count: Any) -> int:
+    """Check how many publishers or subscribers a user wants to wait for.
+
+    Raises:
+        ArgumentError: if it is no number from 0.
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise ArgumentError(f"count is how many to wait for, a number from 0, got {count!r}")
+    return count

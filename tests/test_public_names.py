@@ -56,7 +56,7 @@ def test_an_unknown_name_is_an_attribute_error():
 # -- handles: what ``dir`` shows is for users ------------------------------------------------------------------------
 
 HANDLES = {
-    "Node": "close closed domain id name nodes stats topics wait_complete watch",
+    "Node": "close closed domain id name nodes stats topics wait_complete wait_complete_async watch",
     "Publisher": "close id publish publish_many stats subscribers topic wait_for_subscribers",
     "Subscriber": "close id latest publishers recv recv_async stats topic wait_for_publishers why",
     "Watch": "close get",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ipcpy import ArgumentError, timeouts
-from ipcpy.timeouts import FOR_EVER, NEVER, in_pieces, piece, seconds
+from ipcpy.timeouts import FOR_EVER, NEVER, in_pieces, number, piece, seconds
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,14 @@ def test_ctrl_c_ends_a_wait_between_two_pieces(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         in_pieces(wait, None)
     assert len(clock.waits) == 3
+
+
+@pytest.mark.parametrize("count", [0, 1, 1_000_000])
+def test_a_number_to_wait_for(count):
+    assert number(count) == count
+
+
+@pytest.mark.parametrize("count", [-1, 1.0, 1.5, True, "1", None, float("nan"), float("inf")])
+def test_what_is_no_number_to_wait_for_is_refused(count):
+    with pytest.raises(ArgumentError, match="count is how many to wait for, a number from 0, got"):
+        number(count)

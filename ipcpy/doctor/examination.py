@@ -33,6 +33,7 @@ from ..node.node import Node
 from ..node.shared import node_for
 from ..protocol.link.greeting import domain_number
 from ..settings import DOMAIN, LINK_PORTS, Settings, StaticPeer, from_environment, parse_peer
+from ..timeouts import seconds
 from ..transport import probes
 from ..transport.hostnames import resolve
 from ..transport.interfaces import Interface, interface_to, list_interfaces, list_links
@@ -74,11 +75,14 @@ def diagnose(
         domain: as of ``Node``, like ``interfaces`` and ``peers``.
 
     Raises:
-        ArgumentError: (a ValueError) one of the hosts is no ``host`` or ``host:port``.
+        ArgumentError: (a ValueError) one of the hosts is no ``host`` or ``host:port``, or timeout is no time.
     """
+    listen = seconds(timeout)
+    if listen is None:
+        raise ArgumentError(f"timeout is a time in seconds that ends, got {timeout!r}")
     asked = [parse_peer(host.strip()) for host in (hosts.split(",") if isinstance(hosts, str) else hosts)]
     settings, error = _understand(domain, interfaces, peers)
-    return _Examination(asked, settings, error, timeout).run()
+    return _Examination(asked, settings, error, listen).run()
 
 
 def _understand(

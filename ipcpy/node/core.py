@@ -136,16 +136,27 @@ class Core:
             for node in self._view.nodes()
         )
 
-    def watch(self) -> Watch:
-        """Return a watch on the graph."""
+    def watch(self, node: object = None) -> Watch:
+        """Return a watch on the graph, which keeps the handle of its node alive."""
         self.ensure_open()
-        return self._view.watch()
+        return self._view.watch(node)
 
     def wait_complete(self, timeout: float | None) -> bool:
         """Wait until all that is there is known, as far as can be told."""
         self.ensure_open()
-        peers = self._link.peers
-        return self._view.wait_settled(lambda: all(peer.complete for peer in list(peers.values())), timeout)
+        settled = self._view.wait_settled(self._is_complete, timeout)
+        self.ensure_open()
+        return settled
+
+    async def wait_complete_async(self, timeout: float | None) -> bool:
+        """Wait as ``wait_complete``, in a coroutine."""
+        self.ensure_open()
+        settled = await self._view.wait_settled_async(self._is_complete, timeout)
+        self.ensure_open()
+        return settled
+
+    def _is_complete(self) -> bool:
+        return all(peer.complete for peer in list(self._link.peers.values()))
 
     def stats(self) -> NodeStats:
         """Return the counts of the link and of mDNS."""
@@ -291,6 +302,11 @@ class Core:
         self.loop.join(STOP)
         self._view.close()
         lifetimes.ended(self)
+
+    def forget(self) -> None:
+        """Close, for the garbage collector: soon, in the I/O thread. In a forked child there is nothing to close."""
+        if not self.closed and not self._forked:
+            self.loop.call(self.close)
 
     def _endpoints(self) -> list[OwnPublisher | OwnSubscriber]:
         return [*self._publishers.values(), *self._subscribers.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from types import TracebackType
@@ -22,7 +23,8 @@ class Node:
     """A participant: one identity, one I/O thread, any number of publishers and subscribers.
 
     Most programs need none: ``Publisher`` and ``Subscriber`` share one that is made on first use. In a forked child it
-    begins anew, with a new id, when it is first used.
+    begins anew, with a new id, when it is first used. One that nobody holds any more is closed; its publishers,
+    subscribers and watches hold it.
 
     Args:
         name: what others see; by default the program's name.
@@ -102,7 +104,7 @@ class Node:
         Raises:
             ClosedError: (an OSError) if it is closed.
         """
-        return self._core.watch()
+        return self._core.watch(self)
 
     def wait_complete(self, timeout: float | None = 0.5) -> bool:
         """Wait until the first picture of the graph is complete.
@@ -116,10 +118,14 @@ class Node:
             Whether it was complete in time.
 
         Raises:
-            ClosedError: (an OSError) if it is closed.
+            ClosedError: (an OSError) if it is closed, also while waiting.
             ArgumentError: (a ValueError) if timeout is no number.
         """
         return self._core.wait_complete(seconds(timeout))
+
+    async def wait_complete_async(self, timeout: float | None = 0.5) -> bool:
+        """Wait as ``wait_complete``, in a coroutine; other coroutines run meanwhile."""
+        return await self._core.wait_complete_async(seconds(timeout))
 
     def close(self) -> None:
         """Close its publishers and subscribers, say goodbye, stop the thread; within 100 ms, idempotent."""
@@ -132,6 +138,10 @@ class Node:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # one whose arguments were refused has no core
+            self._core.forget()
 
     def __repr__(self) -> str:
         return f"<ipcpy.Node {self.name!r} {self.id} domain {self.domain!r}{' closed' if self.closed else ''}>"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
 from ..protocol.topics import is_pattern, matches
@@ -30,7 +31,7 @@ class View:
         self._changed = threading.Condition()
         self._nodes: dict[int, NodeInfo] = {}
         self._endpoints: dict[int, dict[int, EndpointInfo]] = {}
-        self._watches: list[EventQueue] = []
+        self._watches: WeakSet[EventQueue] = WeakSet()  # who forgets a watch need not close it
         self._changed_at = time.monotonic()
         self._closed = False
 
@@ -84,7 +85,7 @@ class View:
         self._changed_at = time.monotonic()
         if self._watches:
             told = event(*what)
-            for watch in self._watches:
+            for watch in list(self._watches):
                 watch.put(told)
         self._changed.notify_all()
 
@@ -139,35 +140,51 @@ class View:
         started = time.monotonic()
         deadline = NEVER if timeout is None else started + timeout
         with self._changed:
-            while (now := time.monotonic()) < deadline:
+            while (now := time.monotonic()) < deadline and not self._closed:
                 if now - max(self._changed_at, started) >= CALM and complete():
                     return True
                 self._changed.wait(min(LOOK, deadline - now))
         return False
 
-    def watch(self) -> Watch:
-        """Return a watch: what is there comes first."""
+    async def wait_settled_async(self, complete: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait as ``wait_settled``, in a coroutine."""
+        from asyncio import sleep
+
+        started = time.monotonic()
+        deadline = NEVER if timeout is None else started + timeout
+        while (now := time.monotonic()) < deadline and not self._closed:
+            calm_at = max(self._changed_at, started) + CALM
+            if now >= calm_at and complete():
+                return True
+            await sleep(min(calm_at - now if now < calm_at else LOOK, deadline - now))
+        return False
+
+    def watch(self, keeps: object = None) -> Watch:
+        """Return a watch: what is there comes first.
+
+        Args:
+            keeps: what the watch keeps alive.
+        """
         queue = EventQueue()
         with self._changed:
             for node_id, node in self._nodes.items():
                 queue.put(_came(node))
                 for endpoint in self._endpoints.get(node_id, {}).values():
                     queue.put(_came(endpoint))
-            self._watches.append(queue)
+            self._watches.add(queue)
             if self._closed:
                 queue.end()
-        return Watch(queue, self._forget)
+        return Watch(queue, self._forget, keeps)
 
     def _forget(self, queue: EventQueue) -> None:
         with self._changed:
-            if queue in self._watches:
-                self._watches.remove(queue)
+            self._watches.discard(queue)
 
     def close(self) -> None:
         """End every watch, those to come too."""
         with self._changed:
             self._closed = True
-            for watch in self._watches:
+            for watch in list(self._watches):
                 watch.end()
             self._watches.clear()
             self._changed.notify_all()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import ClosedError, RecvTimeout
 from ..timeouts import in_pieces, seconds
-from ..wakeups import call_in, resolve, running_loop
+from ..wakeups import Changes
 
 if TYPE_CHECKING:
     from ..events import Event
@@ -24,16 +22,18 @@ MAX_EVENTS = 10_000  # that one watch keeps unread; the oldest give way
 class Watch:
     """The changes of the graph from now on, what is there already first; for threads and for coroutines.
 
-    Iterating ends when it, or its node, is closed. At most 10,000 unread events are kept, the newest.
+    Iterating ends when it, or its node, is closed. At most 10,000 unread events are kept, the newest. It keeps its node
+    open; one that is forgotten is told nothing more.
 
         with node.watch() as watch:
             for event in watch:
                 ...
     """
 
-    def __init__(self, queue: EventQueue, on_close: Callable[[EventQueue], None]) -> None:
+    def __init__(self, queue: EventQueue, on_close: Callable[[EventQueue], None], keeps: object = None) -> None:
         self._queue = queue
         self._on_close = on_close
+        self._keeps = keeps  # a node that nobody holds is closed
 
     def get(self, timeout: float | None = None) -> Event:
         """Return the next event.
@@ -85,33 +85,28 @@ class EventQueue:
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
-        self._changed = threading.Condition()
-        self._wakers: list[Callable[[], object]] = []
+        self._changed = Changes()
         self._ended = False
 
     def put(self, event: Event) -> None:
         """Add an event."""
         with self._changed:
             self._events.append(event)
-            self._notify()
+            self._changed.notify_all()
 
     def end(self) -> None:
         """Let those who wait know that nothing more will come."""
         with self._changed:
             self._ended = True
-            self._notify()
+            self._changed.notify_all()
 
-    def _notify(self) -> None:
-        self._changed.notify_all()
-        wakers, self._wakers = self._wakers, []
-        for wake in wakers:
-            wake()
+    def _is_due(self) -> bool:
+        return bool(self._events) or self._ended
 
     def get(self, timeout: float | None) -> Event:
         """Take the oldest event; for the errors see ``Watch.get``."""
         with self._changed:
-            wait_for = self._changed.wait_for
-            if not in_pieces(lambda piece: wait_for(lambda: self._events or self._ended, piece), timeout):
+            if not in_pieces(lambda piece: self._changed.wait_for(self._is_due, piece), timeout):
                 raise RecvTimeout(f"no event within {timeout:g} s")
             return self._take()
 
@@ -121,14 +116,11 @@ class EventQueue:
         Raises:
             ClosedError: if nothing more will come.
         """
-        loop = running_loop()
         while True:
+            await self._changed.wait_async(self._is_due)
             with self._changed:
-                if self._events or self._ended:
+                if self._is_due():  # else another one was faster
                     return self._take()
-                future = loop.create_future()
-                self._wakers.append(partial(call_in, loop, resolve, future))
-            await future
 
     def _take(self) -> Event:
         if not self._events:

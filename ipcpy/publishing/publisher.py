@@ -88,6 +88,7 @@ class Publisher:
         entry = PublisherEntry(self._topic, self._codec.name, dict(self._codec.schema), reliable, keep)
         self._terms = Terms(entry, block=_check_block(block), multicast=_check_multicast(multicast))
         self._core = node_for(node)
+        self._node = node  # a node that nobody holds is closed
         self._open()
 
     def _open(self) -> None:

@@ -71,6 +71,7 @@ class Subscriber:
         if callback is not None and not callable(callback):
             raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
         self._core = node_for(node)
+        self._node = node  # a node that nobody holds is closed
         self._open()
         if callback is not None:
             name = f"ipcpy callback {topic}"

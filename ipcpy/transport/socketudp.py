@@ -27,7 +27,7 @@ from types import TracebackType
 
 from ..addresses import Address, is_loopback
 from ..errors import ArgumentError, ClosedError, TransportError
-from ..timeouts import PIECE, in_pieces
+from ..timeouts import PIECE, in_pieces, seconds
 
 __all__ = ["SocketUDP", "get_ip"]
 
@@ -68,7 +68,9 @@ class SocketUDP:
 
         Raises:
             TransportError: the system has no socket for us.
+            ArgumentError: timeout is no number.
         """
+        wait = seconds(timeout)
         if self.sock is None:
             try:
                 self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -76,7 +78,7 @@ class SocketUDP:
                 raise TransportError(error.errno, f"no UDP socket: {error.strerror}") from error
             self.sock.settimeout(None)  # the program may have called socket.setdefaulttimeout
         if timeout is not None:
-            self.sock.settimeout(timeout)
+            self.sock.settimeout(wait)
 
     def bind(self, address: str, port: int | None = None, timeout: float | None = None) -> None:
         """Open the socket and receive at an address; ``bind_addr`` then has it.

@@ -186,3 +186,9 @@ def test_the_ports_of_greetings_and_links_are_the_one_range_that_advice_names():
 def test_interfaces_that_can_be_none_are_a_finding(domain, asked, names, interfaces):
     found = ipc.diagnose(timeout=0.5, interfaces=interfaces)
     assert any(each.level == "problem" and "interfaces are" in each.text for each in found.findings)
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "soon", None, float("inf")])
+def test_a_time_to_listen_that_never_ends_is_refused(timeout):
+    with pytest.raises(ipc.ArgumentError, match="timeout is a time in seconds"):
+        ipc.diagnose(timeout=timeout)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import re
 import socket
+import threading
 import time
+import weakref
+from functools import partial
 
 import pytest
 
@@ -171,3 +176,64 @@ def test_closing_ends_its_watches(node):
     watch = node.watch()
     node.close()
     assert [event.node.id for event in watch] == [node.id]
+
+
+# -- nodes that are forgotten
+
+
+def test_a_node_that_nobody_holds_is_closed_with_its_thread_and_its_sockets(wait_until):
+    def others():
+        return [thread for thread in threading.enumerate() if thread.name == "ipcpy forgotten"]
+
+    node = ipc.Node("forgotten", domain="handles", interfaces="lo")
+    core = weakref.ref(node_for(node))
+    assert len(others()) == 1
+    del node
+    gc.collect()
+    wait_until(lambda: not others())
+    gc.collect()
+    assert core() is None
+
+
+@pytest.mark.parametrize("kind", ["publisher", "subscriber", "watch", "callback"])
+def test_a_node_of_which_something_is_held_stays_open(node, wait_until, kind):
+    inner = ipc.Node("held", domain="handles", interfaces="lo")
+    core = weakref.ref(node_for(inner))
+    make = {
+        "publisher": partial(ipc.Publisher, "held/p", node=inner),
+        "subscriber": partial(ipc.Subscriber, "held/s", node=inner),
+        "callback": partial(ipc.Subscriber, "held/c", callback=print, node=inner),
+        "watch": inner.watch,
+    }
+    held = make[kind]()
+    del inner, make
+    gc.collect()
+    wait_until(lambda: "held" in [each.name for each in node.nodes()])
+    assert not core().closed
+    if kind == "callback":  # its thread holds it until it is closed
+        held.close()
+    del held
+    gc.collect()
+    wait_until(lambda: "held" not in [each.name for each in node.nodes()])
+
+
+def test_the_events_of_a_node_that_only_its_watch_holds_go_on(node):
+    events = iter(ipc.Node("eye", domain="handles", interfaces="lo").watch())
+    assert {next(events).node.name, next(events).node.name} == {"eye", "arm"}
+
+
+def test_a_coroutine_waits_for_the_first_picture(node):
+    async def main():
+        with ipc.Node("eye", domain="handles", interfaces="lo") as other:
+            assert await other.wait_complete_async(5)
+            assert "arm" in [each.name for each in other.nodes()]
+            for wrong in ("soon", float("nan")):
+                with pytest.raises(ipc.ArgumentError):
+                    await other.wait_complete_async(wrong)
+            waiting = asyncio.create_task(other.wait_complete_async(None))
+        with pytest.raises(ipc.ClosedError):
+            await waiting
+        with pytest.raises(ipc.ClosedError):
+            await other.wait_complete_async()
+
+    asyncio.run(main())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -151,3 +154,56 @@ def test_without_a_timeout_it_waits_until_all_has_come(clock):
     ready = clock.now + 1_000
     found, took = settled(clock, view, timeout=None, complete=lambda: clock.now >= ready)
     assert found and took == pytest.approx(1_000, abs=0.06)
+
+
+# -- watches that are forgotten
+
+
+def test_a_watch_that_is_forgotten_is_told_nothing_more_and_kept_by_nobody(view):
+    watch, other = view.watch(), view.watch()
+    queue = weakref.ref(watch._queue)
+    del watch
+    gc.collect()
+    assert queue() is None
+    view.put(1, 1, endpoint("publisher", "a"))
+    other.close()
+    assert [type(event).__name__ for event in other] == ["NodeFound", "PublisherFound"]
+
+
+def test_a_watch_keeps_its_node_alive(view):
+    class Handle:
+        pass
+
+    handle = Handle()
+    alive, watch = weakref.ref(handle), view.watch(handle)
+    del handle
+    assert alive() is not None
+    del watch
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_coroutine_waits_until_it_is_settled_and_others_run_meanwhile(view):
+    async def main():
+        ticks = 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        ticking = asyncio.create_task(tick())
+        assert await view.wait_settled_async(lambda: True, 5)
+        assert not await view.wait_settled_async(lambda: False, 0.01)
+        assert not await view.wait_settled_async(lambda: True, 0)
+        ticking.cancel()
+        return ticks
+
+    assert asyncio.run(main()) > 10
+
+
+def test_whoever_waits_for_a_picture_is_woken_by_the_end_of_the_graph(view):
+    threading.Timer(0.02, view.close).start()
+    assert not view.wait_settled(lambda: False, None)
+    assert not asyncio.run(view.wait_settled_async(lambda: False, None))

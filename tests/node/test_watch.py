@@ -165,3 +165,16 @@ def test_an_event_loop_that_was_closed_while_it_waited_does_not_stop_the_others(
     queue.put(found(1))
     assert watch.get(0) == found(1)
     task.get_coro().close()
+
+
+def test_a_coroutine_that_was_cancelled_leaves_nothing_in_the_queue(watch, queue):
+    async def main():
+        waiting = [asyncio.create_task(anext(watch)) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert len(queue._changed._futures) == 5
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert not queue._changed._futures
+
+    asyncio.run(main())

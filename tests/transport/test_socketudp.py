@@ -304,3 +304,19 @@ def test_sendtoall_goes_on_after_one_that_fails(bound: Make) -> None:
 
 def test_get_ip() -> None:
     assert socket.inet_aton(get_ip())
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "soon", []])
+def test_a_timeout_that_is_no_number_is_refused_before_there_is_a_socket(timeout) -> None:
+    sock = SocketUDP()
+    with pytest.raises(ArgumentError, match="timeout is a time in seconds"):
+        sock.open(timeout)
+    assert sock.sock is None
+
+
+@pytest.mark.parametrize(("timeout", "waits"), [(float("inf"), None), (1e9, None), (-1, 0.0), (0.5, 0.5)])
+def test_a_timeout_means_what_it_means_everywhere(timeout, waits) -> None:
+    sock = SocketUDP()
+    sock.open(timeout)
+    assert sock.sock is not None and sock.sock.gettimeout() == waits
+    sock.close()

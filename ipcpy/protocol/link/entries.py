@@ -137,8 +137,8 @@ def pack_entry(entry: Entry) -> bytes:
     if len(data) > MAX_ENTRY:
         topic = getattr(entry, "topic", "")
         raise ArgumentError(
-            f"the types of {topic!r} have too many or too long names to be announced: "
-            f"their description takes {len(data):,} bytes, and others take at most {MAX_ENTRY:,}"
+            f"the schema is too large for discovery: the types of {topic!r} take {len(data):,} bytes to describe, "
+            f"and others take at most {MAX_ENTRY:,}; use fewer fields, or shorter names"
         )
     unpack_entry(data)  # what we would not take ourselves, no peer takes
     return data
