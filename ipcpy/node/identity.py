@@ -13,6 +13,7 @@ from ..version import __version__
 
 MAX_NAME = 64  # characters
 MAX_HOST = 255  # characters; sethostname(2) takes 64, a DNS name has at most 253
+SUFFIXES = (".py", ".pyc", ".pyz", ".pyzw", ".zip", ".exe")  # of programs, not of their names
 
 
 def new_id() -> int:
@@ -34,9 +35,30 @@ def check_name(name: str | None) -> str:
 
 
 def _program() -> str:
-    program = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else ""
-    name = program.removesuffix(".py") if program not in ("", "-c", "-m") else ""
-    return "".join(char for char in name if char.isprintable())[:MAX_NAME] or "python"
+    """Return the name of the program: of a package that runs by ``-m`` or as an archive that of the package.
+
+    What has none, as Python that is talked to, is ``python``; a notebook's kernel has the notebook's where it is told.
+    """
+    program = sys.argv[0] if sys.argv else ""
+    if program in ("", "-", "-c", "-m"):
+        return "python"
+    path = os.path.abspath(program)
+    if os.path.basename(path) in ("__main__.py", "__main__.pyc", "__init__.py"):
+        path = os.path.dirname(path)
+    name = os.path.basename(path)
+    if name in ("ipykernel_launcher.py", "ipykernel"):
+        notebook = os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))
+        name = notebook.removesuffix(".ipynb") or "notebook"
+    return _shown(name.removesuffix(_suffix(name)), MAX_NAME) or "python"
+
+
+def _suffix(name: str) -> str:
+    return next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix) and len(name) > len(suffix)), "")
+
+
+def _shown(text: str, limit: int) -> str:
+    """Return text of the system as others can show it: ``?`` for what does not print, and no more than they take."""
+    return "".join(char if char.isprintable() else "?" for char in text[:limit])
 
 
 def describe(name: str, domain: str) -> NodeEntry:
@@ -44,7 +66,7 @@ def describe(name: str, domain: str) -> NodeEntry:
     pid = os.getpid()
     return NodeEntry(
         name=name,
-        host=host_name()[:MAX_HOST] or "localhost",
+        host=_shown(host_name(), MAX_HOST) or "localhost",
         pid=pid,
         version=__version__,
         domain=domain,
