@@ -13,6 +13,9 @@ Bytes from the network never raise: they are dropped and counted by cause (see `
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 __all__ = [
     "ArgumentError",
     "ClosedError",
@@ -57,4 +60,26 @@ class TransportError(IpcError, OSError):
 
 
 class RecvTimeout(IpcError, TimeoutError):
-    """Nothing arrived within the timeout."""
+    """Nothing arrived within the timeout. Its text says why, as far as that is known.
+
+    Args:
+        message: what was waited for, and for how long.
+        why: returns the reason, as whole sentences. It is called once, when the text is first asked for.
+    """
+
+    def __init__(self, message: str = "", *, why: Callable[[], str] | None = None) -> None:
+        super().__init__(message)
+        self._message = message
+        self._why = why
+
+    def __str__(self) -> str:
+        why, self._why = self._why, None
+        if why is not None:
+            try:
+                self._message = f"{self._message}. {why()}"
+            except Exception:  # the text of an error is no place for another
+                pass
+        return self._message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self),)

@@ -1,6 +1,5 @@
-"""What to wait for: what a user's timeout and count may be, the time that never comes, and waits in pieces.
-
-Knows numbers, and which platform lets Ctrl-C end a wait; not what is waited for.
+"""What to wait for: what a user's timeout and count may be, the time that never comes, waits in pieces, and the error of
+who waited in vain. Knows numbers, and which platform lets Ctrl-C end a wait; not what is waited for.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .errors import ArgumentError
+from .errors import ArgumentError, RecvTimeout
 
 NEVER = float("inf")
+SHARE = 200  # of the time that errors of short waits take to find out the reason, the whole is this many times as much
 FOR_EVER = 1e6  # seconds; select.poll takes no more than 24 days
 PIECE = 0.1 if sys.platform == "win32" else None  # seconds
 """On Windows Ctrl-C ends no wait for a lock or a socket: KeyboardInterrupt comes after it. So waits are short there."""
@@ -71,3 +71,28 @@ def number(count: Any) -> int:
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
         raise ArgumentError(f"count is how many to wait for, a number from 0, got {count!r}")
     return count
+
+
+class Explanations:
+    """The errors of waits that were in vain, each with the reason.
+
+    The reason is found out at once, so that it is the one of that moment. In a loop of short waits this would take more
+    time than the waits: there it is done now and then, and for the other errors when somebody asks for their text.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next = -NEVER  # when a reason is found out at once again
+
+    def error(self, message: str, why: Callable[[], str]) -> RecvTimeout:
+        """Return an error to raise.
+
+        Args:
+            message: what was waited for.
+            why: returns the reason.
+        """
+        error, now = RecvTimeout(message, why=why), self._clock()
+        if now >= self._next:
+            str(error)
+            self._next = now + SHARE * (self._clock() - now)
+        return error

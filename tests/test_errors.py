@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import copy
+import pickle
 import re
+import traceback
 
 import pytest
 
 import ipcpy
 from ipcpy import errors
+from ipcpy.errors import RecvTimeout
 
 TREE = re.findall(r"^(?:│   )?[├└]── (\w+) \((\w+)\)", errors.__doc__, re.M)
 
@@ -33,3 +37,30 @@ def test_a_schema_error_says_how_the_two_differ():
 def test_an_error_of_the_system_keeps_its_number():
     error = errors.TransportError(24, "Too many open files")
     assert error.errno == 24 and "Too many open files" in str(error)
+
+
+# -- the reason in a RecvTimeout
+
+
+def test_the_reason_is_asked_for_once_and_when_the_text_is_wanted():
+    asked = []
+    error = RecvTimeout("no message", why=lambda: asked.append(1) or "Nobody is there.")
+    assert asked == []
+    assert [str(error), str(error), f"{error}"] == ["no message. Nobody is there."] * 3
+    assert asked == [1] and isinstance(error, TimeoutError)
+
+
+def test_a_reason_that_cannot_be_found_out_is_left_out():
+    assert str(RecvTimeout("no message", why=lambda: 1 // 0)) == "no message"
+    assert str(RecvTimeout("no message")) == "no message"
+
+
+@pytest.mark.parametrize("carry", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_one_that_is_copied_or_pickled_keeps_its_text(carry):
+    error = carry(RecvTimeout("no message", why=lambda: "Nobody is there."))
+    assert type(error) is RecvTimeout and str(error) == "no message. Nobody is there."
+
+
+def test_a_traceback_shows_the_reason():
+    error = RecvTimeout("no message", why=lambda: "Nobody is there.")
+    assert "no message. Nobody is there." in "".join(traceback.format_exception(error))

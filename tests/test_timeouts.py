@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ipcpy import ArgumentError, timeouts
-from ipcpy.timeouts import FOR_EVER, NEVER, in_pieces, number, piece, seconds
+from ipcpy.timeouts import FOR_EVER, NEVER, SHARE, Explanations, in_pieces, number, piece, seconds
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,31 @@ def test_a_number_to_wait_for(count):
 def test_what_is_no_number_to_wait_for_is_refused(count):
     with pytest.raises(ArgumentError, match="count is how many to wait for, a number from 0, got"):
         number(count)
+
+
+# -- the error of who waited in vain
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_the_reason_is_found_out_at_once_but_of_short_waits_only_now_and_then():
+    clock, asked = Clock(), []
+    explanations = Explanations(clock)
+
+    def why():
+        clock.now += 0.001
+        asked.append(clock.now)
+        return f"It is {len(asked)}."
+
+    first = explanations.error("nothing came", why)
+    assert len(asked) == 1
+    second = explanations.error("nothing came", why)
+    clock.now += SHARE * 0.001
+    third = explanations.error("nothing came", why)
+    assert len(asked) == 2
+    assert [str(each) for each in (first, third, second)] == [f"nothing came. It is {n}." for n in (1, 2, 3)]

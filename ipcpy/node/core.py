@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from ..addresses import Address, Way, is_loopback
 from ..errors import ClosedError
@@ -35,6 +34,7 @@ from .introductions import Introductions, OwnPublisher, OwnSubscriber, node_info
 from .loop import Loop
 from .network import Network
 from .peering import Peering
+from .picture import Picture
 from .rendezvous import Rendezvous
 from .view import View
 from .watch import Watch
@@ -54,6 +54,7 @@ class Core:
         id: 64 bits, new with every start, and in a forked child.
         loop: the one I/O thread.
         closed: whether it was closed.
+        picture: the graph, for publishers and subscribers that say why nothing comes.
         close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
 
     Raises:
@@ -83,6 +84,7 @@ class Core:
         self._link = link = Link(self.id, pack_entry(entry), self.domain, os.urandom(32))
         link.hosts.port = GROUP_PORT  # only the group is bound to it
         self._view = View()
+        self.picture = Picture(self._view, link.peers)
         self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
         try:
@@ -124,17 +126,12 @@ class Core:
     def topics(self) -> tuple[TopicInfo, ...]:
         """Return the topics known now, by name."""
         self.ensure_open()
-        return self._view.topics()
+        return self.picture.topics()
 
     def nodes(self) -> tuple[NodeInfo, ...]:
         """Return the nodes known now, each with when it was last heard."""
         self.ensure_open()
-        now = time.monotonic()
-        heard = {f"{id:016x}": peer.heard for id, peer in list(self._link.peers.items())}
-        return tuple(
-            replace(node, age=max(0.0, now - heard[node.id])) if node.id in heard else node
-            for node in self._view.nodes()
-        )
+        return self.picture.nodes()
 
     def watch(self, node: object = None) -> Watch:
         """Return a watch on the graph, which keeps the handle of its node alive."""

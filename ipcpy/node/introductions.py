@@ -113,9 +113,9 @@ class Introductions:
             self._entries[event.id] = {}
             self._view.add_node(event.id, node_info(event.entry, event.id, event.address))
         elif isinstance(event, PeerLost):
+            self._view.remove_node(event.id, event.reason)  # first: who is asked for the reason knows it
             for number in list(self._entries.pop(event.id, {})):
                 self._part(number)
-            self._view.remove_node(event.id, event.reason)
         elif isinstance(event, PeerMoved):
             self._view.change_node(event.id, address=f"{event.address[0]}:{event.address[1]}")
             for number, entry in list(self._entries.get(event.id, {}).items()):
@@ -163,8 +163,8 @@ class Introductions:
             return
         if not isinstance(entry, PublisherEntry | SubscriberEntry):
             known.pop(number, None)
-            self._part(number)
             self._view.remove(node_id, number)
+            self._part(number)
             return
         before = known.get(number)
         known[number] = entry

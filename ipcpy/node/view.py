@@ -15,6 +15,7 @@ from weakref import WeakSet
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
 from ..protocol.topics import is_pattern, matches
 from ..timeouts import NEVER
+from .departures import Departures
 from .watch import EventQueue, Watch
 
 if TYPE_CHECKING:
@@ -25,13 +26,18 @@ LOOK = 0.05  # seconds between two looks whether it is
 
 
 class View:
-    """Nodes and endpoints, by their ids."""
+    """Nodes and endpoints, by their ids.
+
+    Attributes:
+        departures: who left.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._nodes: dict[int, NodeInfo] = {}
         self._endpoints: dict[int, dict[int, EndpointInfo]] = {}
         self._watches: WeakSet[EventQueue] = WeakSet()  # who forgets a watch need not close it
+        self.departures = Departures()
         self._changed_at = time.monotonic()
         self._closed = False
 
@@ -60,6 +66,7 @@ class View:
         """Remove a node that went, and all it had."""
         with self._changed:
             for endpoint in self._endpoints.pop(id, {}).values():
+                self.departures.add(endpoint, reason, with_node=True)
                 self._tell(_went, endpoint, reason)
             node = self._nodes.pop(id, None)
             if node is not None:
@@ -72,6 +79,7 @@ class View:
             new = endpoint_id not in known
             known[endpoint_id] = endpoint
             if new:
+                self.departures.returned(endpoint)
                 self._tell(_came, endpoint)
 
     def remove(self, node_id: int, endpoint_id: int) -> None:
@@ -79,6 +87,7 @@ class View:
         with self._changed:
             endpoint = self._endpoints.get(node_id, {}).pop(endpoint_id, None)
             if endpoint is not None:
+                self.departures.add(endpoint, "closed", with_node=False)
                 self._tell(_went, endpoint, "closed")
 
     def _tell(self, event: Callable[..., Event], *what: Any) -> None:
@@ -94,6 +103,10 @@ class View:
     def node(self, id: int) -> NodeInfo | None:
         """Return a node; None if it is not known."""
         return self._nodes.get(id)
+
+    def endpoint(self, node_id: int, endpoint_id: int) -> EndpointInfo | None:
+        """Return a publisher or subscriber of a node; None if it is not known."""
+        return self._endpoints.get(node_id, {}).get(endpoint_id)
 
     def nodes(self) -> tuple[NodeInfo, ...]:
         """Return all nodes, by name."""

@@ -26,6 +26,7 @@ from ..protocol.link.entries import PublisherEntry
 from ..protocol.wire import Frame, Kind, Malformed, frames
 from ..transport.connected import ConnectedSocket
 from ..transport.group import FanoutSocket
+from ..wakeups import Changes
 from .framing import Framing
 from .multicast import Fanouts, Group, Interfaces, Watching
 from .outlet import Alarm, Outlet
@@ -109,7 +110,7 @@ class Delivery:
         *,
         alarm: Callable[[Callable[[], object]], Alarm],
         clock: Callable[[], float] = time.monotonic,
-        condition: Callable[[threading.Lock], threading.Condition] = threading.Condition,
+        condition: Callable[[threading.Lock], threading.Condition] = Changes,
     ) -> None:
         self.number = framing.number
         self._node = node

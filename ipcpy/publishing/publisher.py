@@ -15,22 +15,25 @@ from typing import Any
 from zlib import crc32
 
 from ..codec import Codec, MsgPack, check_codec, variant
-from ..errors import ArgumentError, CodecError, RecvTimeout
+from ..errors import ArgumentError, CodecError
 from ..graph import EndpointInfo
 from ..node.identity import new_id
 from ..node.loop import Alarm
 from ..node.node import Node
+from ..node.picture import reasons
 from ..node.shared import node_for
 from ..protocol.data.batch import fitting
 from ..protocol.link.entries import PublisherEntry
 from ..protocol.topics import check_topic
 from ..protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, codec_number
 from ..stats import PublisherStats
-from ..timeouts import seconds
+from ..timeouts import Explanations, number, seconds
+from ..wakeups import Changes, within
 from .delivery import Delivery, Terms
 from .dispatch import Dispatch
 from .framing import DATA_OVERHEAD, Framing
 from .pacing import BLOCK
+from .reasons import how_far
 
 __all__ = ["Publisher"]
 
@@ -89,6 +92,7 @@ class Publisher:
         self._terms = Terms(entry, block=_check_block(block), multicast=_check_multicast(multicast))
         self._core = node_for(node)
         self._node = node  # a node that nobody holds is closed
+        self._explanations = Explanations()
         self._open()
 
     def _open(self) -> None:
@@ -113,7 +117,8 @@ class Publisher:
     @property
     def subscribers(self) -> tuple[EndpointInfo, ...]:
         """The subscribers that are matched: what is published now is sent to them."""
-        return tuple(route.info for route in self._outlet.routes if route.match.confirmed)
+        routes = self._outlet.routes
+        return tuple(self._core.picture.endpoint(route.info) for route in routes if route.match.confirmed)
 
     @property
     def stats(self) -> PublisherStats:
@@ -225,18 +230,44 @@ class Publisher:
             The number of subscribers matched.
 
         Raises:
-            TimeoutError: if there are fewer when the time is up.
-            ClosedError: if it is closed.
+            TimeoutError: if there are fewer when the time is up; its text says why.
+            ClosedError: if it is closed, also while waiting.
+            ArgumentError: (a ValueError) if count or timeout is no number.
         """
+        count, timeout = number(count), seconds(timeout)
         if not self._outlet.usable:
             self._reopen()
-        timeout = seconds(timeout)
         with self._lock:
-            matched = self._delivery.pacing.wait_for_subscribers(count, timeout)
-            self._dispatch.check_open()
-        if timeout is not None and matched < count:
-            raise RecvTimeout(f"{matched} of {count} subscribers of {self._topic!r} within {timeout:g} s")
-        return matched
+            enough = self._delivery.pacing.wait_for_subscribers(count, timeout) >= count
+        return self._met(enough, count, timeout)
+
+    async def wait_for_subscribers_async(self, count: int = 1, timeout: float | None = None) -> int:
+        """Wait as ``wait_for_subscribers``, in a coroutine; other coroutines run meanwhile."""
+        count, timeout = number(count), seconds(timeout)
+        if not self._outlet.usable:
+            self._reopen()
+        outlet = self._outlet
+        assert isinstance(outlet.changed, Changes)
+        waiting = outlet.changed.wait_async(lambda: outlet.closed or outlet.confirmed() >= count)
+        return self._met(await within(timeout, waiting), count, timeout)
+
+    def _met(self, enough: bool, count: int, timeout: float | None) -> int:
+        self._dispatch.check_open()
+        matched = self._outlet.confirmed()
+        if enough or timeout is None:
+            return matched
+        message = f"{matched} of {count} subscribers of {self._topic!r} within {timeout:g} s"
+        raise self._explanations.error(message, self.why)
+
+    def why(self) -> str:
+        """Say in plain words why messages are sent to somebody, or not: who is there, and who left, when and how."""
+        if self._outlet.closed:
+            return f"The publisher of {self._topic!r} is closed."
+        picture = self._core.picture
+        with self._lock:
+            routes = [route for route in self._outlet.by_number.values() if picture.has(route.info)]
+            known = [how_far(route.match, picture.endpoint(route.info)) for route in routes]
+        return "\n".join(reasons("subscriber", self._topic, known, self._core))
 
     def close(self) -> None:
         """Withdraw the topic; idempotent.

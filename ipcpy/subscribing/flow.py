@@ -14,7 +14,7 @@ from typing import Any
 from ..addresses import LOOPBACK, Address
 from ..codec import Codec, codec_for, variant
 from ..errors import CodecError, SchemaError
-from ..graph import EndpointInfo
+from ..graph import EndpointInfo, NodeInfo
 from ..message import Message
 from ..protocol.data import matching
 from ..protocol.data.batch import split, unpack_alike, unpack_batch
@@ -26,6 +26,7 @@ from ..stats import FlowStats
 from ..timeouts import NEVER
 from .inbox import LARGE
 from .intake import Intake
+from .reasons import how_far
 
 log = logging.getLogger(__name__)
 
@@ -123,19 +124,13 @@ class Flow:
         self._deliver(self.receiver.finish(now))
         self.address = self.multicast = None
 
-    def why(self) -> str:
-        """Say in plain words how far the match is."""
-        node = self.info.node
-        where = f"Publisher {node.name!r} on {node.host} ({node.address or 'this process'})"
-        if self.left_at != NEVER:
-            return f"{where}: it went a moment ago."
-        if self.mismatch:
-            return f"{where}: the types differ: {'; '.join(self.mismatch)}."
-        if self.matched:
-            return f"{where}: matched."
-        if self.address is not None:
-            return f"{where}: it is known and was answered; its START has not come yet."
-        return f"{where}: it is known, but nothing has come from it to UDP here: is a firewall between?"
+    def why(self, node: NodeInfo | None = None) -> str:
+        """Say in plain words how far the match is.
+
+        Args:
+            node: the publisher's as it is now.
+        """
+        return how_far(self, node or self.info.node)
 
     def stats(self, dropped: int) -> FlowStats:
         """Return the counts; ``dropped`` is how many of its messages the inbox had no room for."""

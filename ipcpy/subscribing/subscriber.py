@@ -14,14 +14,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..codec import Codec, check_codec
-from ..errors import ArgumentError, ClosedError, RecvTimeout
+from ..errors import ArgumentError, ClosedError
 from ..graph import EndpointInfo
 from ..message import Message
 from ..node.node import Node
+from ..node.picture import reasons
 from ..node.shared import node_for
 from ..protocol.topics import check_pattern
 from ..stats import SubscriberStats
-from ..timeouts import NEVER, seconds
+from ..timeouts import NEVER, Explanations, number, seconds
 from ..wakeups import running_loop
 from .subscription import Subscription, Wanted
 
@@ -72,6 +73,7 @@ class Subscriber:
             raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
         self._core = node_for(node)
         self._node = node  # a node that nobody holds is closed
+        self._explanations = Explanations()
         self._open()
         if callback is not None:
             name = f"ipcpy callback {topic}"
@@ -111,7 +113,7 @@ class Subscriber:
             timeout: seconds; None waits for ever, 0 only looks.
 
         Raises:
-            TimeoutError: if none came in time.
+            TimeoutError: if none came in time; its text says why, as ``why`` does.
             ClosedError: (an OSError) if it is closed, also while waiting.
         """
         messages = self._messages
@@ -136,7 +138,7 @@ class Subscriber:
             with contextlib.suppress(IndexError):
                 return self._messages.popleft()
             if not left:
-                raise RecvTimeout(f"no message on {self.topic!r} within {timeout:g} s")
+                raise self._explanations.error(f"no message on {self.topic!r} within {timeout:g} s", self.why)
 
     def latest(self) -> Message | None:
         """Return the newest message and discard the older ones; None if there is none. Never waits.
@@ -175,7 +177,7 @@ class Subscriber:
             async with asyncio.timeout(timeout):
                 return await self._next(loop)
         except TimeoutError:
-            raise RecvTimeout(f"no message on {self.topic!r} within {timeout:g} s") from None
+            raise self._explanations.error(f"no message on {self.topic!r} within {timeout:g} s", self.why) from None
 
     async def _next(self, loop: AbstractEventLoop) -> Message:
         while True:
@@ -214,31 +216,34 @@ class Subscriber:
             The number of publishers matched.
 
         Raises:
-            TimeoutError: if there are fewer when the time is up.
-            ClosedError: if it is closed.
+            TimeoutError: if there are fewer when the time is up; its text says why.
+            ClosedError: if it is closed, also while waiting.
+            ArgumentError: (a ValueError) if count or timeout is no number.
         """
+        count, timeout = number(count), seconds(timeout)
         self._check_open()
-        timeout = seconds(timeout)
-        subscription = self._subscription
-        met = subscription.wait_for_publishers(count, timeout)
-        subscription.check_open()
-        if met:
-            return subscription.count()
-        raise RecvTimeout(
-            f"{subscription.count()} of {count} publishers of {self.topic!r} within {timeout:g} s. {self.why()}"
-        )
+        return self._met(self._subscription.wait_for_publishers(count, timeout), count, timeout)
+
+    async def wait_for_publishers_async(self, count: int = 1, timeout: float | None = None) -> int:
+        """Wait as ``wait_for_publishers``, in a coroutine; other coroutines run meanwhile."""
+        count, timeout = number(count), seconds(timeout)
+        self._check_open()
+        return self._met(await self._subscription.wait_for_publishers_async(count, timeout), count, timeout)
+
+    def _met(self, enough: bool, count: int, timeout: float | None) -> int:
+        self._subscription.check_open()
+        matched = self._subscription.count()
+        if enough or timeout is None:
+            return matched
+        message = f"{matched} of {count} publishers of {self.topic!r} within {timeout:g} s"
+        raise self._explanations.error(message, self.why)
 
     def why(self) -> str:
-        """Say in plain words what is known of why messages arrive, or do not.
-
-        Raises:
-            ClosedError: (an OSError) if its node is closed.
-        """
-        lines = self._subscription.why()
-        if not lines:
-            others = sorted({topic.name for topic in self._core.topics() if topic.publishers})
-            known = f"Topics with publishers: {', '.join(others[:10])}." if others else "No publisher is known at all."
-            lines.append(f"No publisher of {self.topic!r} is known in domain {self._core.domain!r}. {known}")
+        """Say in plain words why messages arrive, or do not: who is there, and who left, when and how."""
+        if self._subscription.closed:
+            lines = [f"The subscriber of {self.topic!r} is closed."]
+        else:
+            lines = reasons("publisher", self.topic, self._subscription.why(), self._core)
         stats = self.stats
         lines += [f"{count} lost: {cause}." for cause, count in sorted(stats.lost.items())]
         lines += [f"{count} datagrams dropped: {cause}." for cause, count in sorted(stats.dropped.items())]

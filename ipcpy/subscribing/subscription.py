@@ -20,6 +20,7 @@ from ..node.lifetimes import close_forgotten
 from ..protocol.link.entries import SubscriberEntry
 from ..stats import SubscriberStats
 from ..timeouts import in_pieces
+from ..wakeups import Changes, within
 from .inbound import Inbound
 from .inbox import Inbox
 from .intake import Intake
@@ -72,7 +73,7 @@ class Subscription:
         self._core = node
         self._wanted = wanted
         self._lock = threading.Lock()  # over what arrived
-        self._matched = threading.Condition(self._lock)
+        self._matched = Changes(self._lock)
         inbox = Inbox(wanted.depth)
         socket = node.sockets.data(node.bind_host)
         self._port = socket.port
@@ -101,12 +102,15 @@ class Subscription:
     # -- questions ---------------------------------------------------------------------------------------------------
 
     def publishers(self) -> tuple[EndpointInfo, ...]:
-        """Return the publishers that are matched."""
+        """Return the publishers that are matched, each with its node as it is now."""
         with self._lock:
-            return tuple(flow.info for flow in self._inbound.flows.values() if flow.matched)
+            infos = [flow.info for flow in self._inbound.flows.values() if flow.matched and not self.closed]
+        return tuple(map(self._core.picture.endpoint, infos))
 
     def count(self) -> int:
         """Return how many publishers are matched."""
+        if self.closed:
+            return 0
         return sum(flow.matched for flow in list(self._inbound.flows.values()))
 
     def wait_for_publishers(self, count: int, timeout: float | None) -> bool:
@@ -114,6 +118,10 @@ class Subscription:
         with self._matched:
             wait_for, matched = self._matched.wait_for, lambda: self.closed or self.count() >= count
             return in_pieces(lambda piece: wait_for(matched, piece), timeout)
+
+    async def wait_for_publishers_async(self, count: int, timeout: float | None) -> bool:
+        """Wait as ``wait_for_publishers``, in a coroutine."""
+        return await within(timeout, self._matched.wait_async(lambda: self.closed or self.count() >= count))
 
     def stats(self) -> SubscriberStats:
         """Return what arrived, and what did not and why."""
@@ -124,9 +132,11 @@ class Subscription:
         return SubscriberStats(*counts, dropped=dropped, publishers=flows)
 
     def why(self) -> list[str]:
-        """Return a sentence for each publisher known, on how far the match is."""
+        """Return a sentence for each publisher that is there, on how far the match is."""
+        picture = self._core.picture
         with self._lock:
-            return [flow.why() for flow in self._inbound.flows.values()]
+            there = [flow for flow in self._inbound.flows.values() if picture.has(flow.info)]
+            return [flow.why(picture.node(flow.info.node)) for flow in there]
 
     # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
 
@@ -194,6 +204,6 @@ class Subscription:
         """Let go of what belongs to the parent, in a forked child; the child's subscriber begins a new one."""
         self.reader.abandon()
         self._lock = threading.Lock()  # the old one may be held by a thread that is not there
-        self._matched = threading.Condition(self._lock)
+        self._matched = Changes(self._lock)
         self.messages.clear()
         self.abandoned = True

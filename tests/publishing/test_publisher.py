@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import gc
+import re
 import threading
 import weakref
 import zlib
@@ -42,6 +44,7 @@ def test_a_publisher_shows_what_is_for_its_user_and_nothing_else(node):
     shown = {name for name in dir(ipc.Publisher("t", node=node)) if not name.startswith("_")}
     assert shown == {
         *("close", "id", "publish", "publish_many", "stats", "subscribers", "topic", "wait_for_subscribers"),
+        *("wait_for_subscribers_async", "why"),
     }
 
 
@@ -468,3 +471,95 @@ def test_where_a_codec_cannot_do_many_at_once_each_goes_by_itself(node, bodies):
     publisher.wait_for_subscribers(timeout=5)
     assert publisher.publish_many(bodies) == 1
     assert [subscriber.recv(timeout=5).data for _ in bodies] == bodies
+
+
+# -- waiting, and why it was in vain
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, True, "1", None])
+def test_a_number_of_subscribers_that_is_none_is_refused(node, count):
+    publisher = ipc.Publisher("t", node=node)
+    with pytest.raises(ipc.ArgumentError, match="count is how many"):
+        publisher.wait_for_subscribers(count)
+    with pytest.raises(ipc.ArgumentError, match="count is how many"):
+        asyncio.run(publisher.wait_for_subscribers_async(count))
+
+
+def test_a_coroutine_waits_for_subscribers_and_others_run_meanwhile(node):
+    async def main():
+        with ipc.Publisher("t", node=node) as publisher:
+            waiting = [asyncio.create_task(publisher.wait_for_subscribers_async(2)) for _ in range(3)]
+            first = ipc.Subscriber("t", node=node)
+            assert await publisher.wait_for_subscribers_async(timeout=5) == 1
+            assert not any(task.done() for task in waiting)
+            second = ipc.Subscriber("t", node=node)
+            async with asyncio.timeout(5):
+                assert await asyncio.gather(*waiting) == [2, 2, 2]
+            first.close(), second.close()
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_that_waits_for_subscribers_in_vain_is_told_why(node):
+    async def main():
+        publisher = ipc.Publisher("t", node=node)
+        for timeout in (0, 0.01):
+            with pytest.raises(
+                TimeoutError, match=r"0 of 1 subscribers of 't' within .* No subscriber of 't' is known"
+            ):
+                await publisher.wait_for_subscribers_async(timeout=timeout)
+        assert await publisher.wait_for_subscribers_async(0, timeout=0) == 0
+        for wrong in ("soon", float("nan")):
+            with pytest.raises(ipc.ArgumentError, match="timeout"):
+                await publisher.wait_for_subscribers_async(timeout=wrong)
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_that_waits_for_subscribers_is_woken_by_the_end_and_leaves_nothing_when_cancelled(node):
+    async def main():
+        publisher = ipc.Publisher("t", node=node)
+        cancelled, ended = (asyncio.create_task(publisher.wait_for_subscribers_async()) for _ in range(2))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        assert len(publisher._outlet.changed._futures) == 1
+        await asyncio.to_thread(publisher.close)
+        with pytest.raises(ipc.ClosedError):
+            await ended
+        assert not publisher._outlet.changed._futures
+        with pytest.raises(ipc.ClosedError):
+            await publisher.wait_for_subscribers_async(timeout=0)
+
+    asyncio.run(main())
+
+
+def test_coroutines_of_several_event_loops_wait_for_subscribers(node):
+    publisher = ipc.Publisher("t", node=node)
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(asyncio.run(publisher.wait_for_subscribers_async(timeout=10))))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    other = ipc.Subscriber("t", node=node)
+    for thread in threads:
+        thread.join(10)
+    assert found == [1, 1, 1]
+    other.close()
+
+
+def test_it_says_whom_it_sends_to_and_who_left(node, wait_until):
+    publisher = ipc.Publisher("a/b", node=node)
+    assert re.fullmatch(r"No subscriber of 'a/b' is known in domain '.*'\. .*", publisher.why())
+    subscriber = ipc.Subscriber("a/*", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    assert re.fullmatch(r"Subscriber 'test' on .*\(this process\): matched\.", publisher.why())
+    subscriber.close()
+    wait_until(lambda: "subscriber 'test' in this process left" in publisher.why())
+    with pytest.raises(TimeoutError, match="subscriber 'test' in this process left"):
+        publisher.wait_for_subscribers(timeout=0)
+    publisher.close()
+    assert publisher.why() == "The publisher of 'a/b' is closed."

@@ -7,6 +7,7 @@ import collections
 import copy
 import logging
 import pickle
+import re
 import signal
 import threading
 import time
@@ -393,6 +394,147 @@ def test_many_restarts_leave_nothing(node, wait_until):
         if before:
             wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before + 12)
         wait_until(lambda: [topic.subscribers for topic in node.topics()] == [()])
+
+
+# -- waiting, and why it was in vain
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, True, "1", None])
+def test_a_number_of_publishers_that_is_none_is_refused(node, count):
+    subscriber = ipc.Subscriber("t", node=node)
+    with pytest.raises(ipc.ArgumentError, match="count is how many"):
+        subscriber.wait_for_publishers(count)
+    with pytest.raises(ipc.ArgumentError, match="count is how many"):
+        asyncio.run(subscriber.wait_for_publishers_async(count))
+
+
+def test_a_coroutine_waits_for_publishers_and_others_run_meanwhile(node):
+    async def main():
+        with ipc.Subscriber("t", node=node) as subscriber:
+            waiting = [asyncio.create_task(subscriber.wait_for_publishers_async(2)) for _ in range(3)]
+            first = ipc.Publisher("t", node=node)
+            assert await subscriber.wait_for_publishers_async(timeout=5) == 1
+            assert not any(task.done() for task in waiting)
+            second = ipc.Publisher("t", node=node)
+            async with asyncio.timeout(5):
+                assert await asyncio.gather(*waiting) == [2, 2, 2]
+            first.close(), second.close()
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_that_waits_for_publishers_in_vain_is_told_why(node):
+    async def main():
+        subscriber = ipc.Subscriber("t", node=node)
+        for timeout in (0, 0.01):
+            with pytest.raises(TimeoutError, match=r"0 of 1 publishers of 't' within .* No publisher of 't' is known"):
+                await subscriber.wait_for_publishers_async(timeout=timeout)
+        assert await subscriber.wait_for_publishers_async(0, timeout=0) == 0
+        for wrong in ("soon", float("nan")):
+            with pytest.raises(ipc.ArgumentError, match="timeout"):
+                await subscriber.wait_for_publishers_async(timeout=wrong)
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_that_waits_for_publishers_is_woken_by_the_end_and_leaves_nothing_when_cancelled(node):
+    async def main():
+        subscriber = ipc.Subscriber("t", node=node)
+        cancelled, ended = (asyncio.create_task(subscriber.wait_for_publishers_async()) for _ in range(2))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        assert len(subscriber._subscription._matched._futures) == 1
+        await asyncio.to_thread(subscriber.close)
+        with pytest.raises(ipc.ClosedError):
+            await ended
+        assert not subscriber._subscription._matched._futures
+        with pytest.raises(ipc.ClosedError):
+            await subscriber.wait_for_publishers_async(timeout=0)
+
+    asyncio.run(main())
+
+
+def test_coroutines_of_several_event_loops_wait_for_publishers(node):
+    subscriber = ipc.Subscriber("t", node=node)
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(asyncio.run(subscriber.wait_for_publishers_async(timeout=10))))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    other = ipc.Publisher("t", node=node)
+    for thread in threads:
+        thread.join(10)
+    assert found == [1, 1, 1]
+    other.close()
+
+
+def test_who_waits_for_a_message_in_vain_is_told_why(node):
+    subscriber = ipc.Subscriber("t", node=node)
+    with pytest.raises(TimeoutError, match="no message on 't' within 0.01 s. No publisher of 't' is known in domain"):
+        subscriber.recv(0.01)
+    publisher = ipc.Publisher("t", node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    with pytest.raises(TimeoutError, match="no message on 't' within 0.01 s. Publisher 'test' on .*: matched."):
+        asyncio.run(subscriber.recv_async(0.01))
+
+
+def test_short_waits_one_after_another_do_not_find_out_each_time_why_nothing_came(node, monkeypatch):
+    subscriber = ipc.Subscriber("t", node=node)
+    asked = []
+    monkeypatch.setattr(ipc.Subscriber, "why", lambda self: asked.append(1) or time.sleep(0.01) or "so it is.")
+    errors = []
+    for _ in range(50):
+        with pytest.raises(ipc.RecvTimeout) as caught:
+            subscriber.recv(0)
+        errors.append(caught.value)
+    assert len(asked) == 1, "the first says it at once, the others when they are asked"
+    assert str(errors[7]) == "no message on 't' within 0 s. so it is."
+    assert len(asked) == 2
+
+
+def test_a_closed_one_says_that_it_is_closed_and_matched_with_nobody(node):
+    _, subscriber = pair(node)
+    subscriber.close()
+    assert subscriber.publishers == ()
+    assert subscriber.why() == "The subscriber of 't' is closed."
+    assert repr(subscriber).endswith("closed>")
+
+
+def test_a_publisher_that_was_closed_is_remembered_by_those_who_come_later_too(node, wait_until):
+    publisher, subscriber = pair(node)
+    publisher.close()
+    wait_until(lambda: "left" in subscriber.why())
+    who = "publisher 'test' in this process"
+    expected = f"No publisher of 't' is known in domain .*: {who} left [0-9.]+ s ago: it was closed."
+    assert re.fullmatch(expected, subscriber.why())
+    later = ipc.Subscriber("*", node=node)
+    wait_until(lambda: "left" in later.why())
+    with pytest.raises(TimeoutError, match="publisher 'test' in this process left"):
+        later.wait_for_publishers(timeout=0)
+    again = ipc.Publisher("t", node=node)
+    again.wait_for_subscribers(2, timeout=5)
+    wait_until(lambda: subscriber.why().endswith("matched."))
+    assert "left" not in subscriber.why()
+
+
+def test_what_differed_in_publishers_that_went_is_told_no_more(node, wait_until):
+    subscriber = ipc.Subscriber("t", ipc.MsgLibrary({1: ("<2f", Point)}), node=node)
+
+    def told():
+        subscribers = [each for topic in node.topics() for each in topic.subscribers]
+        return next((each.mismatch for each in subscribers if each.id == subscriber.id), None)
+
+    for _ in range(3):
+        wrong = ipc.Publisher("t", node=node)
+        wait_until(lambda: len(told() or ()) == 1)
+        assert subscriber.why().count("the types differ") == 1
+        wrong.close()
+        wait_until(lambda: told() == ())
+    assert "the types differ" not in subscriber.why()
 
 
 def test_whatever_a_subscriber_hands_out_can_be_handed_to_another_process(node, wait_until):

@@ -1,0 +1,32 @@
+"""How far a subscriber is with one of its publishers, in plain words. Knows flows and nodes; changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..graph import NodeInfo
+from ..timeouts import NEVER
+
+if TYPE_CHECKING:
+    from .flow import Flow
+
+
+def how_far(flow: Flow, node: NodeInfo) -> str:
+    """Say how far a match is.
+
+    Args:
+        node: the publisher's, as it is now.
+    """
+    where = f"Publisher {node.name!r} on {node.host} ({node.address or 'this process'})"
+    if flow.left_at != NEVER:
+        return f"{where}: it went a moment ago."
+    if flow.mismatch:
+        return f"{where}: the types differ: {'; '.join(flow.mismatch)}."
+    if node.state != "alive":
+        known = "matched" if flow.matched else "known"
+        return f"{where}: {known}, but its process has not answered for {node.age:.1f} s (stopped, or cut off)."
+    if flow.matched:
+        return f"{where}: matched."
+    if flow.address is not None:
+        return f"{where}: it is known and was answered; its START has not come yet."
+    return f"{where}: it is known, but nothing has come from it to UDP here: is a firewall between?"
