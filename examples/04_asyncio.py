@@ -22,8 +22,8 @@ async def square() -> None:
 async def main() -> None:
     server = asyncio.create_task(square())
     with ipc.Publisher("question") as questions, ipc.Subscriber("answer") as answers:
-        while not (questions.subscribers and answers.publishers):
-            await asyncio.sleep(0.01)
+        await questions.wait_for_subscribers_async(timeout=5)
+        await answers.wait_for_publishers_async(timeout=5)
         for number in range(count):
             questions.publish(number)
             answer = await answers.recv_async(timeout=5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["FlowStats", "NodeStats", "PublisherStats", "RouteStats", "SubscriberStats"]
 
@@ -25,6 +25,9 @@ class FlowStats:
             ``inbox`` (the inbox was full: the oldest was dropped), ``fragments`` (a large message stayed incomplete),
             ``codec`` (its bytes could not be decoded), ``given up`` (a reliable publisher had it no more),
             ``too large`` (more than the 64 MiB that a subscriber takes).
+        topic: the publisher's topic; empty in a sum over several, as ``node`` and ``host`` are.
+        node: the name of its node.
+        host: the name of its host.
     """
 
     received: int = 0
@@ -32,9 +35,12 @@ class FlowStats:
     duplicates: int = 0
     reordered: int = 0
     lost: Mapping[str, int] = field(default_factory=dict)
+    topic: str = ""
+    node: str = ""
+    host: str = ""
 
     def __add__(self, other: FlowStats) -> FlowStats:
-        """Add the counts of two."""
+        """Add the counts of two; the sum is of nobody."""
         causes = {**self.lost, **other.lost}
         return FlowStats(
             self.received + other.received,
@@ -53,7 +59,7 @@ class SubscriberStats(FlowStats):
         dropped: datagrams and frames that were not messages of a matched publisher, by cause: ``malformed``,
             ``unknown`` (a publisher that is not matched), ``source`` (right publisher, wrong address),
             ``version`` (another protocol version), ``schema`` (the types differ), ``unauthenticated``.
-        publishers: the same per publisher id; of those that went the latest 64.
+        publishers: the same per publisher id, each with its topic, node and host; of those that went the latest 64.
     """
 
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -73,15 +79,21 @@ class RouteStats:
         retransmitted: messages or fragments sent again.
         refused: messages the operating system would not take. On a reliable topic they are asked for again.
         given_up: of those handed, messages it asked for, or was still owed, when they were no longer kept.
+        topic: the subscriber's topic or pattern; empty in a sum over several, as ``node`` and ``host`` are.
+        node: the name of its node.
+        host: the name of its host.
     """
 
     handed: int = 0
     retransmitted: int = 0
     refused: int = 0
     given_up: int = 0
+    topic: str = ""
+    node: str = ""
+    host: str = ""
 
     def __add__(self, other: RouteStats) -> RouteStats:
-        """Add the counts of two."""
+        """Add the counts of two; the sum is of nobody."""
         return RouteStats(
             self.handed + other.handed,
             self.retransmitted + other.retransmitted,
@@ -97,7 +109,7 @@ class PublisherStats(RouteStats):
     Attributes:
         published: messages given to ``publish``.
         bytes: bytes of their bodies (0 for those published to nobody, which are not encoded).
-        subscribers: the same per subscriber id; of those that left the latest 64.
+        subscribers: the same per subscriber id, each with its topic, node and host; of those that left the latest 64.
     """
 
     published: int = 0
@@ -141,7 +153,7 @@ class PastRoutes:
 
     def add(self, id: str, stats: RouteStats) -> None:
         """Take note that a subscriber left."""
-        self._listed[id] = self._listed.pop(id, RouteStats()) + stats
+        self._listed[id] = _together(self._listed.pop(id, RouteStats()), stats)
         while len(self._listed) > MAX_PAST:
             self._others += self._listed.pop(next(iter(self._listed)))
 
@@ -149,7 +161,12 @@ class PastRoutes:
         """Return the counts of a publisher, with those of the subscribers it has."""
         each = dict(self._listed)
         for id, stats in living.items():
-            each[id] = each.get(id, RouteStats()) + stats
+            each[id] = _together(each.get(id, RouteStats()), stats)
         total = sum(each.values(), self._others)
         counts = (total.handed, total.retransmitted, total.refused, total.given_up)
         return PublisherStats(*counts, published=published, bytes=size, subscribers=each)
+
+
+def _together(before: RouteStats, now: RouteStats) -> RouteStats:
+    """Add the counts of one subscriber, which stays who it is."""
+    return replace(before + now, topic=now.topic, node=now.node, host=now.host)

@@ -7,6 +7,7 @@ other subscribers; reads no clock. The publisher's lock is held by whoever calls
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from ..addresses import LOOPBACK, Address
 from ..graph import EndpointInfo
@@ -107,7 +108,8 @@ class Route:
         handed = max(0, self._framing.seq - self._counted_from + 1 - self.refused) if self._counted_from else 0
         given_up = self._follower.given_up if self._follower else self.sender.given_up
         retransmitted = self.retransmitted + self.sender.retransmitted
-        return self._past + RouteStats(handed, retransmitted, self.refused, given_up)
+        total, info = self._past + RouteStats(handed, retransmitted, self.refused, given_up), self.info
+        return replace(total, topic=info.topic, node=info.node.name, host=info.node.host)
 
     # -- from the first message to the last --------------------------------------------------------------------------
 

@@ -140,7 +140,8 @@ class Flow:
         if self.undecodable:
             lost["codec"] = self.undecodable
         received = self.receiver.received - dropped - self.undecodable
-        return FlowStats(received, self.bytes, self.receiver.duplicates, self.receiver.reordered, lost)
+        counts = (received, self.bytes, self.receiver.duplicates, self.receiver.reordered, lost)
+        return FlowStats(*counts, self.topic, self.info.node.name, self.info.node.host)
 
     # -- frames ------------------------------------------------------------------------------------------------------
 

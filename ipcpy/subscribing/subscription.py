@@ -129,7 +129,7 @@ class Subscription:
             total, flows = self._inbound.stats()
             dropped = dict(self._intake.dropped)
         counts = (total.received, total.bytes, total.duplicates, total.reordered, total.lost)
-        return SubscriberStats(*counts, dropped=dropped, publishers=flows)
+        return SubscriberStats(*counts, topic=self._wanted.topic, dropped=dropped, publishers=flows)
 
     def why(self) -> list[str]:
         """Return a sentence for each publisher that is there, on how far the match is."""

@@ -565,3 +565,21 @@ def test_two_ways_to_write_a_letter_are_one_topic(node):
         publisher.publish(1)
         assert [sub.recv(timeout=5).topic for sub in (one, other, pattern)] == [composed] * 3
         assert [topic.name for topic in node.topics() if "*" not in topic.name] == [composed]
+
+
+def test_the_counts_of_each_publisher_say_whose_they_are(node, wait_until):
+    publishers = [ipc.Publisher(topic, node=node) for topic in ("a/x", "a/y")]
+    subscriber = ipc.Subscriber("a/*", node=node)
+    for number, publisher in enumerate(publishers, 1):
+        publisher.wait_for_subscribers(timeout=5)
+        publisher.publish_many(range(number))
+    wait_until(lambda: subscriber.stats.received == 3)
+    publishers[0].close()
+    wait_until(lambda: len(subscriber.publishers) == 1)
+    stats = subscriber.stats
+    host = node.nodes()[0].host
+    told = {(each.topic, each.node, each.host, each.received) for each in stats.publishers.values()}
+    assert told == {("a/x", "test", host, 1), ("a/y", "test", host, 2)}
+    assert (stats.topic, stats.node) == ("a/*", "")
+    ((_, route),) = publishers[1].stats.subscribers.items()
+    assert (route.topic, route.node, route.host, route.handed) == ("a/*", "test", host, 2)

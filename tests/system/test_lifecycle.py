@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+import ipcpy as ipc
+
 WATCHER = """
 import sys, time
 import ipcpy as ipc
@@ -264,3 +266,82 @@ with ipc.Publisher("a") as publisher, ipc.Subscriber("a", callback=take):
     process = spawn(program)
     process.succeed()
     assert "RuntimeError: on purpose" in process.stderr
+
+
+# -- what is said of a publisher that ended, or does not answer
+
+CAMERA = """
+import sys, threading
+import ipcpy as ipc
+node = ipc.Node("cam")
+publisher = ipc.Publisher("image", node=node)
+print("ready", flush=True)
+sys.stdin.readline()
+node.close()
+"""
+
+
+@pytest.fixture
+def node():
+    with ipc.Node("watcher") as node:
+        yield node
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (lambda camera: camera.kill(), r"the process of publisher 'cam' on \S+ died [0-9.]+ s ago"),
+        (lambda camera: camera.send_line("end"), r"publisher 'cam' on \S+ left [0-9.]+ s ago: "),
+    ],
+    ids=["killed", "closed"],
+)
+def test_why_says_at_once_how_a_publisher_ended_and_still_does_so_later(spawn, node, wait_until, end, said):
+    subscriber = ipc.Subscriber("image", node=node)
+    camera = spawn(CAMERA)
+    camera.wait_line("ready")
+    subscriber.wait_for_publishers(timeout=10)
+    with node.watch() as watch:
+        end(camera)
+        while not isinstance(watch.get(10), ipc.PublisherLost):
+            pass
+    assert re.search(f"^No publisher of 'image' is known in domain '.*': {said}", subscriber.why())
+    deadline = time.monotonic() + 1.5  # over the second that what is still on its way from it is waited for
+    while time.monotonic() < deadline:
+        with pytest.raises(ipc.RecvTimeout, match=said):
+            subscriber.recv(0.05)
+    assert "START" not in subscriber.why()
+    later = ipc.Subscriber("*", node=node)
+    assert re.search(said, later.why())
+    with pytest.raises(ipc.RecvTimeout, match=said):
+        later.wait_for_publishers(timeout=0)
+    again = spawn(CAMERA)
+    again.wait_line("ready")
+    wait_until(lambda: subscriber.why().endswith("matched."))
+    assert not re.search(said, subscriber.why()), "it is back"
+
+
+def test_a_publisher_that_does_not_answer_is_told_as_such_by_all_that_tell_of_it(spawn, node, wait_until):
+    subscriber, publisher = ipc.Subscriber("image", node=node), ipc.Publisher("back", node=node)
+    camera = spawn(CAMERA.replace("print(", "back = ipc.Subscriber('back', node=node)\nprint("))
+    camera.wait_line("ready")
+    subscriber.wait_for_publishers(timeout=10)
+    publisher.wait_for_subscribers(timeout=10)
+
+    def states():
+        (image,) = [topic for topic in node.topics() if topic.name == "image"]
+        (known,) = [each for each in node.nodes() if each.name == "cam"]
+        shown = [known, image.publishers[0].node, subscriber.publishers[0].node, publisher.subscribers[0].node]
+        return {each.state for each in shown}, [each.age for each in shown]
+
+    camera.signal(signal.SIGSTOP)
+    with node.watch() as watch:
+        while not isinstance(watch.get(10), ipc.NodeStalled):
+            pass
+    state, ages = states()
+    assert state == {"unresponsive"}
+    assert all(1 <= age < 60 for age in ages)
+    for said in (subscriber.why(), publisher.why()):
+        assert re.search(r"'cam' on .*: matched, but its process has not answered for [0-9.]+ s", said)
+    camera.signal(signal.SIGCONT)
+    wait_until(lambda: states()[0] == {"alive"})
+    assert subscriber.why().endswith(": matched.") and publisher.why().endswith(": matched.")
