@@ -40,7 +40,10 @@ class NodeLost:
 
 @dataclass(frozen=True, slots=True)
 class NodeStalled:
-    """A node stopped answering, but its process is not known to be dead (SIGSTOP, a debugger, swap)."""
+    """A node stopped answering, but its process is not known to be dead (SIGSTOP, a debugger, swap).
+
+    A node that starts after that cannot know of it: it is found once it goes on.
+    """
 
     node: NodeInfo
 

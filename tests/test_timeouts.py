@@ -93,7 +93,7 @@ def test_what_is_no_number_to_wait_for_is_refused(count):
 # -- the error of who waited in vain
 
 
-class Clock:
+class ByHand:
     now = 0.0
 
     def __call__(self):
@@ -101,7 +101,7 @@ class Clock:
 
 
 def test_the_reason_is_found_out_at_once_but_of_short_waits_only_now_and_then():
-    clock, asked = Clock(), []
+    clock, asked = ByHand(), []
     explanations = Explanations(clock)
 
     def why():

@@ -40,7 +40,8 @@ def nobody(what: str, timeout: float, domain: str) -> str:
     """
     return (
         f"no {what} within {timeout:g} s in domain {domain!r}. Does the other program run, with the same --domain "
-        "(IPCPY_DOMAIN)? On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). "
+        "(IPCPY_DOMAIN)? One that was stopped before (Ctrl-Z, a debugger) is seen once it goes on. "
+        "On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). "
         "Try: ipcpy doctor."
     )
 

@@ -118,9 +118,15 @@ class View:
         with self._changed:
             return [endpoint for endpoints in self._endpoints.values() for endpoint in endpoints.values()]
 
-    def topics(self) -> tuple[TopicInfo, ...]:
-        """Return all topics, by name; subscribers by pattern belong to every topic they match."""
+    def topics(self, shown: Callable[[EndpointInfo], EndpointInfo] | None = None) -> tuple[TopicInfo, ...]:
+        """Return all topics, by name; subscribers by pattern belong to every topic they match.
+
+        Args:
+            shown: returns what is shown of an endpoint; None shows it as it is.
+        """
         endpoints = sorted(self.endpoints(), key=lambda endpoint: (endpoint.node.name, endpoint.id))
+        if shown is not None:
+            endpoints = list(map(shown, endpoints))
         publishers: dict[str, list[EndpointInfo]] = {}
         subscribers: dict[str, list[EndpointInfo]] = {}
         patterns = []

@@ -86,8 +86,11 @@ class Inbound:
         del self.flows[flow.number]
         if flow.receiver.first:
             self._gone[flow.number] = flow
+        else:
+            self.intake.logged.discard(flow.id)
         while len(self._gone) > MAX_PAST:
             oldest = self._gone.pop(next(iter(self._gone)))
+            self.intake.logged.discard(oldest.id)
             self._others += oldest.stats(self._inbox.dropped.pop(oldest.id, 0))
 
     def stats(self) -> tuple[FlowStats, dict[str, FlowStats]]:

@@ -102,3 +102,7 @@ def test_a_topic_shows_its_schema_once():
 def test_whatever_a_peer_calls_its_schema_can_be_json(schema, shown):
     made = topic_record(ipc.TopicInfo("imu", "odd", schema, (), ()), {})
     assert json.loads(json.dumps(made, allow_nan=False))["schema"] == shown
+
+
+def test_where_nobody_is_found_it_is_said_that_a_stopped_program_is_not_seen():
+    assert "stopped before (Ctrl-Z, a debugger) is seen once it goes on" in nobody("topic", 1.0, "lab")

@@ -182,6 +182,16 @@ def test_a_publisher_that_never_sent_leaves_no_counts(side):
     assert side.inbound.stats()[1] == {}
 
 
+def test_that_something_was_logged_of_a_publisher_is_forgotten_with_it(side):
+    for number in range(1, MAX_PAST + 11):
+        side.match(number, codec="msgpack")
+        side.data(number, 1, b"\xc1", codec="msgpack")
+        side.inbound.leave(number, side.now)
+        side.now += 2 * LINGER
+        side.inbound.handle_timer(side.now)
+    assert side.intake.logged == {f"{number:016x}" for number in range(11, MAX_PAST + 11)}
+
+
 def test_leaving_unknown_publishers_is_nothing(side):
     side.inbound.leave(P, side.now)
     assert side.intake.timer == NEVER
