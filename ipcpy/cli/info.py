@@ -69,7 +69,8 @@ def _missing(node: ipc.Node, topic: str, timeout: float) -> str:
     one = " It takes the name of one topic, no pattern." if "*" in topic else ""
     listed = ", ".join(map(printable, names[:10])) + (", ..." if len(names) > 10 else "")
     what = f"no topic {topic!r} within {timeout:g} s in domain {node.domain!r}."
-    return f"{what}{one} Topics there are: {listed}."
+    stopped = "One of a program that was stopped before is seen once it goes on."
+    return f"{what}{one} Topics there are: {listed}. {stopped}"
 
 
 def _find(node: ipc.Node, name: str) -> ipc.TopicInfo | None:

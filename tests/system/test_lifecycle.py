@@ -345,3 +345,34 @@ def test_a_publisher_that_does_not_answer_is_told_as_such_by_all_that_tell_of_it
     camera.signal(signal.SIGCONT)
     wait_until(lambda: states()[0] == {"alive"})
     assert subscriber.why().endswith(": matched.") and publisher.why().endswith(": matched.")
+
+
+FORKED = """
+import asyncio, os, sys
+import ipcpy as ipc
+pub, sub = ipc.Publisher("forked"), ipc.Subscriber("forked")
+pub.wait_for_subscribers(timeout=10)
+
+async def both():
+    return await asyncio.gather(
+        sub.wait_for_publishers_async(2, timeout=20), pub.wait_for_subscribers_async(2, timeout=20)
+    )
+
+async def main():
+    waiting = asyncio.create_task(both())
+    await asyncio.sleep(0)
+    if os.fork() == 0:
+        print("child", asyncio.run(both()), flush=True)
+        sys.stdin.read()
+        os._exit(0)
+    print("parent", await waiting, flush=True)
+
+asyncio.run(main())
+sys.stdin.read()
+"""
+
+
+def test_coroutines_of_parent_and_child_each_wait_for_the_other(spawn):
+    program = spawn(FORKED)
+    program.wait_line(r"child \[2, 2\]", timeout=30)
+    program.wait_line(r"parent \[2, 2\]", timeout=30)

@@ -186,13 +186,14 @@ class Peer:
         Raises:
             Malformed: the body is none of a TABLE frame, or has too much.
         """
-        known = self.entry is not None
+        known, told = self.entry is not None, self.announced
         changes = self.mirror.apply(body)
         self.announced = max(self.announced, self.mirror.version)
         if any(change.id == 0 for change in changes):
             self._learn_entry(self.mirror.entries.get(0, b""))
         if self.entry is None:
-            if self.mirror.entries and 0 not in self.mirror.entries and self.mirror.version >= self.announced:
+            whole = self.mirror.whole or 0 < told <= self.mirror.version
+            if whole and self.mirror.entries and 0 not in self.mirror.entries:
                 self.fault = "its table has no entry with the id 0"
             return []
         found: list[LinkEvent] = [] if known else [PeerFound(self.id, self.entry, self.address)]

@@ -208,12 +208,17 @@ class Pool:
 
 
 class Mirror:
-    """What a peer told us of its table. What it holds is bounded whatever the peer sends."""
+    """What a peer told us of its table. What it holds is bounded whatever the peer sends.
+
+    Attributes:
+        whole: whether the last frame said that nothing is missing now.
+    """
 
     def __init__(self, pool: Pool | None = None) -> None:
         self.version = 0
         self.entries: dict[int, bytes] = {}
         self.size = 0  # bytes, costs included
+        self.whole = False
         self._begun: Change | None = None  # an entry of which the first parts are here
         self._begun_total = 0  # bytes that it will have
         self._pool = pool or Pool()
@@ -245,7 +250,7 @@ class Mirror:
         self._begun, self._begun_total = begun, place.total if place else 0
         made = [change for change in changes if self._apply(change)]
         self._pool.take(most, self.size)
-        self.version = to
+        self.version, self.whole = to, count is not None
         return made if count in (None, len(self.entries)) else made + self.clear()
 
     def _joined(self, part: Change, place: Place) -> Change | None:
@@ -265,6 +270,7 @@ class Mirror:
         self._pool.take(self.size, 0)
         self.entries.clear()
         self._begun = None
+        self.whole = False
         self.version = self.size = 0
         return made
 

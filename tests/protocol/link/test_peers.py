@@ -87,10 +87,11 @@ def test_why_nothing_is_believed_of_a_node_is_known_until_it_says_better() -> No
     assert (peer.fault, peer.entry) == ("", NODE)
 
 
-def test_an_entry_of_a_node_that_may_still_come_is_no_fault() -> None:
+@pytest.mark.parametrize("announced", [0, 2])
+def test_an_entry_of_a_node_that_may_still_come_is_no_fault(announced: int) -> None:
     peer = new_peer()
-    peer.announced = 2
-    topic, own = bodies((1, PUBLISHER), (0, pack_entry(NODE)))
+    peer.announced = announced
+    topic, own = (msgpack.packb(msgpack.unpackb(body)[:3]) for body in bodies((1, PUBLISHER), (0, pack_entry(NODE))))
     peer.learn(topic)
     assert peer.fault == ""
     peer.learn(own)
