@@ -62,24 +62,21 @@ class TransportError(IpcError, OSError):
 class RecvTimeout(IpcError, TimeoutError):
     """Nothing arrived within the timeout. Its text says why, as far as that is known.
 
-    Args:
-        message: what was waited for, and for how long.
-        why: returns the reason, as whole sentences. It is called once, when the text is first asked for.
+    Attributes:
+        why: returns the reason, as whole sentences; it is called once, when the text is first asked for. None if there
+            is no more to say. It is no argument, for an error that many short waits raise has to be made quickly.
     """
 
-    def __init__(self, message: str = "", *, why: Callable[[], str] | None = None) -> None:
-        super().__init__(message)
-        self._message = message
-        self._why = why
+    why: Callable[[], str] | None = None
 
     def __str__(self) -> str:
-        why, self._why = self._why, None
+        why, self.why = self.why, None
         if why is not None:
             try:
-                self._message = f"{self._message}. {why()}"
+                self.args = (f"{self.args[0]}. {why()}",)
             except Exception:  # the text of an error is no place for another
                 pass
-        return self._message
+        return str(self.args[0]) if self.args else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self),)

@@ -91,7 +91,8 @@ class Explanations:
             message: what was waited for.
             why: returns the reason.
         """
-        error, now = RecvTimeout(message, why=why), self._clock()
+        error, now = RecvTimeout(message), self._clock()
+        error.why = why
         if now >= self._next:
             str(error)
             self._next = now + SHARE * (self._clock() - now)

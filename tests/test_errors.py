@@ -42,25 +42,31 @@ def test_an_error_of_the_system_keeps_its_number():
 # -- the reason in a RecvTimeout
 
 
+def vain(why):
+    error = RecvTimeout("no message")
+    error.why = why
+    return error
+
+
 def test_the_reason_is_asked_for_once_and_when_the_text_is_wanted():
     asked = []
-    error = RecvTimeout("no message", why=lambda: asked.append(1) or "Nobody is there.")
+    error = vain(lambda: asked.append(1) or "Nobody is there.")
     assert asked == []
     assert [str(error), str(error), f"{error}"] == ["no message. Nobody is there."] * 3
     assert asked == [1] and isinstance(error, TimeoutError)
 
 
 def test_a_reason_that_cannot_be_found_out_is_left_out():
-    assert str(RecvTimeout("no message", why=lambda: 1 // 0)) == "no message"
+    assert str(vain(lambda: 1 // 0)) == "no message"
     assert str(RecvTimeout("no message")) == "no message"
 
 
 @pytest.mark.parametrize("carry", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_one_that_is_copied_or_pickled_keeps_its_text(carry):
-    error = carry(RecvTimeout("no message", why=lambda: "Nobody is there."))
+    error = carry(vain(lambda: "Nobody is there."))
     assert type(error) is RecvTimeout and str(error) == "no message. Nobody is there."
 
 
 def test_a_traceback_shows_the_reason():
-    error = RecvTimeout("no message", why=lambda: "Nobody is there.")
+    error = vain(lambda: "Nobody is there.")
     assert "no message. Nobody is there." in "".join(traceback.format_exception(error))
