@@ -25,6 +25,7 @@ NO_TESTS = {
 NO_MODULE = {
     "protocol/test_document.py": "docs/protocol.md against the code",
     "protocol/data/test_datapath.py": "both halves of the data path, in any weather",
+    "protocol/data/test_large.py": "the same with large messages, and sockets that cannot hold them",
     "protocol/link/test_link_hostile.py": "test_link.py, hostile peers",
     "protocol/link/test_link_losses.py": "test_link.py, bad networks",
     "cli/test_doctor_lan.py": "test_doctor.py, on broken networks",

@@ -20,7 +20,7 @@ from .framing import Framing
 from .multicast import Fanout
 from .route import Route
 
-SLACK = 0.1  # seconds that asking again may be late where nothing gets lost, and the answer wakes the I/O thread
+SLACK = 0.02  # seconds that asking again may be late where nothing gets lost, and the answer wakes the I/O thread
 MESSAGE_COST = 1000  # bytes of large messages that a subscriber takes in the time it needs for one message of a batch
 
 Send = Callable[[bytes], object]

@@ -24,7 +24,7 @@ from ..transport.connected import ConnectedSocket
 from ..transport.kernel import MAX_PAYLOAD
 from .framing import Framing
 
-MAX_BACKLOG = 4  # large messages that one subscriber is owed at a time; then the oldest gives way
+MAX_BACKLOG = 4  # large messages of a reliable topic that a subscriber is owed at a time; others wait to be asked for
 AT_ONCE = 4  # fragments that are made at a time where one fills a call
 WINDOW_SHARE = 0.7  # of what a subscriber's socket holds, that is used: others may send to it too
 
@@ -182,17 +182,17 @@ class Route:
     def owe(self, message: Kept, now: float) -> None:
         """Owe a large message, and send of it what credit allows.
 
-        With too many owed already a reliable topic lets it wait to be asked for; else the oldest is given up.
+        With too many owed already a reliable topic lets it wait to be asked for; else older ones are given up.
         """
         self._owe(message, now)
         self.pump(now)
 
     def _owe(self, message: Kept, now: float, *, sent: bool = False) -> None:
         """Owe a large message; of one that was sent before only what the subscriber asks for."""
-        if self.sender.backlog >= MAX_BACKLOG:
-            if self._reliable is not None:
-                return
-            self.sender.drop_oldest()
+        if self._reliable is None:
+            self.sender.make_room(message.size, now)
+        elif self.sender.backlog >= MAX_BACKLOG:
+            return
         framing = self._framing
         fragment = self.socket.datagram - FRAGMENT_OVERHEAD
         place = Place(framing.number, message.seq, message.sent_ns, framing.codec, message.size, fragment)
@@ -222,8 +222,6 @@ class Route:
                     self.socket.send_many(message.fragments(indexes[at : at + step]), self.socket.datagram)
         if self.sender.poll(now) is not None:
             self.poll()
-        if not self.lossy and self._reliable is None:
-            self.sender.forget_sent()
 
     def poll(self) -> None:
         """Ask what has arrived of the messages that were sent, and say which of them can still be had."""

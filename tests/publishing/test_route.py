@@ -11,6 +11,7 @@ from ipcpy.protocol.data.history import History
 from ipcpy.protocol.data.matching import TAKES_IT, Match, answer
 from ipcpy.protocol.data.reliable import Reliable
 from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
+from ipcpy.protocol.data.sender import AHEAD, MAX_WAIT
 from ipcpy.protocol.wire import Kind, Malformed, frames, pack_frame
 from ipcpy.publishing.framing import Framing
 from ipcpy.publishing.route import MAX_BACKLOG, Route
@@ -98,13 +99,15 @@ def test_a_large_message_goes_out_in_fragments_of_what_the_way_takes():
     }
 
 
-def test_with_too_many_large_messages_owed_a_best_effort_publisher_gives_one_up():
+def test_large_messages_that_wait_for_too_long_are_given_up_by_a_best_effort_publisher():
     world = World()
     route = world.begun(THERE)
-    for _ in range(MAX_BACKLOG + 2):
+    for _ in range(AHEAD + 2):
         route.owe(large(world.framing, 400_000), 0.0)
-    assert route.sender.backlog == MAX_BACKLOG
-    assert route.stats().given_up == 2
+    assert route.sender.backlog == AHEAD + 2 and not route.stats().given_up
+    route.owe(large(world.framing, 400_000), MAX_WAIT + 0.001)
+    assert route.sender.backlog == AHEAD and route.sender.owes(1) and route.sender.owes(world.framing.seq)
+    assert route.stats().given_up == 3
 
 
 def test_with_too_many_large_messages_owed_those_of_a_reliable_topic_wait_to_be_asked_for():
@@ -183,13 +186,15 @@ def test_of_a_kept_message_that_is_owed_no_more_only_what_is_missing_is_sent_aga
     assert [unpack_fragment(frame).number for frame in sent(route, Kind.FRAGMENT)] == [2]
 
 
-def test_a_large_message_is_owed_until_it_has_arrived_unless_the_way_loses_nothing():
+@pytest.mark.parametrize("address", [HERE, THERE])
+def test_a_large_message_is_owed_until_it_has_arrived(address):
     world = World()
-    for address, owed in ((HERE, 0), (THERE, 1)):
-        route = world.begun(address)
-        route.owe(large(world.framing, 70_000), 0.0)
-        assert not route.sender.busy
-        assert route.sender.backlog == owed
+    route = world.begun(address)
+    message = large(world.framing, 70_000)
+    route.owe(message, 0.0)
+    assert not route.sender.busy and route.sender.owes(message.seq)
+    route.reported(report(message.seq + 1, route.sender.position), 0.001)
+    assert not route.sender.owes(message.seq)
 
 
 @pytest.mark.parametrize(("kind", "take"), [(Kind.REPORT, Route.reported), (Kind.MISSING, Route.missing)])

@@ -15,10 +15,12 @@ from typing import Any
 
 import ipcpy as ipc
 from ipcpy.addresses import LOOPBACK, Address
+from ipcpy.protocol.data.sender import DATAGRAM_COST
 from ipcpy.protocol.link.entries import PublisherEntry
 from ipcpy.publishing.delivery import Delivery, Terms
 from ipcpy.publishing.dispatch import Dispatch
 from ipcpy.publishing.framing import Framing
+from ipcpy.subscribing.flow import Flow
 from ipcpy.subscribing.inbound import Inbound
 from ipcpy.subscribing.inbox import Inbox
 from ipcpy.subscribing.intake import Intake
@@ -45,10 +47,15 @@ class Weather:
 
 @dataclass
 class Network:
-    """Time, and what is on its way."""
+    """Time, and what is on its way.
+
+    Attributes:
+        drops: tells which datagrams get lost, whatever the weather.
+    """
 
     weather: Weather
     seed: int
+    drops: Callable[[bytes], bool] = lambda data: False
     now: float = 0.0
     sent: int = 0
     queue: list[tuple[float, int, Address, Address, bytes]] = field(default_factory=list)
@@ -69,7 +76,7 @@ class Network:
         """Let a datagram go, to arrive, or not, when time passes."""
         weather, random = self.weather, self.random
         self.sent += 1
-        if any(start <= self.now < stop for start, stop in weather.partitions):
+        if any(start <= self.now < stop for start, stop in weather.partitions) or self.drops(data):
             return
         for _ in range(2 if random.random() < weather.duplicate else 1):
             if random.random() < weather.loss:
@@ -133,6 +140,8 @@ class Publisher:
         first: the number of its first message.
         block: seconds that publish waits for those who cannot follow, on a reliable topic.
         ip: of its host; that of loopback makes all subscribers local.
+        number: its id; with another than the first's it sends from another port.
+        datagram: bytes that its own interface sends at once; None for what is usual there.
     """
 
     def __init__(
@@ -145,12 +154,15 @@ class Publisher:
         first: int = 1,
         block: float = 1.0,
         ip: str = "10.0.0.1",
+        number: int = SOURCE,
+        datagram: int | None = None,
     ) -> None:
         self.net = net
-        self.address = ip, 7_000
+        self.number = number
+        self.address = ip, 7_000 + (number - SOURCE)
         self.close_by = NEVER
-        self.datagram = LOCAL_DATAGRAM if ip == LOOPBACK else LAN_DATAGRAM
-        self.framing = Framing(SOURCE, RAW, net.time_ns)
+        self.datagram = datagram or (LOCAL_DATAGRAM if ip == LOOPBACK else LAN_DATAGRAM)
+        self.framing = Framing(number, RAW, net.time_ns)
         self.framing.seq = first - 1
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._alarms: list[MadeUpAlarm] = []
@@ -176,7 +188,7 @@ class Publisher:
 
     def meet(self, subscriber: Subscriber) -> None:
         """Learn of a subscriber."""
-        subscriber.meet(reliable=self.delivery.outlet.reliable is not None)
+        subscriber.meet(self.number, reliable=self.delivery.outlet.reliable is not None)
         self.delivery.subscriber_found(subscriber.number, endpoint(subscriber.number), subscriber.address)
 
     def publish(self, body: bytes | bytearray) -> int:
@@ -274,25 +286,34 @@ class Subscriber:
 
     Args:
         window: bytes that its socket holds.
+        speed: bytes of kernel memory that it reads in a second; what the socket cannot hold meanwhile is dropped.
     """
 
-    def __init__(self, net: Network, number: int, *, window: int = 212_992, ip: str | None = None) -> None:
+    def __init__(
+        self, net: Network, number: int, *, window: int = 212_992, ip: str | None = None, speed: float = NEVER
+    ) -> None:
         self.net = net
         self.number = number
+        self.speed = speed
+        self.held_until = 0.0  # when it reads again
+        self.dropped = 0
+        self._unread: deque[tuple[float, bytes, Address]] = deque()  # when it will have been read
         self.address = ip or f"10.0.1.{number}", 8_000 + number
         self.capacity = window
         self.got: list[tuple[int, bytes]] = []
         self.late: list[int] = []
         self.stopped = False
+        self.flows: dict[int, Flow] = {}
         self._inbox = Inbox(1 << 40)
         self.intake = Intake(number, self, self._inbox, lambda: None, clock=net.clock, time_ns=net.time_ns, seed=number)
         self.inbound = Inbound(self.intake, ipc.Raw())
         net.hosts[self.address] = self
 
-    def meet(self, *, reliable: bool) -> None:
-        """Learn of the publisher."""
-        self.flow = self.inbound.add(SOURCE, publisher_info(SOURCE, reliable=reliable), lambda ip: True)
-        self.receiver = self.flow.receiver
+    def meet(self, number: int, *, reliable: bool) -> None:
+        """Learn of a publisher."""
+        flow = self.inbound.add(number, publisher_info(number, reliable=reliable), lambda ip: True)
+        self.flows[number] = flow
+        self.receiver = flow.receiver
 
     # -- what is asked of its socket ---------------------------------------------------------------------------------
 
@@ -301,24 +322,35 @@ class Subscriber:
         self.net.send(self.address, address, data)
 
     def drops(self) -> int:
-        """The kernel drops nothing."""
-        return 0
+        """Return how many datagrams the socket could not hold."""
+        return self.dropped
 
     # -- for the network ---------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, origin: Address) -> None:
-        """Take a datagram."""
-        if not self.stopped:
+        """Take a datagram, at once or when its turn comes."""
+        if self.stopped:
+            return
+        if self.speed == NEVER:
             self.inbound.take(data, origin)
             self._look()
+        elif sum(len(each) + DATAGRAM_COST for _, each, _ in self._unread) + len(data) + DATAGRAM_COST > self.capacity:
+            self.dropped += 1
+        else:
+            begun = self._unread[-1][0] if self._unread else max(self.net.now, self.held_until)
+            self._unread.append((begun + (len(data) + DATAGRAM_COST) / self.speed, data, origin))
 
     def next_timer(self) -> float:
         """Return when something is due."""
-        return self.intake.timer
+        return min(self.intake.timer, self._unread[0][0] if self._unread else NEVER)
 
     def handle_timer(self) -> None:
         """Do what is due."""
-        self.inbound.handle_timer(self.net.now)
+        while self._unread and self._unread[0][0] <= self.net.now:
+            _, data, origin = self._unread.popleft()
+            self.inbound.take(data, origin)
+        if self.intake.timer <= self.net.now:
+            self.inbound.handle_timer(self.net.now)
         self._look()
 
     def _look(self) -> None:
@@ -328,10 +360,11 @@ class Subscriber:
             if self.got and message.seq < self.got[-1][0]:
                 self.late.append(message.seq)
             self.got.append((message.seq, bytes(message.data)))
-        receiver = self.receiver
-        assert receiver.received == len(self.got)
-        assert receiver.received + sum(receiver.lost.values()) == receiver.next - receiver.first
-        assert all(count >= 0 for count in receiver.lost.values())
+        receivers = [flow.receiver for flow in self.flows.values()]
+        assert sum(receiver.received for receiver in receivers) == len(self.got)
+        for receiver in receivers:
+            assert receiver.received + sum(receiver.lost.values()) == receiver.next - receiver.first
+            assert all(count >= 0 for count in receiver.lost.values())
 
     @property
     def malformed(self) -> int:

@@ -58,9 +58,10 @@ class Outgoing:
         next: the first fragment that was never sent.
         resend: the fragments that are asked for again.
         sent_at: for each fragment the sender's position when it was last sent, 0 for never.
+        since: when it was owed first.
     """
 
-    __slots__ = ("_ends", "_heads", "count", "datagram", "next", "parts", "place", "resend", "sent_at", "seq")
+    __slots__ = ("_ends", "_heads", "count", "datagram", "next", "parts", "place", "resend", "sent_at", "seq", "since")
 
     def __init__(self, place: Place, parts: Sequence[memoryview], *, sent_before: bool = False) -> None:
         self.place = place
@@ -70,6 +71,7 @@ class Outgoing:
         self.next = self.count if sent_before else 0
         self.resend: list[int] = []
         self.sent_at = array("Q", bytes(8 * self.count))
+        self.since = 0.0
         self.datagram = FRAGMENT_OVERHEAD + place.size
         self._ends = list(accumulate(map(len, parts)))
         self._heads = Heads(place)

@@ -4,7 +4,8 @@ Pure: reports and ``now`` come in, fragments to send and positions to poll for g
 Credit is counted in bytes at a position: everything sent so far. After some of it the publisher says the position in a
 POLL, which queues behind what was sent. A REPORT that echoes the position therefore tells that everything before it has
 left the subscriber's socket buffer, or was lost on the way. So loss needs no timer of its own: a report also says what
-is missing, and the publisher repeats a poll that was lost.
+is missing, and the publisher repeats a poll that was lost. Each message is owed until a report says that it is there,
+on one host too: a socket that several publishers fill loses datagrams like any network.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 from ...timeouts import NEVER
-from .fragments import Outgoing
+from .fragments import MAX_PARTIALS, Outgoing
 
 MIN_WINDOW = 64 << 10  # bytes in flight that any socket buffer holds
 MAX_WINDOW = 64 << 20  # more than any socket buffer holds
@@ -25,6 +27,10 @@ STEADY = 3  # repetitions after which the pause is doubled: before, polls and an
 POLL_PAUSE_MAX = 0.1  # seconds, so that PATIENCE is a dozen of them: at 30 % loss each way 1 of 2,000 is in vain
 STALLED = 0.05  # seconds without an answer after which publish() waits for this subscriber no more
 PATIENCE = 1.0  # seconds before a best-effort message of which nothing is asked or reported any more is given up
+AHEAD = 4  # messages of which the first fragment is sent whatever the credit, and that wait their turn however old
+MAX_WAIT = 0.5  # seconds that further best-effort messages wait for their turn; then the oldest gives way
+MAX_OWED = 32 << 20  # bytes of best-effort messages that are owed, beside the AHEAD newest
+HURRY = 0.01  # seconds: after a younger message the end is polled so much later, where nothing is known to get lost
 BURST = 176  # fragments that one call takes: of 1,472 bytes four times what UDP GSO sends at once
 
 
@@ -33,7 +39,7 @@ class Sender:
 
     Args:
         window: bytes that the subscriber's socket can hold.
-        lossy: whether the way there may lose datagrams (a network), so that the end of a message is always polled.
+        lossy: whether the way there is known to lose datagrams, so that polls are more frequent: answers get lost, too.
 
     Attributes:
         limit: bytes that may be on their way: the window, or less of it after losses.
@@ -56,6 +62,8 @@ class Sender:
         self._round_trip = POLL_PAUSE / 4
         self._timed: tuple[int, float] | None = None  # a position, and when it was polled for, to time the answer
         self._progress = 0.0
+        self._added = -HURRY  # when the last message was owed
+        self._hurried = False  # whether that was soon after the one before it
         self._silent = False  # whether the subscriber was given up, and has not answered since
         self._open_end = False  # whether fragments, or small frames once more, were sent after the last poll
         self._shrunk = 0  # the position up to which losses have made the limit smaller
@@ -101,27 +109,34 @@ class Sender:
         """Owe a message."""
         if not self._outgoing:
             self._progress = now
+        self._hurried, self._added = now < self._added + HURRY, now
+        message.since = now
         self._outgoing.append(message)
 
-    def drop_oldest(self) -> None:
-        """Give up the oldest message of which no more than the first fragment was sent; if there is none, the oldest.
+    def make_room(self, size: int, now: float) -> None:
+        """Give up messages until one more of a size can be owed: for want of memory, or since they waited for too long.
 
-        A subscriber that is too slow for all messages thus gets some of them whole, rather than a part of each.
+        The oldest of which no more than the first fragment was sent goes first; if there is none, the oldest. A
+        subscriber that is too slow for all messages thus gets some of them whole, rather than a part of each.
         """
-        victim = next((message for message in self._outgoing if message.next <= 1), self._outgoing[0])
-        self._outgoing.remove(victim)
-        self.given_up += 1
+        owed = self._outgoing
+        while len(owed) >= AHEAD:
+            victim = next((message for message in owed if message.next <= 1), owed[0])
+            too_old = victim.next < victim.count and victim.since + MAX_WAIT < now and self._waiting() >= AHEAD
+            too_much = len(owed) >= MAX_PARTIALS or sum(each.place.total for each in owed) + size > MAX_OWED
+            if not too_old and not too_much:
+                return
+            owed.remove(victim)
+            self.given_up += 1
+
+    def _waiting(self) -> int:
+        return sum(message.next < message.count for message in self._outgoing)
 
     def replace(self, seq: int, parts: Sequence[memoryview]) -> None:
         """Send what is still owed of a message from other parts: the caller's buffer is the caller's again."""
         for message in self._outgoing:
             if message.seq == seq:
                 message.parts = parts
-
-    def forget_sent(self) -> None:
-        """Forget the messages that were sent whole: the way there loses nothing."""
-        while self._outgoing and self._outgoing[0].done:
-            self._outgoing.popleft()
 
     def lowest(self, otherwise: int) -> int:
         """Return the lowest number that can still be sent again: that of a message owed, or ``otherwise`` if lower."""
@@ -139,15 +154,16 @@ class Sender:
     def take(self) -> tuple[Outgoing, Sequence[int]] | None:
         """Take the next fragments that may be sent now: a message and indexes, of equal length but the last.
 
-        The first fragment of each message is sent at once, whatever the credit: it makes the subscriber wait for the
-        message, though smaller ones that were published later overtake it.
+        The first fragment of each of the next few messages is sent at once, whatever the credit: it makes the
+        subscriber wait for the message, though smaller ones that were published later overtake it.
         """
         due = next((message for message in self._outgoing if not message.done), None)
         if due is None:
             return None
         count = self._affordable(due, len(due.resend) or due.count - due.next)
         if not count:
-            due = next((message for message in self._outgoing if not message.next), None)
+            ahead = islice((message for message in self._outgoing if message.next < message.count), AHEAD)
+            due = next((message for message in ahead if not message.next), None)
             if due is None:
                 return None
             count = 1
@@ -180,7 +196,10 @@ class Sender:
         unpolled = self._sent - self._polled
         if not unpolled:
             return None
-        ended = self.lossy and self._open_end and not self.busy
+        ended = self._open_end and not self.busy
+        if ended and self._hurried and not self.lossy:  # each poll costs both sides as much as a small message
+            ended = False
+            self._poll_at = min(self._poll_at, now + HURRY)
         if not ended and unpolled < self.limit // (4 if self.lossy else 2):  # answers get lost, too
             return None
         if self._timed is None:
@@ -220,7 +239,7 @@ class Sender:
         self._outgoing = deque(m for m in self._outgoing if m.seq >= next_seq or m.seq in wanted or not m.next)
         if position == self._acked:
             self._asked_at = now if position < self._polled else None
-            again = position < self._polled or (self.lossy and self._outgoing and not self.busy)
+            again = position < self._polled or (self._outgoing and not self.busy)
             self._poll_at = now + self._pause if again else NEVER  # what is missing may have been said, and lost
 
     def _time_answer(self, now: float) -> None:
@@ -265,10 +284,11 @@ class Sender:
             self._poll_at, self._asked_at, self._acked = NEVER, None, self._sent
             self.limit = MIN_WINDOW
             return None
-        self._tries += 1
+        if self._asked_at is not None:
+            self._tries += 1
+            self._timed = None  # nobody can tell which of the two will be answered
         if self._tries > STEADY:
             self._pause = min(2 * self._pause, POLL_PAUSE_MAX)
-        self._timed = None  # nobody can tell which of the two will be answered
         return self._poll(now)
 
 

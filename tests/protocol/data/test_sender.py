@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import random
 
-from ipcpy.protocol.data.fragments import Outgoing
+import pytest
+
+from ipcpy.protocol.data.fragments import MAX_PARTIALS, Outgoing
 from ipcpy.protocol.data.heads import Place
 from ipcpy.protocol.data.sender import (
+    AHEAD,
     BURST,
     DATAGRAM_COST,
+    HURRY,
+    MAX_OWED,
+    MAX_WAIT,
     MAX_WINDOW,
     MIN_WINDOW,
     PATIENCE,
@@ -38,10 +44,8 @@ def take_all(sender: Sender) -> list[tuple[int, int]]:
 
 def test_the_first_fragment_is_sent_at_once_also_where_nothing_else_is_owed() -> None:
     sender = Sender(MIN_WINDOW, lossy=False)
-    sender.add(message(1, MIN_WINDOW // COST), 0.0)
-    take_all(sender)
-    sender.forget_sent()
-    assert not sender.backlog
+    sender.charge(MIN_WINDOW)
+    assert sender.full and not sender.backlog
     sender.add(message(2, 100), 0.0)
     assert take_all(sender) == [(2, 0)]
 
@@ -87,12 +91,31 @@ def test_a_poll_names_no_message_that_waits_for_its_turn() -> None:
     assert sender.lowest(10) == 5 and sender.lowest(2) == 2
 
 
-def test_the_end_is_polled_where_datagrams_get_lost() -> None:
+def test_the_end_of_a_message_is_polled_at_once() -> None:
     for lossy in (True, False):
         sender = Sender(1 << 20, lossy=lossy)
         sender.add(message(1, 3), 0.0)
         take_all(sender)
-        assert (sender.poll(0.0) is not None) == lossy
+        assert sender.poll(0.0) == sender.position
+
+
+def test_where_nothing_is_known_to_get_lost_the_end_of_messages_that_follow_closely_is_polled_together() -> None:
+    for lossy in (True, False):
+        sender = Sender(1 << 20, lossy=lossy)
+        sender.add(message(1, 3), 0.0)
+        take_all(sender)
+        assert sender.poll(0.0) is not None
+        sender.reported(sender.position, 2, 1 << 20, 0.0005)
+        for seq in (2, 3, 4):
+            sender.add(message(seq, 3), seq * 0.001)
+            take_all(sender)
+            assert (sender.poll(seq * 0.001) is not None) == lossy
+        if not lossy:
+            assert sender.next_timer() == 0.002 + HURRY and sender.backlog == 3
+            assert sender.handle_timer(sender.next_timer()) == sender.position
+            assert not sender.stalled(0.002 + HURRY + STALLED), "it was asked just then"
+            sender.reported(sender.position, 5, 1 << 20, 0.02)
+            assert sender.backlog == 0 and sender.next_timer() == NEVER
 
 
 def test_an_unanswered_poll_is_repeated_and_then_all_is_given_up() -> None:
@@ -230,20 +253,71 @@ def test_the_rest_of_a_message_comes_from_a_copy() -> None:
     assert b"".join(second[0].fragments(range(1, 2))[0])[44:] == b"z" * 50
 
 
-def test_nothing_is_remembered_where_nothing_gets_lost() -> None:
-    sender = Sender(1 << 20, lossy=False)
+@pytest.mark.parametrize("lossy", [False, True])
+def test_a_message_is_owed_until_the_subscriber_says_that_it_is_there(lossy: bool) -> None:
+    sender = Sender(1 << 20, lossy=lossy)
     sender.add(message(1, 3), 0.0)
     take_all(sender)
-    sender.forget_sent()
+    assert sender.owes(1) and sender.lowest(7) == 1
+    assert sender.poll(0.0) is not None
+    sender.reported(sender.position, 1, 1 << 20, 0.01)
+    sender.missing(1, 0, b"\1")
+    assert take_all(sender) == [(1, 0)]
+    sender.reported(sender.position, 2, 1 << 20, 0.02)
     assert sender.backlog == 0 and sender.lowest(7) == 7
 
 
-def test_the_oldest_gives_way() -> None:
+def owe(sender: Sender, seq: int, size: int, now: float) -> None:
+    sender.make_room(size, now)
+    sender.add(Outgoing(Place(1, seq, 0, 0, size, SIZE), [memoryview(bytes(size))]), now)
+    take_all(sender)
+
+
+def test_messages_wait_for_their_turn_for_a_bounded_time_and_then_the_oldest_gives_way() -> None:
     sender = Sender(0, lossy=True)
-    for seq in (1, 2, 3):
-        sender.add(message(seq, 100), 0.0)
-    sender.drop_oldest()
-    assert sender.given_up == 1 and not sender.owes(1) and sender.owes(2)
+    for number in range(30):
+        owe(sender, 1 + number, 200_000, number / 30)
+        waited = [seq for seq in range(2, 31) if sender.owes(seq)]
+        assert number / 30 - (waited[0] - 1 if waited else 0) / 30 <= MAX_WAIT + 1e-9
+    assert sender.owes(1), "it is being sent"
+    assert waited == list(range(15, 31)) and sender.given_up == 13
+
+
+def test_a_few_messages_wait_for_their_turn_however_old_they_are() -> None:
+    sender = Sender(0, lossy=True)
+    for number in range(8):
+        owe(sender, 1 + number, 200_000, float(number))
+    assert [seq for seq in range(1, 9) if sender.owes(seq)] == [1, 6, 7, 8]
+
+
+def test_what_is_owed_is_bounded_in_bytes_and_messages() -> None:
+    sender = Sender(0, lossy=True)
+    for number in range(20):
+        owe(sender, 1 + number, MAX_OWED // 8, number / 1_000)
+    assert sender.backlog == 8 and sender.owes(1) and sender.owes(20)
+    sender = Sender(0, lossy=True)
+    for number in range(100):
+        owe(sender, 1 + number, 2 * SIZE, number / 1_000)
+    assert sender.backlog == MAX_PARTIALS and sender.owes(100)
+    sender = Sender(0, lossy=True)
+    for number in range(6):
+        owe(sender, 1 + number, MAX_OWED, number / 1_000)
+    assert sender.backlog == AHEAD and sender.owes(6)
+
+
+def test_messages_that_wait_are_not_given_up_for_those_that_were_sent_and_are_not_confirmed_yet() -> None:
+    sender = Sender(MAX_WINDOW, lossy=True)
+    for number in range(20):
+        owe(sender, 1 + number, 20 * SIZE, float(number))
+    assert sender.backlog == 20 and not sender.busy and not sender.given_up
+
+
+def test_the_first_fragments_of_the_next_few_only_are_sent_ahead() -> None:
+    sender = Sender(0, lossy=True)
+    for number in range(10):
+        sender.add(message(1 + number, 100), 0.0)
+    taken = take_all(sender)
+    assert [seq for seq, index in taken if not index] == list(range(1, AHEAD + 1))
 
 
 def test_hostile_answers_cost_nothing() -> None:

@@ -1,0 +1,73 @@
+"""Large best-effort messages between processes: none is lost where somebody reads, whoever else sends or starts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+PUBLISHER = """
+import sys, time
+import ipcpy as ipc
+
+name, size, count, pause = sys.argv[1], *map(float, sys.argv[2:])
+with ipc.Publisher(name, ipc.Raw()) as publisher:
+    publisher.wait_for_subscribers(timeout=30)
+    print("matched", flush=True)
+    sys.stdin.readline()
+    for number in range(int(count)):
+        publisher.publish(bytearray(int(size)))
+        time.sleep(pause)
+    print("published", flush=True)
+    sys.stdin.readline()
+    print("stats", publisher.stats, flush=True)
+"""
+
+SUBSCRIBER = """
+import json, sys
+import ipcpy as ipc
+
+pattern, count = sys.argv[1], int(sys.argv[2])
+sub = ipc.Subscriber(pattern)
+print("ready", flush=True)
+late = {}
+for _ in range(count):
+    try:
+        message = sub.recv(timeout=10)
+    except ipc.RecvTimeout as error:
+        print(error, sub.why(), flush=True)
+        break
+    late.setdefault(message.topic, []).append((message.received_ns - message.sent_ns) / 1e6)
+print("late", {topic: round(max(each), 1) for topic, each in late.items()}, flush=True)
+print("books", json.dumps([sub.stats.received, dict(sub.stats.lost)]), flush=True)
+"""
+
+
+def books(subscriber):
+    return json.loads(subscriber.wait_line("books (.*)", timeout=60)[1])
+
+
+@pytest.mark.parametrize("size", [200_000, 2_500_000])
+def test_four_publishers_of_images_to_one_subscriber_on_one_host(spawn, size):
+    subscriber = spawn(SUBSCRIBER, "big/*", 60)
+    subscriber.wait_line("ready")
+    publishers = [spawn(PUBLISHER, f"big/{number}", size, 15, 0.0) for number in range(4)]
+    for publisher in publishers:
+        publisher.wait_line("matched", timeout=30)
+    for publisher in publishers:
+        publisher.send_line()
+    assert books(subscriber) == [60, {}]
+
+
+def test_ten_programs_that_start_at_once_on_two_hosts_lose_no_image(lan):
+    hosts = lan(2)
+    images = [hosts.spawn(2, SUBSCRIBER, f"camera/{number}", 40) for number in range(2)]
+    samples = [hosts.spawn(2, SUBSCRIBER, f"imu/{number}", 400) for number in range(3)]
+    publishers = [hosts.spawn(1, PUBLISHER, f"camera/{number}", 921_600, 40, 1 / 20) for number in range(2)]
+    publishers += [hosts.spawn(1, PUBLISHER, f"imu/{number}", 64, 400, 1 / 200) for number in range(3)]
+    for publisher in publishers:
+        publisher.send_line()
+    for subscriber in images:
+        assert books(subscriber) == [40, {}]
+    for subscriber in samples:
+        assert books(subscriber) == [400, {}]
