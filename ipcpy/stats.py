@@ -22,9 +22,9 @@ class FlowStats:
         duplicates: copies of messages that were already there; dropped.
         reordered: messages that came after a later one.
         lost: messages that did not arrive, by cause: ``network``, ``kernel`` (this host's socket buffer was full),
-            ``inbox`` (the inbox was full: the oldest was dropped), ``fragments`` (a large message stayed incomplete),
-            ``codec`` (its bytes could not be decoded), ``given up`` (a reliable publisher had it no more),
-            ``too large`` (more than the 64 MiB that a subscriber takes).
+            ``inbox`` (too many, or too many bytes, were unread: the oldest was dropped), ``fragments`` (a large
+            message stayed incomplete), ``codec`` (its bytes could not be decoded), ``given up`` (a reliable publisher
+            had it no more), ``too large`` (more than the 64 MiB that a subscriber takes).
         topic: the publisher's topic; empty in a sum over several, as ``node`` and ``host`` are.
         node: the name of its node.
         host: the name of its host.
@@ -60,10 +60,16 @@ class SubscriberStats(FlowStats):
             ``unknown`` (a publisher that is not matched), ``source`` (right publisher, wrong address),
             ``version`` (another protocol version), ``schema`` (the types differ), ``unauthenticated``.
         publishers: the same per publisher id, each with its topic, node and host; of those that went the latest 64.
+        unread: messages that wait to be taken.
+        unread_bytes: bytes of their bodies.
+        unread_age: seconds since the next of them came; 0 if none waits.
     """
 
     dropped: Mapping[str, int] = field(default_factory=dict)
     publishers: Mapping[str, FlowStats] = field(default_factory=dict)
+    unread: int = 0
+    unread_bytes: int = 0
+    unread_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""What to wait for: what a user's timeout and count may be, the time that never comes, waits in pieces, and the error of
-who waited in vain. Knows numbers, and which platform lets Ctrl-C end a wait; not what is waited for.
+"""What to wait for: what a user's timeout and count may be, the time that never comes, waits in pieces, and the error
+of who waited in vain. Knows numbers, and which platform lets Ctrl-C end a wait; not what is waited for.
 """
 
 from __future__ import annotations

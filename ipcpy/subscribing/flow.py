@@ -24,7 +24,6 @@ from ..protocol.data.reports import POLL_BODY, pack_missing
 from ..protocol.wire import FLAG_MULTICAST, UNCHECKED, Frame, Kind, codec_number, pack_frame
 from ..stats import FlowStats
 from ..timeouts import NEVER
-from .inbox import LARGE
 from .intake import Intake
 from .reasons import how_far
 
@@ -241,24 +240,20 @@ class Flow:
             self.cannot_decode(error)
             return
         self.bytes += len(body)
-        message = _new(Message, (data, self.topic, seq, sent_ns, received_ns, self.id))
-        if len(body) < LARGE:
-            self._intake.inbox.put(message)
-        else:
-            self._intake.inbox.put_large(message, len(body))
+        self._intake.inbox.put(_new(Message, (data, self.topic, seq, sent_ns, received_ns, self.id)), len(body))
 
     def _put_all(self, frame: Frame, received_ns: int) -> bool:
         """Take a batch that is due in one go; False, and nothing done, if a message cannot be decoded."""
         decoded = _decode_batch(frame, self.decode, self.decode_many)
         if decoded is None:
             return False
-        values, size = decoded
+        values, sizes = decoded
         stamps = repeat(frame.sent_ns), repeat(received_ns)
         seqs = range(frame.seq, frame.seq + len(values))
         each = zip(values, repeat(self.topic), seqs, *stamps, repeat(self.id))
         self.receiver.next += len(values)
-        self.bytes += size
-        self._intake.inbox.put_all(list(map(_new, repeat(Message), each)))
+        self.bytes += sum(sizes)
+        self._intake.inbox.put_all(list(map(_new, repeat(Message), each)), sizes)
         return True
 
     def cannot_decode(self, error: Exception) -> None:
@@ -313,8 +308,8 @@ class Flow:
         return now < self.left_at + LINGER
 
 
-def _decode_batch(frame: Frame, decode: Decode, decode_many: DecodeMany) -> tuple[list[Any], int] | None:
-    """Return the messages of a batch and the bytes of their bodies; None if they have to be decoded one by one.
+def _decode_batch(frame: Frame, decode: Decode, decode_many: DecodeMany) -> tuple[list[Any], list[int]] | None:
+    """Return the messages of a batch, and the bytes of each body; None if they have to be decoded one by one.
 
     Raises:
         Malformed: the frame is no batch.
@@ -323,10 +318,11 @@ def _decode_batch(frame: Frame, decode: Decode, decode_many: DecodeMany) -> tupl
     bodies = unpack_batch(frame.body) if alike is None else []
     try:
         if alike is None:
-            values, count, size = list(map(decode, bodies)), len(bodies), sum(map(len, bodies))
-        else:
-            values, count, size = decode_many(*alike), len(alike[0]) // alike[1], len(alike[0])
-        return (values, size) if len(values) == count else None
+            sizes = list(map(len, bodies))
+            return list(map(decode, bodies)), sizes
+        values, (data, size) = decode_many(*alike), alike
+        count = len(data) // size
+        return (values, [size] * count) if len(values) == count else None
     except Exception:
         return None
 

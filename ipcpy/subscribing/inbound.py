@@ -31,7 +31,6 @@ from ..protocol.wire import (
 from ..stats import FlowStats
 from ..timeouts import NEVER
 from .flow import BEHIND, Flow
-from .inbox import LARGE
 from .intake import Intake
 
 MAX_EARLY = 64  # challenges of publishers not known yet
@@ -118,7 +117,6 @@ class Inbound:
                     if (
                         seq == receiver.next
                         and not receiver.waiting
-                        and size < LARGE
                         and (unchecked or (codec == flow.codec_number and crc32(data) == CRC_RESIDUE))
                     ):
                         receiver.next = seq + 1
@@ -134,11 +132,16 @@ class Inbound:
                         except Exception as error:
                             flow.cannot_decode(error)
                             return
-                        flow.bytes += len(body)
+                        size = len(body)
+                        flow.bytes += size
+                        message = _new(Message, (value, flow.topic, seq, sent_ns, received_ns, flow.id))
                         inbox = self._inbox
-                        if len(inbox.messages) >= inbox.depth:
-                            inbox.drop_oldest()
-                        inbox.messages.append(_new(Message, (value, flow.topic, seq, sent_ns, received_ns, flow.id)))
+                        sizes = inbox.sizes
+                        if size <= inbox.small and len(sizes) < inbox.depth:
+                            sizes.append(size)
+                            inbox.messages.append(message)
+                        else:
+                            inbox.put(message, size)
                         return
                 elif word & KIND_MASK == FRAGMENT_WORD:
                     run = read_run(data)

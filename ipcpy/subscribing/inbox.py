@@ -6,46 +6,90 @@ from collections import Counter, deque
 
 from ..message import Message
 
-LARGE = 64 << 10  # bytes from which on a message counts against the budget
-BUDGET = 256 << 20  # bytes of large messages that are kept unread
+DEPTH_BYTES = 32 << 20  # bytes of unread messages: a few images
+SHARE = 8  # the part of it that is set aside for small messages, so that they need not be counted one by one
 
 
 class Inbox:
-    """Messages not yet taken, the newest ``depth``: the oldest gives way and is counted.
+    """Messages not yet taken, the newest: the oldest gives way, for number or bytes, and is counted.
 
-    ``messages`` may be popped from by any thread without a lock; ``put`` is called under the subscriber's.
+    ``messages`` may be popped from by any thread without a lock; ``put`` is called under the subscriber's. A message of
+    up to ``small`` bytes may be appended to ``messages`` by hand, and its size to ``sizes`` before, while there are
+    less than ``depth`` of these.
+
+    Args:
+        depth: how many are kept.
+        depth_bytes: how many bytes their bodies may have; the newest is kept whatever its size.
+
+    Attributes:
+        small: bytes that so many messages may have without a look at the bound; -1 while a look is needed.
+        sizes: bytes of the bodies, of messages that were taken since the last look and of those that are there.
     """
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, depth_bytes: int = DEPTH_BYTES) -> None:
         self.messages: deque[Message] = deque()
+        self.sizes: deque[int] = deque()
         self.dropped: Counter[str] = Counter()  # by publisher
         self.depth = depth
-        self._largest = 0
+        self.small = self._small = depth_bytes // (SHARE * depth)
+        self._budget = depth_bytes - depth * self._small  # bytes that messages may have beyond ``small`` each
+        self._room = self._budget  # what ``sizes`` leaves of it
 
-    def put(self, message: Message) -> None:
-        """Add a message."""
-        if len(self.messages) >= self.depth:
-            self.drop_oldest()
+    def put(self, message: Message, size: int) -> None:
+        """Add a message whose body has so many bytes."""
+        sizes = self.sizes
+        self._look()
+        self._room -= max(0, size - self._small)
+        while sizes and (self._room < 0 or len(sizes) >= self.depth):
+            self._drop_oldest()
+        self.small = self._small if self._room >= 0 else -1  # too large by itself: it gives way to the next
+        sizes.append(size)
         self.messages.append(message)
 
-    def put_all(self, messages: list[Message]) -> None:
-        """Add several messages."""
-        for _ in range(len(self.messages) + len(messages) - self.depth):
-            self.drop_oldest()
+    def put_all(self, messages: list[Message], sizes: list[int]) -> None:
+        """Add several messages, and the bytes of their bodies."""
+        if max(sizes) > self.small:
+            for message, size in zip(messages, sizes, strict=True):
+                self.put(message, size)
+            return
+        self._look()
+        for _ in range(min(len(self.sizes) + len(sizes) - self.depth, len(self.sizes))):
+            self._drop_oldest()
         for message in messages[: -self.depth]:
             self.dropped[message.publisher] += 1
+        self.sizes.extend(sizes[-self.depth :])
         self.messages.extend(messages[-self.depth :])
 
-    def put_large(self, message: Message, size: int) -> None:
-        """Add a message of LARGE bytes or more: of such only so many are kept as memory allows."""
-        self._largest = max(size, self._largest)
-        while len(self.messages) >= max(1, min(self.depth, BUDGET // self._largest)):
-            self.drop_oldest()
-        self.messages.append(message)
+    def _look(self) -> None:
+        """See what was taken."""
+        taken = len(self.sizes) - len(self.messages)
+        if taken == len(self.sizes):
+            self.sizes.clear()
+            self._room = self._budget
+        else:
+            for _ in range(taken):
+                self._forget_size()
 
-    def drop_oldest(self) -> None:
-        """Make room."""
+    def _forget_size(self) -> None:
+        self._room += max(0, self.sizes.popleft() - self._small)
+
+    def _drop_oldest(self) -> None:
+        if len(self.messages) >= len(self.sizes):  # else a reader has just taken it
+            try:
+                self.dropped[self.messages.popleft().publisher] += 1
+            except IndexError:
+                pass
+        self._forget_size()
+
+    def unread(self, now_ns: int) -> tuple[int, int, float]:
+        """Return how many messages wait, their bytes, and for how many seconds the next has been waiting.
+
+        Args:
+            now_ns: this host's wall clock.
+        """
+        self._look()
         try:
-            self.dropped[self.messages.popleft().publisher] += 1
-        except IndexError:  # a reader was faster
-            pass
+            age = max(0, now_ns - self.messages[0].received_ns) / 1e9
+        except IndexError:
+            return 0, 0, 0.0
+        return len(self.sizes), sum(self.sizes), age

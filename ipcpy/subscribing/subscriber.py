@@ -24,6 +24,7 @@ from ..protocol.topics import check_pattern
 from ..stats import SubscriberStats
 from ..timeouts import NEVER, Explanations, number, seconds
 from ..wakeups import running_loop
+from .inbox import DEPTH_BYTES
 from .subscription import Subscription, Wanted
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Subscriber:
         codec: what its own types are; by default the publisher's schema decides, which comes with discovery.
         callback: called with each Message in a thread of its own; what it raises is logged and stops nothing.
         depth: how many unread messages are kept, from 1 (1,000); the oldest give way, and are counted.
+        depth_bytes: how many bytes unread messages may have in all, from 1 (32 MiB); the newest is kept whatever its
+            size. What is being put together comes on top.
         spin: seconds that ``recv``, an iteration or the callback's thread polls before it sleeps. What comes meanwhile
             is there without anybody having to be woken, a fifth of the latency; it takes a core of its own.
         node: the node it belongs to; by default the one the process shares.
@@ -64,11 +67,14 @@ class Subscriber:
         *,
         callback: Callable[[Message], object] | None = None,
         depth: int = DEPTH,
+        depth_bytes: int = DEPTH_BYTES,
         spin: float = 0.0,
         node: Node | None = None,
     ) -> None:
         codec = None if codec is None else check_codec(codec, callbacks=True)
-        self._wanted = Wanted(check_pattern(topic), codec, _check_depth(depth), _check_spin(spin))
+        self._wanted = Wanted(
+            check_pattern(topic), codec, _check_depth(depth), _check_depth_bytes(depth_bytes), _check_spin(spin)
+        )
         if callback is not None and not callable(callback):
             raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
         self._core = node_for(node)
@@ -245,6 +251,11 @@ class Subscriber:
         else:
             lines = reasons("publisher", self.topic, self._subscription.why(), self._core)
         stats = self.stats
+        if stats.unread:
+            lines.append(
+                f"Unread: {stats.unread}, {stats.unread_bytes:,} bytes in all; "
+                f"the oldest has been waiting for {stats.unread_age:.1f} s."
+            )
         lines += [f"{count} lost: {cause}." for cause, count in sorted(stats.lost.items())]
         lines += [f"{count} datagrams dropped: {cause}." for cause, count in sorted(stats.dropped.items())]
         return "\n".join(lines)
@@ -287,6 +298,12 @@ def _check_depth(depth: object) -> int:
     if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
         raise ArgumentError(f"depth is a number of messages from 1, got {depth!r}")
     return depth
+
+
+def _check_depth_bytes(depth_bytes: object) -> int:
+    if not isinstance(depth_bytes, int) or isinstance(depth_bytes, bool) or depth_bytes < 1:
+        raise ArgumentError(f"depth_bytes is a number of bytes from 1, got {depth_bytes!r}")
+    return depth_bytes
 
 
 def _check_spin(spin: object) -> float:

@@ -36,12 +36,14 @@ class Wanted(NamedTuple):
         topic: a name or pattern.
         codec: the subscriber's own; None takes what the publisher's schema says.
         depth: unread messages that are kept.
+        depth_bytes: bytes of unread messages that are kept.
         spin: seconds to poll before sleeping.
     """
 
     topic: str
     codec: Codec | None
     depth: int
+    depth_bytes: int
     spin: float
 
 
@@ -74,9 +76,10 @@ class Subscription:
         self._wanted = wanted
         self._lock = threading.Lock()  # over what arrived
         self._matched = Changes(self._lock)
-        inbox = Inbox(wanted.depth)
+        inbox = Inbox(wanted.depth, wanted.depth_bytes)
         socket = node.sockets.data(node.bind_host)
         self._port = socket.port
+        self._inbox = inbox
         self._intake = Intake(self.number, socket, inbox, self._matched.notify_all)
         self._intake.way_to = node.way_to
         self._inbound = Inbound(self._intake, wanted.codec)
@@ -128,8 +131,9 @@ class Subscription:
         with self._lock:
             total, flows = self._inbound.stats()
             dropped = dict(self._intake.dropped)
+            unread = self._inbox.unread(time.time_ns())
         counts = (total.received, total.bytes, total.duplicates, total.reordered, total.lost)
-        return SubscriberStats(*counts, topic=self._wanted.topic, dropped=dropped, publishers=flows)
+        return SubscriberStats(*counts, self._wanted.topic, "", "", dropped, flows, *unread)
 
     def why(self) -> list[str]:
         """Return a sentence for each publisher that is there, on how far the match is."""

@@ -47,6 +47,8 @@ def test_wrong_arguments_are_refused_at_once(node):
     for depth in (0, -1, 1.5, True, None):
         with pytest.raises(ValueError, match="depth is a number of messages"):
             ipc.Subscriber("t", depth=depth, node=node)
+        with pytest.raises(ValueError, match="depth_bytes is a number of bytes from 1"):
+            ipc.Subscriber("t", depth_bytes=depth, node=node)
     with pytest.raises(ValueError, match="callback is a function"):
         ipc.Subscriber("t", callback=5, node=node)
 
@@ -182,6 +184,34 @@ def test_the_newest_are_kept_and_the_rest_is_counted(node, wait_until):
     assert [subscriber.recv(1).data for _ in range(10)] == list(range(90, 100))
     stats = subscriber.stats
     assert stats.received + sum(stats.lost.values()) == 100
+
+
+def test_a_subscriber_that_sleeps_finds_the_newest_images(node, wait_until):
+    publisher, subscriber = pair(node)
+    for _ in range(60):
+        publisher.publish(bytes(1_000_000))
+    wait_until(lambda: subscriber.stats.unread and subscriber.stats.received + subscriber.stats.lost["inbox"] == 60)
+    stats = subscriber.stats
+    assert 25 <= stats.unread <= 32 and stats.unread_bytes <= 32 << 20 and stats.lost == {"inbox": 60 - stats.unread}
+    assert [subscriber.recv(1).seq for _ in range(stats.unread)] == list(range(61 - stats.unread, 61))
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_unread_messages_are_bounded_in_bytes_and_told(node, wait_until, reliable):
+    publisher = ipc.Publisher("t", ipc.Raw(), reliable=reliable, node=node)
+    subscriber = ipc.Subscriber("t", depth_bytes=10_000, node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    assert "nread" not in subscriber.why() and subscriber.stats.unread_age == 0
+    for _ in range(10):
+        publisher.publish(bytes(3_000))
+    wait_until(lambda: subscriber.stats.lost.get("inbox") == 7)
+    stats = subscriber.stats
+    assert (stats.unread, stats.unread_bytes, stats.received) == (3, 9_000, 3) and 0 < stats.unread_age < 60
+    assert "Unread: 3, 9,000 bytes in all; the oldest has been waiting for 0." in subscriber.why()
+    publisher.publish(bytes(50_000))
+    wait_until(lambda: subscriber.stats.unread_bytes == 50_000)
+    assert subscriber.recv(1).seq == 11
+    assert (subscriber.stats.unread, subscriber.stats.unread_bytes, subscriber.stats.unread_age) == (0, 0, 0)
 
 
 def test_latest_gives_the_newest_only(node, wait_until):

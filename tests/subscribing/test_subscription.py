@@ -93,7 +93,7 @@ def core():
 
 
 def test_an_entry_that_was_announced_does_not_change_afterwards(core):
-    subscription = Subscription(core, Wanted("t", FLOATS, 10, 0.0))
+    subscription = Subscription(core, Wanted("t", FLOATS, 10, 1 << 20, 0.0))
     wrong = publisher_info(5, codec="struct", schema=dict(DOUBLES.schema))
     subscription.publisher_found(5, wrong, lambda ip: True, None)
     subscription.publisher_found(5, wrong, lambda ip: True, None)
@@ -105,7 +105,7 @@ def test_an_entry_that_was_announced_does_not_change_afterwards(core):
 
 
 def test_who_is_closed_announces_nothing_more(core):
-    subscription = Subscription(core, Wanted("t", FLOATS, 10, 0.0))
+    subscription = Subscription(core, Wanted("t", FLOATS, 10, 1 << 20, 0.0))
     subscription.close()
     wrong = publisher_info(5, codec="struct", schema=dict(DOUBLES.schema))
     subscription.publisher_found(5, wrong, lambda ip: True, None)  # it was on its way when somebody closed
@@ -133,14 +133,14 @@ def test_what_is_forgotten_is_gone_at_once_however_busy_the_io_thread_is(core):
     core.loop.call(go_on.wait, 5)
     before = own_udp_ports()
     for _ in range(20):
-        subscription = Subscription(core, Wanted("t", None, 10, 0.0))
+        subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
         subscription.forget()
     assert own_udp_ports() == before and len(core.withdrawn) >= 20
     go_on.set()
 
 
 def test_what_is_forgotten_while_its_lock_is_held_is_closed_in_the_io_thread(core, wait_until):
-    subscription = Subscription(core, Wanted("t", None, 10, 0.0))
+    subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
     with subscription._lock:  # as the collector may find it, in the thread that holds it
         subscription.forget()
         assert core.withdrawn == [subscription.number] and not subscription.closed
@@ -161,12 +161,12 @@ def test_however_many_callbacks_are_busy_a_node_that_closes_waits_for_all_of_the
     busy = Busy()
     core.close_by = time.monotonic() + 0.05
     for _ in range(5):
-        subscription = Subscription(core, Wanted("t", None, 10, 0.0))
+        subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
         subscription.thread = busy
         subscription.close()
     assert len(busy.waits) == 5 and all(0 <= wait <= 0.05 for wait in busy.waits)
     core.close_by = time.monotonic() - 1
-    subscription = Subscription(core, Wanted("t", None, 10, 0.0))
+    subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
     subscription.thread = busy
     subscription.close()
     assert busy.waits[-1] == 0
