@@ -269,10 +269,17 @@ class Flow:
     # -- what the publisher asks -------------------------------------------------------------------------------------
 
     def take_poll(self, frame: Frame, now: float) -> None:
-        """Learn how far the publisher is, and answer with what is missing."""
+        """Take what the publisher asks; where it sends by multicast, not before that was read: a poll overtakes it."""
         if len(frame.body) != POLL_BODY.size:
             self._intake.dropped["malformed"] += 1
-            return
+        elif self.multicast is None:
+            self.answer_poll(frame, now)
+        else:
+            self._intake.polls[self.number] = frame
+            self._intake.behind = True
+
+    def answer_poll(self, frame: Frame, now: float) -> None:
+        """Learn how far the publisher is, and answer with what is missing."""
         self._poll = POLL_BODY.unpack(frame.body)
         cause = self._cause(frame.seq + 1 - self.receiver.next, now)
         self._deliver(self.receiver.polled(frame.seq, self._poll[1], now, cause))

@@ -197,6 +197,15 @@ class Inbound:
         flow = self.flows.get(source)
         return flow is not None and seq == flow.receiver.next
 
+    def answer_polls(self, polls: dict[int, Frame], *, emptied: bool) -> None:
+        """Answer the polls that came before the groups' sockets were read, if these were emptied."""
+        if not emptied:
+            self.intake.polls = {**polls, **self.intake.polls}
+            return
+        for number, frame in polls.items():
+            if number in self.flows:
+                self.flows[number].answer_poll(frame, self.intake.clock())
+
     def fills(self, partial: Partial, address: Address) -> bool:
         """Tell whether fragments from an address are still wanted in the buffer of a message."""
         flow = self.flows.get(partial.place.source)

@@ -28,11 +28,13 @@ class Inlets:
     Attributes:
         unicast: its own.
         groups: those of multicast groups, by group.
+        emptied: whether the last ``drain`` left nothing that had come by multicast before.
     """
 
     def __init__(self, unicast: DataSocket) -> None:
         self.unicast = unicast
         self.groups: dict[Address, GroupSocket] = {}
+        self.emptied = True
         self._left: list[GroupSocket] = []
         self._wait: Callable[[float | None], list[Socket]] | None = None  # for those there are now
 
@@ -92,9 +94,11 @@ class Inlets:
         What came by multicast is taken after what came by unicast until then: a publisher that goes over to multicast
         sent the latter earlier.
         """
+        self.emptied = True
         yield self.drain_unicast()
         for group in list(self.groups.values()):
             received = group.poll_all(DRAIN)
+            self.emptied = self.emptied and len(received) < DRAIN
             if received:
                 yield self.drain_unicast()
                 yield received

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ..addresses import Address, Way
 from ..protocol.data.receiver import Receiver
+from ..protocol.wire import Frame
 from ..timeouts import NEVER
 from .inbox import Inbox
 from .losses import CountsDrops, Losses
@@ -46,6 +47,8 @@ class Intake:
         sockets: all that are read: the subscriber's own, and one for each multicast group.
         dropped: datagrams and frames that were no messages of a matched publisher, by cause.
         behind: whether a message came so late that the sockets should be emptied at once; whoever does so resets it.
+        polls: those of publishers that send by multicast, by publisher; whoever has emptied the groups' sockets since
+            they came has them answered.
         filling: the Receiver of the publisher whose large message is being put together; None if there is none.
         timer: when ``Inbound.handle_timer`` wants to be called; ``inf`` for never.
         way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
@@ -77,6 +80,7 @@ class Intake:
         self.logged: set[str] = set()  # publishers of which was logged that a message cannot be decoded
         self.secret = os.urandom(16)
         self.behind = False
+        self.polls: dict[int, Frame] = {}
         self.filling: Receiver[Any] | None = None
         self.timer = NEVER
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LEASE = 0.04  # seconds that the sockets are left to a reader who is away; then the I/O thread empties them
 SHORT_LEASE = 0.01  # the same, where so much comes that a socket's buffer might be full by then
 MANY = 60  # datagrams in one lease: of small ones, the usual buffer of 212,992 bytes holds 277
+ROUNDS = 8  # portions that are read at once for a poll that waits until a group's socket is empty
 PAUSE = 0.02  # seconds without a further fragment of a large message
 
 
@@ -172,9 +173,17 @@ class Reader:
 
     def _drain(self) -> None:
         """Read what is there; whoever calls has the right to read."""
-        for received in self._inlets.drain():
-            self._take(received)
-        self._intake.behind = False
+        intake = self._intake
+        for _ in range(ROUNDS):
+            polls, intake.polls = intake.polls, {}
+            for received in self._inlets.drain():
+                self._take(received)
+            if polls:
+                with self._lock:
+                    self._inbound.answer_polls(polls, emptied=self._inlets.emptied)
+            if not intake.polls:
+                break
+        intake.behind = bool(intake.polls)
         self._timer_alarm.by(self._intake.timer)
 
     def _take(self, received: Received) -> None:

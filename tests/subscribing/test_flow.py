@@ -12,6 +12,7 @@ from ipcpy.protocol.data.batch import pack_alike, pack_batch
 from ipcpy.protocol.data.fragments import Outgoing
 from ipcpy.protocol.data.heads import Place
 from ipcpy.protocol.data.matching import ANSWER_BODY, TYPES_DIFFER
+from ipcpy.protocol.data.questions import REORDER_DELAY
 from ipcpy.protocol.data.reports import unpack_missing, unpack_report
 from ipcpy.protocol.wire import FLAG_MULTICAST, Kind, pack_frame
 from ipcpy.subscribing.flow import BEHIND, LINGER
@@ -282,7 +283,12 @@ def test_what_a_reliable_publisher_has_no_more_is_given_up(side):
     side.match(P, reliable=True)
     side.data(P, 3, b"3")
     side.poll(P, last=3, lowest=3)
+    assert side.bodies() == [], "it may be on its way"
+    side.answers()
+    side.now += REORDER_DELAY
+    side.inbound.handle_timer(side.now)
     assert side.bodies() == [b"3"] and side.lost(P) == {"given up": 2}
+    assert unpack_report(side.answers()[0].body).next == 4
 
 
 def test_a_gap_of_a_reliable_topic_is_asked_for_in_time(side):
@@ -325,3 +331,18 @@ def test_what_waits_is_delivered_when_nothing_more_can_come(side):
     assert side.bodies() == [b"2"] and side.lost(P) == {"given up": 1}
     side.data(P, 3, b"3")
     assert side.bodies() == [], "nothing is taken before the next START"
+
+
+def test_a_poll_of_who_sends_by_multicast_is_answered_once_the_groups_were_emptied(side):
+    flow = side.match(P)
+    flow.multicast = ("10.0.0.1", 9)
+    side.poll(P, last=2, lowest=3, position=800)
+    assert side.intake.behind and not side.answers() and not +flow.receiver.lost
+    polls, side.intake.polls = side.intake.polls, {}
+    side.inbound.answer_polls(polls, emptied=False)
+    assert list(side.intake.polls) == [P] and not side.answers()
+    side.data(P, 1, b"by", flow.multicast)
+    side.data(P, 2, b"multicast", flow.multicast)
+    side.inbound.answer_polls(polls, emptied=True)
+    assert [(frame.kind, frame.sent_ns) for frame in side.answers()] == [(Kind.REPORT, 800)]
+    assert side.bodies() == [b"by", b"multicast"] and not +flow.receiver.lost and not flow.receiver.reordered

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ipcpy.subscribing.inlets import DRAIN_BYTES, Inlets
+from ipcpy.subscribing.inlets import DRAIN, DRAIN_BYTES, Inlets
 from ipcpy.transport.data import DataSocket
 from ipcpy.transport.group import FanoutSocket
 
@@ -88,6 +88,15 @@ def test_unicast_that_comes_while_multicast_is_read_is_still_taken_first(inlets,
     assert next(portions) == []
     send(inlets, b"unicast")
     assert [[data for data, _ in portion] for portion in portions] == [[b"unicast"], [b"multicast"]]
+
+
+def test_a_group_that_had_more_than_a_portion_was_not_emptied(inlets, group, to_group):
+    inlets.join(group, [LO])
+    assert everything(inlets) == [] and inlets.emptied
+    for _ in range(DRAIN):
+        to_group(b"x")
+    assert len(everything(inlets)) == DRAIN and not inlets.emptied
+    assert everything(inlets) == [] and inlets.emptied
 
 
 def test_with_one_socket_a_portion_is_bounded_in_bytes(inlets):

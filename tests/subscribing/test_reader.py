@@ -15,9 +15,11 @@ from types import SimpleNamespace
 import pytest
 
 from ipcpy.node.loop import Loop
-from ipcpy.protocol.wire import Kind, pack_frame
+from ipcpy.protocol.data.reports import POLL_BODY, unpack_report
+from ipcpy.protocol.wire import Kind, frames, pack_frame
 from ipcpy.subscribing.inbound import Inbound
 from ipcpy.subscribing.inbox import Inbox
+from ipcpy.subscribing.inlets import DRAIN
 from ipcpy.subscribing.intake import Intake
 from ipcpy.subscribing.reader import LEASE, Reader
 from ipcpy.timeouts import NEVER
@@ -179,6 +181,27 @@ def test_what_came_by_multicast_is_taken_after_what_came_by_unicast_before(desk)
         desk.send(1)
         desk.reader._read_one(late)
     assert desk.bodies() == [b"1", b"2"] and desk.flow.receiver.reordered == 0
+
+
+def test_a_poll_counts_once_what_came_by_multicast_before_it_is_read(desk, group):
+    """A poll comes by unicast, so it overtakes what still waits in the group's socket: more than one portion here."""
+    count = DRAIN + 44
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        sender.bind(("127.0.0.1", 0))
+        desk.flow.multicast = sender.getsockname()
+        desk.reader.join(group, [LO])
+        with desk.reader._reading:  # nobody reads meanwhile
+            for seq in range(1, count + 1):
+                sender.sendto(pack_frame(Kind.DATA, P, seq, time.time_ns(), b""), group)
+            poll = pack_frame(Kind.POLL, P, count, 5, POLL_BODY.pack(5, count + 1))
+            desk.sender.sendto(poll, ("127.0.0.1", desk.socket.port))
+        desk.reader.drain_now()
+        desk.reader.drain_now()
+    assert len(desk.messages) == count
+    assert not +desk.flow.receiver.lost and not desk.flow.receiver.reordered
+    report = next(frames(desk.sender.recvfrom(2_000)[0]))
+    assert report.kind == Kind.REPORT and unpack_report(report.body).next == count + 1
 
 
 def test_what_a_timer_delivers_wakes_a_reader_who_took_the_last_message_meanwhile(desk, monkeypatch):

@@ -53,6 +53,8 @@ class Receiver(Generic[Item]):
         self._seen = 0  # one above the highest number known to be published
         self._questions = Questions(seed)
         self._ask_at = NEVER
+        self._gone = 0  # a reliable publisher has nothing below this number any more
+        self._gone_at = NEVER  # when that counts: what is on its way has come by then
 
     @property
     def received(self) -> int:
@@ -222,7 +224,8 @@ class Receiver(Generic[Item]):
     def polled(self, last: int, lowest_kept: int, now: float, cause: str = "network") -> list[Item]:
         """Learn the highest number published and the lowest still to be had; return what can be delivered now.
 
-        A poll only ever leads to questions and to the passing of what is gone, never to a delivery out of order.
+        A poll only ever leads to questions and to the passing of what is gone, never to a delivery out of order. It may
+        overtake what was sent before it, so on a reliable topic what is gone is passed a little later.
         """
         if not self.first or not last:
             return []
@@ -230,8 +233,11 @@ class Receiver(Generic[Item]):
         self._see(last, now)
         self._questions.in_vain = 0
         out: list[Item] = []
-        if self.next < min(lowest_kept, last + 1):
-            out = self._pass_gone(min(lowest_kept, last + 1), cause)
+        gone = min(lowest_kept, last + 1)
+        if self.next < gone and not self._reliable:
+            out = self._pass_gone(gone, cause)
+        elif self.next < gone and self._gone_at == NEVER:
+            self._gone, self._gone_at = gone, now + REORDER_DELAY
         out += self._release(now, cause)
         if self._reliable and self.next < self._seen:
             self._ask_at = now + self._questions.pause()  # the report that answers the poll asks now
@@ -281,23 +287,32 @@ class Receiver(Generic[Item]):
 
     def next_timer(self) -> float:
         """Return when handle_timer wants to be called; ``inf`` for never."""
-        return self._ask_at
+        return min(self._ask_at, self._gone_at)
 
     def handle_timer(self, now: float) -> tuple[bool, list[Item]]:
         """Do what is due.
 
         Returns:
-            Whether a report should be sent, and what can be delivered because an incomplete message was given up.
+            Whether a report should be sent, and what can be delivered because something earlier was given up.
         """
-        if now < self._ask_at:
+        if now < self.next_timer():
             return False, []
-        self._ask_at = NEVER
-        if not self._reliable:
-            for seq in [partial.place.seq for partial in self._assembly if partial.touched + PATIENCE <= now]:
-                self._give_up(seq)
-            self._ask_by(min((partial.touched + PATIENCE for partial in self._assembly), default=NEVER))
-        out = self._release(now)
-        return self._reliable and self._ask(now), out
+        out: list[Item] = []
+        passed, due = self._gone_at <= now < NEVER, now >= self._ask_at
+        if passed:
+            self._gone_at = NEVER
+            out = self._pass_gone(self._gone, "given up")
+        if due:
+            self._ask_at = NEVER
+            if not self._reliable:
+                self._give_up_stale(now)
+        out += self._release(now)
+        return passed or (due and self._reliable and self._ask(now)), out
+
+    def _give_up_stale(self, now: float) -> None:
+        for seq in [partial.place.seq for partial in self._assembly if partial.touched + PATIENCE <= now]:
+            self._give_up(seq)
+        self._ask_by(min((partial.touched + PATIENCE for partial in self._assembly), default=NEVER))
 
     def _ask(self, now: float) -> bool:
         if not self.first or self.next >= self._seen:

@@ -324,3 +324,11 @@ def test_corrupt_frames_change_nothing_but_a_counter() -> None:
     w.settle()
     w.check(reliable=True)
     assert w.subs[0].malformed > 100 and not +w.subs[0].receiver.lost
+
+
+def test_a_latched_topic_gives_nothing_up_that_a_poll_overtakes() -> None:
+    w = world(Weather(jitter=0.002), keep=2)
+    w.publish(2_000, lambda: 60, 0.000_2)
+    w.settle()
+    w.check(reliable=False)
+    assert not +w.subs[0].receiver.lost and len(w.subs[0].got) == 2_000

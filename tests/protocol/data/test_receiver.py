@@ -277,7 +277,8 @@ def test_what_is_gone_is_passed_in_order_and_never_comes_late() -> None:
     receiver = started(reliable=True)
     for seq in (3, 7):
         receiver.accept(seq, seq, 0.0)
-    assert receiver.polled(7, 5, 0.0) == [3]
+    assert receiver.polled(7, 5, 0.0) == [] and receiver.next_timer() == REORDER_DELAY
+    assert receiver.handle_timer(REORDER_DELAY) == (True, [3])
     assert receiver.lost == {"given up": 3}
     assert receiver.accept(2, 2, 0.0) == [], "order is kept"
     assert [*receiver.accept(5, 5, 0.0), *receiver.accept(6, 6, 0.0)] == [5, 6, 7]
@@ -290,6 +291,17 @@ def test_what_all_wait_for_is_taken_however_many_wait() -> None:
         receiver.accept(seq, seq, 0.0)
     assert len(receiver.accept(1, 1, 0.0)) == MAX_HELD + 1
     assert unpack_report(receiver.report(0)).missing == ((MAX_HELD + 2, MAX_HELD + 100),)
+
+
+def test_what_a_poll_overtakes_is_not_given_up() -> None:
+    receiver = started(reliable=True)
+    assert receiver.polled(9, 8, 0.0) == []
+    assert [receiver.accept(seq, seq, REORDER_DELAY / 2) for seq in (1, 3, 2)] == [[1], [], [2, 3]]
+    assert receiver.polled(12, 11, REORDER_DELAY / 2) == [], "what this one overtakes has its own time"
+    ask, items = receiver.handle_timer(REORDER_DELAY)
+    assert ask and items == [] and receiver.lost == {"given up": 4} and receiver.next == 8
+    assert receiver.accept(8, 8, REORDER_DELAY) == [8]
+    balanced(receiver, 4)
 
 
 # -- reports -----------------------------------------------------------------------------------------------------------
