@@ -18,7 +18,9 @@ from ..graph import EndpointInfo, NodeInfo
 from ..message import Message
 from ..protocol.data import matching
 from ..protocol.data.batch import split, unpack_alike, unpack_batch
+from ..protocol.data.fragments import Assembly
 from ..protocol.data.heads import Run
+from ..protocol.data.reach import Reach
 from ..protocol.data.receiver import Receiver
 from ..protocol.data.reports import POLL_BODY, pack_missing
 from ..protocol.wire import FLAG_MULTICAST, UNCHECKED, Frame, Kind, codec_number, pack_frame
@@ -49,6 +51,7 @@ class Flow:
         address: where its data comes from; None before it is challenged.
         multicast: where its multicast comes from.
         matched: whether its data arrives.
+        reach: which numbers it can have come to.
         left_at: when the publisher went.
         mismatch: how its types differ from the subscriber's; nothing of it is taken then.
         undecodable: how many bodies could not be decoded.
@@ -58,7 +61,7 @@ class Flow:
 
     __slots__ = tuple(
         "address bytes codec_number decode decode_many fastest_ns id info is_its_address left_at matched mismatch"
-        " multicast number receiver topic unchecked undecodable _drops_before _intake _poll".split()
+        " multicast number reach receiver topic unchecked undecodable _drops_before _intake _poll".split()
     )
 
     def __init__(
@@ -74,7 +77,10 @@ class Flow:
         self.matched = False
         self.left_at = NEVER
         self.mismatch: tuple[str, ...] = ()
-        self.receiver: Receiver[Any] = Receiver(reliable=info.reliable or info.keep > 0, seed=intake.seed)
+        self.receiver: Receiver[Any] = Receiver(
+            reliable=info.reliable or info.keep > 0, assembly=Assembly(spares=intake.spares), seed=intake.seed
+        )
+        self.reach = Reach()
         self.bytes = 0
         self.undecodable = 0
         self.fastest_ns = 1 << 62
@@ -133,11 +139,8 @@ class Flow:
 
     def stats(self, dropped: int) -> FlowStats:
         """Return the counts; ``dropped`` is how many of its messages the inbox had no room for."""
-        lost = {cause: count for cause, count in self.receiver.lost.items() if count}
-        if dropped:
-            lost["inbox"] = dropped
-        if self.undecodable:
-            lost["codec"] = self.undecodable
+        causes = {**self.receiver.lost, "inbox": dropped, "codec": self.undecodable}
+        lost = {cause: count for cause, count in causes.items() if count}
         received = self.receiver.received - dropped - self.undecodable
         counts = (received, self.bytes, self.receiver.duplicates, self.receiver.reordered, lost)
         return FlowStats(*counts, self.topic, self.info.node.name, self.info.node.host)
@@ -170,6 +173,7 @@ class Flow:
             return
         self.address = address
         self.unchecked = self.codec_number | UNCHECKED if address[0] == LOOPBACK else -1
+        self.reach.start(frame.seq, now)
         self._deliver(self.receiver.start(frame.seq, now))
         self._match()
 
@@ -261,10 +265,7 @@ class Flow:
         self.undecodable += 1
         if self.id not in self._intake.logged:
             self._intake.logged.add(self.id)
-            if isinstance(error, CodecError):
-                log.warning("%s: a message of %s cannot be decoded: %s", self.topic, self.info.node.name, error)
-            else:
-                log.error("%s: the codec failed", self.topic, exc_info=error)
+            _log_undecodable(self.info, error)
 
     # -- what the publisher asks -------------------------------------------------------------------------------------
 
@@ -313,6 +314,13 @@ class Flow:
             if ask:
                 self._report()
         return now < self.left_at + LINGER
+
+
+def _log_undecodable(info: EndpointInfo, error: Exception) -> None:
+    if isinstance(error, CodecError):
+        log.warning("%s: a message of %s cannot be decoded: %s", info.topic, info.node.name, error)
+    else:
+        log.error("%s: the codec failed", info.topic, exc_info=error)
 
 
 def _decode_batch(frame: Frame, decode: Decode, decode_many: DecodeMany) -> tuple[list[Any], list[int]] | None:

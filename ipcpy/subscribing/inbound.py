@@ -56,6 +56,7 @@ class Inbound:
         self._codec = codec
         self._gone: dict[int, Flow] = {}  # publishers that went, for their counts, and in case they return
         self._others = FlowStats()  # the sums of those that are not even listed there
+        self._polls: dict[int, Frame] = {}  # those that came before the groups' sockets are read next
         self._early: dict[int, tuple[Frame, Address]] = {}
 
     # -- publishers --------------------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ class Inbound:
                         return
                 elif word & KIND_MASK == FRAGMENT_WORD:
                     run = read_run(data)
-                    if run is not None:
+                    if run is not None and flow.reach.holds(seq, self.intake.clock()):
                         flow.take_run(run, self.intake.clock())
                         return
         if size:  # none is a call to wake up
@@ -165,10 +166,12 @@ class Inbound:
             self._take_unknown(frame, address)
         elif frame.kind == Kind.PROBE:
             flow.take_probe(frame, address)
-        elif frame.kind == Kind.START:
+        elif frame.kind == Kind.START and flow.reach.holds(frame.seq, now):
             flow.take_start(frame, address, now)
         elif not flow.comes_from(address):
             self.intake.dropped["source"] += 1
+        elif not flow.reach.holds(frame.seq, now):
+            self.intake.dropped["malformed"] += 1
         elif frame.kind in (Kind.DATA, Kind.BATCH):
             flow.take_messages(frame, now)
         elif frame.kind == Kind.FRAGMENT:
@@ -197,19 +200,27 @@ class Inbound:
         flow = self.flows.get(source)
         return flow is not None and seq == flow.receiver.next
 
-    def answer_polls(self, polls: dict[int, Frame], *, emptied: bool) -> None:
-        """Answer the polls that came before the groups' sockets were read, if these were emptied."""
-        if not emptied:
-            self.intake.polls = {**polls, **self.intake.polls}
-            return
-        for number, frame in polls.items():
-            if number in self.flows:
-                self.flows[number].answer_poll(frame, self.intake.clock())
+    def answer_polls(self, *, emptied: bool) -> bool:
+        """Answer the polls that came before the groups' sockets were read, if these were emptied.
+
+        Returns:
+            Whether others wait until they are read once more.
+        """
+        intake = self.intake
+        if emptied:
+            for number, frame in self._polls.items():
+                if number in self.flows:
+                    self.flows[number].answer_poll(frame, intake.clock())
+            self._polls = {}
+        self._polls |= intake.polls
+        intake.polls = {}
+        intake.behind = bool(self._polls)
+        return intake.behind
 
     def fills(self, partial: Partial, address: Address) -> bool:
         """Tell whether fragments from an address are still wanted in the buffer of a message."""
         flow = self.flows.get(partial.place.source)
-        return flow is not None and flow.comes_from(address) and flow.receiver.latest_partial is partial
+        return flow is not None and flow.comes_from(address) and flow.receiver.assembly.latest is partial
 
     def begins(self, place: Place, address: Address) -> bool:
         """Tell whether a message of which the first fragments come from an address is the next of its publisher."""

@@ -16,6 +16,7 @@ from ..transport.data import DataSocket
 from ..transport.group import GroupSocket
 
 DRAIN = 256  # datagrams that are read at once
+ROUNDS = 8  # portions that are read at once for a poll that waits until a group's socket is empty
 DRAIN_BYTES = 64 << 10  # the same in bytes: of small messages in batches these are a thousand, and somebody waits
 
 Socket = DataSocket | GroupSocket
@@ -28,13 +29,11 @@ class Inlets:
     Attributes:
         unicast: its own.
         groups: those of multicast groups, by group.
-        emptied: whether the last ``drain`` left nothing that had come by multicast before.
     """
 
     def __init__(self, unicast: DataSocket) -> None:
         self.unicast = unicast
         self.groups: dict[Address, GroupSocket] = {}
-        self.emptied = True
         self._left: list[GroupSocket] = []
         self._wait: Callable[[float | None], list[Socket]] | None = None  # for those there are now
 
@@ -88,20 +87,28 @@ class Inlets:
                 return ready
         return wait(timeout)
 
-    def drain(self) -> Iterator[Received]:
-        """Read what is there, in portions; whoever calls takes each before it asks for the next.
+    def empty(self, take: Callable[[Received], object], again: Callable[[bool], bool]) -> None:
+        """Read what is there, in portions.
 
         What came by multicast is taken after what came by unicast until then: a publisher that goes over to multicast
         sent the latter earlier.
+
+        Args:
+            take: called with each portion.
+            again: called when all were read once, with whether nothing is left that had come by multicast before; it
+                tells whether to read once more.
         """
-        self.emptied = True
-        yield self.drain_unicast()
-        for group in list(self.groups.values()):
-            received = group.poll_all(DRAIN)
-            self.emptied = self.emptied and len(received) < DRAIN
-            if received:
-                yield self.drain_unicast()
-                yield received
+        for _ in range(ROUNDS):
+            emptied = True
+            take(self.drain_unicast())
+            for group in list(self.groups.values()):
+                received = group.poll_all(DRAIN)
+                emptied = emptied and len(received) < DRAIN
+                if received:
+                    take(self.drain_unicast())
+                    take(received)
+            if not again(emptied):
+                break
 
     def drain_unicast(self) -> Received:
         """Read what is there of its own socket."""

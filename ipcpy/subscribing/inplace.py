@@ -67,7 +67,7 @@ class Gathering:
         buffer = None
         if last is not None and flow is not None:
             with self._lock:
-                buffer = flow.receiver.take_spare(last.total)
+                buffer = flow.receiver.assembly.spares.take(last.total)
         if last is None or flow is None or buffer is None:
             self._last = None
             return self._recvfrom(RECEIVE_SIZE)
@@ -77,7 +77,7 @@ class Gathering:
         finally:
             if data is not None:
                 with self._lock:
-                    flow.receiver.keep_spare(buffer)
+                    flow.receiver.assembly.spares.keep(buffer)
         if data and data[3:4] != POLL:
             self._last = None
         return data or b"", address
@@ -108,7 +108,7 @@ class Gathering:
         count = 0
         intake = self._inbound.intake
         while not self._messages and intake.filling is not None and time.monotonic() < deadline:
-            partial = intake.filling.latest_partial
+            partial = intake.filling.assembly.latest
             received = 0 if partial is None else self._receive(partial, deadline)
             if not received:
                 break

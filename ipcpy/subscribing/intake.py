@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..addresses import Address, Way
+from ..protocol.data.fragments import Spares
 from ..protocol.data.receiver import Receiver
 from ..protocol.wire import Frame
 from ..timeouts import NEVER
@@ -47,8 +48,8 @@ class Intake:
         sockets: all that are read: the subscriber's own, and one for each multicast group.
         dropped: datagrams and frames that were no messages of a matched publisher, by cause.
         behind: whether a message came so late that the sockets should be emptied at once; whoever does so resets it.
-        polls: those of publishers that send by multicast, by publisher; whoever has emptied the groups' sockets since
-            they came has them answered.
+        spares: buffers for large messages.
+        polls: those that came of publishers that send by multicast, by publisher; see ``Inbound.answer_polls``.
         filling: the Receiver of the publisher whose large message is being put together; None if there is none.
         timer: when ``Inbound.handle_timer`` wants to be called; ``inf`` for never.
         way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
@@ -80,6 +81,7 @@ class Intake:
         self.logged: set[str] = set()  # publishers of which was logged that a message cannot be decoded
         self.secret = os.urandom(16)
         self.behind = False
+        self.spares = Spares()
         self.polls: dict[int, Frame] = {}
         self.filling: Receiver[Any] | None = None
         self.timer = NEVER

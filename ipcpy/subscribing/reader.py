@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 LEASE = 0.04  # seconds that the sockets are left to a reader who is away; then the I/O thread empties them
 SHORT_LEASE = 0.01  # the same, where so much comes that a socket's buffer might be full by then
 MANY = 60  # datagrams in one lease: of small ones, the usual buffer of 212,992 bytes holds 277
-ROUNDS = 8  # portions that are read at once for a poll that waits until a group's socket is empty
 PAUSE = 0.02  # seconds without a further fragment of a large message
 
 
@@ -160,12 +159,10 @@ class Reader:
         received = socket.poll()
         if received is None:
             return
-        inbound, intake = self._inbound, self._intake
-        if socket is not self._socket and not inbound.is_due(received[0]):
+        intake = self._intake
+        if socket is not self._socket and not self._inbound.is_due(received[0]):
             self._take(self._inlets.drain_unicast())  # what came by unicast until then is taken first
-        self._reads += 1
-        with self._lock:
-            inbound.take(*received)
+        self._take([received])
         if intake.behind:
             self._drain()
         elif intake.timer != NEVER:
@@ -173,18 +170,12 @@ class Reader:
 
     def _drain(self) -> None:
         """Read what is there; whoever calls has the right to read."""
-        intake = self._intake
-        for _ in range(ROUNDS):
-            polls, intake.polls = intake.polls, {}
-            for received in self._inlets.drain():
-                self._take(received)
-            if polls:
-                with self._lock:
-                    self._inbound.answer_polls(polls, emptied=self._inlets.emptied)
-            if not intake.polls:
-                break
-        intake.behind = bool(intake.polls)
+        self._inlets.empty(self._take, self._answer_polls)
         self._timer_alarm.by(self._intake.timer)
+
+    def _answer_polls(self, emptied: bool) -> bool:
+        with self._lock:
+            return self._inbound.answer_polls(emptied=emptied)
 
     def _take(self, received: Received) -> None:
         self._reads += 1

@@ -6,8 +6,10 @@ import random
 
 import pytest
 
+from ipcpy.protocol.data.batch import pack_batch
 from ipcpy.protocol.data.fragments import Outgoing
 from ipcpy.protocol.data.heads import Place
+from ipcpy.protocol.data.matching import ANSWER_BODY
 from ipcpy.protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, Kind, pack_frame
 from ipcpy.subscribing.flow import BEHIND, LINGER
 from ipcpy.subscribing.inbound import MAX_EARLY, MAX_PAST
@@ -222,3 +224,25 @@ def test_fragments_received_in_place_are_taken_like_any(side):
     message = Outgoing(place, [memoryview(body)])
     side.inbound.take(b"".join(message.fragments(range(2, 3))[0]), HERE)
     assert side.bodies() == [body]
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_a_number_that_no_publisher_can_have_come_to_is_malformed_and_books_nothing(side, reliable):
+    flow = side.match(P, reliable=reliable)
+    side.data(P, 1, b"1")
+    far = 1 << 40
+    token = ANSWER_BODY.unpack(side.challenge(P).body)[2]
+    side.data(P, far, b"far")
+    side.poll(P, last=far, lowest=far)
+    side.inbound.take(side.start(P, far, token), HERE)
+    side.inbound.take(pack_batch(P, far, 0, 0, [b"a", b"b"]), HERE)
+    outgoing = Outgoing(Place(P, far, 0, 0, 200, 100), [memoryview(bytes(200))])
+    for parts in outgoing.fragments(range(2)):
+        side.inbound.take(b"".join(parts), HERE)
+    assert side.intake.dropped["malformed"] == 6
+    assert not +flow.receiver.lost and flow.receiver.next == 2
+    side.data(P, 2, b"2")
+    side.now += 3600
+    side.data(P, 1_000_000_000, b"after an hour")
+    assert [body for body in side.bodies() if body != b"after an hour"] == [b"1", b"2"]
+    assert sum(side.lost(P).values()) == (0 if reliable else 1_000_000_000 - 3)

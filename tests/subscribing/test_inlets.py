@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ipcpy.subscribing.inlets import DRAIN, DRAIN_BYTES, Inlets
+from ipcpy.subscribing.inlets import DRAIN, DRAIN_BYTES, ROUNDS, Inlets
 from ipcpy.transport.data import DataSocket
 from ipcpy.transport.group import FanoutSocket
 
@@ -41,7 +41,9 @@ def to_group(group):
 
 
 def everything(inlets):
-    return [data for received in inlets.drain() for data, _ in received]
+    found = []
+    inlets.empty(found.extend, lambda emptied: False)
+    return [data for data, _ in found]
 
 
 def test_waiting_ends_with_those_that_can_be_read(inlets, group, to_group):
@@ -84,19 +86,26 @@ def test_unicast_that_comes_while_multicast_is_read_is_still_taken_first(inlets,
     inlets.join(group, [LO])
     to_group(b"multicast")
     inlets.wait(5.0)
-    portions = inlets.drain()
-    assert next(portions) == []
-    send(inlets, b"unicast")
-    assert [[data for data, _ in portion] for portion in portions] == [[b"unicast"], [b"multicast"]]
+    portions = []
+
+    def take(received):
+        if not portions:
+            send(inlets, b"unicast")
+        portions.append([data for data, _ in received])
+
+    inlets.empty(take, lambda emptied: False)
+    assert portions == [[], [b"unicast"], [b"multicast"]]
 
 
 def test_a_group_that_had_more_than_a_portion_was_not_emptied(inlets, group, to_group):
     inlets.join(group, [LO])
-    assert everything(inlets) == [] and inlets.emptied
+    found, said = [], []
     for _ in range(DRAIN):
         to_group(b"x")
-    assert len(everything(inlets)) == DRAIN and not inlets.emptied
-    assert everything(inlets) == [] and inlets.emptied
+    inlets.empty(found.extend, lambda emptied: said.append(emptied) or not emptied)
+    assert len(found) == DRAIN and said == [False, True]
+    inlets.empty(found.extend, lambda emptied: said.append(emptied) or True)
+    assert said[2:] == [True] * ROUNDS
 
 
 def test_with_one_socket_a_portion_is_bounded_in_bytes(inlets):

@@ -143,4 +143,4 @@ def test_a_call_to_wake_up_costs_no_buffer_that_was_ready_for_the_next_message()
         with pytest.raises(TimeoutError):
             subscriber.recv(timeout=0.05)
         (flow,) = subscriber._subscription._inbound.flows.values()
-        assert gathering.expects and flow.receiver.take_spare(300_000) is not None
+        assert gathering.expects and flow.receiver.assembly.spares.take(300_000) is not None

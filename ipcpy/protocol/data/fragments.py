@@ -20,6 +20,7 @@ MAX_FRAGMENTS = 1 << 17  # of one message: 64 MiB in fragments of 512 bytes
 MAX_PARTIALS = 64  # messages of one publisher that are being put together
 RENEW = 0.2  # seconds of silence after which a message may come anew in fragments of another size: another way
 MAX_SPARE = 8 << 20  # bytes of a buffer that is kept to be used again
+MAX_SPARES = 16 << 20  # bytes of all of them: one that the user holds, one to be filled
 REPORT_BYTES = 1_024  # of a bitmap of missing fragments in one frame
 _TO_BITS = bytes.maketrans(b"\0\1", b"10")  # a flag for "here" to the digit of a bit for "missing"
 
@@ -238,25 +239,53 @@ class Partial:
         return first, bits.to_bytes(-(-len(flags) // 8), "little")
 
 
+class Spares:
+    """Buffers of earlier messages, to be used again: new memory costs page faults. One subscriber's flows share them."""
+
+    def __init__(self) -> None:
+        self._buffers: deque[bytearray] = deque()
+        self._bytes = 0
+
+    def take(self, size: int) -> bytearray | None:
+        """Return a buffer of a size that nobody else holds any more, if there is one."""
+        for _ in range(len(self._buffers)):
+            buffer = self._buffers.popleft()
+            if len(buffer) == size and _count_references(buffer) == _UNSHARED:
+                self._bytes -= size
+                return buffer
+            self._buffers.append(buffer)
+        return None
+
+    def keep(self, buffer: bytearray) -> None:
+        """Keep a buffer, unless it is large, or nobody could tell when it is free; the oldest give way."""
+        if _UNSHARED is not None and 0 < len(buffer) <= MAX_SPARE:
+            self._buffers.append(buffer)
+            self._bytes += len(buffer)
+            while self._bytes > MAX_SPARES or len(self._buffers) > MAX_PARTIALS:
+                self._bytes -= len(self._buffers.popleft())
+
+
 class Assembly:
     """The large messages of one publisher that are being put together, within bounds.
 
     Args:
         max_message: bytes that a message may have.
         max_bytes: bytes that all of them together may have.
+        spares: buffers to be filled.
 
     Attributes:
         evicted: the numbers of messages that had to give way since the receiver cleared this list.
+        spares: as given, or its own.
         latest: the message that a fragment was added to last; None if that is complete or dropped.
     """
 
-    def __init__(self, max_message: int = MAX_MESSAGE, max_bytes: int = 0) -> None:
+    def __init__(self, max_message: int = MAX_MESSAGE, max_bytes: int = 0, spares: Spares | None = None) -> None:
+        self.spares = Spares() if spares is None else spares
         self.evicted: list[int] = []
         self._max_message = max_message
         self._max_bytes = max_bytes or 2 * max_message
         self.latest: Partial | None = None
         self._partials: dict[int, Partial] = {}
-        self._spares: deque[bytearray] = deque(maxlen=2)  # one that the user holds, one to be filled
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -307,24 +336,10 @@ class Assembly:
         place = run.place
         if not self._make_room(place.total, place.seq if keep_lowest else None):
             return None
-        buffer = self.take_spare(place.total) if run.buffer is None else run.buffer
+        buffer = self.spares.take(place.total) if run.buffer is None else run.buffer
         partial = self._partials[place.seq] = Partial(place, now, buffer)
         self._bytes += place.total
         return partial
-
-    def take_spare(self, size: int) -> bytearray | None:
-        """Return the buffer of an earlier message that nobody else holds any more: new memory costs page faults."""
-        for _ in range(len(self._spares)):
-            buffer = self._spares.popleft()
-            if len(buffer) == size and _count_references(buffer) == _UNSHARED:
-                return buffer
-            self._spares.append(buffer)
-        return None
-
-    def keep_spare(self, buffer: bytearray) -> None:
-        """Keep a buffer to be used again, unless it is large, or nobody could tell when it is free."""
-        if _UNSHARED is not None and len(buffer) <= MAX_SPARE:
-            self._spares.append(buffer)
 
     def _refresh(self, seq: int, now: float) -> None:
         for other in self._partials.values():
@@ -345,6 +360,6 @@ class Assembly:
         partial = self._partials.pop(seq)
         self._bytes -= partial.place.total
         if partial.complete:
-            self.keep_spare(partial.buffer)
+            self.spares.keep(partial.buffer)
         if self.latest is partial:
             self.latest = None

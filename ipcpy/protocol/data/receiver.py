@@ -37,6 +37,7 @@ class Receiver(Generic[Item]):
         next: the lowest number that is neither delivered nor lost; 0 before the START. A caller that has a message of
             exactly this number, while ``waiting`` is False, may deliver the message itself and add one.
         waiting: whether messages wait for an earlier one, or for the START.
+        assembly: the large messages that are being put together.
     """
 
     def __init__(self, *, reliable: bool = False, assembly: Assembly | None = None, seed: int | None = None) -> None:
@@ -47,7 +48,7 @@ class Receiver(Generic[Item]):
         self.reordered = 0
         self.lost: Counter[str] = Counter()
         self._reliable = reliable
-        self._assembly = Assembly() if assembly is None else assembly
+        self.assembly = Assembly() if assembly is None else assembly
         self._gaps = Gaps()
         self._held: Waiting[Item] = Waiting()
         self._seen = 0  # one above the highest number known to be published
@@ -81,8 +82,8 @@ class Receiver(Generic[Item]):
     def _forget_before(self, first: int) -> None:
         while self._held.lowest is not None and self._held.lowest < first:
             self._held.take()
-        for seq in [partial.place.seq for partial in self._assembly if partial.place.seq < first]:
-            self._assembly.drop(seq)
+        for seq in [partial.place.seq for partial in self.assembly if partial.place.seq < first]:
+            self.assembly.drop(seq)
 
     def _see(self, seq: int, now: float) -> None:
         """Learn that a number was published; if that shows a gap, it is asked for soon."""
@@ -130,7 +131,7 @@ class Receiver(Generic[Item]):
     def _unblock(self, now: float, cause: str) -> list[Item]:
         """Give up large messages, the oldest first, while too much waits for them; on a best-effort topic only."""
         out: list[Item] = []
-        while self._held.full() and (lowest := self._assembly.lowest(self.next)) is not None:
+        while self._held.full() and (lowest := self.assembly.lowest(self.next)) is not None:
             self._give_up(lowest)
             out += self._release(now, cause)
         return out
@@ -142,45 +143,32 @@ class Receiver(Generic[Item]):
             return None
         self._see(seq, now)
         self._questions.in_vain = 0
-        if seq not in self._assembly and not self._wanted(seq):
+        if seq not in self.assembly and not self._wanted(seq):
             return None
-        if self._assembly.too_large(run.place):
+        if self.assembly.too_large(run.place):
             self._mark(seq, "too large", now)
             return None
-        partial = self._assembly.add(run, now, keep_lowest=self._reliable)
-        for evicted in self._assembly.evicted:
+        partial = self.assembly.add(run, now, keep_lowest=self._reliable)
+        for evicted in self.assembly.evicted:
             if not self._reliable:
                 self._mark(evicted, "fragments", now)
-        self._assembly.evicted.clear()
+        self.assembly.evicted.clear()
         if partial is not None and partial.complete:
-            self._assembly.drop(seq)
+            self.assembly.drop(seq)
             return partial
         if self._ask_at == NEVER:
             self._ask_at = now + (self._questions.pause() if self._reliable else PATIENCE)
         return None
 
-    @property
-    def latest_partial(self) -> Partial | None:
-        """The large message of which a fragment came last, if it is not complete."""
-        return self._assembly.latest
-
-    def take_spare(self, size: int) -> bytearray | None:
-        """Return a buffer to receive a message of a size in, if there is one: see Run."""
-        return self._assembly.take_spare(size)
-
-    def keep_spare(self, buffer: bytearray) -> None:
-        """Take back a buffer that was not used."""
-        self._assembly.keep_spare(buffer)
-
     def begins(self, seq: int) -> bool:
         """Tell whether a number is that of the next message, and nothing of it is here."""
-        return seq == self.next and not self.waiting and seq not in self._assembly
+        return seq == self.next and not self.waiting and seq not in self.assembly
 
     def _wanted(self, seq: int) -> bool:
         return seq not in self._held and (seq >= self.next or seq in self._gaps)
 
     def _give_up(self, seq: int) -> None:
-        self._assembly.drop(seq)
+        self.assembly.drop(seq)
         if seq >= self.next:
             self._held.mark(seq, "fragments")
 
@@ -198,7 +186,7 @@ class Receiver(Generic[Item]):
             if lowest == self.next:
                 self._take_held(out)
                 continue
-            stop = None if self._reliable else self._assembly.lowest(self.next)
+            stop = None if self._reliable else self.assembly.lowest(self.next)
             if self._reliable or stop == self.next:
                 break
             self._lose(lowest if stop is None else min(lowest, stop), cause)
@@ -245,9 +233,9 @@ class Receiver(Generic[Item]):
 
     def _pass_gone(self, stop: int, cause: str) -> list[Item]:
         """Pass all numbers below one: deliver what waits of them, and count the others as lost."""
-        for seq in [partial.place.seq for partial in self._assembly if partial.place.seq < stop]:
+        for seq in [partial.place.seq for partial in self.assembly if partial.place.seq < stop]:
             if self._reliable:
-                self._assembly.drop(seq)
+                self.assembly.drop(seq)
             else:
                 self._give_up(seq)
         out: list[Item] = []
@@ -270,14 +258,14 @@ class Receiver(Generic[Item]):
         low = lowest_kept
         wanted = [(max(start, low), stop) for start, stop, _ in self._gaps if stop > low > 0][-MAX_RANGES // 2 :]
         if self.first:
-            here = [*self._held.numbers(), *(partial.place.seq for partial in self._assembly)]
+            here = [*self._held.numbers(), *(partial.place.seq for partial in self.assembly)]
             wanted += missing_between(self.next, self._seen, here, MAX_RANGES - len(wanted))
         lowest = min(self.next, MAX_SEQ + 1)  # whoever adds to ``next`` checks no bound
         return pack_report(lowest, window, wanted)
 
     def incomplete(self) -> list[tuple[int, int, bytes]]:
         """Return (seq, first fragment, bitmap) of what is missing of the lowest large messages being put together."""
-        lowest = sorted(self._assembly, key=lambda partial: partial.place.seq)[:MAX_INCOMPLETE]
+        lowest = sorted(self.assembly, key=lambda partial: partial.place.seq)[:MAX_INCOMPLETE]
         return [(partial.place.seq, *partial.missing()) for partial in lowest]
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -310,9 +298,9 @@ class Receiver(Generic[Item]):
         return passed or (due and self._reliable and self._ask(now)), out
 
     def _give_up_stale(self, now: float) -> None:
-        for seq in [partial.place.seq for partial in self._assembly if partial.touched + PATIENCE <= now]:
+        for seq in [partial.place.seq for partial in self.assembly if partial.touched + PATIENCE <= now]:
             self._give_up(seq)
-        self._ask_by(min((partial.touched + PATIENCE for partial in self._assembly), default=NEVER))
+        self._ask_by(min((partial.touched + PATIENCE for partial in self.assembly), default=NEVER))
 
     def _ask(self, now: float) -> bool:
         if not self.first or self.next >= self._seen:

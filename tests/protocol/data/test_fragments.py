@@ -18,11 +18,13 @@ from ipcpy.protocol.data.fragments import (
     MAX_FRAGMENTS,
     MAX_PARTIALS,
     MAX_SPARE,
+    MAX_SPARES,
     RENEW,
     REPORT_BYTES,
     Assembly,
     Outgoing,
     Partial,
+    Spares,
 )
 from ipcpy.protocol.data.heads import Place, Run, pack_fragment, unpack_fragment
 
@@ -302,7 +304,7 @@ def put_together(assembly: Assembly, seq: int, total: int = 100_000) -> bytearra
 def test_a_buffer_that_nobody_holds_is_used_again() -> None:
     assembly = Assembly()
     put_together(assembly, 1)
-    assert assembly.take_spare(100_000) == bytes([1]) * 100_000, "what was in it when it was let go"
+    assert assembly.spares.take(100_000) == bytes([1]) * 100_000, "what was in it when it was let go"
 
 
 def test_a_buffer_that_a_user_holds_is_left_alone() -> None:
@@ -316,17 +318,32 @@ def test_a_buffer_that_a_user_holds_is_left_alone() -> None:
 
 def test_a_buffer_of_another_size_and_a_very_large_one_are_not_used_again() -> None:
     assembly = Assembly()
-    assembly.keep_spare(bytearray(1_000))
-    assembly.keep_spare(bytearray(MAX_SPARE + 1))
-    assert assembly.take_spare(1_001) is None and assembly.take_spare(MAX_SPARE + 1) is None
-    assert assembly.take_spare(1_000) == bytes(1_000)
+    assembly.spares.keep(bytearray(1_000))
+    assembly.spares.keep(bytearray(MAX_SPARE + 1))
+    assert assembly.spares.take(1_001) is None and assembly.spares.take(MAX_SPARE + 1) is None
+    assert assembly.spares.take(1_000) == bytes(1_000)
+
+
+def test_what_is_kept_to_be_used_again_is_bounded_whoever_it_is_of() -> None:
+    spares = Spares()
+    for assembly in [Assembly(spares=spares) for _ in range(20)]:
+        assembly.spares.keep(bytearray(MAX_SPARE))
+    for _ in range(1_000):
+        spares.keep(bytearray(1))
+    taken = 0
+    while spares.take(MAX_SPARE) is not None:
+        taken += 1
+    assert taken * MAX_SPARE <= MAX_SPARES
+    while spares.take(1) is not None:
+        taken += 1
+    assert taken <= MAX_PARTIALS
 
 
 def test_where_references_are_not_counted_no_buffer_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(sys, "getrefcount")  # as on PyPy
     assembly = imported_anew().Assembly()
     put_together(assembly, 1)
-    assert assembly.take_spare(100_000) is None
+    assert assembly.spares.take(100_000) is None
 
 
 @pytest.mark.parametrize("enabled", [False, True])
@@ -336,4 +353,4 @@ def test_where_threads_run_at_the_same_time_no_buffer_is_used_again(
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: enabled, raising=False)  # from Python 3.13 on
     assembly = imported_anew().Assembly()
     put_together(assembly, 1)
-    assert (assembly.take_spare(100_000) is not None) == enabled
+    assert (assembly.spares.take(100_000) is not None) == enabled
