@@ -227,6 +227,7 @@ class Delivery:
         route = self.outlet.by_number.get(frame.sent_ns if frame.kind == Kind.MISSING else frame.seq)
         if route is None or route.address != address:
             return
+        max_body = route.max_body
         if frame.kind == Kind.ANSWER:
             if route.match.answered(frame, now):
                 route.begin(self._first_for(route), now)
@@ -238,6 +239,8 @@ class Delivery:
             route.reported(frame, now)
         elif frame.kind == Kind.MISSING:
             route.missing(frame, now)
+        if route.max_body != max_body:
+            self.outlet.rebuild()
         self.outlet.changed.notify_all()
 
     def _first_for(self, route: Route) -> int:

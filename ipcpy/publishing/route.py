@@ -7,6 +7,7 @@ other subscribers; reads no clock. The publisher's lock is held by whoever calls
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import replace
 
 from ..addresses import LOOPBACK, Address
@@ -15,14 +16,17 @@ from ..protocol.data.fragments import Outgoing
 from ..protocol.data.heads import Place
 from ..protocol.data.history import Kept
 from ..protocol.data.matching import Match
+from ..protocol.data.passage import SAFE, Passage
 from ..protocol.data.reliable import Follower, Reliable
 from ..protocol.data.reports import POLL_BODY, unpack_missing, unpack_report
-from ..protocol.data.sender import Sender
-from ..protocol.wire import FRAGMENT_OVERHEAD, OVERHEAD, Frame, Kind, pack_frame
+from ..protocol.data.sender import DATAGRAM_COST, Sender
+from ..protocol.wire import CHECK_SIZE, FRAGMENT_OVERHEAD, HEADER_SIZE, OVERHEAD, Frame, Kind, pack_frame
 from ..stats import RouteStats
 from ..transport.connected import ConnectedSocket
 from ..transport.kernel import MAX_PAYLOAD
 from .framing import Framing
+
+log = logging.getLogger(__name__)
 
 MAX_BACKLOG = 4  # large messages of a reliable topic that a subscriber is owed at a time; others wait to be asked for
 AT_ONCE = 4  # fragments that are made at a time where one fills a call
@@ -42,6 +46,7 @@ class Route:
 
     Attributes:
         sender: large messages and credit.
+        passage: how large datagrams may be.
         heard_at: the number of the last message published before the publisher heard of the subscriber.
         acknowledged: every message up to this number is there, or given up.
         refused, retransmitted: messages; see RouteStats.
@@ -60,6 +65,7 @@ class Route:
         self.address = address
         self.socket = socket
         self.match = match
+        self.passage = Passage(socket.datagram, trusted=not socket.lossy)
         self.sender = Sender(0, lossy=socket.lossy)
         self.heard_at = framing.seq
         self.acknowledged = 0
@@ -76,7 +82,12 @@ class Route:
     @property
     def max_body(self) -> int:
         """Bytes that the body of a message may have to fit one datagram."""
-        return self.socket.datagram - OVERHEAD
+        return self.passage.single - OVERHEAD
+
+    @property
+    def _again(self) -> int:
+        """Bytes of a frame that is sent again as it is; a larger one goes in a fragment, so it shows if it passes."""
+        return self.passage.size if self.local else min(self.passage.size, SAFE)
 
     @property
     def local(self) -> bool:
@@ -120,6 +131,7 @@ class Route:
         first number is another.
         """
         follower = None
+        self.passage.fit(self._share(self.match.window) - DATAGRAM_COST)
         if self._reliable is not None:
             number = self.match.subscriber
             first = self._reliable.join(number, first, self._new_sender().window, now)
@@ -137,7 +149,11 @@ class Route:
         self.pump(now)
 
     def _new_sender(self) -> Sender:
-        return Sender(int(self.match.window * WINDOW_SHARE), lossy=self.lossy)
+        return Sender(self._share(self.match.window), lossy=self.lossy, passage=self.passage)
+
+    @staticmethod
+    def _share(window: int) -> int:
+        return int(window * WINDOW_SHARE)
 
     def close_books(self) -> None:
         """Keep the counts up to the last message published: for now the subscriber is sent no more."""
@@ -194,14 +210,17 @@ class Route:
         elif self.sender.backlog >= MAX_BACKLOG:
             return
         framing = self._framing
-        fragment = self.socket.datagram - FRAGMENT_OVERHEAD
-        place = Place(framing.number, message.seq, message.sent_ns, framing.codec, message.size, fragment)
-        self.sender.add(Outgoing(place, message.parts, sent_before=sent), now)
+        fragment = self.passage.size - FRAGMENT_OVERHEAD
+        parts, size = message.parts, message.size
+        if message.frame:
+            parts, size = [memoryview(message.frame)[HEADER_SIZE:-CHECK_SIZE]], size - OVERHEAD
+        place = Place(framing.number, message.seq, message.sent_ns, framing.codec, size, fragment)
+        self.sender.add(Outgoing(place, parts, sent_before=sent), now)
 
     def _resend(self, messages: list[Kept], now: float) -> None:
         """Send what the subscriber lacks of a reliable topic."""
         for message in messages:
-            if message.frame:
+            if message.frame and len(message.frame) <= self._again:
                 self.retransmitted += self.send(message.frame)
                 self.sender.charge(message.size, again=True)
             elif not self.sender.owes(message.seq):
@@ -219,7 +238,7 @@ class Route:
             step = max(AT_ONCE, MAX_PAYLOAD // message.datagram)  # as soon as the first are there, they are sent
             with contextlib.suppress(OSError):  # what the system refuses is asked for again, like what got lost
                 for at in range(0, len(indexes), step):
-                    self.socket.send_many(message.fragments(indexes[at : at + step]), self.socket.datagram)
+                    self.socket.send_many(message.fragments(indexes[at : at + step]), message.datagram)
         if self.sender.poll(now) is not None:
             self.poll()
 
@@ -240,8 +259,9 @@ class Route:
         """
         report = unpack_report(frame.body)
         self.acknowledged = max(self.acknowledged, report.next - 1)
-        window = int(report.window * WINDOW_SHARE)
+        size, window = self.passage.size, self._share(report.window)
         self.sender.reported(frame.sent_ns, report.next, window, now, report.missing)
+        self._tell_smaller(size)
         if self._reliable is not None:
             self._resend(self._reliable.reported(self.match.subscriber, report, now), now)
         self.pump(now)
@@ -258,8 +278,18 @@ class Route:
             if message is not None and message.parts:
                 self._owe(message, now, sent=True)
         self._lost_some()
+        size = self.passage.size
         self.sender.missing(frame.seq, first, bitmap)
+        self._tell_smaller(size)
         self.pump(now)
+
+    def _tell_smaller(self, size: int) -> None:
+        if self.passage.size < size:
+            log.warning(
+                "datagrams of %d bytes do not reach %s (%s) at %s: a switch or tunnel on the way drops what has more "
+                "than its MTU. Those of %d bytes are sent from now on.",
+                *(size, self.info.node.name, self.info.topic, self.address[0], self.passage.size),
+            )
 
     # -- time --------------------------------------------------------------------------------------------------------
 

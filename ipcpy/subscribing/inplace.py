@@ -14,6 +14,7 @@ from itertools import chain
 from ..addresses import Address
 from ..protocol.data.fragments import Partial
 from ..protocol.data.heads import Heads, Place, read_place
+from ..protocol.data.spares import let_go
 from ..protocol.wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Kind
 from ..transport.data import DataSocket
 from ..transport.kernel import MAX_MERGED, MAX_PAYLOAD, RECEIVE_SIZE
@@ -123,7 +124,9 @@ class Gathering:
         try:
             self._fill(partial, number, places, deadline)
         finally:
+            rest = places[self._count :]
             del places[self._count :]
+            let_go(rest)
             if places:
                 self._take(partial, number, places)
         if self._other is not None:
@@ -185,13 +188,13 @@ class Gathering:
         """Take the fragments that are in their places; without the views, for who has a message may resize it."""
         with self._lock:
             if self._inbound.fills(partial, self._address):
-                places.clear()
+                let_go(places)
                 self._last = partial.place
                 self._inbound.take_in_place(partial.place, number, self._count, partial.buffer)
                 return
         heads = Heads(partial.place).each(number, places)
         datagrams = [b"".join(each) for each in zip(heads, places, strict=True)]
-        places.clear()
+        let_go(places)
         for datagram in datagrams:
             with self._lock:
                 self._inbound.take(datagram, self._address)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..addresses import Address, Way
-from ..protocol.data.fragments import Spares
 from ..protocol.data.receiver import Receiver
+from ..protocol.data.spares import Spares
 from ..protocol.wire import Frame
 from ..timeouts import NEVER
 from .inbox import Inbox

@@ -71,3 +71,24 @@ def test_ten_programs_that_start_at_once_on_two_hosts_lose_no_image(lan):
         assert books(subscriber) == [40, {}]
     for subscriber in samples:
         assert books(subscriber) == [400, {}]
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_a_path_that_drops_what_our_own_interface_takes_without_a_word(lan, reliable):
+    hosts = lan(2)
+    hosts.run(1, ["ip", "link", "set", "eth0", "mtu", "9000"])  # what it is plugged into has 1,500
+    subscriber = hosts.spawn(2, SUBSCRIBER, "camera", 20)
+    subscriber.wait_line("ready")
+    program = PUBLISHER.replace("ipc.Raw())", f"ipc.Raw(), reliable={reliable})")
+    publisher = hosts.spawn(1, program, "camera", 5_000, 10, 0.1, env={"IPCPY_LOG": "warning"})
+    publisher.wait_line("matched", timeout=30)
+    publisher.send_line()
+    publisher.wait_line("published", timeout=30)
+    publisher.send_line()
+    publisher.wait_line("stats")
+    publisher.succeed()
+    assert publisher.stderr.count("datagrams of 8972 bytes do not reach") == 1
+    large = hosts.spawn(1, program, "camera", 300_000, 10, 0.1)
+    large.wait_line("matched", timeout=30)
+    large.send_line()
+    assert books(subscriber) == [20, {}]

@@ -4,46 +4,23 @@ nothing of how a fragment looks on the wire (heads.py), nor of when it is sent o
 
 from __future__ import annotations
 
-import sys
 from array import array
-from bisect import bisect_right
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Any
 
 from ..wire import FRAGMENT_OVERHEAD
 from .heads import Heads, Place, Run, pack_fragment
+from .spares import Spares
 
 MAX_MESSAGE = 64 << 20  # bytes; what a subscriber takes unless told otherwise
 MAX_FRAGMENTS = 1 << 17  # of one message: 64 MiB in fragments of 512 bytes
 MAX_PARTIALS = 64  # messages of one publisher that are being put together
-RENEW = 0.2  # seconds of silence after which a message may come anew in fragments of another size: another way
-MAX_SPARE = 8 << 20  # bytes of a buffer that is kept to be used again
-MAX_SPARES = 16 << 20  # bytes of all of them: one that the user holds, one to be filled
+RENEW = (
+    0.2  # seconds of silence after which a message may come anew in larger fragments; in smaller ones it may at once
+)
 REPORT_BYTES = 1_024  # of a bitmap of missing fragments in one frame
 _TO_BITS = bytes.maketrans(b"\0\1", b"10")  # a flag for "here" to the digit of a bit for "missing"
-
-
-_count_references: Any = getattr(sys, "getrefcount", None)  # PyPy has none
-
-
-def _count_unshared() -> int | None:
-    """Count the references to what only one local name holds: the number differs between versions of Python.
-
-    None where no count tells whether somebody holds a buffer: on PyPy, and where threads run without the GIL, for one
-    of them may let go of a buffer, or hand it on, while another one counts.
-    """
-    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)
-    if _count_references is None or not has_gil():
-        return None
-    spares = deque([bytearray()])
-    buffer = spares.popleft()
-    count: int = _count_references(buffer)
-    return count
-
-
-_UNSHARED = _count_unshared()  # None: buffers are never used again
 
 
 class Outgoing:
@@ -60,9 +37,25 @@ class Outgoing:
         resend: the fragments that are asked for again.
         sent_at: for each fragment the sender's position when it was last sent, 0 for never.
         since: when it was owed first.
+        first_time: whether nothing of it was asked for again.
+        here: whether one of the largest fragments has come, as far as the last answer says.
     """
 
-    __slots__ = ("_ends", "_heads", "count", "datagram", "next", "parts", "place", "resend", "sent_at", "seq", "since")
+    __slots__ = (
+        "_ends",
+        "_heads",
+        "count",
+        "datagram",
+        "first_time",
+        "here",
+        "next",
+        "parts",
+        "place",
+        "resend",
+        "sent_at",
+        "seq",
+        "since",
+    )
 
     def __init__(self, place: Place, parts: Sequence[memoryview], *, sent_before: bool = False) -> None:
         self.place = place
@@ -73,6 +66,8 @@ class Outgoing:
         self.resend: list[int] = []
         self.sent_at = array("Q", bytes(8 * self.count))
         self.since = 0.0
+        self.here = False
+        self.first_time = not sent_before
         self.datagram = FRAGMENT_OVERHEAD + place.size
         self._ends = list(accumulate(map(len, parts)))
         self._heads = Heads(place)
@@ -130,16 +125,33 @@ class Outgoing:
         Returns:
             Whether anything is to be sent again.
         """
-        wanted = []
-        for index in _set_bits(bitmap[:REPORT_BYTES], first, self.next):
-            if position is None or self.sent_at[index] <= position:
-                wanted.append(index)
-        self.resend = wanted
-        return bool(wanted)
+        bitmap = bitmap[:REPORT_BYTES]
+        missing = list(_set_bits(bitmap, first, self.next))
+        full = min(self.full, self.next, first + 8 * len(bitmap))
+        self.here = first > 0 or bisect_left(missing, full) < full
+        self.resend = [index for index in missing if position is None or self.sent_at[index] <= position]
+        return bool(self.resend)
 
     def ask_all(self) -> None:
         """Note that every fragment that was sent is asked for again."""
+        self.here = False
         self.resend = list(range(self.next))
+
+    @property
+    def full(self) -> int:
+        """How many fragments are as large as the first: the last may be shorter."""
+        return max(1, self.place.total // self.place.size)
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the datagram of the first fragment: none is larger."""
+        return FRAGMENT_OVERHEAD + min(self.place.size, self.place.total)
+
+    def resized(self, size: int) -> Outgoing:
+        """Return the message in fragments of another size, none of them sent."""
+        message = Outgoing(self.place._replace(size=size), self.parts)
+        message.since = self.since
+        return message
 
 
 def _set_bits(bitmap: bytes | memoryview, first: int, stop: int) -> Iterator[int]:
@@ -228,8 +240,8 @@ class Partial:
         stop = min(first + limit if stop < 0 else stop, len(have))
         if len(self.buffer) < self.place.total:
             stop = min(stop, len(self.buffer) // size)
-        view = memoryview(self.buffer)
-        return first, [view[at : at + size] for at in range(first * size, stop * size, size)]
+        with memoryview(self.buffer) as view:
+            return first, [view[at : at + size] for at in range(first * size, stop * size, size)]
 
     def missing(self) -> tuple[int, bytes]:
         """Return the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""
@@ -237,32 +249,6 @@ class Partial:
         flags = self._have[first : first + 8 * REPORT_BYTES]
         bits = int(flags[::-1].translate(_TO_BITS), 2)
         return first, bits.to_bytes(-(-len(flags) // 8), "little")
-
-
-class Spares:
-    """Buffers of earlier messages, to be used again: new memory costs page faults. One subscriber's flows share them."""
-
-    def __init__(self) -> None:
-        self._buffers: deque[bytearray] = deque()
-        self._bytes = 0
-
-    def take(self, size: int) -> bytearray | None:
-        """Return a buffer of a size that nobody else holds any more, if there is one."""
-        for _ in range(len(self._buffers)):
-            buffer = self._buffers.popleft()
-            if len(buffer) == size and _count_references(buffer) == _UNSHARED:
-                self._bytes -= size
-                return buffer
-            self._buffers.append(buffer)
-        return None
-
-    def keep(self, buffer: bytearray) -> None:
-        """Keep a buffer, unless it is large, or nobody could tell when it is free; the oldest give way."""
-        if _UNSHARED is not None and 0 < len(buffer) <= MAX_SPARE:
-            self._buffers.append(buffer)
-            self._bytes += len(buffer)
-            while self._bytes > MAX_SPARES or len(self._buffers) > MAX_PARTIALS:
-                self._bytes -= len(self._buffers.popleft())
 
 
 class Assembly:
@@ -320,9 +306,10 @@ class Assembly:
         """
         seq = run.place.seq
         partial = self._partials.get(seq)
-        if partial is not None and partial.place.size != run.place.size and partial.touched + RENEW < now:
-            self.drop(seq)
-            partial = None
+        if partial is not None and partial.place.size != run.place.size:
+            if run.place.size < partial.place.size or partial.touched + RENEW < now:
+                self.drop(seq)
+                partial = None
         if partial is None:
             partial = self._begin(run, now, keep_lowest)
         if partial is None or partial.place != run.place or not partial.add(run, now):

@@ -11,14 +11,17 @@ on one host too: a socket that several publishers fill loses datagrams like any 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
 from ...timeouts import NEVER
+from ..wire import FRAGMENT_OVERHEAD
 from .fragments import MAX_PARTIALS, Outgoing
+from .passage import LEAST, Passage
 
-MIN_WINDOW = 64 << 10  # bytes in flight that any socket buffer holds
+MIN_WINDOW = 64 << 10  # bytes in flight after losses, where the window is not smaller
 MAX_WINDOW = 64 << 20  # more than any socket buffer holds
 DATAGRAM_COST = 832  # bytes of kernel memory that a datagram costs beside its data (struct sk_buff, rounding; Linux)
 POLL_PAUSE = 0.02  # seconds at most before an unanswered poll is repeated: 4 round trips if that is less
@@ -40,6 +43,7 @@ class Sender:
     Args:
         window: bytes that the subscriber's socket can hold.
         lossy: whether the way there is known to lose datagrams, so that polls are more frequent: answers get lost, too.
+        passage: learns which fragments arrive; None where nobody asks.
 
     Attributes:
         limit: bytes that may be on their way: the window, or less of it after losses.
@@ -47,8 +51,9 @@ class Sender:
         given_up: messages that the subscriber did not take.
     """
 
-    def __init__(self, window: int, *, lossy: bool) -> None:
+    def __init__(self, window: int, *, lossy: bool, passage: Passage | None = None) -> None:
         self.window = _window(window)
+        self._passage = Passage(0, trusted=True) if passage is None else passage
         self.lossy = lossy
         self.retransmitted = 0
         self.given_up = 0
@@ -236,7 +241,10 @@ class Sender:
         wanted = {m.seq for m in self._outgoing if any(start <= m.seq < stop for start, stop in missing)}
         for seq in wanted:
             self.missing_range(seq, seq + 1)
-        self._outgoing = deque(m for m in self._outgoing if m.seq >= next_seq or m.seq in wanted or not m.next)
+        for message in [m for m in self._outgoing if m.seq < next_seq and m.seq not in wanted and m.next]:
+            self._outgoing.remove(message)
+            if message.first_time:
+                self._passage.arrived(message.largest)
         if position == self._acked:
             self._asked_at = now if position < self._polled else None
             again = position < self._polled or (self._outgoing and not self.busy)
@@ -252,20 +260,32 @@ class Sender:
         for message in self._outgoing:
             if message.seq == seq and message.ask(first, bitmap, self._acked):
                 self._lost_some()
+                self._learn(message)
 
     def missing_range(self, start: int, stop: int) -> None:
         """Learn that whole messages are missing; those that are not owed, or still on their way, are ignored."""
-        for message in self._outgoing:
+        for message in list(self._outgoing):
             if start <= message.seq < stop and message.next == message.count and not message.resend:
                 if max(message.sent_at) <= self._acked:
                     message.ask_all()
                     self._lost_some()
+                    self._learn(message)
+
+    def _learn(self, message: Outgoing) -> None:
+        """Send smaller fragments from now on, if those of full size do not come."""
+        message.first_time = False
+        lost = bisect_left(message.resend, message.full)
+        if message.here:
+            self._passage.arrived(message.largest)
+        elif lost and self._passage.missed(message.largest, lost):
+            size = self._passage.size - FRAGMENT_OVERHEAD
+            self._outgoing = deque(each.resized(size) for each in self._outgoing)
 
     def _lost_some(self) -> None:
         """Send less at a time from now on; once for all losses of one round trip."""
         if self._acked > self._shrunk:
             self._shrunk = self._sent
-            self.limit = max(self.limit * 3 // 4, MIN_WINDOW)
+            self.limit = max(self.limit * 3 // 4, min(MIN_WINDOW, self.window))
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -282,7 +302,7 @@ class Sender:
             self.given_up += len(self._outgoing)
             self._outgoing.clear()
             self._poll_at, self._asked_at, self._acked = NEVER, None, self._sent
-            self.limit = MIN_WINDOW
+            self.limit = min(MIN_WINDOW, self.window)
             return None
         if self._asked_at is not None:
             self._tries += 1
@@ -293,4 +313,4 @@ class Sender:
 
 
 def _window(window: int) -> int:
-    return min(max(window, MIN_WINDOW), MAX_WINDOW)
+    return min(max(window, LEAST + DATAGRAM_COST), MAX_WINDOW)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 import time
 import tracemalloc
-import types
 
 import pytest
 from hypothesis import given
@@ -17,14 +14,11 @@ from ipcpy.protocol import wire
 from ipcpy.protocol.data.fragments import (
     MAX_FRAGMENTS,
     MAX_PARTIALS,
-    MAX_SPARE,
-    MAX_SPARES,
     RENEW,
     REPORT_BYTES,
     Assembly,
     Outgoing,
     Partial,
-    Spares,
 )
 from ipcpy.protocol.data.heads import Place, Run, pack_fragment, unpack_fragment
 
@@ -283,15 +277,6 @@ def test_the_last_place_due_is_as_short_as_its_fragment() -> None:
 # -- buffers that are used again ---------------------------------------------------------------------------------------
 
 
-def imported_anew() -> types.ModuleType:
-    """Import the module once more, as a Python in which something is missing would."""
-    spec = importlib.util.find_spec("ipcpy.protocol.data.fragments")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def put_together(assembly: Assembly, seq: int, total: int = 100_000) -> bytearray:
     """Have a message put together and dropped, as the receiver does once it is complete; return its buffer."""
     body = memoryview(bytes([seq]) * total)
@@ -314,43 +299,3 @@ def test_a_buffer_that_a_user_holds_is_left_alone() -> None:
     for seq in range(3, 10):
         put_together(assembly, seq)
     assert held == bytes([1]) * 100_000 and view == bytes([2]) * 100_000
-
-
-def test_a_buffer_of_another_size_and_a_very_large_one_are_not_used_again() -> None:
-    assembly = Assembly()
-    assembly.spares.keep(bytearray(1_000))
-    assembly.spares.keep(bytearray(MAX_SPARE + 1))
-    assert assembly.spares.take(1_001) is None and assembly.spares.take(MAX_SPARE + 1) is None
-    assert assembly.spares.take(1_000) == bytes(1_000)
-
-
-def test_what_is_kept_to_be_used_again_is_bounded_whoever_it_is_of() -> None:
-    spares = Spares()
-    for assembly in [Assembly(spares=spares) for _ in range(20)]:
-        assembly.spares.keep(bytearray(MAX_SPARE))
-    for _ in range(1_000):
-        spares.keep(bytearray(1))
-    taken = 0
-    while spares.take(MAX_SPARE) is not None:
-        taken += 1
-    assert taken * MAX_SPARE <= MAX_SPARES
-    while spares.take(1) is not None:
-        taken += 1
-    assert taken <= MAX_PARTIALS
-
-
-def test_where_references_are_not_counted_no_buffer_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(sys, "getrefcount")  # as on PyPy
-    assembly = imported_anew().Assembly()
-    put_together(assembly, 1)
-    assert assembly.spares.take(100_000) is None
-
-
-@pytest.mark.parametrize("enabled", [False, True])
-def test_where_threads_run_at_the_same_time_no_buffer_is_used_again(
-    monkeypatch: pytest.MonkeyPatch, enabled: bool
-) -> None:
-    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: enabled, raising=False)  # from Python 3.13 on
-    assembly = imported_anew().Assembly()
-    put_together(assembly, 1)
-    assert (assembly.spares.take(100_000) is not None) == enabled

@@ -274,7 +274,7 @@ def owe(sender: Sender, seq: int, size: int, now: float) -> None:
 
 
 def test_messages_wait_for_their_turn_for_a_bounded_time_and_then_the_oldest_gives_way() -> None:
-    sender = Sender(0, lossy=True)
+    sender = Sender(MIN_WINDOW, lossy=True)
     for number in range(30):
         owe(sender, 1 + number, 200_000, number / 30)
         waited = [seq for seq in range(2, 31) if sender.owes(seq)]
@@ -284,22 +284,22 @@ def test_messages_wait_for_their_turn_for_a_bounded_time_and_then_the_oldest_giv
 
 
 def test_a_few_messages_wait_for_their_turn_however_old_they_are() -> None:
-    sender = Sender(0, lossy=True)
+    sender = Sender(MIN_WINDOW, lossy=True)
     for number in range(8):
         owe(sender, 1 + number, 200_000, float(number))
     assert [seq for seq in range(1, 9) if sender.owes(seq)] == [1, 6, 7, 8]
 
 
 def test_what_is_owed_is_bounded_in_bytes_and_messages() -> None:
-    sender = Sender(0, lossy=True)
+    sender = Sender(MIN_WINDOW, lossy=True)
     for number in range(20):
         owe(sender, 1 + number, MAX_OWED // 8, number / 1_000)
     assert sender.backlog == 8 and sender.owes(1) and sender.owes(20)
-    sender = Sender(0, lossy=True)
+    sender = Sender(MIN_WINDOW, lossy=True)
     for number in range(100):
         owe(sender, 1 + number, 2 * SIZE, number / 1_000)
     assert sender.backlog == MAX_PARTIALS and sender.owes(100)
-    sender = Sender(0, lossy=True)
+    sender = Sender(MIN_WINDOW, lossy=True)
     for number in range(6):
         owe(sender, 1 + number, MAX_OWED, number / 1_000)
     assert sender.backlog == AHEAD and sender.owes(6)
