@@ -59,9 +59,9 @@ class MsgPack:
     """Carries dicts, lists, numbers, text, bytes, datetimes and numpy arrays; needs no library on either side.
 
     Arrays of 4 KiB and more, and any that is itself the message, are not copied: ``encode`` returns parts, and the
-    parts with the data are views of the arrays, which must not change before the parts were sent. A received array
-    that is itself the message is a view of the received buffer, and writable if that is (a bytearray); arrays inside
-    of other data are read-only. ``array.copy()`` makes one to write to.
+    parts with the data are views of the arrays, which must not change before the parts were sent. Received arrays are
+    read-only, whatever their size and place: they are views of what was received. ``array.copy()`` makes one to write
+    to.
 
     >>> codec = MsgPack()
     >>> codec.decode(codec.encode({"pose": (1, 2.5), "ok": True}))

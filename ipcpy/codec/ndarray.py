@@ -79,7 +79,9 @@ def header_of(array: Array, position: int) -> bytes:
 
 
 def read_array(data: bytes | bytearray | memoryview) -> Array:
-    """Make an array of an extension's data: a view of them, read-only where they are.
+    """Make an array of an extension's data: a view of them, and always read-only.
+
+    Whether the data could be written to depends on the size of the message, and on how it came.
 
     Raises:
         CodecError: the header is wrong or does not fit the data, or numpy is not there.
@@ -97,7 +99,9 @@ def read_array(data: bytes | bytearray | memoryview) -> Array:
         dtype_text, shape = msgpack.unpackb(data[_PREFIX.size : _PREFIX.size + length], max_array_len=_MAX_FIELDS)
         dtype = _parse(dtype_text)
         _check_shape(shape, dtype.itemsize, len(data) - begin)
-        return np.ndarray(shape, dtype, data, begin)
+        array: Array = np.ndarray(shape, dtype, data, begin)
+        array.flags.writeable = False
+        return array
     except CodecError:
         raise
     except Exception as error:  # whatever msgpack or numpy say to bytes that are no header

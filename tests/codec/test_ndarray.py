@@ -71,9 +71,17 @@ def test_an_array_alone_is_not_copied() -> None:
     buffer = bytearray(join([header, data]))
     received = CODEC.decode(buffer)
     assert np.shares_memory(received, np.frombuffer(buffer, "u1"))
-    received[0] = 7.0
-    assert buffer[len(header) :][:8] == struct.pack("<d", 7.0)
-    assert not CODEC.decode(bytes(buffer)).flags.writeable
+    buffer[len(header) : len(header) + 8] = struct.pack("<d", 7.0)
+    assert received[0] == 7.0
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+@pytest.mark.parametrize("data", [np.arange(3), {"small": np.arange(3), "large": np.zeros((100, 100))}])
+def test_what_is_received_is_read_only_however_it_came(kind: type, data: Any) -> None:
+    received = CODEC.decode(kind(join(CODEC.encode(data))))
+    for array in received.values() if isinstance(received, dict) else [received]:
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
 
 
 def test_arrays_inside_are_not_copied_when_large() -> None:

@@ -214,6 +214,20 @@ def test_unread_messages_are_bounded_in_bytes_and_told(node, wait_until, reliabl
     assert (subscriber.stats.unread, subscriber.stats.unread_bytes, subscriber.stats.unread_age) == (0, 0, 0)
 
 
+def test_received_arrays_are_read_only_whatever_their_size_and_place(node):
+    np = pytest.importorskip("numpy")
+    publisher, subscriber = pair(node)
+    small, large = np.zeros(3), np.zeros((500, 500))
+    publisher.publish(small)
+    publisher.publish(large)
+    publisher.publish({"inside": large})
+    publisher.publish_many([small] * 3)
+    received = [subscriber.recv(5).data for _ in range(6)]
+    arrays = [each["inside"] if isinstance(each, dict) else each for each in received]
+    assert [array.flags.writeable for array in arrays] == [False] * 6
+    assert arrays[1].copy().flags.writeable
+
+
 def test_latest_gives_the_newest_only(node, wait_until):
     publisher, subscriber = pair(node)
     assert subscriber.latest() is None
