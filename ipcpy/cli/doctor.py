@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from shutil import get_terminal_size
 from textwrap import wrap
 
 import click
@@ -19,7 +20,8 @@ from .render import dim, heading, plural, printable, warning
 
 __all__ = ["doctor"]
 
-WIDTH = 100  # characters of a line
+WIDTH = 100  # characters of a line, where the terminal has as many
+NARROWEST = 40
 CODES = {"problem": PROBLEMS, "warning": WARNINGS}
 
 
@@ -58,7 +60,8 @@ def doctor(ctx: click.Context, hosts: tuple[str, ...], named: tuple[str, ...], t
 
 
 def _lines(finding: ipc.Finding) -> Iterator[str]:
-    text = wrap(printable(finding.text), WIDTH - 9) or [""]
+    width = max(NARROWEST, min(WIDTH, get_terminal_size((WIDTH, 24)).columns))
+    text = wrap(printable(finding.text), width - 9) or [""]
     bad = finding.level in CODES
     mark = finding.level.ljust(9)
     mark = click.style(mark, fg="red", bold=True) if finding.level == "problem" else warning(mark) if bad else dim(mark)

@@ -54,6 +54,14 @@ def test_the_exit_code_tells_the_worst(say, levels, code, last):
     assert (done.exit_code, done.output.splitlines()[-1]) == (code, last)
 
 
+@pytest.mark.parametrize(("columns", "width"), [("60", 60), ("300", 100), ("1", 40), ("-5", 100), ("x", 100)])
+def test_sentences_fit_the_terminal(say, monkeypatch, columns, width):
+    monkeypatch.setenv("COLUMNS", columns)
+    found = ipc.Diagnosis((ipc.Finding("note", "long", "eth0", "word " * 100),))
+    lines = say(found).output.splitlines()[:-1]
+    assert width - 5 < max(map(len, lines)) <= width
+
+
 def test_a_finding_is_a_sentence_and_what_to_do(say):
     assert say(diagnosis("problem")).output.splitlines()[:2] == ["problem  It is problem.", "           > sudo do it"]
 
