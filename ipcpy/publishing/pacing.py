@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..protocol.data.history import Kept
+from ..protocol.data.spares import Spares
 from ..timeouts import piece
 from .outlet import Outlet
 from .route import Route
@@ -36,6 +37,7 @@ class Pacing:
         self._outlet = outlet
         self._block = block
         self._clock = clock
+        self._spares = Spares()  # for copies of what is owed
         self._large_at = -HURRY  # when the last large message was published
 
     # -- before a message --------------------------------------------------------------------------------------------
@@ -90,9 +92,16 @@ class Pacing:
                 break
             outlet.changed.wait(deadline - now)
         if owing:
-            parts = [part if part.readonly else memoryview(bytes(part)) for part in message.parts]
+            parts = [part if part.readonly else self._copy(part) for part in message.parts]
             for route in owing:
                 route.sender.replace(message.seq, parts)
+
+    def _copy(self, part: memoryview) -> memoryview:
+        buffer = self._spares.take(len(part)) or bytearray(len(part))
+        with memoryview(buffer) as view:
+            view[:] = part
+        self._spares.keep(buffer)
+        return memoryview(buffer).toreadonly()
 
     def _owing(self, message: Kept) -> list[Route]:
         return [route for route in self._outlet.routes if route.sender.owes(message.seq)]

@@ -67,6 +67,7 @@ class Sender:
         self._round_trip = POLL_PAUSE / 4
         self._timed: tuple[int, float] | None = None  # a position, and when it was polled for, to time the answer
         self._progress = 0.0
+        self._idle = True  # whether no fragment waits to be sent; if not, perhaps one does
         self._added = -HURRY  # when the last message was owed
         self._hurried = False  # whether that was soon after the one before it
         self._silent = False  # whether the subscriber was given up, and has not answered since
@@ -76,7 +77,7 @@ class Sender:
     @property
     def busy(self) -> bool:
         """Whether fragments wait for credit."""
-        return any(not message.done for message in self._outgoing)
+        return not self._idle and any(not message.done for message in self._outgoing)
 
     @property
     def backlog(self) -> int:
@@ -116,6 +117,7 @@ class Sender:
             self._progress = now
         self._hurried, self._added = now < self._added + HURRY, now
         message.since = now
+        self._idle = False
         self._outgoing.append(message)
 
     def make_room(self, size: int, now: float) -> None:
@@ -162,8 +164,9 @@ class Sender:
         The first fragment of each of the next few messages is sent at once, whatever the credit: it makes the
         subscriber wait for the message, though smaller ones that were published later overtake it.
         """
-        due = next((message for message in self._outgoing if not message.done), None)
+        due = None if self._idle else next((m for m in self._outgoing if m.next < m.count or m.resend), None)
         if due is None:
+            self._idle = True
             return None
         count = self._affordable(due, len(due.resend) or due.count - due.next)
         if not count:
@@ -273,7 +276,7 @@ class Sender:
 
     def _learn(self, message: Outgoing) -> None:
         """Send smaller fragments from now on, if those of full size do not come."""
-        message.first_time = False
+        message.first_time = self._idle = False
         lost = bisect_left(message.resend, message.full)
         if message.here:
             self._passage.arrived(message.largest)
