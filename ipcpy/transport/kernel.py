@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import socket
 import struct
 import sys
 import threading
 from collections.abc import Iterator
-from itertools import takewhile
 
 from ..addresses import NOWHERE, Address, Way
 from ..errors import TransportError
@@ -38,7 +36,6 @@ IP_RECVERR = 11
 IP_UNICAST_IF = 50
 IP_MULTICAST_ALL = 49
 MSG_ERRQUEUE = 0x2000
-SO_BINDTODEVICE = 25
 SO_MEMINFO = 55
 SOL_UDP = 17
 UDP_SEGMENT = 103
@@ -194,8 +191,9 @@ def _as_address(interface: int) -> bytes:
 def bind_to(sock: socket.socket, way: Way) -> None:
     """Have all that a socket sends leave by one way; before ``connect``, which chooses the route.
 
-    A kernel before 6.1 chooses it without a look at IP_UNICAST_IF. There the socket is bound to the device, so it does
-    not hear what comes in by another one either; from 5.7 on that takes no privilege. macOS chooses by its routes.
+    A Linux before 6.1 has ``connect`` choose by its routes alone, and macOS always does. To bind the socket to the
+    device would be no remedy: it would not hear what comes in by another card of the subnet, as answers may
+    (arp_ignore).
 
     Raises:
         OSError: the address is not ours (any more), or there is no such interface.
@@ -207,18 +205,8 @@ def bind_to(sock: socket.socket, way: Way) -> None:
         return
     if LINUX:
         sock.setsockopt(socket.IPPROTO_IP, IP_UNICAST_IF, struct.pack("!I", way.interface))
-        if _kernel() < (6, 1):
-            name = socket.if_indextoname(way.interface).encode() + b"\0"
-            try_option(sock, socket.SOL_SOCKET, SO_BINDTODEVICE, name)
     elif sys.platform == "win32":
         sock.setsockopt(socket.IPPROTO_IP, _WINDOWS_UNICAST_IF, struct.pack("!I", way.interface))
-
-
-def _kernel() -> tuple[int, int]:
-    """Return the version of this Linux; one that cannot be read counts as new."""
-    parts = os.uname().release.split(".")
-    digits = ["".join(takewhile(str.isdigit, part)) for part in parts[:2]]
-    return (int(digits[0]), int(digits[1])) if len(digits) == 2 and all(digits) else (99, 0)
 
 
 def send_by(sock: socket.socket, data: bytes, address: Address, way: Way | None, flags: int = 0) -> None:

@@ -257,20 +257,11 @@ class System:
 
 
 @linux
-@pytest.mark.parametrize(
-    ("release", "to_device"),
-    [("5.15.0-113-generic", True), ("6.0.19", True), ("6.1.0-rpi7", False), ("6.18.44", False), ("odd", False)],
-)
-def test_a_socket_is_bound_to_its_way_and_by_an_old_kernel_to_the_device(
-    monkeypatch: pytest.MonkeyPatch, release: str, to_device: bool
-) -> None:
-    monkeypatch.setattr(os, "uname", lambda: type("Names", (), {"release": release}))
-    monkeypatch.setattr(socket, "if_indextoname", {258: "eth1"}.__getitem__)
+def test_a_socket_is_bound_to_its_way() -> None:
     system = System()
     kernel.bind_to(system, Way(258, "10.0.0.201"))  # type: ignore[arg-type]
-    device = [(socket.SOL_SOCKET, 25, b"eth1\0")] if to_device else []
     assert system.bound == [("10.0.0.201", 0)]
-    assert system.options == [(socket.IPPROTO_IP, 50, bytes((0, 0, 1, 2))), *device]
+    assert system.options == [(socket.IPPROTO_IP, 50, bytes((0, 0, 1, 2)))]
     system = System()
     kernel.bind_to(system, Way(0, "10.0.0.201"))  # type: ignore[arg-type]
     assert (system.bound, system.options) == ([("10.0.0.201", 0)], [])
