@@ -17,7 +17,6 @@ TALK = """
             pub.publish(bytes([size % 251]) * size)
         sizes = [len(sub.recv(timeout=15).data) for _ in range(6)]
         print("got", sizes, sub.stats.lost, flush=True)
-        print(sub.publishers[0].node.address, flush=True)
         sys.stdin.readline()
 """
 PLAIN = "if True:\n    import sys\n" + TALK
@@ -32,7 +31,6 @@ def test_messages_of_all_sizes_go_both_ways_on_one_host(lan, one, same):
     b = net.spawn(1, (one if same else PLAIN) + TALK, "b", "a")
     for process in (a, b):
         process.wait_line(SIZES, timeout=30)
-        assert process.wait_line(r"\d+:").string.startswith("127.0.0.1:")
 
 
 @pytest.mark.parametrize("one", [WINDOWS, MACOS], ids=["windows", "macos"])
