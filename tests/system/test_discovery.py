@@ -176,7 +176,7 @@ def test_a_route_that_appears_is_taken(lan):
     hosts.add_nic(2, 1)
     hosts.remove_nic(2, "eth0")
     hosts.add_nic(3, 1)
-    assert hosts.run(3, ["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]).returncode == 0
+    assert hosts.run(3, ["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]).returncode == 0  # sysctl may be missing
     one = robot(hosts.spawn, "one", 1, peers="10.77.1.2")
     two = robot(hosts.spawn, "two", 2)
     both_hear(one, robot(hosts.spawn, "near", 1))
