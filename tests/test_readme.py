@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -23,3 +24,9 @@ def test_the_third_block_runs(spawn):
 def test_code_that_runs_comes_within_fifteen_lines():
     assert "publish" in "\n".join(README.splitlines()[:15])
     assert len(BLOCKS) == 3
+
+
+def test_the_versions_that_pip_brings_are_those_that_are_asked_for():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for dependency in project["dependencies"]:
+        assert dependency.replace(">=", " ≥ ") in README
