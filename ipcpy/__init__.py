@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import atexit
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -76,6 +78,15 @@ _HOMES = {
     "subscribing.subscriber": "Subscriber",
     "transport.socketudp": "SocketUDP get_ip",
 }
+
+
+@atexit.register  # now, not with the first node: what users register later is called before it, and may still publish
+def _close_all() -> None:
+    lifetimes = sys.modules.get(f"{__name__}.node.lifetimes")
+    if lifetimes is not None:
+        lifetimes.close_all()
+
+
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = sorted(_HOME_OF)

@@ -24,7 +24,8 @@ class FlowStats:
         lost: messages that did not arrive, by cause: ``network``, ``kernel`` (this host's socket buffer was full),
             ``inbox`` (too many, or too many bytes, were unread: the oldest was dropped), ``fragments`` (a large
             message stayed incomplete), ``codec`` (its bytes could not be decoded), ``given up`` (a reliable publisher
-            had it no more), ``too large`` (more than the 64 MiB that a subscriber takes).
+            had it no more), ``interrupted`` (an exception from a signal handler came while they were handed on),
+            ``too large`` (more than the 64 MiB that a subscriber takes).
         topic: the publisher's topic; empty in a sum over several, as ``node`` and ``host`` are.
         node: the name of its node.
         host: the name of its host.

@@ -73,6 +73,11 @@ def number(count: Any) -> int:
     return count
 
 
+def after(timeout: float | None) -> str:
+    """Say how long one waited in vain; a wait for ever is in vain where nothing can change."""
+    return "while a signal handler runs that interrupted the same" if timeout is None else f"within {timeout:g} s"
+
+
 class Explanations:
     """The errors of waits that were in vain, each with the reason.
 

@@ -1,11 +1,10 @@
-"""Waking what waits, in a thread or in an event loop, from any thread. Knows conditions and futures; decides nothing.
+"""Waking what waits in an event loop, from any thread. Knows futures; decides nothing.
 
 asyncio is imported late: most programs have no event loop.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -29,39 +28,6 @@ def running_loop() -> AbstractEventLoop:
             "ipcpy's coroutines need asyncio, and no event loop of asyncio runs here. Under trio wait in a thread: "
             "await trio.to_thread.run_sync(subscriber.recv, 1.0)"
         ) from None
-
-
-class Changes(threading.Condition):
-    """A condition that coroutines can wait for too, in the event loops of any threads.
-
-    Whoever changes something that is waited for calls ``notify_all``, as with any condition.
-    """
-
-    def __init__(self, lock: threading.Lock | None = None) -> None:
-        super().__init__(lock)
-        self._futures: set[Future[None]] = set()
-
-    def notify_all(self) -> None:
-        """Wake all who wait, threads and coroutines."""
-        super().notify_all()
-        for future in list(self._futures) if self._futures else ():
-            call_in(future.get_loop(), resolve, future)
-
-    async def wait_async(self, over: Callable[[], object]) -> None:
-        """Wait in a coroutine until something is true; one that is cancelled leaves nothing behind.
-
-        Args:
-            over: looks whether it is true, without the lock.
-        """
-        loop = running_loop()
-        while not over():
-            future: Future[None] = loop.create_future()
-            self._futures.add(future)
-            try:
-                if not over():  # else it became true before anybody could know of the future
-                    await future
-            finally:
-                self._futures.discard(future)
 
 
 async def within(timeout: float | None, waiting: Awaitable[object]) -> bool:

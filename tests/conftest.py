@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import uuid
 
@@ -12,6 +13,10 @@ for _name in [name for name in os.environ if name.startswith("IPCPY_") and name 
 DOMAIN = f"test{uuid.uuid4().hex[:10]}"
 os.environ["IPCPY_DOMAIN"] = DOMAIN
 os.environ["IPCPY_INTERFACES"] = "lo"
+
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from collections.abc import Callable, Generator, Iterator, Mapping  # noqa: E402
 from pathlib import Path  # noqa: E402

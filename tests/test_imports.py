@@ -21,6 +21,7 @@ LEAVES = {
     "events",
     "facts",
     "graph",
+    "locks",
     "log",
     "message",
     "settings",

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from ..addresses import Address, Way, is_loopback
+from ..addresses import Address
 from ..errors import ClosedError
 from ..graph import NodeInfo, TopicInfo
 from ..log import configure
@@ -24,7 +24,6 @@ from ..stats import NodeStats
 from ..timeouts import NEVER
 from ..transport.connected import ConnectedSocket
 from ..transport.group import GROUP_PORT, FanoutSocket
-from ..transport.interfaces import source_on
 from ..transport.sockets import Sockets
 from . import lifetimes
 from .announcements import Announcements
@@ -38,6 +37,7 @@ from .picture import Picture
 from .rendezvous import Rendezvous
 from .view import View
 from .watch import Watch
+from .ways import Ways
 
 CLOSE_ALL = 0.05  # seconds, all together, that publishers wait for answers and subscribers for callbacks at its end
 STOP = 0.05  # seconds that close waits for the I/O thread
@@ -53,13 +53,13 @@ class Core:
     Attributes:
         id: 64 bits, new with every start, and in a forked child.
         loop: the one I/O thread.
+        way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
         closed: whether it was closed.
         picture: the graph, for publishers and subscribers that say why nothing comes.
         close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
 
     Raises:
         ArgumentError: if the name, or a setting of the log, is wrong.
-        TransportError: if there is no UDP socket to be had.
     """
 
     def __init__(self, name: str | None, settings: Settings, sockets: Sockets) -> None:
@@ -72,37 +72,46 @@ class Core:
         self._settings = settings
         self._publishers: dict[int, OwnPublisher] = {}
         self._subscribers: dict[int, OwnSubscriber] = {}
-        self._lock = threading.Lock()
-        self._forked = False
-        self._begin()
+        self._lock = threading.RLock()
+        self._begun = False
 
     def _begin(self) -> None:
         """Begin a life: with a new id, nobody known, and a thread."""
+        self.loop = Loop(f"ipcpy {self.name}")
+        self._peering: Peering = None  # type: ignore[assignment]  # until it is made
+        try:
+            self._make()
+            self.loop.start()
+        except BaseException:  # from outside too
+            if self.loop.started:
+                self.loop.call(self._shut_down)
+            else:
+                self.loop.abandon()
+                if self._peering is not None:
+                    self._peering.abandon()
+            raise
+        self._begun = True
+        lifetimes.opened(self)
+
+    def _make(self) -> None:
         self.id = new_id()
         entry = describe(self.name, self.domain)
-        self.loop = Loop(f"ipcpy {self.name}")
         self._link = link = Link(self.id, pack_entry(entry), self.domain, os.urandom(32))
         link.hosts.port = GROUP_PORT  # only the group is bound to it
         self._view = View()
         self.picture = Picture(self._view, link.peers)
         self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
-        try:
-            on_event = self._introductions.on_link_event
-            self._peering = Peering(self.loop, entry, link, self._network, self.sockets, on_event)
-        except BaseException:
-            self.loop.abandon()
-            raise
+        on_event = self._introductions.on_link_event
+        self._peering = Peering(self.loop, entry, link, self._network, self.sockets, on_event)
         self._rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
         self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self._rendezvous)
         make, mtu_to = self.sockets.connected, self._network.mtu_to
-        way_to = self._way_to_subscriber
-        self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make, way_to)
+        ways = Ways(self._network, self._introductions, link.peers)
+        self.way_to = ways.to_node
+        self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make, ways.to_subscriber)
         self._view.add_node(self.id, node_info(entry, self.id, None))
         self.loop.call(self._start)
-        self.loop.start()
-        self._forked = False
-        lifetimes.opened(self)
 
     def _start(self) -> None:
         self._network.start()
@@ -111,16 +120,17 @@ class Core:
     # -- for the node that users hold --------------------------------------------------------------------------------
 
     def ensure_open(self) -> None:
-        """Make sure that the node works: after a fork the child's begins anew, with a new id.
+        """Make sure that the node works: it begins with the first call; in a forked child anew, with a new id.
 
         Raises:
             ClosedError: if it was closed.
+            TransportError: if there is no UDP socket to be had.
         """
         if self.closed:
             raise ClosedError(f"the node {self.name!r} is closed")
-        if self._forked:
+        if not self._begun:
             with self._lock:
-                if self._forked:
+                if not self._begun:
                     self._begin()
 
     def topics(self) -> tuple[TopicInfo, ...]:
@@ -225,35 +235,13 @@ class Core:
         interface = self._network.interface_to(address)
         return interface.index if interface is not None and interface.multicast else None
 
-    def way_to(self, node: str, ip: str) -> Way | None:
-        """Return how to leave for an address of a node, by its id; None where the system may choose."""
-        return None if is_loopback(ip) else self._way_to(int(node, 16), ip)
-
-    def _way_to_subscriber(self, address: Address) -> Way | None:
-        if is_loopback(address[0]):
-            return None
-        return self._way_to(self._introductions.node_listening_at(address) or 0, address[0])
-
-    def _way_to(self, node: int, ip: str) -> Way | None:
-        peer = self._link.peers.get(node)
-        return self._network.way_to(ip, peer.source_to(ip) if peer is not None else "")
-
     def fanout_socket(
         self, group: Address, address: str, ready: Callable[[FanoutSocket], object]
     ) -> FanoutSocket | None:
-        """Return a socket that sends to a group on the interface that leads to an address; None if there is none.
-
-        Args:
-            ready: called in the I/O thread when answers can be read.
-        """
-        interface = self._network.interface_to(address)
-        if interface is None:
-            return None
-        try:
-            sock = self.sockets.fanout(group, interface.index, source_on(interface, address))
-        except OSError:
-            return None
-        self.loop.watch(sock, lambda: ready(sock))
+        """Return a socket that sends to a group towards an address, or None; ``ready`` is called to read answers."""
+        sock = self._network.fanout_socket(self.sockets.fanout, group, address)
+        if sock is not None:
+            self.loop.watch(sock, lambda: ready(sock))
         return sock
 
     # -- in the I/O thread: who is told of what ----------------------------------------------------------------------
@@ -288,27 +276,32 @@ class Core:
 
     def close(self) -> None:
         """Close its publishers and subscribers, say goodbye, stop the thread; within 100 ms, idempotent."""
-        with self._lock:
-            if self.closed:
-                return
-            self.closed = True
-        self.close_by = time.monotonic() + CLOSE_ALL
-        for endpoint in self._endpoints():
-            endpoint.close()
-        self.loop.call(self._shut_down)
-        self.loop.join(STOP)
-        self._view.close()
-        lifetimes.ended(self)
+        first = False
+        try:
+            with self._lock:
+                first, self.closed = not self.closed, True
+            self.close_by = min(self.close_by, time.monotonic() + CLOSE_ALL)
+            for endpoint in self._endpoints() if first else ():
+                endpoint.close()
+        finally:  # also where an exception from outside comes meanwhile
+            if first:
+                self.loop.call(self._shut_down)
+                self._view.close()
+                lifetimes.ended(self)
+        if first:
+            self.loop.join(STOP)
 
     def forget(self) -> None:
         """Close, for the garbage collector: soon, in the I/O thread. In a forked child there is nothing to close."""
-        if not self.closed and not self._forked:
+        if not self.closed and self._begun:
             self.loop.call(self.close)
 
     def _endpoints(self) -> list[OwnPublisher | OwnSubscriber]:
         return [*self._publishers.values(), *self._subscribers.values()]
 
     def _shut_down(self) -> None:
+        for endpoint in self._endpoints():  # those that an exception from outside has left to us
+            endpoint.close()
         self._peering.close()
         self._network.close()
         self._connections.close()
@@ -318,8 +311,8 @@ class Core:
     def abandon(self) -> None:
         """Let go of what belongs to the parent, in a forked child; the node begins anew when it is next used."""
         lifetimes.ended(self)
-        self._lock = threading.Lock()
-        self._forked = True
+        self._lock = threading.RLock()
+        self._begun = False
         self.loop.abandon()
         self._peering.abandon()
         self._network.close()

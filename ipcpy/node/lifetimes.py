@@ -1,16 +1,17 @@
-"""Closes open nodes when the interpreter exits, abandons them in a forked child, and closes handles that are forgotten.
+"""Closes open nodes when the program ends, abandons them in a forked child, and closes handles that are forgotten.
 
 Knows nothing else of any of them.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
+import sys
 import weakref
 from collections.abc import Callable
-from threading import Lock
 from typing import Any, Protocol
+
+from ..locks import Monitor
 
 
 class Life(Protocol):
@@ -30,24 +31,32 @@ class Thread(Protocol):
     def call(self, function: Callable[..., object], *arguments: Any) -> None: ...
 
 
-def close_forgotten(thread: Thread, lock: Lock, close: Callable[[], object]) -> None:
+def close_forgotten(thread: Thread, monitor: Monitor, close: Callable[[], object]) -> None:
     """Close what nobody holds any more: at once, or soon in the I/O thread if that may hang.
 
     The garbage collector calls in any thread, also in one that holds the lock which closing takes.
     """
-    if thread.in_thread() or not lock.acquire(blocking=False):
+    if thread.in_thread() or monitor.owned() or not monitor.lock.acquire(blocking=False):
         thread.call(close)
     else:
-        lock.release()
+        monitor.lock.release()
         close()
 
 
 _open: weakref.WeakSet[Life] = weakref.WeakSet()
+_finalized_by = 0  # the process, if it is a child of multiprocessing, in which we are called at its end
 
 
 def opened(life: Life) -> None:
-    """Remember a node, to close it when the interpreter exits."""
+    """Remember a node, to close it when the interpreter exits, or a child of multiprocessing ends."""
+    global _finalized_by
     _open.add(life)
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None and _finalized_by != os.getpid():
+        from multiprocessing.util import Finalize
+
+        _finalized_by = os.getpid()
+        Finalize(None, close_all, exitpriority=100)  # it ends by os._exit: functions of atexit are not called
 
 
 def ended(life: Life) -> None:
@@ -55,7 +64,8 @@ def ended(life: Life) -> None:
     _open.discard(life)
 
 
-def _close_all() -> None:
+def close_all() -> None:
+    """Close all nodes that are open."""
     for life in list(_open):
         life.close()
 
@@ -65,6 +75,5 @@ def _abandon_all() -> None:
         life.abandon()
 
 
-atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_abandon_all)

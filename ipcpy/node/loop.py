@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ..locks import start
 from ..timeouts import NEVER
 from ..transport.kernel import refusals_as
 from ..transport.wake import Wake
@@ -42,7 +43,12 @@ class Loop:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        start(self._thread)
+
+    @property
+    def started(self) -> bool:
+        """Whether the thread was started."""
+        return self._thread.ident is not None
 
     def in_thread(self) -> bool:
         """Tell whether the caller is the loop's own thread."""
@@ -50,19 +56,29 @@ class Loop:
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have a function called in the thread, soon; from any thread."""
-        self._calls.append((function, arguments))
-        self._rouse()
+        try:
+            self._calls.append((function, arguments))
+        finally:  # also where an exception from outside comes between
+            if not self._woken:
+                self._wake_up()
 
-    def call_by(self, when: float, function: Callable[[], object]) -> None:
+    def call_by(self, when: float, function: Callable[[], object], *arguments: Any) -> None:
         """Have a function called in the thread when it wakes up anyway, if that is by a time; else soon."""
-        self._calls.append((function, ()))
-        if self._wakes_at > when:
-            self._rouse()
+        try:
+            self._calls.append((function, arguments))
+        finally:
+            if self._wakes_at > when and not self._woken:
+                self._wake_up()
 
-    def _rouse(self) -> None:
-        if not self._woken and not self.in_thread():
-            self._woken = True
-            self._wake.set()
+    def _wake_up(self) -> None:
+        if not self.in_thread():
+            try:
+                self._woken = True
+                self._wake.set()
+            except BaseException:  # from outside, and perhaps in between
+                self._woken = False
+                self._wake.set()
+                raise
 
     def call_at(self, when: float, function: Callable[[], object]) -> None:
         """Have a function called at a time; only from the loop's own thread."""
@@ -135,7 +151,7 @@ class Loop:
 
     def join(self, timeout: float) -> None:
         """Wait for the end of the thread, for so many seconds at most; not at all in the thread itself."""
-        if not self.in_thread():
+        if self.started and not self.in_thread():
             self._thread.join(timeout)
 
     def abandon(self) -> None:
@@ -167,11 +183,16 @@ class Alarm:
             self._set = when
             if self._loop.in_thread():
                 self._push()
-            else:
+                return
+            try:
                 self._loop.call_by(when + slack, self._push)
+            except BaseException:  # from outside, and perhaps before the loop was told: the next call tells it
+                self._set = NEVER
+                raise
 
     def _push(self) -> None:
-        self._loop.call_at(self._set, self._fire)
+        if self._set != NEVER:
+            self._loop.call_at(self._set, self._fire)
 
     def _fire(self) -> None:
         if time.monotonic() >= self._set:

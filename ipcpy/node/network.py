@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from ipaddress import ip_interface
 
-from ..addresses import LOOPBACK, NOWHERE, Way, is_loopback
+from ..addresses import LOOPBACK, NOWHERE, Address, Way, is_loopback
 from ..settings import Settings
+from ..transport.group import FanoutSocket
 from ..transport.interfaces import Interface, InterfaceWatch, interface_to, list_interfaces, source_on, source_to
 from .loop import Alarm, Loop
 
@@ -21,6 +22,9 @@ SETTLE = 0.05  # seconds between the first word of a change and our look: one ch
 LOOK_AGAIN = 2.0  # seconds between two looks where the system does not tell of changes
 MAX_WAYS = 4_096  # that are remembered
 MTU = 1_500  # bytes of a packet on Ethernet, where no interface says better
+
+
+MakeFanout = Callable[[Address, int, str], FanoutSocket]
 
 
 class Network:
@@ -105,6 +109,16 @@ class Network:
             for address, network in zip(interface.addresses, interface.networks, strict=True) if interface.up else ():
                 found.setdefault((interface.index, ip_interface(network).network), Way(interface.index, address))
         return list(found.values())
+
+    def fanout_socket(self, make: MakeFanout, group: Address, address: str) -> FanoutSocket | None:
+        """Return a socket that sends to a group on the interface that leads to an address; None if there is none."""
+        interface = self.interface_to(address)
+        if interface is None:
+            return None
+        try:
+            return make(group, interface.index, source_on(interface, address))
+        except OSError:
+            return None
 
     def way_to(self, address: str, asked: str = "") -> Way | None:
         """Return how to leave for an address; None where the system may choose.

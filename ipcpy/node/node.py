@@ -56,6 +56,7 @@ class Node:
         if key is not None or os.environ.get("IPCPY_KEY"):
             raise ArgumentError("this version cannot seal frames: key (IPCPY_KEY) must not be set")
         self._core = Core(name, from_environment(domain, interfaces, peers), Sockets())
+        self._core.ensure_open()  # now, when this can close it, whatever comes
 
     @property
     def id(self) -> str:

@@ -13,7 +13,7 @@ from .node import Node
 __all__ = ["nodes", "topics"]
 
 _shared: Node | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def shared_node() -> Node:
@@ -69,7 +69,7 @@ def nodes(timeout: float | None = 0.5) -> tuple[NodeInfo, ...]:
 def _renew_lock() -> None:
     """Forget, in a forked child, who of the parent's threads held the lock: none of them is here."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

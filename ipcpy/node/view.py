@@ -5,7 +5,6 @@ The I/O thread changes it, any thread reads it.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
+from ..locks import Bell, Monitor, Work
 from ..protocol.topics import is_pattern, matches
 from ..timeouts import NEVER
 from .departures import Departures
@@ -33,7 +33,8 @@ class View:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._monitor = Monitor(Bell())
+        self._lock = self._monitor.lock
         self._nodes: dict[int, NodeInfo] = {}
         self._endpoints: dict[int, dict[int, EndpointInfo]] = {}
         self._watches: WeakSet[EventQueue] = WeakSet()  # who forgets a watch need not close it
@@ -45,14 +46,14 @@ class View:
 
     def add_node(self, id: int, node: NodeInfo) -> None:
         """Add a node that came."""
-        with self._changed:
+        with self._lock:
             self._nodes[id] = node
             self._endpoints.setdefault(id, {})
             self._tell(_came, node)
 
     def change_node(self, id: int, **changes: Any) -> None:
         """Change what is known of a node; one that is not known is ignored."""
-        with self._changed:
+        with self._lock:
             node = self._nodes.get(id)
             if node is None:
                 return
@@ -64,7 +65,7 @@ class View:
 
     def remove_node(self, id: int, reason: str) -> None:
         """Remove a node that went, and all it had."""
-        with self._changed:
+        with self._lock:
             for endpoint in self._endpoints.pop(id, {}).values():
                 self.departures.add(endpoint, reason, with_node=True)
                 self._tell(_went, endpoint, reason)
@@ -74,7 +75,7 @@ class View:
 
     def put(self, node_id: int, endpoint_id: int, endpoint: EndpointInfo) -> None:
         """Add an endpoint that came, or change one."""
-        with self._changed:
+        with self._lock:
             known = self._endpoints.setdefault(node_id, {})
             new = endpoint_id not in known
             known[endpoint_id] = endpoint
@@ -84,7 +85,7 @@ class View:
 
     def remove(self, node_id: int, endpoint_id: int) -> None:
         """Remove an endpoint that went."""
-        with self._changed:
+        with self._lock:
             endpoint = self._endpoints.get(node_id, {}).pop(endpoint_id, None)
             if endpoint is not None:
                 self.departures.add(endpoint, "closed", with_node=False)
@@ -96,7 +97,7 @@ class View:
             told = event(*what)
             for watch in list(self._watches):
                 watch.put(told)
-        self._changed.notify_all()
+        self._monitor.bell.ring()
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
@@ -110,12 +111,12 @@ class View:
 
     def nodes(self) -> tuple[NodeInfo, ...]:
         """Return all nodes, by name."""
-        with self._changed:
+        with self._lock:
             return tuple(sorted(self._nodes.values(), key=lambda node: (node.name, node.host, node.pid, node.id)))
 
     def endpoints(self) -> list[EndpointInfo]:
         """Return all endpoints."""
-        with self._changed:
+        with self._lock:
             return [endpoint for endpoints in self._endpoints.values() for endpoint in endpoints.values()]
 
     def topics(self, shown: Callable[[EndpointInfo], EndpointInfo] | None = None) -> tuple[TopicInfo, ...]:
@@ -158,12 +159,15 @@ class View:
         """
         started = time.monotonic()
         deadline = NEVER if timeout is None else started + timeout
-        with self._changed:
+
+        def work() -> Work[bool]:
             while (now := time.monotonic()) < deadline and not self._closed:
                 if now - max(self._changed_at, started) >= CALM and complete():
                     return True
-                self._changed.wait(min(LOOK, deadline - now))
-        return False
+                yield min(LOOK, deadline - now)
+            return False
+
+        return not self._monitor.owned() and self._monitor.do(work())
 
     async def wait_settled_async(self, complete: Callable[[], bool], timeout: float | None) -> bool:
         """Wait as ``wait_settled``, in a coroutine."""
@@ -185,7 +189,7 @@ class View:
             keeps: what the watch keeps alive.
         """
         queue = EventQueue()
-        with self._changed:
+        with self._lock:
             for node_id, node in self._nodes.items():
                 queue.put(_came(node))
                 for endpoint in self._endpoints.get(node_id, {}).values():
@@ -196,17 +200,17 @@ class View:
         return Watch(queue, self._forget, keeps)
 
     def _forget(self, queue: EventQueue) -> None:
-        with self._changed:
+        with self._lock:
             self._watches.discard(queue)
 
     def close(self) -> None:
         """End every watch, those to come too."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             for watch in list(self._watches):
                 watch.end()
             self._watches.clear()
-            self._changed.notify_all()
+            self._monitor.bell.ring()
 
 
 def _came(what: NodeInfo | EndpointInfo) -> Event:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import ClosedError, RecvTimeout
-from ..timeouts import in_pieces, seconds
-from ..wakeups import Changes
+from ..locks import Bell, Monitor
+from ..timeouts import NEVER, after, seconds
 
 if TYPE_CHECKING:
     from ..events import Event
@@ -85,30 +86,33 @@ class EventQueue:
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
-        self._changed = Changes()
+        self._monitor = Monitor(Bell())
+        self._lock = self._monitor.lock
         self._ended = False
 
     def put(self, event: Event) -> None:
         """Add an event."""
-        with self._changed:
+        with self._lock:
             self._events.append(event)
-            self._changed.notify_all()
+            self._monitor.bell.ring()
 
     def end(self) -> None:
         """Let those who wait know that nothing more will come."""
-        with self._changed:
+        with self._lock:
             self._ended = True
-            self._changed.notify_all()
+            self._monitor.bell.ring()
 
     def _is_due(self) -> bool:
         return bool(self._events) or self._ended
 
     def get(self, timeout: float | None) -> Event:
         """Take the oldest event; for the errors see ``Watch.get``."""
-        with self._changed:
-            if not in_pieces(lambda piece: self._changed.wait_for(self._is_due, piece), timeout):
-                raise RecvTimeout(f"no event within {timeout:g} s")
-            return self._take()
+        deadline = NEVER if timeout is None else time.monotonic() + timeout
+        while self._monitor.wait_for(self._is_due, None if timeout is None else deadline - time.monotonic()):
+            with self._lock:
+                if self._is_due():  # else another one was faster
+                    return self._take()
+        raise RecvTimeout(f"no event {after(timeout)}")
 
     async def get_async(self) -> Event:
         """Take the oldest event, in a coroutine.
@@ -117,8 +121,8 @@ class EventQueue:
             ClosedError: if nothing more will come.
         """
         while True:
-            await self._changed.wait_async(self._is_due)
-            with self._changed:
+            await self._monitor.bell.wait_async(self._is_due)
+            with self._lock:
                 if self._is_due():  # else another one was faster
                     return self._take()
 

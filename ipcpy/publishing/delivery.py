@@ -2,14 +2,13 @@
 
 The node tells a Delivery of subscribers and hands it their answers. Messages are sent by outlet.py; a Delivery knows no
 user's data, and reads no clock but the one it is given. What does not run in the publisher's own thread runs in the
-I/O thread; both hold the outlet's lock.
+I/O thread; both hold the lock of the outlet's monitor.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..addresses import Address
 from ..graph import EndpointInfo
+from ..locks import Bell, Rings, Work
 from ..node.lifetimes import close_forgotten
 from ..protocol.data.history import History
 from ..protocol.data.matching import Match
@@ -26,7 +26,6 @@ from ..protocol.link.entries import PublisherEntry
 from ..protocol.wire import Frame, Kind, Malformed, frames
 from ..transport.connected import ConnectedSocket
 from ..transport.group import FanoutSocket
-from ..wakeups import Changes
 from .framing import Framing
 from .multicast import Fanouts, Group, Interfaces, Watching
 from .outlet import Alarm, Outlet
@@ -83,10 +82,10 @@ class Terms(NamedTuple):
 class Delivery:
     """All subscribers of one publisher. It is what the node knows of a publisher, and never knows the user's handle.
 
-    A Delivery needs of the world what Surroundings says, an alarm, a clock, and a condition to wait on. It calls
-    nothing else but ``os.urandom``, and reads no other clock, so it runs in one thread on made-up ones. Whoever drives
-    it hands it what arrives (``subscriber_found``, ``receive_datagram``), calls the alarm's function in time, and lets
-    the clock go on, and datagrams arrive, while the condition is waited on.
+    A Delivery needs of the world what Surroundings says, an alarm, a clock, and a bell to wait on. It calls nothing
+    else but ``os.urandom``, and reads no other clock, so it runs in one thread on made-up ones. Whoever drives it hands
+    it what arrives (``subscriber_found``, ``receive_datagram``), calls the alarm's function in time, and lets the clock
+    go on, and datagrams arrive, while somebody waits on the bell.
 
     Args:
         node: its surroundings.
@@ -94,7 +93,7 @@ class Delivery:
         terms: what was promised.
         alarm: makes the Alarm that calls a function.
         clock: seconds, never going back.
-        condition: makes what ``publish`` and ``close`` wait on, with the lock.
+        bell: what ``publish`` and ``close`` wait on.
 
     Attributes:
         number: the publisher's id.
@@ -110,7 +109,7 @@ class Delivery:
         *,
         alarm: Callable[[Callable[[], object]], Alarm],
         clock: Callable[[], float] = time.monotonic,
-        condition: Callable[[threading.Lock], threading.Condition] = Changes,
+        bell: Rings | None = None,
     ) -> None:
         self.number = framing.number
         self._node = node
@@ -121,7 +120,7 @@ class Delivery:
         self._fanouts = Fanouts(node, self.number, terms.multicast, self._announce_group, self._on_fanout)
         kept = max(terms.entry.keep, terms.history if terms.entry.reliable else 0)
         reliable = Reliable(History(kept, HISTORY_BYTES, framing.seq + 1)) if kept else None
-        self.outlet = Outlet(framing, reliable, self._fanouts, self._alarm, clock, condition)
+        self.outlet = Outlet(framing, reliable, self._fanouts, self._alarm, clock, bell or Bell())
         self.pacing = Pacing(self.outlet, terms.block if terms.entry.reliable else 0.0, clock)
 
     # -- the beginning and the end, in any thread --------------------------------------------------------------------
@@ -141,24 +140,39 @@ class Delivery:
                 answers would not be heard.
         """
         outlet = self.outlet
-        usable, outlet.usable, outlet.closed = outlet.usable, False, True
-        if not usable:
+        outlet.usable, outlet.closed = False, True
+        if outlet.abandoned or outlet.withdrawn:
             return
-        with outlet.lock:
-            outlet.changed.notify_all()
+        ending = self._end(0.0 if self._node.loop.in_thread() else linger)
+        if outlet.monitor.owned():  # in a signal handler: as soon as what it interrupted is done
+            outlet.monitor.later.append(ending)
+            return
+        try:
+            outlet.monitor.do(ending)
+        except BaseException:  # from outside
+            if not outlet.withdrawn:
+                self._node.loop.call(self.close)
+            raise
+
+    def _end(self, linger: float) -> Work[None]:
+        outlet = self.outlet
+        outlet.monitor.bell.ring()
+        try:
             now = self._clock()
-            self.pacing.linger(now if self._node.loop.in_thread() else min(now + linger, self._node.close_by))
+            yield from self.pacing.linger(min(now + linger, self._node.close_by))
+        finally:  # also where an exception from outside ends the waiting
             for route in outlet.by_number.values():
                 self._node.loop.call(self._node.release_connection, route.address, self.number)
             self._fanouts.close()
             outlet.clear()
-        self._node.withdraw(self.number)
+            self._node.withdraw(self.number)
+            outlet.withdrawn = True
 
     def forget(self) -> None:
         """Close, for the garbage collector: soon, in the I/O thread, where its own thread may hold the lock."""
         if self.outlet.usable:
             self._node.withdraw(self.number)  # at once: nobody is brought together with it any more
-            close_forgotten(self._node.loop, self.outlet.lock, partial(self.close, 0.0))
+            close_forgotten(self._node.loop, self.outlet.monitor, partial(self.close, 0.0))
 
     def abandon(self) -> None:
         """Let go without a word, in a forked child, where there is no I/O thread."""
@@ -170,7 +184,7 @@ class Delivery:
     def subscriber_found(self, number: int, info: EndpointInfo, address: Address) -> None:
         """Challenge a subscriber of the topic: it is new, or is reached at another address now."""
         outlet = self.outlet
-        with outlet.lock:
+        with outlet.monitor.lock:
             known = outlet.by_number.get(number)
             if not outlet.usable or (known is not None and known.address == address and not known.socket.closed):
                 return
@@ -191,7 +205,7 @@ class Delivery:
     def subscriber_lost(self, number: int) -> None:
         """Forget a subscriber but for its counts."""
         outlet = self.outlet
-        with outlet.lock:
+        with outlet.monitor.lock:
             if number in outlet.by_number:
                 outlet.part_with(outlet.by_number[number])
                 self._drop(number)
@@ -206,7 +220,7 @@ class Delivery:
     def verify(self, address: Address) -> None:
         """Challenge those at an address: their host said, or somebody forged, that nobody listens there."""
         now = self._clock()
-        with self.outlet.lock:
+        with self.outlet.monitor.lock:
             for route in self.outlet.by_number.values():
                 if route.address == address and route.match.open:
                     route.match.verify(now)
@@ -215,13 +229,13 @@ class Delivery:
     def receive_datagram(self, data: bytes, address: Address) -> None:
         """Take what a subscriber answered."""
         now = self._clock()
-        with self.outlet.lock:
+        with self.outlet.monitor.lock:
             with contextlib.suppress(Malformed):
                 for frame in frames(data):
                     if frame.source == self.number:
                         self._receive(frame, address, now)
             due = self._next_timer()
-        self._alarm.by(due)
+        self._go_on(due)
 
     def _receive(self, frame: Frame, address: Address, now: float) -> None:
         route = self.outlet.by_number.get(frame.sent_ns if frame.kind == Kind.MISSING else frame.seq)
@@ -241,7 +255,7 @@ class Delivery:
             route.missing(frame, now)
         if route.max_body != max_body:
             self.outlet.rebuild()
-        self.outlet.changed.notify_all()
+        self.outlet.monitor.bell.ring()
 
     def _first_for(self, route: Route) -> int:
         """Return the number of the first message that a subscriber is to get."""
@@ -259,28 +273,34 @@ class Delivery:
             self.outlet.rebuild()
 
     def _on_fanout(self, socket: FanoutSocket) -> None:
-        with self.outlet.lock:
+        with self.outlet.monitor.lock:
             if self._fanouts.read(socket, self._clock()):
                 self.outlet.rebuild()
             due = self._next_timer()
-        self._alarm.by(due)
+        self._go_on(due)
 
     def network_changed(self) -> None:
         """Begin anew with multicast: the interfaces are others now."""
-        with self.outlet.lock:
+        with self.outlet.monitor.lock:
             self._fanouts.close()
             self.outlet.rebuild()
             self._choose_fanouts(self._clock())
             due = self._next_timer()
-        self._alarm.by(due)
+        self._go_on(due)
 
     def _next_timer(self) -> float:
         return min(self.outlet.next_timer(), self._fanouts.next_timer())
 
     def _on_alarm(self) -> None:
-        with self.outlet.lock:
+        with self.outlet.monitor.lock:
             now = self._clock()
             self.outlet.handle_timer(now)
             self._fanouts.handle_timer(now)
             due = self._next_timer()
+        self._go_on(due)
+
+    def _go_on(self, due: float) -> None:
+        """Without the lock: have the timers looked at, and do what was put off, as by a log handler that publishes."""
         self._alarm.by(due)
+        if self.outlet.monitor.later:
+            self.outlet.monitor.catch_up()

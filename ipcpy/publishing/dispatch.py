@@ -10,6 +10,7 @@ from typing import Any
 
 from ..codec import Body
 from ..errors import ClosedError
+from ..locks import Work
 from ..protocol.data.batch import Fitting, fitting
 from ..protocol.data.fragments import MAX_MESSAGE
 from ..protocol.wire import OVERHEAD, Buffer
@@ -20,7 +21,7 @@ from .framing import Framing, parts_of
 class Dispatch:
     """Publishes the encoded messages of one publisher. The caller does not hold the lock.
 
-    Every method returns the number of subscribers that the last message was handed to.
+    Every method returns the number of subscribers that the last message was handed to, or will be.
 
     Args:
         topic: for what errors say.
@@ -39,11 +40,9 @@ class Dispatch:
             ArgumentError: if it is larger than subscribers take.
             ClosedError: if the publisher is closed.
         """
-        if isinstance(body, list) or len(body) > self._outlet.max_body:
-            return self._large(body)
-        with self._outlet.lock:
-            self.check_open()
-            return self._small([body])
+        if self._outlet.monitor.owned() and not isinstance(body, bytes):  # the caller may change it before it is sent
+            body = b"".join(parts_of(body)[0])
+        return self._do(self._one(body))
 
     def many(self, bodies: Sequence[Any]) -> int:
         """Publish messages of any size: as many in a frame as fit, once the subscribers can take them.
@@ -57,10 +56,9 @@ class Dispatch:
         while at < len(bodies):
             stop = fits.end(at, self._outlet.max_body)
             if stop > at:
-                with self._outlet.lock:
-                    handed = self._small(bodies[at:stop], paced=True)
+                handed = self._do(self._several(bodies[at:stop]))
             else:
-                handed = self._large(bodies[at])
+                handed = self.one(bodies[at])
             at = max(stop, at + 1)
         return handed
 
@@ -69,56 +67,14 @@ class Dispatch:
         view = memoryview(data)
         handed = at = 0
         while at < len(data):
-            with self._outlet.lock:
-                self._make_room(size)
-                part = view[at : at + fitting(size, self._outlet.max_body) * size]
-                count = len(part) // size
-                if count:
-                    handed = self._outlet.send_batch(self._framing.alike(part, size), count)
-            if not count:  # somebody has come to whom the way takes less
+            part = view[at : at + fitting(size, self._outlet.max_body) * size]
+            if part:
+                handed = self._do(self._alike(part, size))
+            else:
                 part = view[at : at + size]
-                handed = self._large(part)
+                handed = self.one(part)
             at += len(part)
         return handed
-
-    def _large(self, body: Body) -> int:
-        parts, size = parts_of(body)
-        outlet = self._outlet
-        with outlet.lock:
-            self.check_open()
-            if size <= outlet.max_body:
-                return self._small([b"".join(parts)])
-            self._make_room(size)
-            if outlet.reliable is not None:
-                parts = [part if part.readonly else memoryview(bytes(part)) for part in parts]
-            message = self._framing.large(parts, size)
-            handed = outlet.send_large(message)
-            try:
-                self._pacing.hand_back(message)
-            finally:
-                outlet.send_rest()
-            return handed
-
-    def _small(self, bodies: Sequence[Any], *, paced: bool = False) -> int:
-        """Send bodies that fit one frame together: each in a frame of its own if it may be asked for again.
-
-        Args:
-            paced: wait until the subscribers can take them, as for a reliable topic it does anyway.
-        """
-        outlet, framing = self._outlet, self._framing
-        if outlet.reliable is None:
-            if paced:
-                self._make_room(sum(map(len, bodies)))
-            return outlet.send_batch(framing.batch(bodies), len(bodies))
-        handed = 0
-        for body in bodies:
-            self._make_room(len(body) + OVERHEAD)
-            handed = outlet.send_kept(framing.kept(body))
-        return handed
-
-    def _make_room(self, size: int) -> None:
-        self._pacing.make_room(size)
-        self.check_open()
 
     def check_open(self) -> None:
         """Make sure that the publisher is not closed.
@@ -128,3 +84,72 @@ class Dispatch:
         """
         if self._outlet.closed:
             raise ClosedError(f"the publisher of {self._topic!r} is closed")
+
+    def _do(self, work: Work[int]) -> int:
+        """Do work under the lock; in a signal handler that interrupted other work of this publisher, after that."""
+        monitor = self._outlet.monitor
+        if not monitor.owned():
+            return monitor.do(work)
+        self.check_open()
+        monitor.later.append(work)
+        return len(self._outlet.routes)
+
+    # -- work under the lock; what is too large now was not when it was looked at before ----------------------------
+
+    def _one(self, body: Body) -> Work[int]:
+        outlet = self._outlet
+        self.check_open()
+        if isinstance(body, list) or len(body) > outlet.max_body:
+            parts, size = parts_of(body)
+            if size > outlet.max_body:
+                return (yield from self._large(parts, size))
+            body = b"".join(parts)
+        if outlet.reliable is None:
+            return outlet.send_batch(self._framing.batch([bytes(body)]), 1)
+        yield from self._make_room(len(body) + OVERHEAD)
+        if len(body) > outlet.max_body:  # it is less than before the waiting
+            return (yield from self._large(*parts_of(body)))
+        return outlet.send_kept(self._framing.kept(bytes(body), outlet.reliable.history.next))
+
+    def _several(self, bodies: Sequence[Any]) -> Work[int]:
+        """Publish bodies that fitted one frame together when it was looked at."""
+        outlet = self._outlet
+        if outlet.reliable is None:
+            yield from self._make_room(sum(map(len, bodies)))
+            if Fitting(map(len, bodies)).end(0, outlet.max_body) == len(bodies):
+                return outlet.send_batch(self._framing.batch(bodies), len(bodies))
+        return (yield from self._apart(bodies))
+
+    def _alike(self, data: memoryview, size: int) -> Work[int]:
+        """Publish bodies that fitted one frame together when it was looked at, and lie end to end."""
+        yield from self._make_room(size)
+        count = len(data) // size
+        if count <= fitting(size, self._outlet.max_body):
+            return self._outlet.send_batch(self._framing.alike(data, size), count)
+        return (yield from self._apart([data[at : at + size] for at in range(0, len(data), size)]))
+
+    def _apart(self, bodies: Sequence[Any]) -> Work[int]:
+        """Publish in a frame of its own each what may be asked for again, or does not fit together any more."""
+        handed = 0
+        for body in bodies:
+            handed = yield from self._one(body)
+        return handed
+
+    def _large(self, parts: list[memoryview], size: int) -> Work[int]:
+        outlet = self._outlet
+        yield from self._make_room(size)
+        if outlet.reliable is None:
+            message = self._framing.large(parts, size)
+        else:
+            parts = [part if part.readonly else memoryview(bytes(part)) for part in parts]
+            message = self._framing.large(parts, size, outlet.reliable.history.next)
+        handed = outlet.send_large(message)
+        try:
+            yield from self._pacing.hand_back(message)
+        finally:
+            outlet.send_rest()
+        return handed
+
+    def _make_room(self, size: int) -> Work[None]:
+        yield from self._pacing.make_room(size)
+        self.check_open()

@@ -44,38 +44,50 @@ class Framing:
 
     def batch(self, bodies: Sequence[bytes]) -> bytes:
         """Make one frame of the next messages."""
-        first = self.seq + 1
+        first = self._count(len(bodies), sum(map(len, bodies)))
         if len(bodies) > 1:
-            frame = pack_batch(self.number, first, self._clock_ns(), self.codec, bodies)
-        else:  # a body alone may fill the datagram up to the last byte
-            frame = pack_frame(Kind.DATA, self.number, first, self._clock_ns(), bodies[0], codec=self.codec)
-        self._count(len(bodies), sum(map(len, bodies)))
-        return frame
+            return pack_batch(self.number, first, self._clock_ns(), self.codec, bodies)
+        # a body alone may fill the datagram up to the last byte
+        return pack_frame(Kind.DATA, self.number, first, self._clock_ns(), bodies[0], codec=self.codec)
 
     def alike(self, data: Buffer, size: int) -> bytes:
         """Make one frame of the next messages, whose bodies of one size are laid end to end already."""
-        frame = pack_alike(self.number, self.seq + 1, self._clock_ns(), self.codec, data, size)
-        self._count(len(data) // size, len(data))
-        return frame
+        first = self._count(len(data) // size, len(data))
+        return pack_alike(self.number, first, self._clock_ns(), self.codec, data, size)
 
-    def kept(self, body: bytes) -> Kept:
-        """Make the frame of the next message so that it can be sent again, to any host."""
+    def kept(self, body: bytes, seq: int) -> Kept:
+        """Make the frame of a message of a reliable topic, to be sent again to any host; ``kept_all`` counts it."""
         size = len(body)
-        seq = self.seq = self.seq + 1
-        self.bytes += size
         sent_ns = self._clock_ns()
         frame = FAST_HEADER.pack(size + DATA_OVERHEAD, self.codec, self.number, seq, sent_ns) + body
         frame += crc32(frame).to_bytes(4, "little")
         return Kept(seq, sent_ns, frame, (), len(frame))
 
-    def large(self, parts: Sequence[memoryview], size: int) -> Kept:
-        """Number and stamp the next message, which is sent in fragments."""
-        self._count(1, size)
-        return Kept(self.seq, self._clock_ns(), b"", parts, size)
+    def large(self, parts: Sequence[memoryview], size: int, seq: int = 0) -> Kept:
+        """Stamp a message that is sent in fragments.
 
-    def _count(self, messages: int, size: int) -> None:
+        Args:
+            seq: the number of one of a reliable topic, which ``kept_all`` counts; 0 takes the next number.
+        """
+        return Kept(seq or self._count(1, size), self._clock_ns(), b"", parts, size)
+
+    def kept_all(self, seq: int, size: int) -> None:
+        """Count a message of a reliable topic, if it was kept.
+
+        Args:
+            seq: the last number that is kept.
+            size: bytes of its body.
+        """
+        if seq > self.seq:
+            self.seq = seq
+            self.bytes += size
+
+    def _count(self, messages: int, size: int) -> int:
+        """Take the next numbers; return the first. No call comes between taking them and having counted them."""
+        first = self.seq + 1
         self.seq += messages
         self.bytes += size
+        return first
 
 
 def parts_of(body: Body) -> tuple[list[memoryview], int]:

@@ -1,19 +1,20 @@
 """Where one publisher's frames go out: the subscribers it has, the ways to them, what is kept for them, heartbeats.
 
 Knows routes and frames; nothing of how subscribers are found and matched, which is delivery.py's, and it never waits,
-which is pacing.py's. The publisher's thread and the I/O thread share it: ``lock`` is held by whoever calls.
+which is pacing.py's. The publisher's thread and the I/O thread share it: the lock of its ``monitor`` is held by whoever
+calls.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from ..locks import Bell, Monitor, Rings
 from ..protocol.data.heartbeat import Heartbeat
 from ..protocol.data.history import Kept
 from ..protocol.data.reliable import Reliable
-from ..protocol.wire import MAX_BODY
+from ..protocol.wire import MAX_BODY, OVERHEAD
 from ..stats import PastRoutes, PublisherStats
 from ..timeouts import NEVER
 from .framing import Framing
@@ -44,10 +45,11 @@ class Outlet:
         fanouts: the multicasts that reach some of the subscribers.
         alarm: has what is due done in time.
         clock: seconds, never going back.
-        condition: makes what ``publish`` and ``close`` wait on, with the lock.
+        bell: what ``publish`` and ``close`` wait on.
 
     Attributes:
-        changed: notified whenever a subscriber has come, gone or answered, and when the publisher is closed.
+        monitor: the lock over it, and its bell, which rings whenever a subscriber has come, gone or answered, and when
+            the publisher is closed.
         by_number: every subscriber that was heard of, matched or not.
         routes: the subscribers that topic data is sent to.
         ways: how a small frame reaches all of these, and who stands behind each way.
@@ -55,6 +57,8 @@ class Outlet:
         needs_check: whether a frame needs a check: some subscriber is on another host.
         beating: whether heartbeats follow the last message; if not, ``start_beating`` is to be called with the next.
         usable: whether the publisher is neither closed nor left behind by a fork.
+        withdrawn: whether closing has come to its end.
+        abandoned: whether the publisher was left behind by a fork.
     """
 
     def __init__(
@@ -64,10 +68,9 @@ class Outlet:
         fanouts: Iterable[Fanout],
         alarm: Alarm,
         clock: Callable[[], float],
-        condition: Callable[[threading.Lock], threading.Condition],
+        bell: Rings,
     ) -> None:
-        self.lock = threading.Lock()
-        self.changed = condition(self.lock)
+        self.monitor = Monitor(bell)
         self.ways: tuple[tuple[Send, Route | Fanout], ...] = ()
         self.routes: tuple[Route, ...] = ()
         self.by_number: dict[int, Route] = {}
@@ -77,6 +80,8 @@ class Outlet:
         self.beating = False
         self.closed = False
         self.usable = True
+        self.withdrawn = False
+        self.abandoned = False
         self._framing = framing
         self._fanouts = fanouts
         self._alarm = alarm
@@ -106,12 +111,21 @@ class Outlet:
 
     def send_kept(self, message: Kept) -> int:
         """Send a message of one frame and keep it; it counts against what each subscriber can take."""
-        assert self.reliable is not None
-        handed = self.send(message.frame)
         now = self._clock()
-        self.reliable.add(message, now)
-        self._charge(message.size, now)
+        try:
+            self._keep(message, message.size - OVERHEAD, now)  # first: what is kept is asked for if it is not sent
+            handed = self.send(message.frame)
+        finally:
+            self._charge(message.size, now)
         return handed
+
+    def _keep(self, message: Kept, size: int, now: float) -> None:
+        reliable = self.reliable
+        assert reliable is not None
+        try:
+            reliable.add(message, now)
+        finally:  # an exception from outside may come when it is kept and not counted yet
+            self._framing.kept_all(reliable.history.next - 1, size)
 
     def _charge(self, size: int, now: float) -> None:
         for route in self.routes:
@@ -122,7 +136,7 @@ class Outlet:
         """Send a message of several frames as far as credit goes; ``send_rest`` has to follow."""
         now = self._clock()
         if self.reliable is not None:
-            self.reliable.add(message, now)
+            self._keep(message, message.size, now)
         for route in self.routes:
             route.owe(message, now)
         if not self.beating:
@@ -144,6 +158,10 @@ class Outlet:
     def confirmed(self) -> int:
         """Count the subscribers known to take what is sent now."""
         return sum(route.match.confirmed for route in self.routes)
+
+    def has(self, count: int) -> bool:
+        """Tell whether so many subscribers take what is sent, or nobody ever will again."""
+        return self.closed or self.confirmed() >= count
 
     def stats(self) -> PublisherStats:
         """Return the counts."""
@@ -175,7 +193,7 @@ class Outlet:
             *((route.socket.send, route) for route in unicast),
             *((fanout.send, fanout) for fanout in fanouts),
         )
-        self.changed.notify_all()
+        self.monitor.bell.ring()
 
     def clear(self) -> None:
         """Part with all subscribers, and with what is kept for them; their counts stay."""
@@ -187,9 +205,8 @@ class Outlet:
 
     def abandon(self) -> None:
         """Forget everything in a forked child; a thread that is not there may have held the lock."""
-        self.usable = False
-        self.lock = threading.Lock()
-        self.changed = threading.Condition(self.lock)
+        self.usable, self.abandoned = False, True
+        self.monitor = Monitor(Bell())
         self.ways, self.routes, self.reliable = (), (), None
         self.by_number, self._heart = {}, Heartbeat()
 
@@ -197,10 +214,10 @@ class Outlet:
 
     def start_beating(self) -> None:
         """Poll some time after the last message of a best-effort publisher; a reliable one does so anyway."""
-        self.beating = True
         if self.reliable is None:
             self._heart.start(self._framing.seq, self._clock())
             self._alarm.by(self._heart.at)
+        self.beating = True  # last: where an exception from outside ends this before, the next message does it again
 
     def next_timer(self) -> float:
         """Return when handle_timer wants to be called; ``inf`` for never."""

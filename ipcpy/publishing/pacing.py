@@ -1,16 +1,16 @@
 """How long publish and close wait for subscribers. All waiting in publishing is here, with its bounds.
 
-Knows who is behind and what time it is; sends nothing but polls. The publisher's lock is held by whoever calls; while
-a method waits, it gives the lock up.
+Knows who is behind and what time it is; sends nothing but polls. What waits is work for the publisher's Monitor, which
+holds the lock but for the times that the work yields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..locks import Work
 from ..protocol.data.history import Kept
 from ..protocol.data.spares import Spares
-from ..timeouts import piece
 from .outlet import Outlet
 from .route import Route
 
@@ -30,7 +30,7 @@ class Pacing:
     Args:
         outlet: the subscribers that the publisher has.
         block: seconds that a reliable publisher waits for those who cannot follow.
-        clock: seconds, never going back; they pass while ``outlet.changed`` is waited for.
+        clock: seconds, never going back.
     """
 
     def __init__(self, outlet: Outlet, block: float, clock: Callable[[], float]) -> None:
@@ -42,7 +42,7 @@ class Pacing:
 
     # -- before a message --------------------------------------------------------------------------------------------
 
-    def make_room(self, size: int) -> None:
+    def make_room(self, size: int) -> Work[None]:
         """Wait, for a bounded time, for subscribers that answer but cannot take a message of a size yet."""
         outlet = self._outlet
         if outlet.reliable is not None and not self._block:
@@ -58,7 +58,7 @@ class Pacing:
                 followers = [number for number in behind if number in outlet.reliable.followers]
                 outlet.poll(outlet.reliable.to_poll(followers, now))
                 pause = min(pause, BLOCK_PAUSE)
-            outlet.changed.wait(pause)
+            yield pause
 
     def _behind(self, size: int, now: float) -> set[int]:
         """Return the subscribers that answer, but for which one more message of a size would be too much."""
@@ -75,7 +75,7 @@ class Pacing:
 
     # -- after a large message ---------------------------------------------------------------------------------------
 
-    def hand_back(self, message: Kept) -> None:
+    def hand_back(self, message: Kept) -> Work[None]:
         """Wait a moment for a message to arrive, then copy what is still owed of it: the buffer is the caller's again.
 
         Where large messages follow one another closely, and on one host, it waits only until all is sent, not until it
@@ -87,14 +87,17 @@ class Pacing:
         if all(part.readonly for part in message.parts):
             return
         deadline = now + HANDOVER
-        while (owing := self._owing(message)) and (now := self._clock()) < deadline and not outlet.closed:
-            if (hurried or not any(route.lossy for route in owing)) and not any(route.sender.busy for route in owing):
-                break
-            outlet.changed.wait(deadline - now)
-        if owing:
-            parts = [part if part.readonly else self._copy(part) for part in message.parts]
-            for route in owing:
-                route.sender.replace(message.seq, parts)
+        try:
+            while (owing := self._owing(message)) and (now := self._clock()) < deadline and not outlet.closed:
+                gentle = not hurried and any(route.lossy for route in owing)
+                if not gentle and not any(route.sender.busy for route in owing):
+                    break
+                yield deadline - now
+        finally:  # also where an exception from outside ends the waiting: the caller may change his buffer now
+            if owing := self._owing(message):
+                parts = [part if part.readonly else self._copy(part) for part in message.parts]
+                for route in owing:
+                    route.sender.replace(message.seq, parts)
 
     def _copy(self, part: memoryview) -> memoryview:
         buffer = self._spares.take(len(part)) or bytearray(len(part))
@@ -106,27 +109,9 @@ class Pacing:
     def _owing(self, message: Kept) -> list[Route]:
         return [route for route in self._outlet.routes if route.sender.owes(message.seq)]
 
-    # -- at the beginning and at the end -----------------------------------------------------------------------------
+    # -- at the end ------------------------------------------------------------------------------------------------
 
-    def wait_for_subscribers(self, count: int, timeout: float | None) -> int:
-        """Wait until so many subscribers are matched, the time is up, or the publisher is closed.
-
-        Args:
-            timeout: seconds; None waits for ever.
-
-        Returns:
-            The number of subscribers matched then.
-        """
-        outlet = self._outlet
-        deadline = None if timeout is None else self._clock() + timeout
-        while (matched := outlet.confirmed()) < count and not outlet.closed:
-            left = None if deadline is None else deadline - self._clock()
-            if left is not None and left <= 0:
-                break
-            outlet.changed.wait(piece(left))
-        return matched
-
-    def linger(self, until: float) -> None:
+    def linger(self, until: float) -> Work[None]:
         """Say what the last number was, until all have acknowledged it or a time has come."""
         outlet = self._outlet
         while behind := [route for route in outlet.routes if route.behind]:
@@ -135,4 +120,4 @@ class Pacing:
             now = self._clock()
             if now >= until:
                 break
-            outlet.changed.wait(min(LINGER_PAUSE, until - now))
+            yield min(LINGER_PAUSE, until - now)

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from struct import Struct
 from types import TracebackType
 from typing import Any
@@ -20,20 +21,19 @@ from ..graph import EndpointInfo
 from ..node.identity import new_id
 from ..node.loop import Alarm
 from ..node.node import Node
-from ..node.picture import reasons
 from ..node.shared import node_for
 from ..protocol.data.batch import fitting
 from ..protocol.link.entries import PublisherEntry
 from ..protocol.topics import check_topic
 from ..protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, codec_number
 from ..stats import PublisherStats
-from ..timeouts import Explanations, number, seconds
-from ..wakeups import Changes, within
+from ..timeouts import Explanations, after, number, seconds
 from .delivery import Delivery, Terms
 from .dispatch import Dispatch
 from .framing import DATA_OVERHEAD, Framing
 from .pacing import BLOCK
-from .reasons import how_far
+from .reasons import why
+from .trial import Trial
 
 __all__ = ["Publisher"]
 
@@ -46,7 +46,9 @@ _time_ns = time.time_ns
 class Publisher:
     """Publishes messages on a topic to every subscriber, on this host and on the LAN.
 
-    It can be used from several threads. Publishing to nobody costs next to nothing: nothing is encoded.
+    It can be used from several threads, and from signal handlers: what a handler publishes in the midst of a
+    ``publish`` goes out as soon as that is done. Publishing to nobody costs next to nothing: only the first message of
+    each type is encoded, to see whether it can be.
 
     Args:
         topic: a name such as ``robot/imu``.
@@ -87,6 +89,7 @@ class Publisher:
         self._encode_many = variant(self._codec, "encode_many", "encode")
         self._codec_number = codec_number(self._codec.name)
         self._unchecked = self._codec_number | UNCHECKED
+        self._trial = Trial(self._encode)
         reliable, keep = bool(reliable), _check_keep(keep)
         entry = PublisherEntry(self._topic, self._codec.name, dict(self._codec.schema), reliable, keep)
         self._terms = Terms(entry, block=_check_block(block), multicast=_check_multicast(multicast))
@@ -101,7 +104,8 @@ class Publisher:
         self._delivery = Delivery(self._core, self._framing, self._terms, alarm=partial(Alarm, self._core.loop))
         self._outlet = self._delivery.outlet
         self._dispatch = Dispatch(self._delivery, self._framing, self._topic)
-        self._lock = self._outlet.lock
+        self._monitor = self._outlet.monitor
+        self._lock, self._owned, self._later = self._monitor.lock, self._monitor.owned, self._monitor.later
         self._delivery.announce()
 
     @property
@@ -124,7 +128,7 @@ class Publisher:
     def stats(self) -> PublisherStats:
         """What was published, and what became of it for each subscriber."""
         outlet = self._outlet
-        with outlet.lock:
+        with outlet.monitor.lock:  # a signal handler passes it, and sees the counts as they are in between
             return outlet.stats()
 
     def publish(self, data: Any, id: int | None = None) -> int:
@@ -148,19 +152,19 @@ class Publisher:
         """
         outlet = self._outlet
         if not outlet.ways and outlet.reliable is None:
-            if not outlet.usable:
-                self._reopen()
-                return self.publish(data, id)
-            return self._publish_to_nobody()
+            return 0 if self._count_for_nobody(data, id) else self._publish_anew(data, id)
         body = self._encode(data) if id is None else self._encode(data, id)
-        if type(body) is list or outlet.reliable is not None or len(body) > outlet.max_body:
+        if type(body) is list or outlet.reliable is not None or self._owned():
             return self._dispatch.one(body)
         framing = self._framing
+        size = len(body)
         lock = self._lock
-        lock.acquire()  # and released by hand: a ``with`` takes twice as long
-        try:
+        try:  # as locks.py says: a ``with`` takes twice as long
+            lock.acquire()
+            if size > outlet.max_body:
+                lock.release()
+                return self._dispatch.one(body)
             seq = framing.seq = framing.seq + 1
-            size = len(body)
             framing.bytes += size
             if outlet.needs_check:
                 frame = _pack_header(size + DATA_OVERHEAD, self._codec_number, framing.number, seq, _time_ns()) + body
@@ -171,14 +175,36 @@ class Publisher:
                 outlet.start_beating()
             return outlet.send(frame)
         finally:
-            lock.release()
+            try:
+                lock.release()
+            except RuntimeError:  # it was not acquired yet
+                pass
+            if self._later:
+                self._monitor.catch_up()
 
-    def _publish_to_nobody(self) -> int:
-        lock = self._lock
-        lock.acquire()
-        self._framing.seq += 1
-        lock.release()
-        return 0
+    def _count_for_nobody(self, data: Any, id: int | None) -> bool:
+        """Number a message that nobody is there for; False if somebody has come, or the publisher is not usable."""
+        outlet, trial, lock = self._outlet, self._trial, self._lock
+        if not outlet.usable:
+            return False
+        if type(data) is not trial.type or id != trial.id:
+            trial.look_at(data, id)
+        try:
+            lock.acquire()
+            if outlet.ways or not outlet.usable:
+                return False
+            self._framing.seq += 1
+            return True
+        finally:
+            try:
+                lock.release()
+            except RuntimeError:  # it was not acquired yet
+                pass
+
+    def _publish_anew(self, data: Any, id: int | None) -> int:
+        if not self._outlet.usable:
+            self._reopen()
+        return self.publish(data, id)
 
     def _reopen(self) -> None:
         """Begin anew in a forked child; what is published then may be kept, so it is not published to nobody."""
@@ -204,10 +230,10 @@ class Publisher:
             if not outlet.usable:
                 self._reopen()
                 return self.publish_many(messages)
-            for _ in messages:
-                if not outlet.usable:
-                    self._dispatch.check_open()
-                self._publish_to_nobody()
+            messages = iter(messages)
+            for message in messages:
+                if not self._count_for_nobody(message, None):
+                    return self.publish_many(chain((message,), messages))
             return 0
         if self._encode_many is not None and outlet.reliable is None:
             messages = list(messages)
@@ -237,37 +263,26 @@ class Publisher:
         count, timeout = number(count), seconds(timeout)
         if not self._outlet.usable:
             self._reopen()
-        with self._lock:
-            enough = self._delivery.pacing.wait_for_subscribers(count, timeout) >= count
-        return self._met(enough, count, timeout)
+        return self._met(self._monitor.wait_for(partial(self._outlet.has, count), timeout), count, timeout)
 
     async def wait_for_subscribers_async(self, count: int = 1, timeout: float | None = None) -> int:
         """Wait as ``wait_for_subscribers``, in a coroutine; other coroutines run meanwhile."""
         count, timeout = number(count), seconds(timeout)
         if not self._outlet.usable:
             self._reopen()
-        outlet = self._outlet
-        assert isinstance(outlet.changed, Changes)
-        waiting = outlet.changed.wait_async(lambda: outlet.closed or outlet.confirmed() >= count)
-        return self._met(await within(timeout, waiting), count, timeout)
+        return self._met(await self._monitor.wait_for_async(partial(self._outlet.has, count), timeout), count, timeout)
 
     def _met(self, enough: bool, count: int, timeout: float | None) -> int:
         self._dispatch.check_open()
         matched = self._outlet.confirmed()
-        if enough or timeout is None:
+        if enough:
             return matched
-        message = f"{matched} of {count} subscribers of {self._topic!r} within {timeout:g} s"
+        message = f"{matched} of {count} subscribers of {self._topic!r} {after(timeout)}"
         raise self._explanations.error(message, self.why)
 
     def why(self) -> str:
         """Say in plain words why messages are sent to somebody, or not: who is there, and who left, when and how."""
-        if self._outlet.closed:
-            return f"The publisher of {self._topic!r} is closed."
-        picture = self._core.picture
-        with self._lock:
-            routes = [route for route in self._outlet.by_number.values() if picture.has(route.info)]
-            known = [how_far(route.match, picture.endpoint(route.info)) for route in routes]
-        return "\n".join(reasons("subscriber", self._topic, known, self._core))
+        return why(self._topic, self._outlet, self._core)
 
     def close(self) -> None:
         """Withdraw the topic; idempotent.
@@ -286,8 +301,12 @@ class Publisher:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # one whose arguments were refused has no delivery
+        try:
             self._delivery.forget()
+        except (
+            Exception
+        ):  # arguments were refused: there is no delivery; or the interpreter exits: there are no globals
+            pass
 
     def __repr__(self) -> str:
         state = "closed" if self._outlet.closed else f"{self._outlet.confirmed()} subscribers"

@@ -1,9 +1,13 @@
-"""How far a publisher is with each of its subscribers, in plain words. Knows matches and nodes; changes nothing."""
+"""How far a publisher is with each of its subscribers, in plain words. Knows matches and nodes; changes
+nothing."""
 
 from __future__ import annotations
 
 from ..graph import EndpointInfo
+from ..node.core import Core
+from ..node.picture import reasons
 from ..protocol.data.matching import Match, State
+from .outlet import Outlet
 
 _HOW_FAR = {
     State.PROBING: "it is known, but has not answered to UDP from here: is a firewall between?",
@@ -28,3 +32,14 @@ def how_far(match: Match, info: EndpointInfo) -> str:
         known = "matched" if match.confirmed else "known"
         return f"{where}: {known}, but its process has not answered for {node.age:.1f} s (stopped, or cut off)."
     return f"{where}: {_HOW_FAR[match.state]}"
+
+
+def why(topic: str, outlet: Outlet, core: Core) -> str:
+    """Say in plain words why messages of a publisher are sent to somebody, or not: who is there, and who left."""
+    if outlet.closed:
+        return f"The publisher of {topic!r} is closed."
+    picture = core.picture
+    with outlet.monitor.lock:
+        routes = [route for route in outlet.by_number.values() if picture.has(route.info)]
+        known = [how_far(route.match, picture.endpoint(route.info)) for route in routes]
+    return "\n".join(reasons("subscriber", topic, known, core))

@@ -131,7 +131,7 @@ class Route:
         first number is another.
         """
         follower = None
-        self.passage.fit(self._share(self.match.window) - DATAGRAM_COST)
+        self.passage.fit(_share(self.match.window) - DATAGRAM_COST)
         if self._reliable is not None:
             number = self.match.subscriber
             first = self._reliable.join(number, first, self._new_sender().window, now)
@@ -149,11 +149,7 @@ class Route:
         self.pump(now)
 
     def _new_sender(self) -> Sender:
-        return Sender(self._share(self.match.window), lossy=self.lossy, passage=self.passage)
-
-    @staticmethod
-    def _share(window: int) -> int:
-        return int(window * WINDOW_SHARE)
+        return Sender(_share(self.match.window), lossy=self.lossy, passage=self.passage)
 
     def close_books(self) -> None:
         """Keep the counts up to the last message published: for now the subscriber is sent no more."""
@@ -259,7 +255,7 @@ class Route:
         """
         report = unpack_report(frame.body)
         self.acknowledged = max(self.acknowledged, report.next - 1)
-        size, window = self.passage.size, self._share(report.window)
+        size, window = self.passage.size, _share(report.window)
         self.sender.reported(frame.sent_ns, report.next, window, now, report.missing)
         self._tell_smaller(size)
         if self._reliable is not None:
@@ -314,3 +310,7 @@ class Route:
         if self.sender.handle_timer(now) is not None:
             self.poll()
         return stopped
+
+
+def _share(window: int) -> int:
+    return int(window * WINDOW_SHARE)

@@ -14,7 +14,7 @@ from typing import Any
 from ..addresses import LOOPBACK, Address
 from ..codec import Codec, codec_for, variant
 from ..errors import CodecError, SchemaError
-from ..graph import EndpointInfo, NodeInfo
+from ..graph import EndpointInfo
 from ..message import Message
 from ..protocol.data import matching
 from ..protocol.data.batch import split, unpack_alike, unpack_batch
@@ -27,7 +27,6 @@ from ..protocol.wire import FLAG_MULTICAST, UNCHECKED, Frame, Kind, codec_number
 from ..stats import FlowStats
 from ..timeouts import NEVER
 from .intake import Intake
-from .reasons import how_far
 
 log = logging.getLogger(__name__)
 
@@ -126,16 +125,9 @@ class Flow:
 
     def finish(self, now: float) -> None:
         """Deliver what waits, close the books, and take nothing more until the next START."""
+        self._intake.begin(self.receiver)
         self._deliver(self.receiver.finish(now))
         self.address = self.multicast = None
-
-    def why(self, node: NodeInfo | None = None) -> str:
-        """Say in plain words how far the match is.
-
-        Args:
-            node: the publisher's as it is now.
-        """
-        return how_far(self, node or self.info.node)
 
     def stats(self, dropped: int) -> FlowStats:
         """Return the counts; ``dropped`` is how many of its messages the inbox had no room for."""
@@ -174,6 +166,7 @@ class Flow:
         self.address = address
         self.unchecked = self.codec_number | UNCHECKED if address[0] == LOOPBACK else -1
         self.reach.start(frame.seq, now)
+        self._intake.begin(self.receiver)
         self._deliver(self.receiver.start(frame.seq, now))
         self._match()
 
@@ -187,6 +180,7 @@ class Flow:
     def take_messages(self, frame: Frame, now: float) -> None:
         """Take a DATA or BATCH frame."""
         intake, receiver = self._intake, self.receiver
+        self._intake.begin(self.receiver)
         if frame.codec != self.codec_number:
             intake.dropped["malformed"] += 1
             return
@@ -203,8 +197,7 @@ class Flow:
         bodies = unpack_batch(frame.body) if batch else [bytes(frame.body)]
         for seq, body in enumerate(bodies, frame.seq):
             if seq == receiver.next and not receiver.waiting:
-                receiver.next = seq + 1
-                self._put(seq, frame.sent_ns, received_ns, body)
+                self._put(seq, frame.sent_ns, received_ns, body, following=True)
                 continue
             cause = self._cause(seq - receiver.next, now, together=len(bodies))
             item = (seq, frame.sent_ns, received_ns, body)
@@ -218,6 +211,7 @@ class Flow:
             intake.dropped["malformed"] += 1
             return
         self._match()
+        self._intake.begin(self.receiver)
         partial = receiver.accept_run(run, now)
         intake.filling = receiver if partial is None else None
         if partial is not None:
@@ -237,14 +231,22 @@ class Flow:
         for item in items:
             self._put(*item)
 
-    def _put(self, seq: int, sent_ns: int, received_ns: int, body: Any) -> None:
+    def _put(self, seq: int, sent_ns: int, received_ns: int, body: Any, *, following: bool = False) -> None:
+        """Hand a message to the inbox; the receiver has counted it already, or it is the following one."""
+        inbox = self._intake.inbox
         try:
-            data = self.decode(body)
+            message = _new(Message, (self.decode(body), self.topic, seq, sent_ns, received_ns, self.id))
         except Exception as error:
+            message = None
             self.cannot_decode(error)
-            return
-        self.bytes += len(body)
-        self._intake.inbox.put(_new(Message, (data, self.topic, seq, sent_ns, received_ns, self.id)), len(body))
+        else:
+            inbox.make_room(len(body))
+        if following:  # no call comes between here and the end: an exception from outside could
+            self.receiver.next = seq + 1
+        self._intake.handed += 1
+        if message is not None:
+            self.bytes += len(body)
+            inbox.messages.append(message)
 
     def _put_all(self, frame: Frame, received_ns: int) -> bool:
         """Take a batch that is due in one go; False, and nothing done, if a message cannot be decoded."""
@@ -255,17 +257,17 @@ class Flow:
         stamps = repeat(frame.sent_ns), repeat(received_ns)
         seqs = range(frame.seq, frame.seq + len(values))
         each = zip(values, repeat(self.topic), seqs, *stamps, repeat(self.id))
+        messages = list(map(_new, repeat(Message), each))
         self.receiver.next += len(values)
+        self._intake.inbox.put_all(messages, sizes)
         self.bytes += sum(sizes)
-        self._intake.inbox.put_all(list(map(_new, repeat(Message), each)), sizes)
+        self._intake.handed += len(values)
         return True
 
     def cannot_decode(self, error: Exception) -> None:
         """Count a body that the codec does not take, and say so once."""
         self.undecodable += 1
-        if self.id not in self._intake.logged:
-            self._intake.logged.add(self.id)
-            _log_undecodable(self.info, error)
+        _log_undecodable(self.info, error, self._intake.logged)
 
     # -- what the publisher asks -------------------------------------------------------------------------------------
 
@@ -283,6 +285,7 @@ class Flow:
         """Learn how far the publisher is, and answer with what is missing."""
         self._poll = POLL_BODY.unpack(frame.body)
         cause = self._cause(frame.seq + 1 - self.receiver.next, now)
+        self._intake.begin(self.receiver)
         self._deliver(self.receiver.polled(frame.seq, self._poll[1], now, cause))
         self._report()
         self._intake.by(self.receiver.next_timer())
@@ -309,6 +312,7 @@ class Flow:
     def handle_timer(self, now: float) -> bool:
         """Do what is due; False once the publisher has been gone for long enough to be forgotten."""
         if now >= self.receiver.next_timer():
+            self._intake.begin(self.receiver)
             ask, items = self.receiver.handle_timer(now)
             self._deliver(items)
             if ask:
@@ -316,7 +320,10 @@ class Flow:
         return now < self.left_at + LINGER
 
 
-def _log_undecodable(info: EndpointInfo, error: Exception) -> None:
+def _log_undecodable(info: EndpointInfo, error: Exception, logged: set[str]) -> None:
+    if info.id in logged:
+        return
+    logged.add(info.id)
     if isinstance(error, CodecError):
         log.warning("%s: a message of %s cannot be decoded: %s", info.topic, info.node.name, error)
     else:

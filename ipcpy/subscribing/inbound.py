@@ -104,8 +104,7 @@ class Inbound:
     def take(self, data: bytes, address: Address) -> None:
         """Take one datagram, or the merged buffer of several from one sender.
 
-        The common case, one whole message that is the next of its publisher, is laid out here without calls: each
-        would cost as much as reading the clock.
+        The common case, one whole message that is the next of its publisher, is laid out here without calls.
         """
         size = len(data)
         if size > HEADER_SIZE:
@@ -120,7 +119,6 @@ class Inbound:
                         and not receiver.waiting
                         and (unchecked or (codec == flow.codec_number and crc32(data) == CRC_RESIDUE))
                     ):
-                        receiver.next = seq + 1
                         received_ns = self._time_ns()
                         late = received_ns - sent_ns - flow.fastest_ns
                         if late > BEHIND:
@@ -131,23 +129,25 @@ class Inbound:
                         try:
                             value = flow.decode(body)
                         except Exception as error:
+                            receiver.next = seq + 1
                             flow.cannot_decode(error)
                             return
                         size = len(body)
-                        flow.bytes += size
                         message = _new(Message, (value, flow.topic, seq, sent_ns, received_ns, flow.id))
-                        inbox = self._inbox
-                        sizes = inbox.sizes
+                        inbox, sizes = self._inbox, self._inbox.sizes
                         if size <= inbox.small and len(sizes) < inbox.depth:
                             sizes.append(size)
-                            inbox.messages.append(message)
                         else:
-                            inbox.put(message, size)
+                            inbox.make_room(size)
+                        flow.bytes += size
+                        receiver.next = seq + 1  # now: an exception from outside comes before all this, or after
+                        inbox.messages.append(message)
                         return
                 elif word & KIND_MASK == FRAGMENT_WORD:
                     run = read_run(data)
                     if run is not None and flow.reach.holds(seq, self.intake.clock()):
                         flow.take_run(run, self.intake.clock())
+                        self.intake.delivering = None
                         return
         if size:  # none is a call to wake up
             self._take_frames(data, address)
@@ -159,6 +159,7 @@ class Inbound:
                 self._take_frame(frame, address, now)
         except Malformed as error:
             self.intake.dropped[error.cause] += 1
+        self.intake.delivering = None
 
     def _take_frame(self, frame: Frame, address: Address, now: float) -> None:
         flow = self.flows.get(frame.source)
@@ -211,6 +212,7 @@ class Inbound:
             for number, frame in self._polls.items():
                 if number in self.flows:
                     self.flows[number].answer_poll(frame, intake.clock())
+            intake.delivering = None
             self._polls = {}
         self._polls |= intake.polls
         intake.polls = {}
@@ -230,12 +232,20 @@ class Inbound:
     def take_in_place(self, place: Place, number: int, count: int, buffer: bytearray) -> None:
         """Take fragments, from a number on, that were received right where they belong in a buffer."""
         self.flows[place.source].take_run(Run(place, number, (), count, buffer), self.intake.clock())
+        self.intake.delivering = None
 
     # -- time --------------------------------------------------------------------------------------------------------
+
+    def mend(self) -> None:
+        """Bring in order what an exception from outside has left half done."""
+        self.intake.mend()
+        for flow in list(self.flows.values()):
+            flow.receiver.mend(self.intake.clock())
 
     def handle_timer(self, now: float) -> None:
         """Do what is due; then ``intake.timer`` says when to call again."""
         for flow in list(self.flows.values()):
             if not flow.handle_timer(now):
                 self._forget(flow, now)
+        self.intake.delivering = None
         self.intake.timer = min((flow.next_timer() for flow in self.flows.values()), default=NEVER)

@@ -13,9 +13,9 @@ SHARE = 8  # the part of it that is set aside for small messages, so that they n
 class Inbox:
     """Messages not yet taken, the newest: the oldest gives way, for number or bytes, and is counted.
 
-    ``messages`` may be popped from by any thread without a lock; ``put`` is called under the subscriber's. A message of
-    up to ``small`` bytes may be appended to ``messages`` by hand, and its size to ``sizes`` before, while there are
-    less than ``depth`` of these.
+    ``messages`` may be popped from by any thread without a lock; all else is called under the subscriber's. Whoever
+    adds a message makes room for it, and then appends it to ``messages``. For one of up to ``small`` bytes it is room
+    enough to append its size to ``sizes``, while there are less than ``depth`` of these.
 
     Args:
         depth: how many are kept.
@@ -35,8 +35,8 @@ class Inbox:
         self._budget = depth_bytes - depth * self._small  # bytes that messages may have beyond ``small`` each
         self._room = self._budget  # what ``sizes`` leaves of it
 
-    def put(self, message: Message, size: int) -> None:
-        """Add a message whose body has so many bytes."""
+    def make_room(self, size: int) -> None:
+        """Make room for a message whose body has so many bytes."""
         sizes = self.sizes
         self._look()
         self._room -= max(0, size - self._small)
@@ -44,6 +44,10 @@ class Inbox:
             self._drop_oldest()
         self.small = self._small if self._room >= 0 else -1  # too large by itself: it gives way to the next
         sizes.append(size)
+
+    def put(self, message: Message, size: int) -> None:
+        """Add a message whose body has so many bytes."""
+        self.make_room(size)
         self.messages.append(message)
 
     def put_all(self, messages: list[Message], sizes: list[int]) -> None:
@@ -80,6 +84,11 @@ class Inbox:
             except IndexError:
                 pass
         self._forget_size()
+
+    def mend(self) -> None:
+        """Bring in order what an exception from outside has left half done."""
+        self._look()
+        self._room = self._budget - sum(max(0, size - self._small) for size in self.sizes)
 
     def unread(self, now_ns: int) -> tuple[int, int, float]:
         """Return how many messages wait, their bytes, and for how many seconds the next has been waiting.

@@ -35,6 +35,7 @@ class Inlets:
         self.unicast = unicast
         self.groups: dict[Address, GroupSocket] = {}
         self._left: list[GroupSocket] = []
+        self._closed = False
         self._wait: Callable[[float | None], list[Socket]] | None = None  # for those there are now
 
     def __iter__(self) -> Iterator[Socket]:
@@ -51,6 +52,9 @@ class Inlets:
         socket.join(interfaces)
         self.groups[group] = socket
         self._wait = None
+        if self._closed:  # meanwhile, in another thread
+            self.close()
+            return None
         return socket
 
     def leave(self, group: Address) -> GroupSocket | None:
@@ -115,10 +119,16 @@ class Inlets:
         return self.unicast.poll_all(DRAIN, NEVER if self.groups else DRAIN_BYTES)
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all of them, and those to come."""
+        self._closed = True
         self.close_left()
         for each in self:
             each.close()
+
+
+def wait_for(sockets: list[Socket], timeout: float | None) -> list[Socket]:
+    """Wait some seconds, None for ever, until sockets can be read, and return those."""
+    return _waiting(sockets)(timeout)
 
 
 def _waiting(sockets: list[Any]) -> Callable[[float | None], list[Any]]:

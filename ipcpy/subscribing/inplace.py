@@ -29,9 +29,12 @@ class Gathering:
 
     Args:
         lock: over ``inbound``.
+
+    Attributes:
+        active: whether something is being received into its place.
     """
 
-    def __init__(self, socket: DataSocket, inbound: Inbound, lock: threading.Lock) -> None:
+    def __init__(self, socket: DataSocket, inbound: Inbound, lock: threading.RLock) -> None:
         self._recvfrom = socket.recvfrom
         self._receive_into = socket.receive_into
         self._inbound = inbound
@@ -46,6 +49,7 @@ class Gathering:
         self._address: Address = ("", 0)
         self._other: tuple[bytes, Address] | None = None
         self._last: Place | None = None  # of the message that was gathered last
+        self.active = False
 
     @property
     def expects(self) -> bool:
@@ -73,9 +77,11 @@ class Gathering:
             self._last = None
             return self._recvfrom(RECEIVE_SIZE)
         data: bytes | None = b""  # nothing was taken, until it is known
+        self.active = True
         try:
             data, address = self._receive_beginning(last, buffer)
         finally:
+            self.active = False
             if data is not None:
                 with self._lock:
                     flow.receiver.assembly.spares.keep(buffer)
@@ -121,9 +127,11 @@ class Gathering:
         if not places:
             return 0
         self._count, self._other = 0, None
+        self.active = True
         try:
             self._fill(partial, number, places, deadline)
         finally:
+            self.active = False
             rest = places[self._count :]
             del places[self._count :]
             let_go(rest)

@@ -51,6 +51,8 @@ class Intake:
         spares: buffers for large messages.
         polls: those that came of publishers that send by multicast, by publisher; see ``Inbound.answer_polls``.
         filling: the Receiver of the publisher whose large message is being put together; None if there is none.
+        delivering: the Receiver that hands on more than one message that came in time; None if none does.
+        handed: how many messages it has handed on, by its own counts, that have come to the inbox.
         timer: when ``Inbound.handle_timer`` wants to be called; ``inf`` for never.
         way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
     """
@@ -81,6 +83,8 @@ class Intake:
         self.logged: set[str] = set()  # publishers of which was logged that a message cannot be decoded
         self.secret = os.urandom(16)
         self.behind = False
+        self.delivering: Receiver[Any] | None = None
+        self.handed = 0
         self.spares = Spares()
         self.polls: dict[int, Frame] = {}
         self.filling: Receiver[Any] | None = None
@@ -93,6 +97,20 @@ class Intake:
             self._socket.sendto(data, address)
         else:
             self._socket.sendto(data, address, way)
+
+    def begin(self, receiver: Receiver[Any]) -> None:
+        """Note that a Receiver counts messages as delivered before each is handed to the inbox."""
+        self.handed = receiver.received
+        self.delivering = receiver
+
+    def mend(self) -> None:
+        """Bring in order what an exception from outside has left half done; what came to nobody is lost."""
+        self.inbox.mend()
+        self.filling = None
+        receiver, self.delivering = self.delivering, None
+        if receiver is not None and receiver.received > self.handed:
+            receiver.lost["interrupted"] += receiver.received - self.handed
+        self.behind = True  # read on: of what was on its way something was lost
 
     def by(self, when: float) -> None:
         """Have ``Inbound.handle_timer`` called at a time at the latest."""

@@ -3,7 +3,8 @@
 A thread that waits reads the sockets itself, an event loop reads them when they are readable; both have them on lease.
 While nobody waits the I/O thread empties them into the inbox, so that the kernel never holds what is stale.
 
-Two locks: ``lock`` over what arrived (short), and one over who reads (held while waiting).
+Two locks: ``lock`` over what arrived (short), and one over who reads (held while waiting). Both are taken as locks.py
+says, for whoever waits may be interrupted at any point, and a signal handler may call in the midst of it.
 """
 
 from __future__ import annotations
@@ -11,27 +12,26 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import weakref
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..addresses import Address
+from ..errors import RecvTimeout
+from ..locks import Turn, owned_by_caller
 from ..node.loop import Alarm, Loop
-from ..timeouts import NEVER, in_pieces
+from ..timeouts import NEVER
 from ..transport.data import DataSocket
 from ..transport.kernel import CAN_WAIT, RECEIVE_SIZE
 from .inbound import Inbound
-from .inlets import Inlets, Received, Socket
+from .inlets import Inlets, Received, Socket, wait_for
 from .inplace import Gathering
+from .lease import Lease, weakly
 from .wait import Wait
 from .waiters import Waiters
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-LEASE = 0.04  # seconds that the sockets are left to a reader who is away; then the I/O thread empties them
-SHORT_LEASE = 0.01  # the same, where so much comes that a socket's buffer might be full by then
-MANY = 60  # datagrams in one lease: of small ones, the usual buffer of 212,992 bytes holds 277
 PAUSE = 0.02  # seconds without a further fragment of a large message
 
 
@@ -44,29 +44,24 @@ class Reader:
     """
 
     def __init__(
-        self, loop: Loop, socket: DataSocket, inbound: Inbound, lock: threading.Lock, spin: float = 0.0
+        self, loop: Loop, socket: DataSocket, inbound: Inbound, lock: threading.RLock, spin: float = 0.0
     ) -> None:
         self._loop = loop
         self._socket = socket
         self._inbound = inbound
         self._intake = inbound.intake
         self._lock = lock
+        self._busy = owned_by_caller(lock)
         self._messages = inbound.intake.inbox.messages
         self._inlets = Inlets(socket)
         self._gathering = Gathering(socket, inbound, lock)
         self._wait = Wait(socket, self._gathering, spin)
-        self._reading = threading.Lock()
-        self._leased = False
-        self._deadline = NEVER  # of who waits
-        self._reads = 0
-        self._reads_seen = 0
+        self._turn = Turn()  # to read
         self._closed = False
         self._waiters = Waiters(weakly(self._on_loop_readable))
         self._futures = self._waiters.futures
         self._timer_alarm = Alarm(loop, weakly(self._on_timer))
-        self._lease_alarm = Alarm(loop, weakly(self._on_lease))
-        self._ready = weakly(self._on_readable)
-        loop.watch(socket, self._ready)
+        self._lease = Lease(loop, self._inlets, self._turn, weakly(self._on_readable), self._wait.reset)
 
     # -- threads -----------------------------------------------------------------------------------------------------
 
@@ -78,24 +73,27 @@ class Reader:
             deadline: the time (``time.monotonic``) at which ``timeout`` ends, for a wait of several steps; ``inf`` for
                 never.
         """
-        reading = self._reading
-        if not reading.acquire(False):
-            if not in_pieces(lambda piece: reading.acquire(True, -1 if piece is None else piece), timeout):
-                return
-            timeout = None if timeout is None else max(0.0, deadline - time.monotonic())
-        self._deadline = deadline
+        turn, waiting, lease = self._turn, self._wait, self._lease
+        intake, lock, reading = self._intake, self._lock, turn.lock
+        if turn.owned():
+            self._wait_inside(timeout)
+            return
         try:
-            waiting = self._wait
+            if not reading.acquire(False):
+                timeout = turn.acquire(timeout)
+            lease.deadline = deadline
             if self._messages or (timeout != waiting.timeout and not self._prepare(timeout)):
                 return
-            intake, lock = self._intake, self._lock
             data, address = waiting.receive(RECEIVE_SIZE)
-            lock.acquire()  # and released by hand: a ``with`` takes twice as long (docs/performance.md)
-            try:
+            try:  # a ``with`` takes twice as long (docs/performance.md)
+                lock.acquire()
                 self._inbound.take(data, address)
             finally:
-                lock.release()
-            self._reads += 1
+                try:
+                    lock.release()
+                except RuntimeError:  # it was not acquired yet
+                    pass
+            lease.reads += 1
             if intake.filling is not None:
                 self._gather(timeout, deadline)
             if intake.behind:
@@ -104,10 +102,35 @@ class Reader:
                 self._timer_alarm.by(intake.timer)
         except BlockingIOError:  # the time is up
             pass
+        except OSError:
+            if not self._closed:  # else a signal handler closed it in the midst of this
+                raise
+        except BaseException:  # from outside
+            self._mend()
+            raise
         finally:
-            reading.release()
+            try:
+                reading.release()
+            except RuntimeError:  # it was not acquired
+                pass
             if self._futures and self._messages:  # more than this thread takes may have come
                 self._waiters.wake()
+
+    def _wait_inside(self, timeout: float | None) -> None:
+        """Wait in a signal handler that interrupted this thread's own wait, where that was between two datagrams.
+
+        Raises:
+            RecvTimeout: it was not; what has begun there must be done first.
+        """
+        if self._closed or self._messages:
+            return
+        if self._busy() or self._gathering.active:
+            raise RecvTimeout("a signal handler interrupted the receiving: nothing can be received before that is done")
+        for socket in wait_for(list(self._inlets), timeout):
+            received = socket.poll()
+            if received is not None:
+                with self._lock:
+                    self._inbound.take(*received)
 
     def _prepare(self, timeout: float | None) -> bool:
         """Get ready to wait in the socket for one timeout; where that is not possible, wait otherwise and read.
@@ -117,8 +140,8 @@ class Reader:
         """
         self._wait.timeout = timeout  # first: whoever changes what is looked at now takes it back
         self._inlets.close_left()
-        if not self._leased:
-            self._take_lease()
+        if not self._lease.taken:
+            self._lease.take()
         if self._closed or self._inlets.groups or timeout == 0 or not CAN_WAIT:
             self._wait.reset()
             if not self._closed:
@@ -131,16 +154,16 @@ class Reader:
         self._wait.reset()
         self._socket.set_timeout(PAUSE if timeout is None else min(PAUSE, timeout))
         with contextlib.suppress(BlockingIOError):  # a pause; the timers are still to be looked at
-            self._reads += self._gathering.gather(deadline)
+            self._lease.reads += self._gathering.gather(deadline)
 
     def drain_now(self) -> None:
         """Read what is there, unless somebody else is reading."""
-        if not self._closed and self._reading.acquire(blocking=False):
-            try:
-                self._inlets.close_left()
-                self._drain()
-            finally:
-                self._reading.release()
+        if not self._closed:
+            self._turn.use(self._close_left_and_drain)
+
+    def _close_left_and_drain(self) -> None:
+        self._inlets.close_left()
+        self._drain()
 
     def _read_any(self, timeout: float | None) -> None:
         """Wait until one of the sockets can be read, and read."""
@@ -178,41 +201,26 @@ class Reader:
             return self._inbound.answer_polls(emptied=emptied)
 
     def _take(self, received: Received) -> None:
-        self._reads += 1
+        self._lease.reads += 1
         take = self._inbound.take
+        try:
+            with self._lock:
+                for data, address in received:
+                    take(data, address)
+        except BaseException:  # from outside, in the thread of an event loop
+            self._mend()
+            raise
+
+    def _mend(self) -> None:
+        """Put in order what an exception from outside may have left half done."""
+        self._wait.reset()
         with self._lock:
-            for data, address in received:
-                take(data, address)
+            self._inbound.mend()
 
-    # -- the lease ---------------------------------------------------------------------------------------------------
-
-    def _take_lease(self) -> None:
-        self._leased = True
-        for each in self._inlets:
-            self._loop.unwatch(each)
-        self._lease_alarm.by(time.monotonic() + SHORT_LEASE)
-
-    def _on_lease(self) -> None:
-        """In the I/O thread, while a reader has the sockets: see whether the reader is there."""
-        if self._closed or not self._leased:
-            return
-        if self._reads == self._reads_seen and self._reading.acquire(blocking=False):
-            try:
-                self._leased = False
-                self._wait.reset()
-                for each in self._inlets:
-                    self._loop.watch(each, self._ready)
-                return
-            finally:
-                self._reading.release()
-        if time.monotonic() > self._deadline:  # with each signal that Python handles the kernel's timer begins anew
-            self._socket.wake()
-        lease = LEASE if self._reads - self._reads_seen < MANY else SHORT_LEASE
-        self._reads_seen = self._reads
-        self._lease_alarm.by(time.monotonic() + lease)
+    # -- in the I/O thread ---------------------------------------------------------------------------------------------
 
     def _on_readable(self) -> None:
-        if not self._leased:
+        if not self._lease.taken:
             self.drain_now()
             if self._futures:
                 self._waiters.wake()
@@ -244,8 +252,7 @@ class Reader:
             return
         self._wait.reset()
         self._intake.sockets.append(socket)
-        if not self._leased:
-            self._loop.watch(socket, self._ready)
+        self._lease.watch(socket)
         self._waiters.add(socket)
         self._socket.wake()  # a reader that waits for one socket waits for both from now on
 
@@ -271,26 +278,19 @@ class Reader:
         if waiters.loop is not loop:
             waiters.detach(self._inlets)
             waiters.attach(loop, self._inlets)
-        if waiters.loop is not None and not self._leased and self._reading.acquire(False):
-            try:
-                self._take_lease()
-                self._drain()
-            finally:
-                self._reading.release()
+        if waiters.loop is not None and not self._lease.taken:
+            self._turn.use(self._take_lease_and_drain)
             if self._messages:  # more than this coroutine takes
                 waiters.wake(loop)
-        await waiters.wait(loop, self._is_over)
+        await waiters.wait(loop, lambda: self._messages or self._closed)
 
-    def _is_over(self) -> bool:
-        return bool(self._messages) or self._closed
+    def _take_lease_and_drain(self) -> None:
+        self._lease.take()
+        self._drain()
 
     def _on_loop_readable(self, socket: Socket) -> None:
-        if self._closed or not self._reading.acquire(False):
-            return
-        try:
-            self._read_one(socket)
-        finally:
-            self._reading.release()
+        if not self._closed:
+            self._turn.use(self._read_one, socket)
         if self._messages:
             self._waiters.wake(self._waiters.loop)
 
@@ -300,29 +300,17 @@ class Reader:
         """Stop reading; whoever waits is woken. Waits no longer than a timeout for those who still read."""
         self._closed = True
         self._wait.reset()
-        for each in self._inlets:
-            self._loop.unwatch(each)
+        self._lease.close()
         self._socket.wake()
         self._waiters.detach(self._inlets)
-        if self._reading.acquire(timeout=timeout):
-            self._reading.release()
-        self.abandon()
+        try:
+            self._turn.await_end(timeout)
+        finally:
+            self.abandon()
 
     def abandon(self) -> None:
         """Close the sockets without a word."""
         self._closed = True
         self._wait.close()
-        self._reading = threading.Lock()  # in a forked child the old one may be held by a thread that is not there
+        self._turn = self._lease.turn = Turn()  # in a forked child a thread that is not there may have the old one
         self._inlets.close()
-
-
-def weakly(method: Callable[..., None]) -> Callable[..., None]:
-    """Return a function that calls a method while its object lives: the I/O thread does not keep that alive."""
-    reference = weakref.WeakMethod(method)
-
-    def call(*arguments: Any) -> None:
-        living = reference()
-        if living is not None:
-            living(*arguments)
-
-    return call

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 from ..codec import Codec, check_codec
 from ..errors import ArgumentError, ClosedError
 from ..graph import EndpointInfo
+from ..locks import start
 from ..message import Message
 from ..node.node import Node
 from ..node.picture import reasons
 from ..node.shared import node_for
 from ..protocol.topics import check_pattern
 from ..stats import SubscriberStats
-from ..timeouts import NEVER, Explanations, number, seconds
+from ..timeouts import NEVER, Explanations, after, number, seconds
 from ..wakeups import running_loop
 from .inbox import DEPTH_BYTES
 from .subscription import Subscription, Wanted
@@ -75,8 +76,8 @@ class Subscriber:
         self._wanted = Wanted(
             check_pattern(topic), codec, _check_depth(depth), _check_depth_bytes(depth_bytes), _check_spin(spin)
         )
-        if callback is not None and not callable(callback):
-            raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
+        if callback is not None:
+            _check_callback(callback)
         self._core = node_for(node)
         self._node = node  # a node that nobody holds is closed
         self._explanations = Explanations()
@@ -85,10 +86,19 @@ class Subscriber:
             name = f"ipcpy callback {topic}"
             thread = threading.Thread(target=self._call_back, args=(callback,), name=name, daemon=True)
             self._subscription.thread = thread
-            thread.start()
+            try:
+                start(thread)
+            except BaseException:  # from outside: nobody can close what was not made
+                self._subscription.close()
+                raise
 
     def _open(self) -> None:
         self._subscription = Subscription(self._core, self._wanted)
+        try:
+            self._subscription.announce()
+        except BaseException:  # what cannot be announced is not kept
+            self._subscription.close()
+            raise
         self._messages = self._subscription.messages
         self._wait = self._subscription.reader.wait
 
@@ -239,9 +249,9 @@ class Subscriber:
     def _met(self, enough: bool, count: int, timeout: float | None) -> int:
         self._subscription.check_open()
         matched = self._subscription.count()
-        if enough or timeout is None:
+        if enough:
             return matched
-        message = f"{matched} of {count} publishers of {self.topic!r} within {timeout:g} s"
+        message = f"{matched} of {count} publishers of {self.topic!r} {after(timeout)}"
         raise self._explanations.error(message, self.why)
 
     def why(self) -> str:
@@ -273,8 +283,12 @@ class Subscriber:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # one whose arguments were refused has no subscription
+        try:
             self._subscription.forget()
+        except (
+            Exception
+        ):  # arguments were refused: there is nothing yet; or the interpreter exits: there are no globals
+            pass
 
     def __repr__(self) -> str:
         subscription = self._subscription
@@ -292,6 +306,23 @@ class Subscriber:
                 callback(message)
             except Exception:
                 log.exception("the callback of the subscriber of %r failed", self.topic)
+            except BaseException:  # SystemExit: Python would end the thread by it without a word
+                log.exception(
+                    "the callback of the subscriber of %r ended its thread: the subscriber is closed", self.topic
+                )
+                self.close()
+
+
+def _check_callback(callback: object) -> None:
+    if not callable(callback):
+        raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
+    from inspect import iscoroutinefunction  # late: few have a callback
+
+    if any(map(iscoroutinefunction, (callback, getattr(callback, "__call__", None)))):  # noqa: B004 (its type's method)
+        raise ArgumentError(
+            f"callback is called in a thread of its own, where nobody awaits what the coroutine function {callback!r} "
+            "returns; in a coroutine write: async for message in subscriber"
+        )
 
 
 def _check_depth(depth: object) -> int:

@@ -5,6 +5,7 @@ Joins the reader with the inbound side; nothing of arguments, messages or corout
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -14,17 +15,17 @@ from ..addresses import Address
 from ..codec import Codec
 from ..errors import ClosedError
 from ..graph import EndpointInfo
+from ..locks import Bell, Monitor
 from ..node.core import Core
 from ..node.identity import new_id
 from ..node.lifetimes import close_forgotten
 from ..protocol.link.entries import SubscriberEntry
 from ..stats import SubscriberStats
-from ..timeouts import in_pieces
-from ..wakeups import Changes, within
 from .inbound import Inbound
 from .inbox import Inbox
 from .intake import Intake
 from .reader import Reader
+from .reasons import how_far
 
 CLOSE = 0.09  # seconds that close waits for those who still read and for a callback, both together
 
@@ -51,7 +52,7 @@ class Subscription:
     """One subscriber, as its node and the reader have it.
 
     Args:
-        node: it is announced there at once.
+        node: where ``announce`` announces it.
 
     Raises:
         TransportError: if there is no UDP socket to be had.
@@ -71,29 +72,25 @@ class Subscription:
         self.number = new_id()
         self.closed = False
         self.abandoned = False
+        self._ended = False
         self.thread: threading.Thread | None = None
         self._core = node
         self._wanted = wanted
-        self._lock = threading.Lock()  # over what arrived
-        self._matched = Changes(self._lock)
+        self._monitor = Monitor(Bell())  # its lock is over what arrived; it rings when a publisher came or went
+        self._lock = self._monitor.lock
         inbox = Inbox(wanted.depth, wanted.depth_bytes)
         socket = node.sockets.data(node.bind_host)
         self._port = socket.port
         self._inbox = inbox
-        self._intake = Intake(self.number, socket, inbox, self._matched.notify_all)
+        self._intake = Intake(self.number, socket, inbox, self._monitor.bell.ring)
         self._intake.way_to = node.way_to
         self._inbound = Inbound(self._intake, wanted.codec)
         self.messages = inbox.messages
         self.reader = Reader(node.loop, socket, self._inbound, self._lock, wanted.spin)
         self._groups: dict[int, Address] = {}  # of publishers that send by multicast
         self._mismatch: dict[str, list[str]] = {}  # publisher's id -> how its types differ
-        try:
-            self._announce()
-        except BaseException:  # what cannot be announced is not kept
-            self.reader.close(0.0)
-            raise
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
         """Say what this subscriber is, and whose types differ; not any more once it is closed."""
         codec = self._wanted.codec
         name, schema = ("any", {}) if codec is None else (codec.name, dict(codec.schema))
@@ -118,13 +115,11 @@ class Subscription:
 
     def wait_for_publishers(self, count: int, timeout: float | None) -> bool:
         """Wait until so many publishers are matched, or it is closed; False if the time was up before."""
-        with self._matched:
-            wait_for, matched = self._matched.wait_for, lambda: self.closed or self.count() >= count
-            return in_pieces(lambda piece: wait_for(matched, piece), timeout)
+        return self._monitor.wait_for(lambda: self.closed or self.count() >= count, timeout)
 
     async def wait_for_publishers_async(self, count: int, timeout: float | None) -> bool:
         """Wait as ``wait_for_publishers``, in a coroutine."""
-        return await within(timeout, self._matched.wait_async(lambda: self.closed or self.count() >= count))
+        return await self._monitor.wait_for_async(lambda: self.closed or self.count() >= count, timeout)
 
     def stats(self) -> SubscriberStats:
         """Return what arrived, and what did not and why."""
@@ -140,7 +135,7 @@ class Subscription:
         picture = self._core.picture
         with self._lock:
             there = [flow for flow in self._inbound.flows.values() if picture.has(flow.info)]
-            return [flow.why(picture.node(flow.info.node)) for flow in there]
+            return [how_far(flow, picture.node(flow.info.node)) for flow in there]
 
     # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
 
@@ -152,7 +147,7 @@ class Subscription:
             flow = self._inbound.add(number, info, is_its_address)
         if flow.mismatch and info.id not in self._mismatch:
             self._mismatch[info.id] = list(flow.mismatch)
-            self._announce()
+            self.announce()
         if group is not None and not flow.mismatch:
             self._groups[number] = group
             self.reader.join(group, self._core.interface_indexes())
@@ -161,13 +156,13 @@ class Subscription:
         """A publisher is gone."""
         with self._lock:
             self._inbound.leave(number, time.monotonic())
-            self._matched.notify_all()
+            self._monitor.bell.ring()
         self.reader.timer_changed()
         group = self._groups.pop(number, None)
         if group is not None and group not in self._groups.values():
             self.reader.leave(group)
         if self._mismatch.pop(f"{number:016x}", None) is not None:
-            self._announce()
+            self.announce()
 
     def network_changed(self, interfaces: Iterable[int]) -> None:
         """The interfaces are others now."""
@@ -177,23 +172,27 @@ class Subscription:
 
     def close(self) -> None:
         """Stop receiving; idempotent, within 100 ms. Whoever waits is woken."""
-        with self._lock:
-            if self.closed:
-                return
-            self.closed = True
-            self._core.withdraw(self.number)
-            self._matched.notify_all()
+        self.closed = True
+        if self.abandoned or self._ended:
+            return
         until = min(time.monotonic() + CLOSE, self._core.close_by)
-        self.reader.close(max(0.0, until - time.monotonic()))
-        self.messages.clear()
+        try:
+            with self._lock:  # ``announce`` looks under it
+                self._core.withdraw(self.number)
+                self._monitor.bell.ring()
+        finally:  # also where an exception from outside comes meanwhile
+            self.reader.close(max(0.0, until - time.monotonic()))
+            self.messages.clear()
+            self._ended = True
         if self.thread is not None and self.thread is not threading.current_thread():
-            self.thread.join(max(0.0, until - time.monotonic()))
+            with contextlib.suppress(RuntimeError):  # an exception from outside ended the start of it
+                self.thread.join(max(0.0, until - time.monotonic()))
 
     def forget(self) -> None:
         """Close, for the garbage collector: soon, in the I/O thread, where its own thread may hold the lock."""
         if not self.closed:
             self._core.withdraw(self.number)  # at once: nobody is brought together with it any more
-            close_forgotten(self._core.loop, self._lock, self.close)
+            close_forgotten(self._core.loop, self._monitor, self.close)
 
     def check_open(self) -> None:
         """Make sure that it can be used.
@@ -207,7 +206,7 @@ class Subscription:
     def abandon(self) -> None:
         """Let go of what belongs to the parent, in a forked child; the child's subscriber begins a new one."""
         self.reader.abandon()
-        self._lock = threading.Lock()  # the old one may be held by a thread that is not there
-        self._matched = Changes(self._lock)
+        self._monitor = Monitor(Bell())  # the old one may be held by a thread that is not there
+        self._lock = self._monitor.lock
         self.messages.clear()
         self.abandoned = True

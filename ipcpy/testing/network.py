@@ -143,6 +143,7 @@ class _NetworkNode(Node):
 
     def __init__(self, name: str | None, domain: str, sockets: Sockets) -> None:
         self._core = Core(name, Settings(domain, interfaces=(LOOPBACK,)), sockets)
+        self._core.ensure_open()
 
 
 def _share(name: str, share: object, most: float = 1.0) -> float:

@@ -69,6 +69,7 @@ def done(core):
 def core():
     """A core that has looked at the network for the first time."""
     core = Core("arm", Settings(DOMAIN, ("lo",)), Sockets())
+    core.ensure_open()
     done(core)
     yield core
     core.close()
@@ -172,6 +173,7 @@ def test_a_refusal_makes_those_who_send_there_ask_again(core, wait_until):
 
 def test_a_refusal_makes_the_node_that_listened_there_doubtful(core, wait_until):
     other = Core("eye", Settings(DOMAIN, ("lo",)), Sockets())
+    other.ensure_open()
     other.add_subscriber(Endpoint(9), SubscriberEntry("imu", "any", 4_000))
     wait_until(lambda: core.topics())
     doubted = []
@@ -212,6 +214,7 @@ def test_without_a_descriptor_there_is_no_multicast():
         raise TransportError(24, "Too many open files")
 
     core = Core("arm", Settings(DOMAIN, ("lo",)), Sockets(fanout=refuse))
+    core.ensure_open()
     done(core)
     assert core.fanout_socket(("239.1.2.3", 5_000), "127.0.0.1", lambda socket: None) is None
     core.close()
@@ -293,7 +296,7 @@ def test_where_there_is_no_port_nothing_is_left_open():
 
     before = {thread.name for thread in threading.enumerate()}
     with pytest.raises(TransportError, match="Too many open files"):
-        Core("luckless", Settings(DOMAIN, ("lo",)), Sockets(link=refuse))
+        Core("luckless", Settings(DOMAIN, ("lo",)), Sockets(link=refuse)).ensure_open()
     assert {thread.name for thread in threading.enumerate()} <= before
 
 
@@ -306,5 +309,6 @@ def test_it_is_made_of_the_sockets_it_was_given():
             made.append(self)
 
     core = Core("arm", Settings(DOMAIN, ("lo",)), Sockets(link=Link, mdns=False))
+    core.ensure_open()
     assert [link.port for link in made] == [core.link_port]
     core.close()

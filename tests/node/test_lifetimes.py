@@ -9,6 +9,7 @@ import weakref
 import pytest
 
 import ipcpy as ipc
+from ipcpy.locks import Bell, Monitor
 from ipcpy.node import lifetimes
 
 
@@ -35,7 +36,7 @@ def lives(monkeypatch):
     return lives
 
 
-@pytest.mark.parametrize(("end", "told"), [("_close_all", "closed"), ("_abandon_all", "abandoned")])
+@pytest.mark.parametrize(("end", "told"), [("close_all", "closed"), ("_abandon_all", "abandoned")])
 def test_all_that_are_open_end_and_each_only_once(lives, end, told):
     getattr(lifetimes, end)()
     getattr(lifetimes, end)()
@@ -44,7 +45,7 @@ def test_all_that_are_open_end_and_each_only_once(lives, end, told):
 
 def test_one_that_ended_by_itself_is_left_alone(lives):
     lifetimes.ended(lives[0])
-    lifetimes._close_all()
+    lifetimes.close_all()
     assert [life.ends for life in lives] == [[], ["closed"]]
 
 
@@ -96,19 +97,22 @@ class Thread:
 
 
 def test_what_is_forgotten_is_closed_at_once_unless_that_may_hang():
-    closed, lock = [], threading.Lock()
+    closed, monitor = [], Monitor(Bell())
 
     def close():
-        with lock:  # as closing does
+        with monitor.lock:  # as closing does
             closed.append(True)
 
-    lifetimes.close_forgotten(Thread(), lock, close)
-    assert closed == [True] and not lock.locked()
-    within, outside = Thread(inside=True), Thread()
-    lifetimes.close_forgotten(within, lock, close)
-    with lock:
-        lifetimes.close_forgotten(outside, lock, close)
-    assert closed == [True] and within.calls == outside.calls == [close]
+    lifetimes.close_forgotten(Thread(), monitor, close)
+    assert closed == [True] and not monitor.owned()
+    within, outside, elsewhere = Thread(inside=True), Thread(), Thread()
+    lifetimes.close_forgotten(within, monitor, close)
+    with monitor.lock:
+        lifetimes.close_forgotten(outside, monitor, close)
+        other = threading.Thread(target=lifetimes.close_forgotten, args=(elsewhere, monitor, close))
+        other.start()
+        other.join(5)
+    assert closed == [True] and within.calls == outside.calls == elsewhere.calls == [close]
 
 
 CHILD = """

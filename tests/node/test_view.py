@@ -126,7 +126,7 @@ def settled(clock, view, *, timeout, complete=lambda: True, changes=()):
         while due and due[0] <= clock.now:
             view._changed_at = due.pop(0)
 
-    view._changed.wait = wait
+    view._monitor.bell.waiter = lambda: wait
     found = view.wait_settled(complete, timeout)
     return found, clock.now - started
 

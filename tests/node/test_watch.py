@@ -171,10 +171,10 @@ def test_a_coroutine_that_was_cancelled_leaves_nothing_in_the_queue(watch, queue
     async def main():
         waiting = [asyncio.create_task(anext(watch)) for _ in range(5)]
         await asyncio.sleep(0)
-        assert len(queue._changed._futures) == 5
+        assert len(queue._monitor.bell._futures) == 5
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        assert not queue._changed._futures
+        assert not queue._monitor.bell._futures
 
     asyncio.run(main())

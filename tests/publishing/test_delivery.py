@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipcpy.protocol.data.matching import TYPES_DIFFER
-from ipcpy.protocol.data.reports import pack_report
+from ipcpy.protocol.data.reports import pack_missing, pack_report
 from ipcpy.protocol.wire import Kind, pack_frame
 from surroundings import NUMBER, WINDOW, Listener, Surroundings, endpoint
 
@@ -242,7 +242,7 @@ def test_nobody_who_comes_after_the_end_is_challenged(world):
 
 def test_it_may_be_forgotten_where_its_lock_is_held(world):
     delivery, _ = world.deliver()
-    with delivery.outlet.lock:
+    with delivery.outlet.monitor.lock:
         delivery.forget()
         assert world.withdrawn == [NUMBER] and delivery.outlet.usable, "closed as soon as the lock is free"
     world.run()
@@ -298,3 +298,23 @@ def test_multicast_begins_anew_when_the_interfaces_are_others(world):
     assert listener.bodies == [b"by unicast meanwhile"]
     delivery.close()
     assert world.groups[1].closed
+
+
+def test_what_is_published_in_the_io_thread_while_it_holds_the_lock_goes_out_once_that_is_done(world):
+    """As by a handler of the log, in which something is said in the midst of other work."""
+    delivery, dispatch = world.deliver(reliable=True)
+    listener = world.listen(1)
+    world.run()
+    missing, said = delivery.outlet.by_number[1].missing, []
+
+    def say(frame, now):
+        missing(frame, now)
+        said.append(dispatch.one(b"said"))
+
+    delivery.outlet.by_number[1].missing = say
+    dispatch.one(b"before")
+    frame = pack_frame(Kind.MISSING, NUMBER, 1, 1, pack_missing(0, b"\1"))
+    delivery.receive_datagram(frame, listener.address)
+    assert said == [1]
+    world.run(1.0)
+    assert delivery.outlet.stats().published == 2

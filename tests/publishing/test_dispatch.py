@@ -79,7 +79,7 @@ def test_those_that_no_longer_fit_together_are_sent_one_by_one(world):
     bodies = [b"%05d" % number * 100 for number in range(200)]  # 500 bytes each
 
     def narrow(size, make_room=delivery.pacing.make_room):
-        make_room(size)
+        yield from make_room(size)
         if delivery.outlet.stats().published:
             delivery.outlet.max_body = 499
 

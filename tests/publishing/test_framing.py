@@ -25,17 +25,19 @@ def read(datagram):
 
 def test_numbers_follow_one_another_whatever_the_messages_are_sent_in(framing):
     assert framing.seq == 0
-    assert framing.kept(b"one").seq == 1
+    framing.kept_all(framing.kept(b"one", 1).seq, 3)
+    framing.kept_all(1, 3)  # counted already
     assert read(framing.batch([b"two", b"three"])).seq == 2
     assert read(framing.alike(b"abcdef", 2)).seq == 4
     assert framing.large([memoryview(bytes(100))], 100).seq == 7
     assert read(framing.batch([b"eight"])).seq == 8
-    assert framing.seq == 8
+    assert framing.large([memoryview(bytes(10))], 10, 9).seq == 9
+    assert framing.seq == 8, "one to be kept is counted when it is"
     assert framing.bytes == 3 + 8 + 6 + 100 + 5
 
 
 def test_a_kept_message_is_a_checked_frame_of_its_own(framing):
-    kept = framing.kept(b"body")
+    kept = framing.kept(b"body", 1)
     assert kept.frame == pack_frame(Kind.DATA, NUMBER, 1, NOW, b"body", codec=CODEC)
     assert (kept.seq, kept.sent_ns, kept.parts, kept.size) == (1, NOW, (), len(kept.frame))
 

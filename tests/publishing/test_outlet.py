@@ -162,7 +162,7 @@ def test_a_forked_child_forgets_everything_though_another_thread_held_the_lock(w
     world.run()
     dispatch.one(b"body")
     outlet = delivery.outlet
-    lock = outlet.lock
+    lock = outlet.monitor.lock
     lock.acquire()
     delivery.abandon()
     assert not outlet.usable and not outlet.closed
@@ -172,3 +172,14 @@ def test_a_forked_child_forgets_everything_though_another_thread_held_the_lock(w
     ended.join(5)
     assert not ended.is_alive()
     lock.release()
+
+
+def test_it_has_enough_subscribers_once_they_are_matched_or_it_is_closed(world):
+    delivery, _ = world.deliver()
+    outlet = delivery.outlet
+    assert outlet.has(0) and not outlet.has(1)
+    world.listen(1)
+    world.run()
+    assert outlet.has(1) and not outlet.has(2)
+    delivery.close()
+    assert outlet.has(2), "nobody will come: whoever waits is told so"

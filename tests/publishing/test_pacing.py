@@ -28,7 +28,7 @@ def test_where_everybody_can_take_a_message_nothing_is_waited_for(world):
     delivery, dispatch = world.deliver()
     world.listen(1)
     world.run()
-    assert timed(world, delivery.pacing.make_room, 100) == 0
+    assert timed(world, lambda: delivery.outlet.monitor.do(delivery.pacing.make_room(100))) == 0
     assert timed(world, dispatch.many, [b"a", b"b"]) == 0
     assert world.waits == []
 
@@ -51,12 +51,10 @@ def test_a_large_message_waits_so_long_at_most_for_a_subscriber_that_is_silent(w
     world.run()
     dispatch.one(LARGE)
     listener.reports = False
-    with delivery.outlet.lock:
-        waited = timed(world, delivery.pacing.make_room, len(LARGE))
-        assert 0 < waited <= WAIT + 1e-9
+    make_room, do = delivery.pacing.make_room, delivery.outlet.monitor.do
+    assert 0 < timed(world, lambda: do(make_room(len(LARGE)))) <= WAIT + 1e-9
     world.run(0.001)
-    with delivery.outlet.lock:
-        assert timed(world, delivery.pacing.make_room, len(LARGE)) == 0  # nobody waits for it any more
+    assert timed(world, lambda: do(make_room(len(LARGE)))) == 0  # nobody waits for it any more
 
 
 def test_a_batch_waits_longer(world):
@@ -154,18 +152,6 @@ def test_large_messages_close_to_one_another_are_given_back_once_they_are_sent(w
     assert timed(world, dispatch.one, fits) == pytest.approx(HANDOVER)
     world.run(HURRY / 2)
     assert timed(world, dispatch.one, bytearray(2000)) == 0
-
-
-def test_waiting_for_subscribers_ends_when_they_are_there_or_the_time_is_up(world):
-    delivery, _ = world.deliver()
-    wait = delivery.pacing.wait_for_subscribers
-    with delivery.outlet.lock:
-        assert wait(0, 0) == wait(1, 0) == 0
-        assert timed(world, wait, 1, 2.5) == pytest.approx(2.5)
-    world.listen(1)
-    with delivery.outlet.lock:
-        assert wait(1, None) == 1
-        assert timed(world, wait, 2, 0.5) == pytest.approx(0.5)
 
 
 def test_closing_waits_until_the_last_message_is_acknowledged(world):

@@ -98,12 +98,48 @@ def test_a_time_to_wait_may_be_any_number(node):
         subscriber.recv(-1)
 
 
-def test_publishing_to_nobody_costs_no_encoding(node):
-    publisher = ipc.Publisher("t", node=node)
-    assert publisher.publish(object()) == 0  # would raise if it were encoded
-    assert publisher.publish_many([object(), object()]) == 0
-    assert publisher.stats.published == 3
+class Counting:
+    """A codec that takes numbers, and counts what it encodes."""
+
+    name, schema = "raw", {}
+
+    def __init__(self):
+        self.encoded = []
+
+    def encode(self, data, id=0):
+        if not isinstance(data, int | float):
+            raise ipc.CodecError(f"it takes numbers, got {data!r}")
+        self.encoded.append((data, id))
+        return b"x"
+
+    def decode(self, body):
+        return body
+
+
+def test_publishing_to_nobody_encodes_only_the_first_message_of_a_type(node):
+    codec = Counting()
+    publisher = ipc.Publisher("t", codec, node=node)
+    for number in range(10):
+        assert publisher.publish(number) == publisher.publish(float(number)) == publisher.publish(number, 7) == 0
+    assert publisher.publish_many(range(10)) == 0
+    assert codec.encoded == [(0, 0), (0.0, 0), (0, 7)]
+    assert publisher.stats.published == 40
     assert publisher.subscribers == ()
+
+
+def test_what_cannot_be_published_is_refused_though_nobody_listens(node):
+    library = ipc.MsgLibrary({1: ("ii", Point)})
+    for codec, data in ((None, {1, object()}), (library, (1, "x")), (library, b"no")):
+        publisher = ipc.Publisher("t", codec, node=node)
+        with pytest.raises(ipc.CodecError):
+            publisher.publish(data)
+        with pytest.raises(ipc.CodecError):
+            publisher.publish_many([data])
+        assert publisher.stats.published == 0
+    with pytest.raises(ipc.ArgumentError, match="99"):
+        ipc.Publisher("t", library, node=node).publish(Point(1, 2), 99)
+    with pytest.raises(ipc.ArgumentError, match="67108864"):
+        ipc.Publisher("t", ipc.Raw(), node=node).publish(bytes((64 << 20) + 1))
 
 
 def test_publishing_many_to_nobody_ends_when_it_is_closed_meanwhile(node):
@@ -524,11 +560,11 @@ def test_a_coroutine_that_waits_for_subscribers_is_woken_by_the_end_and_leaves_n
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
-        assert len(publisher._outlet.changed._futures) == 1
+        assert len(publisher._monitor.bell._futures) == 1
         await asyncio.to_thread(publisher.close)
         with pytest.raises(ipc.ClosedError):
             await ended
-        assert not publisher._outlet.changed._futures
+        assert not publisher._monitor.bell._futures
         with pytest.raises(ipc.ClosedError):
             await publisher.wait_for_subscribers_async(timeout=0)
 
@@ -563,3 +599,44 @@ def test_it_says_whom_it_sends_to_and_who_left(node, wait_until):
         publisher.wait_for_subscribers(timeout=0)
     publisher.close()
     assert publisher.why() == "The publisher of 'a/b' is closed."
+
+
+# -- the instant of matching
+
+
+def test_a_message_published_in_the_instant_of_matching_arrives(node):
+    """Nobody is there when publish looks first, and somebody is when it numbers the message."""
+    came = []
+
+    class Meeting(ipc.Raw):
+        def encode(self, data, id=0):
+            if not came:
+                came.append(ipc.Subscriber("t", node=node))
+                publisher.wait_for_subscribers(1, timeout=10)
+            return super().encode(data)
+
+    publisher = ipc.Publisher("t", Meeting(), node=node)
+    assert publisher.publish(b"first") == 1
+    message = came[0].recv(timeout=5)
+    assert (message.data, message.seq) == (b"first", 1)
+    assert came[0].stats.lost == {} and publisher.stats.published == 1
+
+
+def test_those_of_many_messages_that_come_after_the_matching_arrive(node):
+    subscriber = None
+    publisher = ipc.Publisher("t", node=node)
+
+    def messages():
+        nonlocal subscriber
+        yield "to nobody"
+        subscriber = ipc.Subscriber("t", node=node)
+        publisher.wait_for_subscribers(1, timeout=10)
+        yield from range(3)
+
+    assert publisher.publish_many(messages()) == 1
+    assert [(message.seq, message.data) for message in (subscriber.recv(timeout=5) for _ in range(3))] == [
+        (2, 0),
+        (3, 1),
+        (4, 2),
+    ]
+    assert subscriber.stats.lost == {}

@@ -40,6 +40,12 @@ class World:
         route.begin(self.framing.seq + 1 if first is None else first, 0.0)
         return route
 
+    def keep(self, body):
+        message = self.framing.kept(body, self.reliable.history.next)
+        self.reliable.add(message, 0.0)
+        self.framing.kept_all(message.seq, len(body))
+        return message
+
 
 def read(datagram):
     (frame,) = frames(datagram)
@@ -60,7 +66,7 @@ def large(framing, size):
 
 def test_the_start_says_the_first_number_before_any_data_is_sent():
     world = World()
-    world.framing.kept(b"earlier")
+    world.framing.batch([b"earlier"])
     route = world.begun()
     assert [(frame.kind, frame.seq) for frame in map(read, route.socket.sent)] == [(Kind.START, 2)]
     assert route.matched and not route.behind
@@ -124,9 +130,7 @@ def test_with_too_many_large_messages_owed_those_of_a_reliable_topic_wait_to_be_
 def test_what_a_report_asks_for_is_sent_again_and_counted():
     world = World(reliable=True)
     route = world.begun()
-    messages = [world.framing.kept(b"%d" % number) for number in range(3)]
-    for message in messages:
-        world.reliable.add(message, 0.0)
+    for message in [world.keep(b"%d" % number) for number in range(3)]:
         assert route.send(message.frame)
         route.charge(message.size, 0.0)
     route.reported(report(2, route.sender.position, [(2, 3)]), 0.1)
@@ -139,7 +143,7 @@ def test_what_a_report_asks_for_is_sent_again_and_counted():
 def test_a_latecomer_gets_what_is_kept_from_its_first_number_on():
     world = World(reliable=True)
     for number in range(5):
-        world.reliable.add(world.framing.kept(b"%d" % number), 0.0)
+        world.keep(b"%d" % number)
     route = world.begun(first=4)
     assert [(frame.seq, bytes(frame.body)) for frame in sent(route, Kind.DATA)] == [(4, b"3"), (5, b"4")]
     assert sent(route, Kind.START)[0].seq == 4
@@ -150,7 +154,7 @@ def test_a_poll_says_what_was_sent_and_what_can_still_be_had():
     world = World(reliable=True)
     route = world.begun()
     for _ in range(3):
-        world.reliable.add(world.framing.kept(b"x"), 0.0)
+        world.keep(b"x")
     route.poll()
     (poll,) = sent(route, Kind.POLL)
     assert (poll.source, poll.seq, POLL_BODY.unpack(poll.body)) == (NUMBER, 3, (0, 1))

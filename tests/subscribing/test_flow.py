@@ -16,6 +16,7 @@ from ipcpy.protocol.data.questions import REORDER_DELAY
 from ipcpy.protocol.data.reports import unpack_missing, unpack_report
 from ipcpy.protocol.wire import FLAG_MULTICAST, Kind, pack_frame
 from ipcpy.subscribing.flow import BEHIND, LINGER
+from ipcpy.subscribing.reasons import how_far
 from receiving import HERE, THERE, Side
 
 P = 0xA1
@@ -99,7 +100,7 @@ def test_types_that_differ_are_told_and_nothing_is_taken(caplog):
     assert verdict == TYPES_DIFFER
     side.inbound.take(side.start(P, 1, token), HERE)
     assert not flow.matched and side.intake.dropped == {"schema": 1}
-    assert "the types differ" in flow.why()
+    assert "the types differ" in how_far(flow, flow.info.node)
 
 
 def test_another_codec_than_ones_own_is_a_mismatch():
@@ -109,11 +110,11 @@ def test_another_codec_than_ones_own_is_a_mismatch():
 
 def test_why_says_how_far_the_match_is(side):
     flow = side.meet(P)
-    assert "nothing has come from it to UDP here" in flow.why()
+    assert "nothing has come from it to UDP here" in how_far(flow, flow.info.node)
     side.match(P)
-    assert flow.why() == "Publisher 'arm' on h1 (10.0.0.7:1): matched."
+    assert how_far(flow, flow.info.node) == "Publisher 'arm' on h1 (10.0.0.7:1): matched."
     flow.leave(side.now)
-    assert "it went a moment ago" in flow.why()
+    assert "it went a moment ago" in how_far(flow, flow.info.node)
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------

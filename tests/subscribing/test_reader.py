@@ -21,7 +21,8 @@ from ipcpy.subscribing.inbound import Inbound
 from ipcpy.subscribing.inbox import Inbox
 from ipcpy.subscribing.inlets import DRAIN
 from ipcpy.subscribing.intake import Intake
-from ipcpy.subscribing.reader import LEASE, Reader
+from ipcpy.subscribing.lease import LONG
+from ipcpy.subscribing.reader import Reader
 from ipcpy.timeouts import NEVER
 from ipcpy.transport.data import DataSocket
 from receiving import publisher_info
@@ -36,7 +37,7 @@ class Desk:
 
     def __init__(self, loop, spin=0.0):
         self.socket = DataSocket("127.0.0.1")
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         inbox = Inbox(1_000)
         self.intake = Intake(7, self.socket, inbox, lambda: None)
         self.inbound = Inbound(self.intake, None)
@@ -97,7 +98,7 @@ def test_a_reader_who_stays_away_gives_the_socket_back(desk, wait_until):
     desk.reader.wait(5.0, time.monotonic() + 5.0)
     for seq in range(2, 7):  # whoever is away longer than the lease: the I/O thread reads for him
         desk.send(seq)
-    wait_until(lambda: len(desk.messages) == 6, timeout=20 * LEASE + 5)
+    wait_until(lambda: len(desk.messages) == 6, timeout=20 * LONG + 5)
 
 
 def test_with_a_timeout_of_nothing_it_only_looks(desk):
@@ -163,7 +164,7 @@ def test_groups_are_read_too_until_they_are_left(desk, group, wait_until):
 def test_a_group_is_left_without_waiting_for_who_reads(desk, group):
     desk.reader.join(group, [LO])
     (_, joined) = desk.intake.sockets
-    with desk.reader._reading:  # as a thread that waits for ever has it
+    with desk.reader._turn.lock:  # as a thread that waits for ever has it
         leaving = threading.Thread(target=desk.reader.leave, args=(group,))
         leaving.start()
         leaving.join(5)
@@ -177,7 +178,7 @@ def test_what_came_by_multicast_is_taken_after_what_came_by_unicast_before(desk)
     """Only the group was readable when the wait ended; the earlier message has come to the own socket meanwhile."""
     desk.flow.multicast = ("127.0.0.1", 9)
     late = SimpleNamespace(poll=lambda: (pack_frame(Kind.DATA, P, 2, time.time_ns(), b"2"), desk.flow.multicast))
-    with desk.reader._reading:
+    with desk.reader._turn.lock:
         desk.send(1)
         desk.reader._read_one(late)
     assert desk.bodies() == [b"1", b"2"] and desk.flow.receiver.reordered == 0
@@ -191,7 +192,7 @@ def test_a_poll_counts_once_what_came_by_multicast_before_it_is_read(desk, group
         sender.bind(("127.0.0.1", 0))
         desk.flow.multicast = sender.getsockname()
         desk.reader.join(group, [LO])
-        with desk.reader._reading:  # nobody reads meanwhile
+        with desk.reader._turn.lock:  # nobody reads meanwhile
             for seq in range(1, count + 1):
                 sender.sendto(pack_frame(Kind.DATA, P, seq, time.time_ns(), b""), group)
             poll = pack_frame(Kind.POLL, P, count, 5, POLL_BODY.pack(5, count + 1))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import collections
 import copy
+import functools
 import logging
 import pickle
 import re
 import signal
+import sys
 import threading
 import time
 
@@ -489,11 +491,11 @@ def test_a_coroutine_that_waits_for_publishers_is_woken_by_the_end_and_leaves_no
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
-        assert len(subscriber._subscription._matched._futures) == 1
+        assert len(subscriber._subscription._monitor.bell._futures) == 1
         await asyncio.to_thread(subscriber.close)
         with pytest.raises(ipc.ClosedError):
             await ended
-        assert not subscriber._subscription._matched._futures
+        assert not subscriber._subscription._monitor.bell._futures
         with pytest.raises(ipc.ClosedError):
             await subscriber.wait_for_publishers_async(timeout=0)
 
@@ -627,3 +629,33 @@ def test_the_counts_of_each_publisher_say_whose_they_are(node, wait_until):
     assert (stats.topic, stats.node) == ("a/*", "")
     ((_, route),) = publishers[1].stats.subscribers.items()
     assert (route.topic, route.node, route.host, route.handed) == ("a/*", "test", host, 2)
+
+
+# -- callbacks
+
+
+async def coroutine_function(message):
+    """Nobody awaits what it returns."""
+
+
+class CoroutineCall:
+    async def __call__(self, message):
+        """Nor this."""
+
+
+@pytest.mark.parametrize("callback", [coroutine_function, CoroutineCall(), functools.partial(coroutine_function)])
+def test_a_coroutine_function_is_no_callback(node, callback):
+    with pytest.raises(ipc.ArgumentError, match="nobody awaits.*async for message in subscriber"):
+        ipc.Subscriber("t", callback=callback, node=node)
+
+
+def test_a_callback_that_ends_its_thread_is_told_of_and_closes_its_subscriber(node, caplog, wait_until):
+    publisher = ipc.Publisher("t", node=node)
+    with caplog.at_level(logging.ERROR):
+        subscriber = ipc.Subscriber("t", callback=lambda message: sys.exit(3), node=node)
+        publisher.wait_for_subscribers(timeout=5)
+        publisher.publish(1)
+        wait_until(lambda: publisher.subscribers == ())
+    assert "ended its thread: the subscriber is closed" in caplog.text and "SystemExit: 3" in caplog.text
+    with pytest.raises(ipc.ClosedError):
+        subscriber.recv()

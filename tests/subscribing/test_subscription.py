@@ -94,6 +94,7 @@ def core():
 
 def test_an_entry_that_was_announced_does_not_change_afterwards(core):
     subscription = Subscription(core, Wanted("t", FLOATS, 10, 1 << 20, 0.0))
+    subscription.announce()
     wrong = publisher_info(5, codec="struct", schema=dict(DOUBLES.schema))
     subscription.publisher_found(5, wrong, lambda ip: True, None)
     subscription.publisher_found(5, wrong, lambda ip: True, None)
@@ -106,6 +107,7 @@ def test_an_entry_that_was_announced_does_not_change_afterwards(core):
 
 def test_who_is_closed_announces_nothing_more(core):
     subscription = Subscription(core, Wanted("t", FLOATS, 10, 1 << 20, 0.0))
+    subscription.announce()
     subscription.close()
     wrong = publisher_info(5, codec="struct", schema=dict(DOUBLES.schema))
     subscription.publisher_found(5, wrong, lambda ip: True, None)  # it was on its way when somebody closed
@@ -134,6 +136,7 @@ def test_what_is_forgotten_is_gone_at_once_however_busy_the_io_thread_is(core):
     before = own_udp_ports()
     for _ in range(20):
         subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
+        subscription.announce()
         subscription.forget()
     assert own_udp_ports() == before and len(core.withdrawn) >= 20
     go_on.set()
@@ -141,6 +144,7 @@ def test_what_is_forgotten_is_gone_at_once_however_busy_the_io_thread_is(core):
 
 def test_what_is_forgotten_while_its_lock_is_held_is_closed_in_the_io_thread(core, wait_until):
     subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
+    subscription.announce()
     with subscription._lock:  # as the collector may find it, in the thread that holds it
         subscription.forget()
         assert core.withdrawn == [subscription.number] and not subscription.closed
@@ -162,11 +166,13 @@ def test_however_many_callbacks_are_busy_a_node_that_closes_waits_for_all_of_the
     core.close_by = time.monotonic() + 0.05
     for _ in range(5):
         subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
+        subscription.announce()
         subscription.thread = busy
         subscription.close()
     assert len(busy.waits) == 5 and all(0 <= wait <= 0.05 for wait in busy.waits)
     core.close_by = time.monotonic() - 1
     subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
+    subscription.announce()
     subscription.thread = busy
     subscription.close()
     assert busy.waits[-1] == 0

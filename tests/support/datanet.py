@@ -26,7 +26,7 @@ from ipcpy.subscribing.inbox import Inbox
 from ipcpy.subscribing.intake import Intake
 from ipcpy.timeouts import NEVER
 from receiving import publisher_info
-from surroundings import MadeUpAlarm, Waiting, endpoint
+from surroundings import MadeUpAlarm, MadeUpBell, endpoint
 
 SOURCE = 0xA1A2A3A4A5A6A7A8  # the publisher's number
 RAW = 0  # its codec's number
@@ -173,7 +173,7 @@ class Publisher:
             Terms(entry, False, block, kept),
             alarm=self._alarm,
             clock=net.clock,
-            condition=lambda lock: Waiting(lock, net.wait),
+            bell=MadeUpBell(net.wait),
         )
         self._dispatch = Dispatch(self.delivery, self.framing, "t")
         net.hosts[self.address] = self
@@ -197,7 +197,7 @@ class Publisher:
         if outlet.reliable is not None or len(body) > outlet.max_body:
             self._dispatch.one(body)
         else:  # the one case that is laid out in Publisher.publish itself
-            with outlet.lock:
+            with outlet.monitor.lock:
                 frame = self.framing.batch([bytes(body)])
                 if outlet.ways and not outlet.beating:
                     outlet.start_beating()
@@ -210,7 +210,7 @@ class Publisher:
 
     def handed(self, subscriber: Subscriber) -> int:
         """Return how many messages a subscriber was handed."""
-        with self.delivery.outlet.lock:
+        with self.delivery.outlet.monitor.lock:
             return self.delivery.outlet.stats().subscribers[f"{subscriber.number:016x}"].handed
 
     def backlog(self, subscriber: Subscriber) -> int:

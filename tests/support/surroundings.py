@@ -1,11 +1,10 @@
 """Made-up surroundings of a Delivery: a node, an I/O thread, sockets and a clock in one, and robots that listen.
 
-All in one thread: what is sent arrives when ``run`` lets time pass, or while the condition is waited on.
+All in one thread: what is sent arrives when ``run`` lets time pass, or while somebody waits on the bell.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -150,25 +149,22 @@ class MadeUpAlarm:
             self.due, self.slack = when, slack
 
 
-class Waiting(threading.Condition):
-    """A condition that lets time pass while it is waited on, until it is notified."""
+class MadeUpBell:
+    """Stands for a Bell: it lets time pass while somebody waits, until it rings."""
 
-    def __init__(self, lock: threading.Lock, pass_time: Callable[[float | None, Callable[[], bool]], None]) -> None:
-        super().__init__(lock)
+    def __init__(self, pass_time: Callable[[float | None, Callable[[], bool]], None]) -> None:
         self._pass_time = pass_time  # for so many seconds, None without end, or until a condition holds
-        self.notified = False
+        self._rung = False
 
-    def wait(self, timeout: float | None = None) -> bool:
-        self.notified = False
-        self.release()
-        try:
-            self._pass_time(timeout, lambda: self.notified)
-        finally:
-            self.acquire()
-        return self.notified
+    def waiter(self) -> Callable[[float | None], None]:
+        self._rung = False
+        return lambda timeout: self._pass_time(timeout, lambda: self._rung)
 
-    def notify_all(self) -> None:
-        self.notified = True
+    def ring(self) -> None:
+        self._rung = True
+
+    async def wait_async(self, over: Callable[[], object]) -> None:
+        raise NotImplementedError("on made-up clocks there are no coroutines")
 
 
 class Surroundings:
@@ -216,9 +212,7 @@ class Surroundings:
         entry = PublisherEntry("topic", "raw", {}, reliable, keep)
         framing = Framing(NUMBER, RAW, lambda: SENT_NS)
         terms = Terms(entry, multicast, block)
-        delivery = Delivery(
-            self, framing, terms, alarm=self.alarm, clock=self.clock, condition=lambda lock: Waiting(lock, self._wait)
-        )
+        delivery = Delivery(self, framing, terms, alarm=self.alarm, clock=self.clock, bell=MadeUpBell(self._wait))
         delivery.announce()
         return delivery, Dispatch(delivery, framing, "topic")
 

@@ -125,7 +125,7 @@ def test_close_wakes_whoever_waits_and_is_quick():
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while not subscriber._subscription.reader._reading.locked():
+    while not subscriber._subscription.reader._lease.taken:
         time.sleep(0.001)
     started = time.monotonic()
     subscriber.close()
@@ -374,5 +374,53 @@ sys.stdin.read()
 
 def test_coroutines_of_parent_and_child_each_wait_for_the_other(spawn):
     program = spawn(FORKED)
-    program.wait_line(r"child \[2, 2\]", timeout=30)
-    program.wait_line(r"parent \[2, 2\]", timeout=30)
+    told = {program.wait_line(r"(child|parent) \[2, 2\]", timeout=30)[1] for _ in range(2)}
+    assert told == {"child", "parent"}
+
+
+def test_what_is_published_when_the_interpreter_exits_arrives(spawn):
+    """A function that was registered before the first publisher was made is called before all is closed."""
+    subscriber = spawn("""
+import ipcpy as ipc
+with ipc.Subscriber("motors") as sub:
+    print("ready", flush=True)
+    print("got", sub.recv(timeout=20).data, flush=True)
+""")
+    subscriber.wait_line("ready")
+    program = spawn("""
+import atexit
+import ipcpy as ipc
+atexit.register(lambda: pub.publish("stop"))
+pub = ipc.Publisher("motors")
+pub.wait_for_subscribers(timeout=20)
+""")
+    subscriber.wait_line("got stop")
+    assert program.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_the_last_large_message_of_a_child_of_multiprocessing_arrives(spawn, method, tmp_path):
+    """Such a child ends without a word to atexit."""
+    program = tmp_path / "parent.py"
+    program.write_text(f"""
+import multiprocessing
+import ipcpy as ipc
+
+def child():
+    global publisher  # it lives on
+    publisher = ipc.Publisher("t")
+    publisher.wait_for_subscribers(timeout=20)
+    publisher.publish(bytes(800_000))
+
+if __name__ == "__main__":
+    with ipc.Subscriber("t") as subscriber:
+        process = multiprocessing.get_context("{method}").Process(target=child)
+        process.start()
+        print(len(subscriber.recv(timeout=30).data), dict(subscriber.stats.lost), flush=True)
+        process.join(20)
+        print("code", process.exitcode, flush=True)
+""")
+    parent = spawn(program)
+    assert parent.wait_line(r"(\d+ .*)", timeout=45)[1] == "800000 {}"
+    parent.wait_line("code 0")
+    assert parent.wait(timeout=20) == 0

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
-from lan import SBIN
+import tools
 
 WITHOUT_MDNS = "import sys; sys.modules['zeroconf'] = None\n"
 HOLDER = """if True:
@@ -59,8 +57,7 @@ def net(request, lan):
     if request.param == "the port is taken":
         net.spawn(1, HOLDER).wait_line("held")
         return net
-    if shutil.which("nft", path=SBIN) is None and shutil.which("nft") is None:
-        pytest.skip("nft not found (Debian: apt-get install nftables)")
+    tools.need("nft")
     rule = "table ip t {\nchain c {\ntype filter hook output priority 0;\nip daddr 224.0.0.0/4 drop\n}\n}\n"
     done = net.run(1, ["nft", "-f", "-"], input=rule)
     assert done.returncode == 0, done.stderr

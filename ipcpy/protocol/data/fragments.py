@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from ..wire import FRAGMENT_OVERHEAD
@@ -287,6 +287,10 @@ class Assembly:
         """Return the lowest sequence number among them that is not below ``start``; None if there is none."""
         return min((seq for seq in self._partials if seq >= start), default=None)
 
+    def before(self, stop: int) -> list[int]:
+        """Return the numbers among them that are below one."""
+        return [seq for seq in self._partials if seq < stop]
+
     def too_large(self, place: Place) -> bool:
         """Tell whether a message is beyond what is taken at all."""
         return place.total > self._max_message or place.total > MAX_FRAGMENTS * place.size
@@ -349,4 +353,17 @@ class Assembly:
         if partial.complete:
             self.spares.keep(partial.buffer)
         if self.latest is partial:
+            self.latest = None
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Forget several messages."""
+        for seq in numbers:
+            self.drop(seq)
+
+    def mend(self) -> None:
+        """Bring in order what an exception from outside has left half done."""
+        self._bytes = sum(partial.place.total for partial in self._partials.values())
+        for seq in [seq for seq, partial in self._partials.items() if partial.complete]:
+            self.drop(seq)
+        if self.latest is not None and self._partials.get(self.latest.place.seq) is not self.latest:
             self.latest = None

@@ -58,6 +58,10 @@ class Gaps:
         at = bisect_right(self._ranges, (number, 1 << 65, "")) - 1
         return at if at >= 0 and number < self._ranges[at][1] else -1
 
+    def forget_from(self, number: int) -> None:
+        """Forget the numbers from one on: it was never settled that they are missing."""
+        self._ranges = [(start, min(stop, number), cause) for start, stop, cause in self._ranges if start < number]
+
     def forget(self, keep: int) -> None:
         """Forget the oldest ranges until no more than ``keep`` are left."""
         if len(self._ranges) > keep:

@@ -45,10 +45,11 @@ class History:
     def add(self, message: Kept) -> None:
         """Keep a message; the oldest give way."""
         kept = self._kept
-        kept.append(message)
         self._bytes += message.size
+        kept.append(message)  # no call comes between these, nor below: an exception from outside could
         while len(kept) > self._count or (self._bytes > self._max_bytes and len(kept) > 1):
-            self._bytes -= kept.popleft().size
+            self._bytes -= kept[0].size
+            kept.popleft()
 
     def lowest_kept_after(self, size: int) -> int:
         """Return what ``lowest_kept`` would be if a message of a size were added."""

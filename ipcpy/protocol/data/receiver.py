@@ -72,22 +72,18 @@ class Receiver(Generic[Item]):
         out: list[Item] = []
         if not self.first:
             self.first = self.next = first
-            self._forget_before(first)
+            self._held.forget_before(first)
+            self.assembly.forget(self.assembly.before(first))
             if self._reliable:
                 self._ask_by(now + REORDER_DELAY)
         elif first > self.next:
             out = self._pass_gone(first, "network")
         return out + self._release(now)
 
-    def _forget_before(self, first: int) -> None:
-        while self._held.lowest is not None and self._held.lowest < first:
-            self._held.take()
-        for seq in [partial.place.seq for partial in self.assembly if partial.place.seq < first]:
-            self.assembly.drop(seq)
-
     def _see(self, seq: int, now: float) -> None:
         """Learn that a number was published; if that shows a gap, it is asked for soon."""
         known = max(self._seen, self.next)
+        self._questions.in_vain = 0
         if seq >= known:
             self._seen = seq + 1
             if self._reliable and seq > known:
@@ -105,7 +101,6 @@ class Receiver(Generic[Item]):
         if not 0 < seq <= MAX_SEQ:
             return []
         self._see(seq, now)
-        self._questions.in_vain = 0
         if self.first and seq < self.next:
             return self._accept_late(seq, item)
         if seq in self._held:
@@ -142,7 +137,6 @@ class Receiver(Generic[Item]):
         if not 0 < seq <= MAX_SEQ:
             return None
         self._see(seq, now)
-        self._questions.in_vain = 0
         if seq not in self.assembly and not self._wanted(seq):
             return None
         if self.assembly.too_large(run.place):
@@ -161,7 +155,7 @@ class Receiver(Generic[Item]):
         return None
 
     def begins(self, seq: int) -> bool:
-        """Tell whether a number is that of the next message, and nothing of it is here."""
+        """Tell whether a number is the next message's, and nothing of it is here."""
         return seq == self.next and not self.waiting and seq not in self.assembly
 
     def _wanted(self, seq: int) -> bool:
@@ -202,10 +196,10 @@ class Receiver(Generic[Item]):
 
     def _lose(self, stop: int, cause: str) -> None:
         cause = cause or "network"
-        self.lost[cause] += stop - self.next
         if not self._reliable:
             self._gaps.add(self.next, stop, cause)
-        self.next = stop
+        self.lost[cause] += stop - self.next
+        self.next = stop  # no call comes between: an exception from outside could
 
     # -- what the publisher says -------------------------------------------------------------------------------------
 
@@ -219,7 +213,6 @@ class Receiver(Generic[Item]):
             return []
         last = min(last, MAX_SEQ)
         self._see(last, now)
-        self._questions.in_vain = 0
         out: list[Item] = []
         gone = min(lowest_kept, last + 1)
         if self.next < gone and not self._reliable:
@@ -233,7 +226,7 @@ class Receiver(Generic[Item]):
 
     def _pass_gone(self, stop: int, cause: str) -> list[Item]:
         """Pass all numbers below one: deliver what waits of them, and count the others as lost."""
-        for seq in [partial.place.seq for partial in self.assembly if partial.place.seq < stop]:
+        for seq in self.assembly.before(stop):
             if self._reliable:
                 self.assembly.drop(seq)
             else:
@@ -249,7 +242,16 @@ class Receiver(Generic[Item]):
 
     def finish(self, now: float) -> list[Item]:
         """Learn that the publisher is gone: what is missing is lost; return what waited for it."""
-        return (self._pass_gone(self._seen, "network") if self.first else []) + self._release(now)
+        gone = self._pass_gone(self._seen, "network") if self.first else []
+        return gone + self._release(now)
+
+    def mend(self, now: float) -> None:
+        """Bring in order what an exception from outside has left half done."""
+        self.assembly.mend()
+        self._held.mend()
+        self._gaps.forget_from(self.next)
+        self.waiting = len(self._held) > 0
+        self._ask_by(now)
 
     # -- what the publisher is told ----------------------------------------------------------------------------------
 
@@ -303,9 +305,7 @@ class Receiver(Generic[Item]):
         self._ask_by(min((partial.touched + PATIENCE for partial in self.assembly), default=NEVER))
 
     def _ask(self, now: float) -> bool:
-        if not self.first or self.next >= self._seen:
-            return False
-        pause = self._questions.ask(self.next, now)
-        if pause is not None:
-            self._ask_by(now + pause)
+        behind = self.first and self.next < self._seen
+        pause = self._questions.ask(self.next, now) if behind else None
+        self._ask_by(NEVER if pause is None else now + pause)
         return pause is not None

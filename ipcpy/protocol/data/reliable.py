@@ -161,10 +161,10 @@ class Reliable:
 
     def add(self, message: Kept, now: float) -> None:
         """Keep a message that was published."""
-        self.history.add(message)
         self._published_at, self._beats = now, 0
         if self._at == NEVER and self.followers:
             self._at = now + PAUSES[0]
+        self.history.add(message)
 
     def count_given_up(self) -> None:
         """Bring ``given_up`` of all followers up to date."""

@@ -68,3 +68,14 @@ class Waiting(Generic[Item]):
         self._bytes -= size
         self.lowest = self._queue[0] if self._queue else None
         return items, cause
+
+    def forget_before(self, seq: int) -> None:
+        """Forget what waits below a number."""
+        while self.lowest is not None and self.lowest < seq:
+            self.take()
+
+    def mend(self) -> None:
+        """Bring in order what an exception from outside has left half done: what waits is true, the rest follows."""
+        self._queue = sorted(self._held)
+        self._bytes = sum(size for _, size, _ in self._held.values())
+        self.lowest = self._queue[0] if self._queue else None

@@ -86,11 +86,6 @@ class Link:
         self.leads: Collection[Address] = self._search.leads.keys()
         self.hosts = self._vigil.hosts
 
-    @property
-    def free_bytes(self) -> int:
-        """How many bytes of entries the peers can still announce, beyond what every one of them may."""
-        return self._roster.pool.free
-
     # -- what comes in -----------------------------------------------------------------------------------------------
 
     def greet(self, now: float) -> None:

@@ -528,7 +528,7 @@ def test_a_thousand_restarts_leave_nothing_behind(how):
     assert a.tables == {}
     assert (len(a.link.peers), len(a.link.addresses), a.link.table.removals) == (0, 0, 0)
     assert len(a.link.leads) <= 1
-    assert a.link.free_bytes == 128 << 20
+    assert a.link._roster.pool.free == 128 << 20
     assert len(reasons(a)) == 1000
 
 

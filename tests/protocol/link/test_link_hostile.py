@@ -36,7 +36,7 @@ def state(link: Link) -> object:
         link.datagrams_to_send(),
         link.events(),
         link.next_timer(),
-        link.free_bytes,
+        link._roster.pool.free,
     )
 
 
@@ -213,7 +213,7 @@ def test_a_million_entries_of_a_hostile_peer_are_bounded():
     assert len(mirror.entries) <= table.MAX_BYTES // table.ENTRY_COST
     assert link.dropped["table full"] > 400
     evil.say(Kind.BYE)
-    assert link.free_bytes == table.POOL_BYTES
+    assert link._roster.pool.free == table.POOL_BYTES
 
 
 def test_many_hostile_peers_share_one_pool_and_leave_enough_for_others():
@@ -223,7 +223,7 @@ def test_many_hostile_peers_share_one_pool_and_leave_enough_for_others():
         evil = Attacker(link, 1000 + at, ("10.0.9.66", 1 + at))
         for n in range(350):
             evil.table(n, n + 1, [n + 1, big])
-    assert link.free_bytes < 200_000
+    assert link._roster.pool.free < 200_000
     held = sum(peer.mirror.size for peer in link.peers.values())
     assert held <= table.POOL_BYTES + 20 * table.FREE_BYTES
     honest = Attacker(link, 7, ("10.0.0.7", 7))
