@@ -50,6 +50,10 @@ def _open_closed() -> None:
         except OSError:
             with suppress(OSError):
                 os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:  # click before 8.2 cannot write to that
+            with suppress(OSError):
+                setattr(sys, name, open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False))
 
 
 def flush_stdout() -> None:

@@ -50,6 +50,7 @@ _SMALL = 4096  # bytes; below, copying an array costs less than another part of 
 _TRUSTED_LENGTH = 1000  # items of an array for which memory is taken before they were seen
 _MAX_DEPTH = 500  # msgpack writes 511 levels
 _EPOCH = datetime(1970, 1, 1)
+_PURE = msgpack.Packer.__module__ == "msgpack.fallback"  # where there was no compiler
 _ZONES = (UTC, *(timezone(sign * timedelta(hours=23, minutes=59)) for sign in (1, -1)))
 _numbers: dict[type, bool] = {}  # numpy's scalar types, and whether their item() is the number that they are
 _POOLED = 1 << 20  # bytes; a writer that has grown beyond is not kept
@@ -121,7 +122,7 @@ class _Writer:
     """A msgpack packer that leaves arrays out and remembers where they belong."""
 
     def __init__(self) -> None:
-        self._packer = msgpack.Packer(default=self._convert, datetime=True)
+        self._packer = msgpack.Packer(default=self._convert, datetime=not _PURE)
         self.pack = self._packer.pack
         self.arrays: list[tuple[int, bytes, memoryview]] = []  # position in what is packed, header, data
         self.doubtful = False  # whether a value that can be a key of a dict has become one that cannot
@@ -154,7 +155,9 @@ class _Writer:
         form = form_of(value)
         if isinstance(form, dict) and type(value).__hash__ is not None:
             self.doubtful = True
-        return form if is_native(form) else self._convert(form)
+        if not is_native(form):
+            return self._convert(form)
+        return _stamp_of(form) if _PURE and isinstance(form, datetime) else form
 
     def _convert_array(self, array: Any) -> msgpack.ExtType:
         with self._packer.getbuffer() as written:
@@ -165,6 +168,12 @@ class _Writer:
             return msgpack.ExtType(EXTENSION, header[6:] + data)
         self.arrays.append((position, header, data))
         return msgpack.ExtType(EXTENSION, b"")
+
+
+def _stamp_of(moment: datetime) -> msgpack.Timestamp:
+    """Return a moment as msgpack's pure Python does not: with floats it loses microseconds, and years beyond UTC's."""
+    since = moment - _EPOCH.replace(tzinfo=UTC)
+    return msgpack.Timestamp(since.days * 86_400 + since.seconds, since.microseconds * 1_000)
 
 
 def _is_number(value: Any) -> bool:

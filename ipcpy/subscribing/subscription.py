@@ -172,15 +172,17 @@ class Subscription:
 
     def close(self) -> None:
         """Stop receiving; idempotent, within 100 ms. Whoever waits is woken."""
-        self.closed = True
         if self.abandoned or self._ended:
+            self.closed = True
             return
         until = min(time.monotonic() + CLOSE, self._core.close_by)
         try:
             with self._lock:  # ``announce`` looks under it
+                self.closed = True
                 self._core.withdraw(self.number)
                 self._monitor.bell.ring()
         finally:  # also where an exception from outside comes meanwhile
+            self.closed = True
             self.reader.close(max(0.0, until - time.monotonic()))
             self.messages.clear()
             self._ended = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections import namedtuple
@@ -31,6 +32,11 @@ ROBOT = """
         time.sleep(0.01)
 """
 Imu = namedtuple("Imu", "gx gz")
+
+
+def apart():
+    """Return what runs a command and keeps the two outputs apart, which click before 8.2 did when asked to."""
+    return CliRunner(**({"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}))
 
 
 @pytest.fixture
@@ -211,7 +217,7 @@ def test_a_message_that_cannot_be_shown_is_named_and_the_next_is_shown(monkeypat
     with ipc.Node("robot") as node, ipc.Publisher("odd", keep=3, node=node) as pub:
         for number in range(3):
             pub.publish(number)
-        done = CliRunner().invoke(program, ["echo", "odd", "--json", "-n", "3"])
+        done = apart().invoke(program, ["echo", "odd", "--json", "-n", "3"])
     assert done.exit_code == 1
     assert done.stdout == "{}\n{}\n"
     assert done.stderr.splitlines() == [
@@ -232,7 +238,7 @@ def test_messages_without_the_field(topic, values, code, shown, told):
     with ipc.Node("robot") as node, ipc.Publisher("mixed", keep=4, node=node) as pub:
         for data in values:
             pub.publish(data)
-        done = CliRunner().invoke(program, ["echo", topic, "--field", "a", "-n", "4"])
+        done = apart().invoke(program, ["echo", topic, "--field", "a", "-n", "4"])
     assert done.exit_code == code
     assert done.stdout.replace(" ", "") == shown
     assert done.stderr.count("no field 'a'") == told
