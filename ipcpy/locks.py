@@ -59,21 +59,27 @@ class Bell:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[threading.Lock] = deque()
+        self._waiting: set[threading.Lock] = set()
         self._futures: set[Future[None]] = set()
 
     def waiter(self) -> Wait:
         """Return a function that waits, for so many seconds at most, until ``ring`` is called after this."""
         waiting = threading.Lock()
         waiting.acquire()
-        self._waiting.append(waiting)
-        return partial(in_pieces, lambda piece: waiting.acquire(True, -1 if piece is None else max(0.0, piece)))
+        self._waiting.add(waiting)
+        return partial(self._wait, waiting)
+
+    def _wait(self, waiting: threading.Lock, timeout: float | None) -> bool:
+        try:
+            return in_pieces(lambda piece: waiting.acquire(True, -1 if piece is None else max(0.0, piece)), timeout)
+        finally:
+            self._waiting.discard(waiting)  # it may not ring for days
 
     def ring(self) -> None:
         """Wake all who wait; those that an exception took away from there do no harm."""
         while self._waiting:
-            with contextlib.suppress(IndexError):  # another thread was faster
-                self._waiting.popleft().release()
+            with contextlib.suppress(KeyError):  # another thread was faster
+                self._waiting.pop().release()
         for future in list(self._futures) if self._futures else ():
             call_in(future.get_loop(), resolve, future)
 

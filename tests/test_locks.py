@@ -313,3 +313,9 @@ def test_something_is_waited_for_until_it_is_true_or_the_time_is_up(monitor):
         assert monitor.wait_for(lambda: true, None) and not monitor.wait_for(lambda: not true, None)
     assert asyncio.run(monitor.wait_for_async(lambda: true, None))
     assert not asyncio.run(monitor.wait_for_async(lambda: not true, 0.001))
+
+
+def test_waits_that_were_in_vain_leave_nothing_behind_however_long_nothing_changes(monitor):
+    for _ in range(20):
+        assert not monitor.wait_for(lambda: False, 0.0001)
+    assert not monitor.bell._waiting
