@@ -102,12 +102,10 @@ class Reader:
                 self._timer_alarm.by(intake.timer)
         except BlockingIOError:  # the time is up
             pass
-        except OSError:
-            if not self._closed:  # else a signal handler closed it in the midst of this
-                raise
-        except BaseException:  # from outside
+        except BaseException as error:  # from outside; a TimeoutError of a signal handler is an OSError too
             self._mend()
-            raise
+            if not (self._closed and isinstance(error, OSError)):  # else a handler closed it in the midst of this
+                raise
         finally:
             try:
                 reading.release()

@@ -255,3 +255,22 @@ def test_what_is_closed_goes_without_the_garbage_collector(loop, spin):
         assert reader() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError, RuntimeError])
+def test_whatever_a_signal_handler_raises_in_the_midst_of_reading_what_it_left_is_put_in_order(
+    desk, monkeypatch, error
+):
+    take, mend, mended = desk.inbound.take, desk.inbound.mend, []
+
+    def interrupted(data, address):
+        take(data, address)
+        monkeypatch.undo()
+        monkeypatch.setattr(desk.inbound, "mend", lambda: mended.append(True) or mend())
+        raise error
+
+    monkeypatch.setattr(desk.inbound, "take", interrupted)
+    desk.send(1)
+    with pytest.raises(error):
+        desk.reader.wait(5.0, time.monotonic() + 5)
+    assert mended == [True]
