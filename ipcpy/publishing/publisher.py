@@ -127,9 +127,12 @@ class Publisher:
     @property
     def stats(self) -> PublisherStats:
         """What was published, and what became of it for each subscriber."""
-        outlet = self._outlet
-        with outlet.monitor.lock:  # a signal handler passes it, and sees the counts as they are in between
-            return outlet.stats()
+        outlet, monitor = self._outlet, self._monitor
+        try:
+            with monitor.lock:  # a signal handler passes it, and sees the counts as they are in between
+                return outlet.stats()
+        finally:
+            monitor.catch_up()
 
     def publish(self, data: Any, id: int | None = None) -> int:
         """Publish one message.

@@ -640,3 +640,16 @@ def test_those_of_many_messages_that_come_after_the_matching_arrive(node):
         (4, 2),
     ]
     assert subscriber.stats.lost == {}
+
+
+def test_what_a_signal_handler_publishes_while_the_counts_are_read_goes_out(node, monkeypatch):
+    publisher, subscriber = pair(node)
+    stats = publisher._outlet.stats
+
+    def interrupted():
+        publisher.publish("from a handler")
+        return stats()
+
+    monkeypatch.setattr(publisher._outlet, "stats", interrupted)
+    assert publisher.stats.published == 0
+    assert subscriber.recv(5).data == "from a handler"
