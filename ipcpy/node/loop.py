@@ -58,27 +58,26 @@ class Loop:
         """Have a function called in the thread, soon; from any thread."""
         try:
             self._calls.append((function, arguments))
-        finally:  # also where an exception from outside comes between
             if not self._woken:
                 self._wake_up()
+        except BaseException:  # from outside, and perhaps in between
+            self._wake.set()
+            raise
 
     def call_by(self, when: float, function: Callable[[], object], *arguments: Any) -> None:
         """Have a function called in the thread when it wakes up anyway, if that is by a time; else soon."""
         try:
             self._calls.append((function, arguments))
-        finally:
             if self._wakes_at > when and not self._woken:
                 self._wake_up()
+        except BaseException:
+            self._wake.set()
+            raise
 
     def _wake_up(self) -> None:
         if not self.in_thread():
-            try:
-                self._woken = True
-                self._wake.set()
-            except BaseException:  # from outside, and perhaps in between
-                self._woken = False
-                self._wake.set()
-                raise
+            self._woken = True
+            self._wake.set()
 
     def call_at(self, when: float, function: Callable[[], object]) -> None:
         """Have a function called at a time; only from the loop's own thread."""
@@ -180,14 +179,14 @@ class Alarm:
             slack: seconds that it may be late if the thread would have to be woken for it.
         """
         if when < self._set:
-            self._set = when
-            if self._loop.in_thread():
-                self._push()
-                return
             try:
-                self._loop.call_by(when + slack, self._push)
-            except BaseException:  # from outside, and perhaps before the loop was told: the next call tells it
-                self._set = NEVER
+                self._set = when
+                if self._loop.in_thread():
+                    self._push()
+                else:
+                    self._loop.call_by(when + slack, self._push)
+            except BaseException:  # from outside, and perhaps before the loop was told
+                self._loop.call(self._push)
                 raise
 
     def _push(self) -> None:

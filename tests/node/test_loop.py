@@ -153,3 +153,51 @@ def loop_without_end():
     yield loop, go_on
     go_on.set()
     loop.join(5)
+
+
+class Interrupted(Loop):
+    """A loop in which an exception from outside comes at a moment: in the thread that calls it, once."""
+
+    interrupted = False
+
+    def interrupt(self):
+        if not self.interrupted and not super().in_thread():
+            self.interrupted = True
+            raise KeyboardInterrupt
+
+    def in_thread(self):
+        self.interrupt()
+        return super().in_thread()
+
+
+class InterruptedLate(Interrupted):
+    def in_thread(self):
+        return Loop.in_thread(self)
+
+    def _wake_up(self):
+        self.interrupt()
+        super()._wake_up()
+
+
+@pytest.fixture(params=[Interrupted, InterruptedLate])
+def interrupted(request):
+    loop = request.param("test")
+    loop.start()
+    yield loop
+    loop.call(loop.quit)
+    loop.join(5)
+
+
+def test_a_call_is_made_soon_although_an_exception_from_outside_comes_meanwhile(interrupted):
+    done = threading.Event()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.call(done.set)
+    assert done.wait(5)
+
+
+def test_an_alarm_rings_although_an_exception_from_outside_comes_while_it_is_set(interrupted):
+    done = threading.Event()
+    alarm = Alarm(interrupted, done.set)
+    with pytest.raises(KeyboardInterrupt):
+        alarm.by(time.monotonic())
+    assert done.wait(5)
