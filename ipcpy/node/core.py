@@ -67,13 +67,12 @@ class Core:
         self.name = check_name(name)
         self.domain = settings.domain
         self.sockets = sockets
-        self.closed = False
-        self.close_by = NEVER
+        self.closed, self.close_by = False, NEVER
         self._settings = settings
         self._publishers: dict[int, OwnPublisher] = {}
         self._subscribers: dict[int, OwnSubscriber] = {}
         self._lock = threading.RLock()
-        self._begun = False
+        self._begun = self._ended = False
 
     def _begin(self) -> None:
         """Begin a life: with a new id, nobody known, and a thread."""
@@ -276,30 +275,31 @@ class Core:
 
     def close(self) -> None:
         """Close its publishers and subscribers, say goodbye, stop the thread; within 100 ms, idempotent."""
-        first = False
+        self.closed = True
+        if self._ended:
+            return
         try:
-            with self._lock:
-                first, self.closed = not self.closed, True
-            self.close_by = min(self.close_by, time.monotonic() + CLOSE_ALL)
-            for endpoint in self._endpoints() if first else ():
+            self.close_by = time.monotonic() + CLOSE_ALL
+            for endpoint in self._endpoints():
                 endpoint.close()
         finally:  # also where an exception from outside comes meanwhile
-            if first:
-                self.loop.call(self._shut_down)
-                self._view.close()
-                lifetimes.ended(self)
-        if first:
-            self.loop.join(STOP)
+            self.loop.call(self._shut_down)
+            self._view.close()
+            lifetimes.ended(self)
+            self._ended = True  # last: what an exception from outside leaves undone, the next call does
+        self.loop.join(STOP)
 
     def forget(self) -> None:
         """Close, for the garbage collector: soon, in the I/O thread. In a forked child there is nothing to close."""
-        if not self.closed and self._begun:
+        if not self._ended and self._begun:
             self.loop.call(self.close)
 
     def _endpoints(self) -> list[OwnPublisher | OwnSubscriber]:
         return [*self._publishers.values(), *self._subscribers.values()]
 
     def _shut_down(self) -> None:
+        if self.loop.stopping:  # asked for twice
+            return
         for endpoint in self._endpoints():  # those that an exception from outside has left to us
             endpoint.close()
         self._peering.close()

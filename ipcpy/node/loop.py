@@ -50,6 +50,11 @@ class Loop:
         """Whether the thread was started."""
         return self._thread.ident is not None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the thread is to end, or has."""
+        return self._stopping
+
     def in_thread(self) -> bool:
         """Tell whether the caller is the loop's own thread."""
         return threading.get_ident() == self._thread.ident

@@ -143,12 +143,12 @@ class Delivery:
         outlet.usable, outlet.closed = False, True
         if outlet.abandoned or outlet.withdrawn:
             return
-        ending = self._end(0.0 if self._node.loop.in_thread() else linger)
-        if outlet.monitor.owned():  # in a signal handler: as soon as what it interrupted is done
-            outlet.monitor.later.append(ending)
-            return
         try:
-            outlet.monitor.do(ending)
+            ending = self._end(0.0 if self._node.loop.in_thread() else linger)
+            if outlet.monitor.owned():  # in a signal handler: as soon as what it interrupted is done
+                outlet.monitor.later.append(ending)
+            else:
+                outlet.monitor.do(ending)
         except BaseException:  # from outside
             if not outlet.withdrawn:
                 self._node.loop.call(self.close)
@@ -170,7 +170,7 @@ class Delivery:
 
     def forget(self) -> None:
         """Close, for the garbage collector: soon, in the I/O thread, where its own thread may hold the lock."""
-        if self.outlet.usable:
+        if not (self.outlet.withdrawn or self.outlet.abandoned):
             self._node.withdraw(self.number)  # at once: nobody is brought together with it any more
             close_forgotten(self._node.loop, self.outlet.monitor, partial(self.close, 0.0))
 

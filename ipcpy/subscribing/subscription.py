@@ -172,27 +172,27 @@ class Subscription:
 
     def close(self) -> None:
         """Stop receiving; idempotent, within 100 ms. Whoever waits is woken."""
+        self.closed = True
         if self.abandoned or self._ended:
-            self.closed = True
             return
-        until = min(time.monotonic() + CLOSE, self._core.close_by)
         try:
+            until = min(time.monotonic() + CLOSE, self._core.close_by)
             with self._lock:  # ``announce`` looks under it
-                self.closed = True
                 self._core.withdraw(self.number)
                 self._monitor.bell.ring()
-        finally:  # also where an exception from outside comes meanwhile
-            self.closed = True
             self.reader.close(max(0.0, until - time.monotonic()))
             self.messages.clear()
             self._ended = True
+        except BaseException:  # from outside: the I/O thread does what is left
+            self._core.loop.call(self.close)
+            raise
         if self.thread is not None and self.thread is not threading.current_thread():
             with contextlib.suppress(RuntimeError):  # an exception from outside ended the start of it
                 self.thread.join(max(0.0, until - time.monotonic()))
 
     def forget(self) -> None:
         """Close, for the garbage collector: soon, in the I/O thread, where its own thread may hold the lock."""
-        if not self.closed:
+        if not (self._ended or self.abandoned):
             self._core.withdraw(self.number)  # at once: nobody is brought together with it any more
             close_forgotten(self._core.loop, self._monitor, self.close)
 

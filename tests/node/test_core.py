@@ -312,3 +312,38 @@ def test_it_is_made_of_the_sockets_it_was_given():
     core.ensure_open()
     assert [link.port for link in made] == [core.link_port]
     core.close()
+
+
+def test_closing_once_more_does_what_an_exception_from_outside_has_left(core, monkeypatch, wait_until):
+    def interrupt():
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(core._view, "close", interrupt)
+    with core.watch() as watch:
+        with pytest.raises(KeyboardInterrupt):
+            core.close()
+        core.close()
+        with pytest.raises(ClosedError):
+            while True:
+                watch.get(5)
+    wait_until(lambda: core.loop.stopping)
+
+
+@pytest.mark.parametrize("moment", ["closed", "close_by"])
+def test_a_node_is_closed_although_an_exception_from_outside_came_first(moment, wait_until):
+    class Interrupted(Core):
+        done = False
+
+        def __setattr__(self, name, value):
+            super().__setattr__(name, value)
+            if name == moment and self.__dict__.get("loop") and not self.done:
+                self.__dict__["done"] = True
+                raise KeyboardInterrupt
+
+    core = Interrupted("interrupted", Settings(DOMAIN), Sockets())
+    core.ensure_open()
+    with pytest.raises(KeyboardInterrupt):
+        core.close()
+    core.close()
+    wait_until(lambda: core.loop.stopping)

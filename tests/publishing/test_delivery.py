@@ -318,3 +318,20 @@ def test_what_is_published_in_the_io_thread_while_it_holds_the_lock_goes_out_onc
     assert said == [1]
     world.run(1.0)
     assert delivery.outlet.stats().published == 2
+
+
+@pytest.mark.parametrize("how", ["close", "forget"])
+def test_what_an_exception_from_outside_has_left_open_is_closed(world, monkeypatch, how):
+    delivery, _ = world.deliver()
+
+    def interrupt():
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world, "in_thread", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        delivery.close()
+    if how == "forget":
+        delivery.forget()
+    world.run()
+    assert delivery.outlet.withdrawn and set(world.withdrawn) == {NUMBER}

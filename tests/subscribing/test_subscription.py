@@ -224,3 +224,31 @@ assert sub.id == before
 
 def test_after_a_fork_the_child_begins_anew_and_the_parent_goes_on(spawn):
     spawn(FORKED).succeed()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_closing_is_brought_to_its_end_although_an_exception_from_outside_came_meanwhile(core, wait_until, when):
+    before = own_udp_ports()
+    subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
+    subscription.announce()
+    withdraw = core.withdraw
+
+    def interrupted(number):
+        core.withdraw = withdraw
+        if when == "after":
+            withdraw(number)
+        raise KeyboardInterrupt
+
+    core.withdraw = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        subscription.close()
+    wait_until(lambda: own_udp_ports() == before)
+    assert subscription.closed and subscription.number in core.withdrawn
+
+
+def test_what_is_forgotten_after_an_interrupted_close_is_withdrawn(core, wait_until):
+    subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
+    subscription.announce()
+    subscription.closed = True  # as far as it came
+    subscription.forget()
+    wait_until(lambda: core.withdrawn)
