@@ -314,6 +314,7 @@ class Core:
         self._lock = threading.RLock()
         self._begun = False
         self.loop.abandon()
+        self._view.abandon()
         self._peering.abandon()
         self._network.close()
         self._rendezvous.abandon()

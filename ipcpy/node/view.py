@@ -212,6 +212,13 @@ class View:
             self._watches.clear()
             self._monitor.bell.ring()
 
+    def abandon(self) -> None:
+        """End every watch in a forked child, where nobody tells it anything, and threads are gone that held locks."""
+        self._monitor = Monitor(Bell())
+        self._lock = self._monitor.lock
+        for watch in list(self._watches):
+            watch.abandon()
+
 
 def _came(what: NodeInfo | EndpointInfo) -> Event:
     from .. import events

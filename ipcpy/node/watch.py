@@ -102,6 +102,12 @@ class EventQueue:
             self._ended = True
             self._monitor.bell.ring()
 
+    def abandon(self) -> None:
+        """Let nothing more come, in a forked child: a thread that is not there may hold the lock."""
+        self._monitor = Monitor(Bell())
+        self._lock = self._monitor.lock
+        self._ended = True
+
     def _is_due(self) -> bool:
         return bool(self._events) or self._ended
 

@@ -182,3 +182,37 @@ with ipc.Node("watcher", domain="lifetimes") as watcher:
 @pytest.mark.parametrize(("how", "says"), [("close", "closed\nlives\n"), ("exit", "lives\n")])
 def test_a_child_that_ends_without_using_the_node_does_the_parent_no_harm(spawn, how, says):
     assert spawn(UNUSED.format(how=how)).succeed(timeout=50) == says
+
+
+FORKED = """
+import os, signal, threading
+import ipcpy as ipc
+node = ipc.Node("parent", domain="lifetimes")
+node.wait_complete()
+watch = node.watch()
+asks, stop = threading.Event(), threading.Event()
+
+def ask():
+    with node._core._view._lock:  # as ``topics`` does for a moment
+        asks.set()
+        stop.wait(20)
+
+asking = threading.Thread(target=ask)
+asking.start()
+asks.wait()
+ends = set()
+for number in range(2):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)  # seconds until one that hangs dies
+        (node, watch)[number % 2].close()
+        os._exit(0)
+    ends.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+stop.set()
+asking.join()
+assert ends == {0}, ends
+"""
+
+
+def test_a_child_may_close_what_its_parent_was_busy_with(spawn):
+    spawn(FORKED).succeed()

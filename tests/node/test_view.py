@@ -207,3 +207,23 @@ def test_whoever_waits_for_a_picture_is_woken_by_the_end_of_the_graph(view):
     threading.Timer(0.02, view.close).start()
     assert not view.wait_settled(lambda: False, None)
     assert not asyncio.run(view.wait_settled_async(lambda: False, None))
+
+
+def test_what_a_forked_child_has_of_the_parents_can_be_closed_whoever_held_its_lock(view):
+    watch = view.watch()
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        with view._lock:
+            held.set()
+            go_on.wait(5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(5)
+    view.abandon()
+    watch.close()
+    view.close()
+    assert other.is_alive(), "nobody waited for it"
+    go_on.set()
+    other.join(5)

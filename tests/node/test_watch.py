@@ -178,3 +178,24 @@ def test_a_coroutine_that_was_cancelled_leaves_nothing_in_the_queue(watch, queue
         assert not queue._monitor.bell._futures
 
     asyncio.run(main())
+
+
+def test_one_that_a_forked_child_has_ends_whoever_held_its_lock(watch, queue):
+    queue.put(found(1))
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        with queue._lock:
+            held.set()
+            go_on.wait(5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(5)
+    queue.abandon()
+    assert watch.get(0) == found(1)
+    with pytest.raises(ClosedError):
+        watch.get(5)
+    assert other.is_alive(), "nobody waited for it"
+    go_on.set()
+    other.join(5)
