@@ -270,7 +270,9 @@ def test_whatever_a_signal_handler_raises_in_the_midst_of_reading_what_it_left_i
         raise error
 
     monkeypatch.setattr(desk.inbound, "take", interrupted)
-    desk.send(1)
+    sending = threading.Timer(0.05, desk.send, [1])
+    sending.start()
     with pytest.raises(error):
         desk.reader.wait(5.0, time.monotonic() + 5)
+    sending.join(5)
     assert mended == [True]

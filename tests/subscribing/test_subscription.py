@@ -145,9 +145,12 @@ def test_what_is_forgotten_is_gone_at_once_however_busy_the_io_thread_is(core):
 def test_what_is_forgotten_while_its_lock_is_held_is_closed_in_the_io_thread(core, wait_until):
     subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
     subscription.announce()
+    go_on = threading.Event()
+    core.loop.call(go_on.wait, 5)
     with subscription._lock:  # as the collector may find it, in the thread that holds it
         subscription.forget()
         assert core.withdrawn == [subscription.number] and not subscription.closed
+    go_on.set()
     wait_until(lambda: subscription.closed)
 
 
