@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1] / "ipcpy"
 # Bottom to top. A part imports from the layers below it, and siblings never import one another; only the leaves may.
 LEAVES = {
     "addresses",
+    "alarms",
     "budget",
     "errors",
     "events",

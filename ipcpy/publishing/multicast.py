@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..addresses import Address
+from ..alarms import raise_alarm
 from ..protocol.data.matching import Match
 from ..protocol.wire import Frame, Kind, Malformed, frames
 from ..timeouts import NEVER
@@ -83,7 +84,8 @@ class Fanout:
         """Send messages the system refused once more; return the number of subscribers that do not get them."""
         try:
             self.socket.send(frame)
-        except OSError:
+        except OSError as error:
+            raise_alarm(error)
             for route in self.members.values():
                 route.refused += messages
             return len(self.members)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from ..alarms import raise_alarm
 from ..locks import Bell, Monitor, Rings
 from ..protocol.data.heartbeat import Heartbeat
 from ..protocol.data.history import Kept
@@ -97,7 +98,8 @@ class Outlet:
         for send, target in self.ways:
             try:
                 send(frame)
-            except OSError:
+            except OSError as error:
+                raise_alarm(error)
                 handed -= target.send_again(frame, messages)
         return handed
 

@@ -11,6 +11,7 @@ import logging
 from dataclasses import replace
 
 from ..addresses import LOOPBACK, Address
+from ..alarms import Refusals, raise_alarm
 from ..graph import EndpointInfo
 from ..protocol.data.fragments import Outgoing
 from ..protocol.data.heads import Place
@@ -175,7 +176,8 @@ class Route:
                 return True
             except ConnectionError:  # refused; reset, as Windows says
                 continue
-            except OSError:
+            except OSError as error:
+                raise_alarm(error)
                 break
         return False
 
@@ -232,7 +234,7 @@ class Route:
         while taken := self.sender.take():
             message, indexes = taken
             step = max(AT_ONCE, MAX_PAYLOAD // message.datagram)  # as soon as the first are there, they are sent
-            with contextlib.suppress(OSError):  # what the system refuses is asked for again, like what got lost
+            with Refusals():  # what the system refuses is asked for again, like what got lost
                 for at in range(0, len(indexes), step):
                     self.socket.send_many(message.fragments(indexes[at : at + step]), message.datagram)
         if self.sender.poll(now) is not None:

@@ -12,6 +12,7 @@ from itertools import repeat
 from typing import Any
 
 from ..addresses import LOOPBACK, Address
+from ..alarms import raise_alarm
 from ..codec import Codec, codec_for, variant
 from ..errors import CodecError, SchemaError
 from ..graph import EndpointInfo
@@ -250,8 +251,7 @@ class Flow:
 
     def _put_all(self, frame: Frame, received_ns: int) -> bool:
         """Take a batch that is due in one go; False, and nothing done, if a message cannot be decoded."""
-        decoded = _decode_batch(frame, self.decode, self.decode_many)
-        if decoded is None:
+        if (decoded := _decode_batch(frame, self.decode, self.decode_many)) is None:
             return False
         values, sizes = decoded
         stamps = repeat(frame.sent_ns), repeat(received_ns)
@@ -266,6 +266,7 @@ class Flow:
 
     def cannot_decode(self, error: Exception) -> None:
         """Count a body that the codec does not take, and say so once."""
+        raise_alarm(error)
         self.undecodable += 1
         _log_undecodable(self.info, error, self._intake.logged)
 
@@ -345,7 +346,8 @@ def _decode_batch(frame: Frame, decode: Decode, decode_many: DecodeMany) -> tupl
         values, (data, size) = decode_many(*alike), alike
         count = len(data) // size
         return (values, [size] * count) if len(values) == count else None
-    except Exception:
+    except Exception as error:
+        raise_alarm(error)
         return None
 
 

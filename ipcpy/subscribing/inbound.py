@@ -10,6 +10,7 @@ from collections.abc import Callable
 from zlib import crc32
 
 from ..addresses import LOOPBACK, Address
+from ..alarms import is_alarm
 from ..codec import Codec
 from ..graph import EndpointInfo
 from ..message import Message
@@ -129,7 +130,7 @@ class Inbound:
                         try:
                             value = flow.decode(body)
                         except Exception as error:
-                            receiver.next = seq + 1
+                            receiver.next = seq + (not is_alarm(error))
                             flow.cannot_decode(error)
                             return
                         size = len(body)

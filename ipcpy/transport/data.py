@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Sequence
 
 from ..addresses import LOOPBACK, Address, Way
+from ..alarms import Refusals
 from .kernel import DONTWAIT, LINUX, SOL_UDP, UDP_GRO, enlarge, refusals_as, send_by, timeval, try_option, udp_socket
 from .receiving import ReceivingSocket
 
@@ -67,10 +67,10 @@ class DataSocket(ReceivingSocket):
         Args:
             way: how to leave; None for the system's choice.
         """
-        with contextlib.suppress(OSError):
+        with Refusals():
             send_by(self._sock, data, address, way, DONTWAIT)
 
     def wake(self) -> None:
         """Wake a thread that waits in recvfrom with an empty datagram from this host."""
-        with contextlib.suppress(OSError):
+        with Refusals():
             self._sock.sendto(b"", DONTWAIT, (LOOPBACK, self.port))

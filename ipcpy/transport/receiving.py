@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 
 from ..addresses import Address
+from ..alarms import raise_alarm
 from .kernel import DONTWAIT, RECEIVE_SIZE, drops
 
 MAX_REFUSALS = 16  # calls that only report that an earlier datagram found nobody, before one call gives up
@@ -40,7 +41,8 @@ class ReceivingSocket:
             return self.recvfrom(RECEIVE_SIZE, DONTWAIT)
         except ConnectionError:
             return next(iter(self.poll_all(1)), None)
-        except OSError:
+        except OSError as error:
+            raise_alarm(error)
             return None
 
     def poll_all(self, count: int, size: float = float("inf")) -> list[tuple[bytes, Address]]:
@@ -54,7 +56,8 @@ class ReceivingSocket:
             except ConnectionError:
                 refusals += 1
                 continue
-            except OSError:
+            except OSError as error:
+                raise_alarm(error)
                 break
             found.append(received)
             size -= len(received[0])

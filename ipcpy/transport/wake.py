@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
+from ..alarms import Refusals
 from .kernel import refusals_as
 
 
@@ -30,7 +31,7 @@ class Wake:
 
     def set(self) -> None:
         """Make it readable; from any thread, and any number of times."""
-        with contextlib.suppress(OSError):  # full: it is readable; closed: nobody waits
+        with Refusals():  # full: it is readable; closed: nobody waits
             self._writer.send(b"\0")
 
     def clear(self) -> None:

@@ -335,3 +335,26 @@ def test_what_an_exception_from_outside_has_left_open_is_closed(world, monkeypat
         delivery.forget()
     world.run()
     assert delivery.outlet.withdrawn and set(world.withdrawn) == {NUMBER}
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+def test_a_timeout_error_that_a_signal_handler_raised_in_the_midst_of_sending_is_raised(world, size):
+    delivery, dispatch = world.deliver()
+    world.listen(1, HERE)
+    world.run()
+    socket = world.sockets[HERE]
+    send, sent = socket.send, []
+
+    def interrupted(data):
+        socket.send = send
+        socket.send(data)
+        sent.append(data)
+        raise TimeoutError("as the handler of a program's alarm does")
+
+    socket.send = interrupted
+    delivery.outlet.rebuild()
+    with pytest.raises(TimeoutError, match="alarm"):
+        dispatch.one(bytes(size))
+    delivery.outlet.rebuild()
+    assert socket.sent.count(sent[0]) == 1, "the system refused nothing, so it was not sent again"
+    assert next(iter(delivery.outlet.stats().subscribers.values())).refused == 0

@@ -659,3 +659,30 @@ def test_a_callback_that_ends_its_thread_is_told_of_and_closes_its_subscriber(no
     assert "ended its thread: the subscriber is closed" in caplog.text and "SystemExit: 3" in caplog.text
     with pytest.raises(ipc.ClosedError):
         subscriber.recv()
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_timeout_error_that_a_signal_handler_raised_in_the_midst_of_decoding_is_no_defect_of_the_codec(
+    node, together
+):
+    class Interrupted(ipc.Raw):
+        def decode(self, body):
+            if body == b"1" and not interrupted:
+                interrupted.append(True)
+                raise TimeoutError("as the handler of a program's alarm does")
+            return super().decode(body)
+
+    interrupted = []
+    publisher, subscriber = ipc.Publisher("t", ipc.Raw(), node=node), ipc.Subscriber("t", Interrupted(), node=node)
+    publisher.wait_for_subscribers(timeout=5)
+    subscriber.wait_for_publishers(timeout=5)
+    publish, what = (publisher.publish_many, [b"1", b"22"]) if together else (publisher.publish, b"1")
+    waiting = threading.Timer(0.05, publish, [what])
+    waiting.start()
+    with pytest.raises(TimeoutError, match="alarm"):
+        subscriber.recv(5)
+    waiting.join(5)
+    publisher.publish(b"next")
+    while subscriber.recv(5).data != b"next":
+        pass
+    assert subscriber.stats.lost.get("codec", 0) == 0

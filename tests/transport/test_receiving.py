@@ -102,3 +102,13 @@ def test_refusals_without_end_end_a_look() -> None:
     one = ReceivingSocket(windows)  # type: ignore[arg-type]
     assert one.poll() is None and one.poll_all(10) == []
     assert windows.calls <= 40
+
+
+@pytest.mark.parametrize("look", [lambda one: one.poll(), lambda one: one.poll_all(5)])
+def test_a_timeout_error_that_a_signal_handler_raised_meanwhile_is_raised(receiver: ReceivingSocket, look) -> None:
+    def interrupted(*_: int) -> tuple[bytes, tuple[str, int]]:
+        raise TimeoutError("as the handler of a program's alarm does")
+
+    receiver.recvfrom = interrupted
+    with pytest.raises(TimeoutError, match="alarm"):
+        look(receiver)
