@@ -259,7 +259,7 @@ def test_what_is_closed_goes_without_the_garbage_collector(loop, spin):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError, RuntimeError])
 def test_whatever_a_signal_handler_raises_in_the_midst_of_reading_what_it_left_is_put_in_order(
-    desk, monkeypatch, error
+    desk, monkeypatch, wait_until, error
 ):
     take, mend, mended = desk.inbound.take, desk.inbound.mend, []
 
@@ -270,7 +270,7 @@ def test_whatever_a_signal_handler_raises_in_the_midst_of_reading_what_it_left_i
         raise error
 
     monkeypatch.setattr(desk.inbound, "take", interrupted)
-    sending = threading.Timer(0.05, desk.send, [1])
+    sending = threading.Thread(target=lambda: (wait_until(lambda: desk.reader._lease.taken), desk.send(1)))
     sending.start()
     with pytest.raises(error):
         desk.reader.wait(5.0, time.monotonic() + 5)

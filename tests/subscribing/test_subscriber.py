@@ -663,7 +663,7 @@ def test_a_callback_that_ends_its_thread_is_told_of_and_closes_its_subscriber(no
 
 @pytest.mark.parametrize("together", [False, True])
 def test_a_timeout_error_that_a_signal_handler_raised_in_the_midst_of_decoding_is_no_defect_of_the_codec(
-    node, together
+    node, wait_until, together
 ):
     class Interrupted(ipc.Raw):
         def decode(self, body):
@@ -677,7 +677,8 @@ def test_a_timeout_error_that_a_signal_handler_raised_in_the_midst_of_decoding_i
     publisher.wait_for_subscribers(timeout=5)
     subscriber.wait_for_publishers(timeout=5)
     publish, what = (publisher.publish_many, [b"1", b"22"]) if together else (publisher.publish, b"1")
-    waiting = threading.Timer(0.05, publish, [what])
+    lease = subscriber._subscription.reader._lease
+    waiting = threading.Thread(target=lambda: (wait_until(lambda: lease.taken), publish(what)))
     waiting.start()
     with pytest.raises(TimeoutError, match="alarm"):
         subscriber.recv(5)
