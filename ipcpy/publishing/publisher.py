@@ -106,7 +106,12 @@ class Publisher:
         self._dispatch = Dispatch(self._delivery, self._framing, self._topic)
         self._monitor = self._outlet.monitor
         self._lock, self._owned, self._later = self._monitor.lock, self._monitor.owned, self._monitor.later
-        self._delivery.announce()
+        try:
+            self._delivery.announce()
+            self._core.ensure_open()  # again: a node closes those that it knows of when it begins to
+        except BaseException:
+            self._delivery.close()
+            raise
 
     @property
     def topic(self) -> str:
@@ -188,9 +193,9 @@ class Publisher:
     def _count_for_nobody(self, data: Any, id: int | None) -> bool:
         """Number a message that nobody is there for; False if somebody has come, or the publisher is not usable."""
         outlet, trial, lock = self._outlet, self._trial, self._lock
-        if not outlet.usable:
-            return False
-        if type(data) is not trial.type or id != trial.id:
+        if type(data) is not trial.type or id is not trial.id:
+            if not outlet.usable:
+                return False
             trial.look_at(data, id)
         try:
             lock.acquire()

@@ -96,6 +96,7 @@ class Subscriber:
         self._subscription = Subscription(self._core, self._wanted)
         try:
             self._subscription.announce()
+            self._core.ensure_open()  # again: a node closes those that it knows of when it begins to
         except BaseException:  # what cannot be announced is not kept
             self._subscription.close()
             raise

@@ -14,8 +14,10 @@ from functools import partial
 import pytest
 
 import ipcpy as ipc
+from ipcpy.errors import ClosedError
 from ipcpy.node.shared import node_for
 from ipcpy.protocol.wire import FLAG_SEALED, Kind, pack_frame
+from ports import own_udp_ports
 
 
 @pytest.fixture
@@ -237,3 +239,20 @@ def test_a_coroutine_waits_for_the_first_picture(node):
             await other.wait_complete_async()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [ipc.Publisher, ipc.Subscriber])
+def test_nothing_is_made_on_a_node_that_is_closed_meanwhile(kind):
+    node = ipc.Node("going")
+    ensure_open = node._core.ensure_open
+
+    def closed_right_after():
+        node._core.ensure_open = ensure_open
+        ensure_open()
+        node.close()
+
+    node._core.ensure_open = closed_right_after
+    before = own_udp_ports()
+    with pytest.raises(ClosedError):
+        kind("t", node=node)
+    assert own_udp_ports() <= before
