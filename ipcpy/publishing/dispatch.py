@@ -143,8 +143,8 @@ class Dispatch:
         else:
             parts = [part if part.readonly else memoryview(bytes(part)) for part in parts]
             message = self._framing.large(parts, size, outlet.reliable.history.next)
-        handed = outlet.send_large(message)
         try:
+            handed = outlet.send_large(message)
             yield from self._pacing.hand_back(message)
         finally:
             outlet.send_rest()

@@ -139,8 +139,13 @@ class Outlet:
         now = self._clock()
         if self.reliable is not None:
             self._keep(message, message.size, now)
-        for route in self.routes:
-            route.owe(message, now)
+        try:
+            for route in self.routes:
+                route.owe(message, now)
+        except BaseException:  # from outside
+            for route in self.routes:
+                route.sender.ask_soon(now)
+            raise
         if not self.beating:
             self.start_beating()
         return len(self.routes)

@@ -358,3 +358,23 @@ def test_a_timeout_error_that_a_signal_handler_raised_in_the_midst_of_sending_is
     delivery.outlet.rebuild()
     assert socket.sent.count(sent[0]) == 1, "the system refused nothing, so it was not sent again"
     assert next(iter(delivery.outlet.stats().subscribers.values())).refused == 0
+
+
+@pytest.mark.parametrize("moment", ["owe", "send"])
+def test_what_arrived_of_a_large_message_is_asked_though_an_exception_from_outside_interrupted_it(world, moment):
+    delivery, dispatch = world.deliver()
+    listener = world.listen(1, HERE)
+    world.run()
+    socket, route = world.sockets[HERE], delivery.outlet.routes[0]
+    where, name = (socket, "send_many") if moment == "send" else (route, "pump")
+    interrupted = getattr(where, name)
+
+    def interrupt(*_):
+        setattr(where, name, interrupted)
+        raise KeyboardInterrupt
+
+    setattr(where, name, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        dispatch.one(bytes(300_000))
+    world.run(1.0)
+    assert listener.of_kind(Kind.POLL), "else nobody would ever know that it is missing"

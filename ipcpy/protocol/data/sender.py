@@ -214,6 +214,10 @@ class Sender:
             self._timed = (self._sent, now)
         return self._poll(now)
 
+    def ask_soon(self, now: float) -> None:
+        """Have ``handle_timer`` ask what has arrived: sending was interrupted, and nothing else may follow."""
+        self._poll_at = min(self._poll_at, now + self._pause)
+
     def _poll(self, now: float) -> int:
         self._polled = self._sent
         self._open_end = False
