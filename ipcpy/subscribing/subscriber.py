@@ -317,9 +317,15 @@ class Subscriber:
 def _check_callback(callback: object) -> None:
     if not callable(callback):
         raise ArgumentError(f"callback is a function that takes a Message, got {callback!r}")
-    from inspect import iscoroutinefunction  # late: few have a callback
+    from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction  # late: few have a callback
 
-    if any(map(iscoroutinefunction, (callback, getattr(callback, "__call__", None)))):  # noqa: B004 (its type's method)
+    functions = (callback, getattr(callback, "__call__", None))  # noqa: B004 (its type's method)
+    if any(map(isgeneratorfunction, functions)):
+        raise ArgumentError(
+            f"callback is a function that takes a Message, got the generator function {callback!r}, which has a yield: "
+            "a call runs no line of it"
+        )
+    if any(map(iscoroutinefunction, functions)) or any(map(isasyncgenfunction, functions)):
         raise ArgumentError(
             f"callback is called in a thread of its own, where nobody awaits what the coroutine function {callback!r} "
             "returns; in a coroutine write: async for message in subscriber"

@@ -643,9 +643,35 @@ class CoroutineCall:
         """Nor this."""
 
 
-@pytest.mark.parametrize("callback", [coroutine_function, CoroutineCall(), functools.partial(coroutine_function)])
+async def async_generator_function(message):
+    """Nobody iterates over what it returns."""
+    yield message
+
+
+def generator_function(message):
+    """Nor over this."""
+    yield message
+
+
+class GeneratorCall:
+    def __call__(self, message):
+        yield message
+
+
+NEVER_AWAITED = [coroutine_function, CoroutineCall(), functools.partial(coroutine_function), async_generator_function]
+
+
+@pytest.mark.parametrize("callback", NEVER_AWAITED)
 def test_a_coroutine_function_is_no_callback(node, callback):
     with pytest.raises(ipc.ArgumentError, match="nobody awaits.*async for message in subscriber"):
+        ipc.Subscriber("t", callback=callback, node=node)
+
+
+@pytest.mark.parametrize(
+    "callback", [generator_function, GeneratorCall(), GeneratorCall().__call__, functools.partial(generator_function)]
+)
+def test_a_generator_function_of_which_no_line_would_run_is_no_callback(node, callback):
+    with pytest.raises(ipc.ArgumentError, match="generator function .* a call runs no line of it"):
         ipc.Subscriber("t", callback=callback, node=node)
 
 

@@ -128,7 +128,8 @@ def _without_echo(facts: PeerFacts) -> Finding:
     text = f"{_who(facts)} greets, but does not answer our questions (ECHO). So what passes there cannot be told."
     if _is_older(facts.version):
         text += f" Its ipcpy {facts.version} is older than {'.'.join(map(str, ECHO_SINCE))}, which answers them."
-        return _finding(facts, "note", "peer-no-echo", text, "pip install --upgrade ipcpy   (there)")
+        update = "pip install .   (there, in a clone as new as this one; PyPI's ipcpy is another)"
+        return _finding(facts, "note", "peer-no-echo", text, update)
     text += " A program with another implementation of the protocol need not answer them."
     return _finding(facts, "note", "peer-no-echo", text)
 
