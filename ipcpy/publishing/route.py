@@ -17,7 +17,7 @@ from ..protocol.data.fragments import Outgoing
 from ..protocol.data.heads import Place
 from ..protocol.data.history import Kept
 from ..protocol.data.matching import Match
-from ..protocol.data.passage import SAFE, Passage
+from ..protocol.data.passage import Passage
 from ..protocol.data.reliable import Follower, Reliable
 from ..protocol.data.reports import POLL_BODY, unpack_missing, unpack_report
 from ..protocol.data.sender import DATAGRAM_COST, Sender
@@ -74,6 +74,7 @@ class Route:
         self.retransmitted = 0
         self._framing = framing
         self._reliable = reliable
+        self._resent = 0  # the highest number of a message that was sent again
         self._counted_from = 0  # the number from which on messages count as handed; 0 while none is sent
         self._follower: Follower | None = None
         self._past = RouteStats()  # of earlier matches
@@ -85,10 +86,11 @@ class Route:
         """Bytes that the body of a message may have to fit one datagram."""
         return self.passage.single - OVERHEAD
 
-    @property
-    def _again(self) -> int:
-        """Bytes of a frame that is sent again as it is; a larger one goes in a fragment, so it shows if it passes."""
-        return self.passage.size if self.local else min(self.passage.size, SAFE)
+    def _as_it_is(self, message: Kept) -> bool:
+        """Tell whether a message is sent again as one frame; else it goes in fragments, which show if they pass."""
+        again = message.seq <= self._resent and self.sender.backlog < MAX_BACKLOG
+        self._resent = max(self._resent, message.seq)
+        return 0 < len(message.frame) <= (self.passage.size if self.local else self.passage.whole(again=again))
 
     @property
     def local(self) -> bool:
@@ -218,7 +220,7 @@ class Route:
     def _resend(self, messages: list[Kept], now: float) -> None:
         """Send what the subscriber lacks of a reliable topic."""
         for message in messages:
-            if message.frame and len(message.frame) <= self._again:
+            if self._as_it_is(message):
                 self.retransmitted += self.send(message.frame)
                 self.sender.charge(message.size, again=True)
             elif not self.sender.owes(message.seq):
@@ -273,7 +275,7 @@ class Route:
         first, bitmap = unpack_missing(frame.body)
         if self._reliable is not None and not self.sender.owes(frame.seq):
             message = self._reliable.kept(self.match.subscriber, frame.seq)
-            if message is not None and message.parts:
+            if message is not None:
                 self._owe(message, now, sent=True)
         self._lost_some()
         size = self.passage.size

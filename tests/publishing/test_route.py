@@ -9,10 +9,11 @@ import pytest
 from ipcpy.protocol.data.heads import unpack_fragment
 from ipcpy.protocol.data.history import History
 from ipcpy.protocol.data.matching import TAKES_IT, Match, answer
+from ipcpy.protocol.data.passage import LEAST
 from ipcpy.protocol.data.reliable import Reliable
 from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
 from ipcpy.protocol.data.sender import AHEAD, MAX_WAIT
-from ipcpy.protocol.wire import Kind, Malformed, frames, pack_frame
+from ipcpy.protocol.wire import OVERHEAD, Kind, Malformed, frames, pack_frame
 from ipcpy.publishing.framing import Framing
 from ipcpy.publishing.route import MAX_BACKLOG, Route
 from surroundings import LAN_DATAGRAM, NUMBER, RAW, SENT_NS, TOKEN, WINDOW, Socket, endpoint
@@ -138,6 +139,32 @@ def test_what_a_report_asks_for_is_sent_again_and_counted():
     assert route.stats().retransmitted == 1
     assert route.acknowledged == 1 and route.behind
     assert route.lossy  # though it is on this host
+
+
+def test_a_small_message_that_is_asked_for_again_and_again_is_tried_in_smaller_datagrams():
+    """A tunnel that drops full-size datagrams without a word: what is asked for in vain as one frame never came."""
+    world = World(reliable=True)
+    route = world.begun(THERE)
+    seqs = [world.keep(bytes(1_400)).seq for _ in range(MAX_BACKLOG)]
+    now = 0.0
+    for _ in range(200):
+        del route.socket.sent[:]
+        now += 0.01
+        route.reported(report(seqs[0], route.sender.position, [(seqs[0], seqs[-1] + 1)]), now)
+        if route.passage.size == LEAST:
+            break
+    assert all(len(datagram) <= LEAST for datagram in route.socket.sent[-MAX_BACKLOG:])
+    assert {frame.kind for frame in map(read, route.socket.sent)} == {Kind.FRAGMENT, Kind.POLL}
+    assert route.max_body == LEAST - OVERHEAD, "new messages go in smaller datagrams too"
+
+
+def test_of_a_small_message_that_came_in_part_the_rest_is_sent_again():
+    world = World(reliable=True)
+    route = world.begun(THERE)
+    seq = world.keep(bytes(1_400)).seq
+    route.passage.size = LEAST
+    route.missing(read(pack_frame(Kind.MISSING, NUMBER, seq, SUBSCRIBER, pack_missing(1, b"\x01"))), 0.01)
+    assert [unpack_fragment(frame)[1] for frame in sent(route, Kind.FRAGMENT)] == [1]
 
 
 def test_a_latecomer_gets_what_is_kept_from_its_first_number_on():

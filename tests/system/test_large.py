@@ -109,3 +109,20 @@ def test_a_path_that_drops_what_our_own_interface_takes_without_a_word(lan, reli
     large.wait_line("matched", timeout=30)
     large.send_line()
     assert books(subscriber) == [20, {}]
+
+
+def test_a_reliable_topic_of_small_messages_learns_that_the_path_takes_less(lan):
+    hosts = lan(2, mtu=1_300)
+    hosts.run(1, ["ip", "link", "set", "eth0", "mtu", "1500"])  # what it is plugged into has 1,300
+    subscriber = hosts.spawn(2, SUBSCRIBER, "arm", 20)
+    subscriber.wait_line("ready")
+    program = PUBLISHER.replace("ipc.Raw())", "ipc.Raw(), reliable=True)")
+    publisher = hosts.spawn(1, program, "arm", 1_400, 20, 0.02, env={"IPCPY_LOG": "warning"})
+    publisher.wait_line("matched", timeout=30)
+    publisher.send_line()
+    publisher.wait_line("published", timeout=30)
+    assert books(subscriber) == [20, {}]
+    publisher.send_line()
+    publisher.wait_line("stats")
+    publisher.succeed()
+    assert publisher.stderr.count("datagrams of 1472 bytes do not reach") == 1

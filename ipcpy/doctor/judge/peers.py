@@ -249,7 +249,7 @@ def _sizes(facts: PeerFacts) -> Iterator[Finding]:
     text = (
         f"Datagrams of {lost[0]:,} bytes do not pass {way} {_who(facts)}"
         f"{f', of {most:,} they do' if most else ''}: something on the way takes less than our MTU of {facts.mtu}. "
-        "Large messages will not arrive."
+        "Best-effort messages of one datagram so large get lost; larger ones arrive late, in smaller datagrams."
     )
     mtu = most + HEADERS if most else SAFE_MTU
     advice = f"sudo ip link set DEVICE mtu {mtu}   (here and there; or raise it where it is less)"

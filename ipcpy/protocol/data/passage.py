@@ -43,6 +43,16 @@ class Passage:
         """Bytes of the datagrams that are tried next; those of up to so many prove nothing."""
         return SAFE if self.size > SAFE else LEAST
 
+    def whole(self, *, again: bool) -> int:
+        """Return the bytes of a datagram that is sent once more as it is; what is larger goes in fragments.
+
+        Of fragments it is learnt which sizes pass.
+
+        Args:
+            again: whether it was sent once more already; then only what a smaller size would not help goes as it is.
+        """
+        return min(self.size, self.smaller if again else SAFE)
+
     def fit(self, window: int) -> None:
         """Let a datagram not be larger than what the subscriber's socket holds."""
         self.size = min(self.size, max(window, LEAST))

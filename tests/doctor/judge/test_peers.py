@@ -136,6 +136,7 @@ def test_whatever_is_known_of_a_peer_can_be_said():
 def test_a_path_that_takes_less_is_given_the_largest_packet_that_passes():
     (found,) = [e for e in judge(PEER, sizes={1_252: (True, True), 1_472: (False, False)}) if e.code == "peer-mtu"]
     assert "sudo ip link set DEVICE mtu 1280 " in found.advice[0]  # 1,252 + 20 (IPv4) + 8 (UDP)
+    assert "Best-effort messages of one datagram so large get lost; larger ones arrive late" in found.text
 
 
 def test_the_ports_to_let_pass_are_named_and_no_others():

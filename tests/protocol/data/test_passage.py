@@ -39,6 +39,14 @@ def test_a_way_that_took_them_before_is_believed_for_longer_and_then_no_more() -
     assert way.size == SAFE
 
 
+def test_what_is_sent_once_more_in_vain_goes_in_fragments_next() -> None:
+    way = Passage(SAFE, trusted=False)
+    assert (way.whole(again=False), way.whole(again=True)) == (SAFE, LEAST)
+    assert Passage(JUMBO, trusted=False).whole(again=False) == SAFE, "larger ones at once"
+    way.size = LEAST
+    assert way.whole(again=False) == way.whole(again=True) == LEAST
+
+
 def test_one_host_is_trusted() -> None:
     way = Passage(65_000, trusted=True)
     assert way.single == 65_000 and not any(way.missed(65_000, 1_000) for _ in range(100))
