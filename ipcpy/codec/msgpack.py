@@ -101,20 +101,24 @@ class MsgPack:
             self._writers.append(writer)
         return parts
 
-    def decode(self, body: Buffer) -> Any:
-        """Make the data of a body.
+    def decode(self, body: Buffer | list[Buffer]) -> Any:
+        """Make the data of a body, or of the parts of one as ``encode`` returns them.
 
         Raises:
             CodecError: the bytes are not one whole msgpack value of known types.
         """
-        if body[:1] == _ARRAY and body[5:6] == b"N" and int.from_bytes(body[1:5], "big") == len(body) - 6:
-            return read_array(memoryview(body)[6:])
+        if body[:1] == _ARRAY and body[5:6] == b"N":
+            at = memoryview(body)  # type: ignore[arg-type]  # of parts no slice is bytes
+            if int.from_bytes(at[1:5], "big") == len(at) - 6:
+                return read_array(at[6:])
         try:
             # said in full here and once more in _unpack: handing options on costs a third of a small message
             return _unpackb(body, ext_hook=_extension, timestamp=3, strict_map_key=False, max_array_len=_TRUSTED_LENGTH)
         except CodecError:
             raise
         except Exception as error:
+            if isinstance(body, list):  # looked at here only: from the network parts never come
+                return self.decode(b"".join(body))
             return _unpack_checked(body, error)
 
 

@@ -39,6 +39,16 @@ plain = st.recursive(
 )
 
 
+def test_what_encode_returns_can_be_decoded_arrays_too() -> None:
+    numpy = pytest.importorskip("numpy")
+    assert CODEC.decode(CODEC.encode(numpy.datetime64("2024-01-01", "ns"))) == numpy.datetime64("2024-01-01", "ns")
+    for array in (numpy.arange(3), numpy.zeros((0, 3)), numpy.arange(100_000)):
+        for data in (array, {"image": array, "n": 1}):
+            back = CODEC.decode(CODEC.encode(data))
+            found = back["image"] if data is not array else back
+            assert (found == array).all() and found.shape == array.shape and not found.flags.writeable
+
+
 def encode(data: Any) -> bytes:
     parts = CODEC.encode(data)
     return b"".join(parts) if isinstance(parts, list) else bytes(parts)
