@@ -13,7 +13,7 @@ import ipcpy as ipc
 
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import look, nobody, topic_record
+from .looking import STOPPED, look, nobody, topic_record
 from .observe import Observed, observe
 from .options import SECONDS, as_json, node_options, open_node, topic_argument
 from .render import dim, duration, heading, plural, printable, size, table, warning
@@ -69,8 +69,7 @@ def _missing(node: ipc.Node, topic: str, timeout: float) -> str:
     one = " It takes the name of one topic, no pattern." if "*" in topic else ""
     listed = ", ".join(map(printable, names[:10])) + (", ..." if len(names) > 10 else "")
     what = f"no topic {topic!r} within {timeout:g} s in domain {node.domain!r}."
-    stopped = "One of a program that was stopped before is seen once it goes on."
-    return f"{what}{one} Topics there are: {listed}. {stopped}"
+    return f"{what}{one} Topics there are: {listed}. {STOPPED}"
 
 
 def _find(node: ipc.Node, name: str) -> ipc.TopicInfo | None:
@@ -94,6 +93,8 @@ def _lines(topic: ipc.TopicInfo, known: Nodes, seen: Observed | None) -> Iterato
         yield f"\n{heading(what)}" + ("" if endpoints else "  none")
         if endpoints:
             yield from (f"  {line}" for line in _endpoint_lines(endpoints, known))
+    if not topic.publishers:
+        yield f"\n{STOPPED}"
 
 
 def _seen_lines(seen: Observed, codec: str) -> Iterator[str]:

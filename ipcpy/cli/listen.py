@@ -11,6 +11,7 @@ import click
 import ipcpy as ipc
 
 from .endings import NothingFound
+from .looking import STOPPED
 from .render import printable_lines
 
 __all__ = ["Sources", "first", "left", "messages", "nothing_came", "subscribe"]
@@ -62,7 +63,8 @@ def first(sub: ipc.Subscriber, timeout: float | None) -> ipc.Message:
 def nothing_came(sub: ipc.Subscriber, timeout: float | None, received: int = 0) -> NothingFound:
     """Make the error that says how little came, and what is known of why."""
     what = f"{received} messages on {sub.topic!r}, then none for" if received else f"no message on {sub.topic!r} within"
-    return NothingFound(f"{what} {timeout:g} s. {sub.why()}")
+    stopped = "" if received or sub.publishers else f" {STOPPED}"
+    return NothingFound(f"{what} {timeout:g} s. {sub.why()}{stopped}")
 
 
 class Sources:

@@ -11,8 +11,9 @@ import ipcpy as ipc
 
 from .jsonform import dumps, to_json
 
-__all__ = ["endpoint_record", "look", "node_record", "nobody", "topic_record"]
+__all__ = ["STOPPED", "endpoint_record", "look", "node_record", "nobody", "topic_record"]
 
+STOPPED = "A program that was stopped before (Ctrl-Z, a debugger) is seen once it goes on."
 FIRST_PICTURE = 0.45  # seconds that the first picture may take to be complete; then what is there is shown
 
 
@@ -40,8 +41,7 @@ def nobody(what: str, timeout: float, domain: str) -> str:
     """
     return (
         f"no {what} within {timeout:g} s in domain {domain!r}. Does the other program run, with the same --domain "
-        "(IPCPY_DOMAIN)? One that was stopped before (Ctrl-Z, a debugger) is seen once it goes on. "
-        "On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). "
+        f"(IPCPY_DOMAIN)? {STOPPED} On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). "
         "Try: ipcpy doctor."
     )
 

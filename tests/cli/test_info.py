@@ -151,6 +151,13 @@ def test_a_topic_of_another_codec_has_no_messages_to_show():
     assert "\n\npublishers\n" in printed
 
 
+def test_where_nobody_publishes_it_is_said_that_a_stopped_program_is_not_seen():
+    with ipc.Node("robot") as node, ipc.Subscriber("info/wanted", node=node):
+        printed = show("info/wanted")
+    assert printed.startswith("info/wanted  nobody publishes\n")
+    assert printed.endswith("\n\nA program that was stopped before (Ctrl-Z, a debugger) is seen once it goes on.\n")
+
+
 def test_what_is_on_a_topic_now():
     np = pytest.importorskip("numpy")
     with ipc.Node("robot") as node, ipc.Publisher("info/camera", keep=1, node=node) as pub:

@@ -62,6 +62,7 @@ def test_nothing_at_all_is_nothing_found_with_the_reason(node):
         with pytest.raises(NothingFound, match=r"no message on 'listen/nobody' within 0.05 s\. No publisher") as caught:
             next(messages(sub, None, 0.05))
     assert caught.value.exit_code == NOTHING
+    assert str(caught.value).endswith("A program that was stopped before (Ctrl-Z, a debugger) is seen once it goes on.")
 
 
 @pytest.mark.parametrize("command", ["hz", "bw", "delay", "echo"])
