@@ -78,14 +78,15 @@ class RouteStats:
     """What one subscriber was sent.
 
     ``handed + refused`` is what was published for it since it was matched, ``keep`` included. What became of a message
-    on its way is the subscriber's to count.
+    on its way the subscriber counts, not the publisher.
 
     Attributes:
         handed: messages given to the operating system for it; a large one as far as the subscriber can take it, the
             rest follows. A multicast counts for each subscriber that is reached by it.
         retransmitted: messages or fragments sent again.
         refused: messages the operating system would not take. On a reliable topic they are asked for again.
-        given_up: of those handed, messages it asked for, or was still owed, when they were no longer kept.
+        given_up: of those handed, messages that the publisher keeps no longer though the subscriber had not confirmed
+            them. The subscriber may have got them all the same: its own books say so.
         topic: the subscriber's topic or pattern; empty in a sum over several, as ``node`` and ``host`` are.
         node: the name of its node.
         host: the name of its host.

@@ -50,7 +50,7 @@ class Follower:
 
     Attributes:
         next: all before this number is there, or lost and done with, as the subscriber last reported.
-        given_up: messages that the subscriber had not confirmed when they were no longer kept.
+        given_up: messages that the publisher keeps no longer though the subscriber had not confirmed them.
     """
 
     def __init__(self, first: int, window: int, now: float) -> None:
