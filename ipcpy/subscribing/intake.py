@@ -85,6 +85,7 @@ class Intake:
         self.behind = False
         self.delivering: Receiver[Any] | None = None
         self.handed = 0
+        self._lost = 0  # by the books of that Receiver, when it began
         self.spares = Spares()
         self.polls: dict[int, Frame] = {}
         self.filling: Receiver[Any] | None = None
@@ -101,15 +102,20 @@ class Intake:
     def begin(self, receiver: Receiver[Any]) -> None:
         """Note that a Receiver counts messages as delivered before each is handed to the inbox."""
         self.handed = receiver.received
+        self._lost = receiver.lost.total()
         self.delivering = receiver
 
     def mend(self) -> None:
-        """Bring in order what an exception from outside has left half done; what came to nobody is lost."""
+        """Bring in order what an exception from outside has left half done; what came to nobody is missing."""
         self.inbox.mend()
         self.filling = None
         receiver, self.delivering = self.delivering, None
-        if receiver is not None and receiver.received > self.handed:
-            receiver.lost["interrupted"] += receiver.received - self.handed
+        unheard = receiver.received - self.handed if receiver is not None else 0
+        if receiver is not None and unheard > 0:
+            if receiver.reliable and receiver.lost.total() == self._lost:  # the last ones: they are asked for again
+                receiver.next -= unheard
+            else:
+                receiver.lost["interrupted"] += unheard
         self.behind = True  # read on: of what was on its way something was lost
 
     def by(self, when: float) -> None:

@@ -68,14 +68,14 @@ def report(**more):
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and thread.name == "other":
             thread.join(10)
-    quiet = 0
-    while quiet < 3:  # what is still on its way, and asked for again
+    until = time.monotonic() + 10
+    while time.monotonic() < until:  # what is still on its way, and asked for again
+        published, counts = publisher.stats, subscriber.stats
         try:
-            subscriber.recv(0.7)
-            quiet = 0
+            subscriber.recv(0.05)
         except TimeoutError:
-            quiet += 1
-    published, counts = publisher.stats, subscriber.stats
+            if published.published == counts.received + sum(counts.lost.values()):
+                break
     begun = time.monotonic()
     publisher.close()
     subscriber.close()

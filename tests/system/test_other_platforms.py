@@ -132,8 +132,9 @@ def test_the_program_s_default_timeout_of_sockets_matters_nowhere(lan, timeout):
 
 
 WAITS = """
-    import time
+    import time, types
     import ipcpy as ipc
+    import ipcpy.locks
 
     waits = []  # of the main thread, which alone gets KeyboardInterrupt
 
@@ -161,7 +162,17 @@ WAITS = """
 
     thread = threading.Thread(target=later)
     thread.start()  # it waits itself
-    threading.Condition.wait = noting(threading.Condition.wait, 1)
+
+    class Lock:
+        def __init__(self):
+            self._lock = threading.Lock()
+            self.release = self._lock.release
+        def acquire(self, blocking=True, timeout=0):
+            if threading.current_thread() is threading.main_thread() and timeout:
+                waits.append(None if timeout < 0 else timeout)
+            return self._lock.acquire(blocking, timeout or -1)
+
+    ipcpy.locks.threading = types.SimpleNamespace(Lock=Lock, RLock=threading.RLock)
     select.select = noting(select.select, 3)
     sub.wait_for_publishers()
     print(sub.recv().data, flush=True)

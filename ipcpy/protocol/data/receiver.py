@@ -33,6 +33,7 @@ class Receiver(Generic[Item]):
     """One publisher's messages at one subscriber; items are opaque.
 
     Attributes:
+        reliable: whether gaps are asked for until they are filled or given up.
         first: the first number that is meant for this subscriber; 0 before the START.
         next: the lowest number that is neither delivered nor lost; 0 before the START. A caller that has a message of
             exactly this number, while ``waiting`` is False, may deliver the message itself and add one.
@@ -41,13 +42,12 @@ class Receiver(Generic[Item]):
     """
 
     def __init__(self, *, reliable: bool = False, assembly: Assembly | None = None, seed: int | None = None) -> None:
-        self.first = 0
-        self.next = 0
+        self.first = self.next = 0
         self.waiting = False
         self.duplicates = 0
         self.reordered = 0
         self.lost: Counter[str] = Counter()
-        self._reliable = reliable
+        self.reliable = reliable
         self.assembly = Assembly() if assembly is None else assembly
         self._gaps = Gaps()
         self._held: Waiting[Item] = Waiting()
@@ -74,7 +74,7 @@ class Receiver(Generic[Item]):
             self.first = self.next = first
             self._held.forget_before(first)
             self.assembly.forget(self.assembly.before(first))
-            if self._reliable:
+            if self.reliable:
                 self._ask_by(now + REORDER_DELAY)
         elif first > self.next:
             out = self._pass_gone(first, "network")
@@ -86,7 +86,7 @@ class Receiver(Generic[Item]):
         self._questions.in_vain = 0
         if seq >= known:
             self._seen = seq + 1
-            if self._reliable and seq > known:
+            if self.reliable and seq > known:
                 self._ask_by(now + REORDER_DELAY)
 
     # -- messages ----------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class Receiver(Generic[Item]):
             self.duplicates += 1
             return []
         full = self._held.full(size)
-        if full and seq != self.next and (self._reliable or not self.first):
+        if full and seq != self.next and (self.reliable or not self.first):
             return []  # it will be asked for again, or be missing
         self._held.hold(seq, item, size)
         out = self._release(now, cause)
@@ -142,16 +142,16 @@ class Receiver(Generic[Item]):
         if self.assembly.too_large(run.place):
             self._mark(seq, "too large", now)
             return None
-        partial = self.assembly.add(run, now, keep_lowest=self._reliable)
+        partial = self.assembly.add(run, now, keep_lowest=self.reliable)
         for evicted in self.assembly.evicted:
-            if not self._reliable:
+            if not self.reliable:
                 self._mark(evicted, "fragments", now)
         self.assembly.evicted.clear()
         if partial is not None and partial.complete:
             self.assembly.drop(seq)
             return partial
         if self._ask_at == NEVER:
-            self._ask_at = now + (self._questions.pause() if self._reliable else PATIENCE)
+            self._ask_at = now + (self._questions.pause() if self.reliable else PATIENCE)
         return None
 
     def begins(self, seq: int) -> bool:
@@ -180,8 +180,8 @@ class Receiver(Generic[Item]):
             if lowest == self.next:
                 self._take_held(out)
                 continue
-            stop = None if self._reliable else self.assembly.lowest(self.next)
-            if self._reliable or stop == self.next:
+            stop = None if self.reliable else self.assembly.lowest(self.next)
+            if self.reliable or stop == self.next:
                 break
             self._lose(lowest if stop is None else min(lowest, stop), cause)
         self.waiting = len(self._held) > 0
@@ -196,7 +196,7 @@ class Receiver(Generic[Item]):
 
     def _lose(self, stop: int, cause: str) -> None:
         cause = cause or "network"
-        if not self._reliable:
+        if not self.reliable:
             self._gaps.add(self.next, stop, cause)
         self.lost[cause] += stop - self.next
         self.next = stop  # no call comes between: an exception from outside could
@@ -215,19 +215,19 @@ class Receiver(Generic[Item]):
         self._see(last, now)
         out: list[Item] = []
         gone = min(lowest_kept, last + 1)
-        if self.next < gone and not self._reliable:
+        if self.next < gone and not self.reliable:
             out = self._pass_gone(gone, cause)
         elif self.next < gone and self._gone_at == NEVER:
             self._gone, self._gone_at = gone, now + REORDER_DELAY
         out += self._release(now, cause)
-        if self._reliable and self.next < self._seen:
+        if self.reliable and self.next < self._seen:
             self._ask_at = now + self._questions.pause()  # the report that answers the poll asks now
         return out
 
     def _pass_gone(self, stop: int, cause: str) -> list[Item]:
         """Pass all numbers below one: deliver what waits of them, and count the others as lost."""
         for seq in self.assembly.before(stop):
-            if self._reliable:
+            if self.reliable:
                 self.assembly.drop(seq)
             else:
                 self._give_up(seq)
@@ -235,7 +235,7 @@ class Receiver(Generic[Item]):
         while self.next < stop:
             lowest = min(self._held.lowest or stop, stop)
             if lowest > self.next:
-                self._lose(lowest, "given up" if self._reliable else cause)
+                self._lose(lowest, "given up" if self.reliable else cause)
             else:
                 self._take_held(out)
         return out
@@ -294,10 +294,10 @@ class Receiver(Generic[Item]):
             out = self._pass_gone(self._gone, "given up")
         if due:
             self._ask_at = NEVER
-            if not self._reliable:
+            if not self.reliable:
                 self._give_up_stale(now)
         out += self._release(now)
-        return passed or (due and self._reliable and self._ask(now)), out
+        return passed or (due and self.reliable and self._ask(now)), out
 
     def _give_up_stale(self, now: float) -> None:
         for seq in [partial.place.seq for partial in self.assembly if partial.touched + PATIENCE <= now]:
