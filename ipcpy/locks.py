@@ -176,6 +176,20 @@ class Monitor:
             if self.later:
                 self.catch_up()
 
+    def busy(self) -> bool:
+        """Tell whether some thread, be it this one, holds the lock now."""
+        if self.owned():
+            return True
+        free = False
+        try:
+            free = self.lock.acquire(False)
+        finally:
+            try:
+                self.lock.release()
+            except RuntimeError:  # another thread holds it
+                pass
+        return not free
+
     def wait_for(self, over: Callable[[], object], timeout: float | None) -> bool:
         """Wait in a thread until something is true, which is looked at with the lock held, or the time is up.
 

@@ -13,6 +13,7 @@ import pytest
 
 from ipcpy import locks
 from ipcpy.locks import Bell, Monitor, Turn
+from still import held_by_another_thread
 
 
 @pytest.fixture
@@ -319,3 +320,12 @@ def test_waits_that_were_in_vain_leave_nothing_behind_however_long_nothing_chang
     for _ in range(20):
         assert not monitor.wait_for(lambda: False, 0.0001)
     assert not monitor.bell._waiting
+
+
+def test_a_lock_is_busy_while_any_thread_holds_it_and_to_ask_leaves_it_free(monitor):
+    assert not monitor.busy() and not monitor.owned()
+    with monitor.lock:
+        assert monitor.busy() and monitor.owned()
+    with held_by_another_thread(monitor.lock):
+        assert monitor.busy() and not monitor.owned()
+    assert not monitor.busy()

@@ -191,10 +191,10 @@ def outline(parts: Iterable[Part]) -> tuple[object, ...]:
 
 def spreader(parts: tuple[Part, ...]) -> Callable[[Any], Iterable[Any]]:
     """Return what gives the values of an instance by its attributes; AttributeError or CodecError where it is none."""
-    leaves = list(_getters(parts))
-    if not any(number for _, number in leaves) and len(leaves) > 1:
-        return attrgetter(*(name for name, _ in leaves))
-    getters = [(attrgetter(name), number, name) for name, number in leaves]
+    fields = list(leaves(parts))
+    if not any(number for _, number in fields) and len(fields) > 1:
+        return attrgetter(*(name for name, _ in fields))
+    getters = [(attrgetter(name), number, name) for name, number in fields]
 
     def spread(instance: Any) -> list[Any]:
         values: list[Any] = []
@@ -220,10 +220,11 @@ def flatten(parts: tuple[Part, ...], data: Any, label: str) -> list[Any]:
     return list(_values(parts, data, label, ""))
 
 
-def _getters(parts: Iterable[Part], before: str = "") -> Iterator[tuple[str, int]]:
+def leaves(parts: Iterable[Part], before: str = "") -> Iterator[tuple[str, int]]:
+    """Yield the fields that hold values, of nested types too: each with its dotted path, and its length or 0."""
     for part in parts:
         if part.type:
-            yield from _getters(part.parts, f"{before}{part.name}.")
+            yield from leaves(part.parts, f"{before}{part.name}.")
         else:
             yield before + part.name, part.number
 

@@ -12,7 +12,7 @@ from .binding import Binding, bind
 from .fields import check_name
 from .layout import Field, Layout, parse_format
 from .made import made_type
-from .nesting import MAX_FIELDS, Part, is_flat, outline, parse_parts, value_names
+from .nesting import MAX_FIELDS, Part, is_flat, leaves, outline, parse_parts, value_names
 from .nesting import describe as describe_parts
 from .shape import SCALARS, SEQUENCES, shape_of
 
@@ -69,7 +69,7 @@ class MessageSpec:
         """Yield name and type, in words, of each value, and of each array as one; names are empty without fields."""
         texts = {0} if self.kind == "str" else set(self.texts)
         values = enumerate(self.layout.fields())
-        for name, number in _lines(self.parts) if self.parts else zip(self.fields or repeat(""), repeat(0)):
+        for name, number in leaves(self.parts) if self.parts else zip(self.fields or repeat(""), repeat(0)):
             n, value = next(values, (0, None))
             if value is None:
                 return
@@ -77,14 +77,6 @@ class MessageSpec:
                 next(values)
             type = f"text[{value.code[:-1]}]" if n in texts else value.type
             yield name, f"{type}[{number}]" if number else type
-
-
-def _lines(parts: Iterable[Part], before: str = "") -> Iterator[tuple[str, int]]:
-    for part in parts:
-        if part.type:
-            yield from _lines(part.parts, f"{before}{part.name}.")
-        else:
-            yield before + part.name, part.number
 
 
 def describe(specs: Iterable[MessageSpec]) -> dict[str, Any]:
@@ -128,7 +120,7 @@ def parse_schema(schema: object) -> tuple[MessageSpec, ...]:
         if spec.id in specs:
             raise SchemaError(f"a schema with message {spec.id} twice")
         specs[spec.id] = spec
-        names += len(spec.fields) + sum(1 for _ in _lines(spec.parts))
+        names += len(spec.fields) + sum(1 for _ in leaves(spec.parts))
         if names > _MAX_NAMES:
             raise SchemaError(f"a schema of more than {_MAX_NAMES} fields in all")
     return tuple(specs.values())

@@ -8,7 +8,7 @@ import sys
 from ..errors import ArgumentError
 from ..protocol.link.entries import NodeEntry
 from ..transport import process
-from ..transport.hostnames import host_name
+from ..transport.hostnames import host_name, plain
 from ..version import __version__
 
 MAX_NAME = 64  # characters
@@ -49,16 +49,11 @@ def _program() -> str:
     if name in ("ipykernel_launcher.py", "ipykernel"):
         notebook = os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))
         name = notebook.removesuffix(".ipynb") or "notebook"
-    return _shown(name.removesuffix(_suffix(name)), MAX_NAME) or "python"
+    return plain(name.removesuffix(_suffix(name))[:MAX_NAME]) or "python"
 
 
 def _suffix(name: str) -> str:
     return next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix) and len(name) > len(suffix)), "")
-
-
-def _shown(text: str, limit: int) -> str:
-    """Return text of the system as others can show it: ``?`` for what does not print, and no more than they take."""
-    return "".join(char if char.isprintable() else "?" for char in text[:limit])
 
 
 def describe(name: str, domain: str) -> NodeEntry:
@@ -66,7 +61,7 @@ def describe(name: str, domain: str) -> NodeEntry:
     pid = os.getpid()
     return NodeEntry(
         name=name,
-        host=_shown(host_name(), MAX_HOST) or "localhost",
+        host=plain(host_name()[:MAX_HOST]) or "localhost",
         pid=pid,
         version=__version__,
         domain=domain,

@@ -36,10 +36,9 @@ def close_forgotten(thread: Thread, monitor: Monitor, close: Callable[[], object
 
     The garbage collector calls in any thread, also in one that holds the lock which closing takes.
     """
-    if thread.in_thread() or monitor.owned() or not monitor.lock.acquire(blocking=False):
+    if thread.in_thread() or monitor.busy():
         thread.call(close)
     else:
-        monitor.lock.release()
         close()
 
 

@@ -69,10 +69,10 @@ class Loop:
             self._wake.set()
             raise
 
-    def call_by(self, when: float, function: Callable[[], object], *arguments: Any) -> None:
+    def call_by(self, when: float, function: Callable[[], object]) -> None:
         """Have a function called in the thread when it wakes up anyway, if that is by a time; else soon."""
         try:
-            self._calls.append((function, arguments))
+            self._calls.append((function, ()))
             if self._wakes_at > when and not self._woken:
                 self._wake_up()
         except BaseException:

@@ -92,6 +92,17 @@ def _at(endpoint: EndpointInfo, node: NodeInfo) -> EndpointInfo:
     )
 
 
+def place(kind: str, node: NodeInfo) -> str:
+    """Say where a publisher or subscriber is; ``kind`` begins the sentence."""
+    return f"{kind} {node.name!r} on {node.host} ({node.address or 'this process'})"
+
+
+def silence(node: NodeInfo, *, matched: bool) -> str:
+    """Say of a node that it does not answer."""
+    known = "matched" if matched else "known"
+    return f"{known}, but its process has not answered for {node.age:.1f} s (stopped, or cut off)."
+
+
 class Place(Protocol):
     """What is asked of a node."""
 

@@ -157,29 +157,29 @@ class View:
         Returns:
             Whether it was settled in time.
         """
-        started = time.monotonic()
-        deadline = NEVER if timeout is None else started + timeout
-
-        def work() -> Work[bool]:
-            while (now := time.monotonic()) < deadline and not self._closed:
-                if now - max(self._changed_at, started) >= CALM and complete():
-                    return True
-                yield min(LOOK, deadline - now)
-            return False
-
-        return not self._monitor.owned() and self._monitor.do(work())
+        return not self._monitor.owned() and self._monitor.do(self._settling(complete, timeout))
 
     async def wait_settled_async(self, complete: Callable[[], bool], timeout: float | None) -> bool:
         """Wait as ``wait_settled``, in a coroutine."""
         from asyncio import sleep
 
+        settling = self._settling(complete, timeout)
+        while True:
+            try:
+                pause = next(settling)
+            except StopIteration as end:
+                return bool(end.value)
+            await sleep(pause or 0.0)
+
+    def _settling(self, complete: Callable[[], bool], timeout: float | None) -> Work[bool]:
+        """Look whether the graph is settled, and yield how long to wait before the next look."""
         started = time.monotonic()
         deadline = NEVER if timeout is None else started + timeout
         while (now := time.monotonic()) < deadline and not self._closed:
             calm_at = max(self._changed_at, started) + CALM
             if now >= calm_at and complete():
                 return True
-            await sleep(min(calm_at - now if now < calm_at else LOOK, deadline - now))
+            yield min(calm_at - now if now < calm_at else LOOK, deadline - now)
         return False
 
     def watch(self, keeps: object = None) -> Watch:

@@ -313,7 +313,7 @@ class Publisher:
             self._delivery.forget()
         except (
             Exception
-        ):  # arguments were refused: there is no delivery; or the interpreter exits: there are no globals
+        ):  # arguments were refused: there is no delivery; or the interpreter exits, and has no globals any more
             pass
 
     def __repr__(self) -> str:

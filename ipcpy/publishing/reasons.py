@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..graph import EndpointInfo
 from ..node.core import Core
-from ..node.picture import reasons
+from ..node.picture import place, reasons, silence
 from ..protocol.data.matching import Match, State
 from .outlet import Outlet
 
@@ -24,13 +24,12 @@ def how_far(match: Match, info: EndpointInfo) -> str:
         info: the subscriber, with its node as it is now.
     """
     node = info.node
-    where = f"Subscriber {node.name!r} on {node.host} ({node.address or 'this process'})"
+    where = place("Subscriber", node)
     if match.state is State.REFUSED:
         differences = f": {'; '.join(info.mismatch)}" if info.mismatch else ""
         return f"{where}: it takes nothing, for the types differ{differences}."
     if node.state != "alive":
-        known = "matched" if match.confirmed else "known"
-        return f"{where}: {known}, but its process has not answered for {node.age:.1f} s (stopped, or cut off)."
+        return f"{where}: {silence(node, matched=match.confirmed)}"
     return f"{where}: {_HOW_FAR[match.state]}"
 
 

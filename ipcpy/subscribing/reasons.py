@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..graph import NodeInfo
+from ..node.picture import place, silence
 from ..timeouts import NEVER
 
 if TYPE_CHECKING:
@@ -17,14 +18,13 @@ def how_far(flow: Flow, node: NodeInfo) -> str:
     Args:
         node: the publisher's, as it is now.
     """
-    where = f"Publisher {node.name!r} on {node.host} ({node.address or 'this process'})"
+    where = place("Publisher", node)
     if flow.left_at != NEVER:
         return f"{where}: it went a moment ago."
     if flow.mismatch:
         return f"{where}: the types differ: {'; '.join(flow.mismatch)}."
     if node.state != "alive":
-        known = "matched" if flow.matched else "known"
-        return f"{where}: {known}, but its process has not answered for {node.age:.1f} s (stopped, or cut off)."
+        return f"{where}: {silence(node, matched=flow.matched)}"
     if flow.matched:
         return f"{where}: matched."
     if flow.address is not None:

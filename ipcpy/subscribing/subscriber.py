@@ -288,7 +288,7 @@ class Subscriber:
             self._subscription.forget()
         except (
             Exception
-        ):  # arguments were refused: there is nothing yet; or the interpreter exits: there are no globals
+        ):  # arguments were refused: there is nothing yet; or the interpreter exits, and has no globals any more
             pass
 
     def __repr__(self) -> str:

@@ -6,18 +6,12 @@ import pytest
 
 from ipcpy.graph import EndpointInfo, NodeInfo
 from ipcpy.node.departures import MAX_KEPT, MAX_TOLD, Departures
-
-
-class Clock:
-    now = 1_000.0
-
-    def __call__(self):
-        return self.now
+from still import HandClock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return HandClock(1_000.0)
 
 
 @pytest.fixture

@@ -7,18 +7,12 @@ import logging
 import pytest
 
 from ipcpy.node.refusals import A_SECOND, AT_ONCE, MAX_TOLD, Refusals
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
+from still import HandClock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return HandClock()
 
 
 @pytest.fixture

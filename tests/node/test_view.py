@@ -12,7 +12,7 @@ import pytest
 from ipcpy.errors import ClosedError
 from ipcpy.graph import EndpointInfo, NodeInfo
 from ipcpy.node.view import CALM, View
-from still import StillLoop
+from still import StillLoop, held_by_another_thread
 
 
 def node(name="n"):
@@ -211,19 +211,8 @@ def test_whoever_waits_for_a_picture_is_woken_by_the_end_of_the_graph(view):
 
 def test_what_a_forked_child_has_of_the_parents_can_be_closed_whoever_held_its_lock(view):
     watch = view.watch()
-    held, go_on = threading.Event(), threading.Event()
-
-    def hold():
-        with view._lock:
-            held.set()
-            go_on.wait(5)
-
-    other = threading.Thread(target=hold)
-    other.start()
-    assert held.wait(5)
-    view.abandon()
-    watch.close()
-    view.close()
-    assert other.is_alive(), "nobody waited for it"
-    go_on.set()
-    other.join(5)
+    with held_by_another_thread(view._lock) as other:
+        view.abandon()
+        watch.close()
+        view.close()
+        assert other.is_alive(), "nobody waited for it"

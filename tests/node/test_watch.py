@@ -11,6 +11,7 @@ from ipcpy.errors import ArgumentError, ClosedError
 from ipcpy.events import NodeFound
 from ipcpy.graph import NodeInfo
 from ipcpy.node.watch import EventQueue, Watch
+from still import held_by_another_thread
 
 
 def found(number):
@@ -182,20 +183,9 @@ def test_a_coroutine_that_was_cancelled_leaves_nothing_in_the_queue(watch, queue
 
 def test_one_that_a_forked_child_has_ends_whoever_held_its_lock(watch, queue):
     queue.put(found(1))
-    held, go_on = threading.Event(), threading.Event()
-
-    def hold():
-        with queue._lock:
-            held.set()
-            go_on.wait(5)
-
-    other = threading.Thread(target=hold)
-    other.start()
-    assert held.wait(5)
-    queue.abandon()
-    assert watch.get(0) == found(1)
-    with pytest.raises(ClosedError):
-        watch.get(5)
-    assert other.is_alive(), "nobody waited for it"
-    go_on.set()
-    other.join(5)
+    with held_by_another_thread(queue._lock) as other:
+        queue.abandon()
+        assert watch.get(0) == found(1)
+        with pytest.raises(ClosedError):
+            watch.get(5)
+        assert other.is_alive(), "nobody waited for it"

@@ -1,11 +1,41 @@
-"""A loop that tests run by hand: what it was told to watch and to do at a time, and a clock that stands still."""
+"""A loop and clocks that tests run by hand, and a thread that holds a lock for as long as a test wants it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
+
+class HandClock:
+    """A clock that goes on when a test says so: ``clock()`` is ``clock.now``."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@contextmanager
+def held_by_another_thread(lock: Any) -> Iterator[threading.Thread]:
+    """Have another thread hold a lock meanwhile."""
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            go_on.wait(5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(5)
+    yield other
+    go_on.set()
+    other.join(5)
 
 
 class StillLoop:
