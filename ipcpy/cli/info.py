@@ -104,8 +104,8 @@ def _seen_lines(seen: Observed, codec: str) -> Iterator[str]:
         yield from (f"  {printable(line)}" for line in seen.why.split("\n"))
         return
     rate, mean = seen.rate(), seen.size()
-    often = f"{rate:.3g} Hz" if rate is not None else f"{plural(seen.stats.received, 'message')} within "
-    often += "" if rate is not None else duration(seen.seconds)
+    counted = f"{plural(seen.stats.received, 'message')} within {duration(seen.seconds)}"
+    often = counted if rate is None else f"{rate:.3g} Hz"
     yield f"\n{heading('now')}  {printable(seen.text(codec))}; {often}, {size(mean or 0.0)} each"
 
 

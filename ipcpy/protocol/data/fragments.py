@@ -16,9 +16,7 @@ from .spares import Spares
 MAX_MESSAGE = 64 << 20  # bytes; what a subscriber takes unless told otherwise
 MAX_FRAGMENTS = 1 << 17  # of one message: 64 MiB in fragments of 512 bytes
 MAX_PARTIALS = 64  # messages of one publisher that are being put together
-RENEW = (
-    0.2  # seconds of silence after which a message may come anew in larger fragments; in smaller ones it may at once
-)
+RENEW = 0.2  # seconds of silence after which a message may come anew in larger fragments; in smaller ones at once
 REPORT_BYTES = 1_024  # of a bitmap of missing fragments in one frame
 _TO_BITS = bytes.maketrans(b"\0\1", b"10")  # a flag for "here" to the digit of a bit for "missing"
 
