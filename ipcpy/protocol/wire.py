@@ -61,6 +61,7 @@ class Kind(IntEnum):
     POLL = 8
     REPORT = 9
     MISSING = 10
+    PLACED = 11
     HELLO = 16
     WELCOME = 17
     CONFIRM = 18
@@ -78,6 +79,7 @@ OTHER_CODEC = 255
 
 DATA_WORD = VERSION << 16 | Kind.DATA << 24  # | length: the first word of a DATA frame
 FRAGMENT_WORD = VERSION << 16 | Kind.FRAGMENT << 24
+PLACED_WORD = VERSION << 16 | Kind.PLACED << 24
 
 KIND_MASK = 0xFFFF0000  # of the first word: all but the length
 

@@ -136,9 +136,10 @@ def test_the_frames_before_a_broken_one_are_read() -> None:
     assert seen == [Kind.DATA, Kind.POLL]
 
 
-def test_the_fast_header_is_the_header() -> None:
-    data = wire.pack_frame(Kind.DATA, SOURCE, SEQ, SENT, b"body", codec=1)
-    assert wire.FAST_HEADER.unpack_from(data) == (wire.DATA_WORD | len(data), 1, SOURCE, SEQ, SENT)
+@pytest.mark.parametrize(("kind", "word"), [(Kind.DATA, wire.DATA_WORD), (Kind.PLACED, wire.PLACED_WORD)])
+def test_the_fast_header_is_the_header(kind: Kind, word: int) -> None:
+    data = wire.pack_frame(kind, SOURCE, SEQ, SENT, b"body", codec=1)
+    assert wire.FAST_HEADER.unpack_from(data) == (word | len(data), 1, SOURCE, SEQ, SENT)
     assert crc32(data) == wire.CRC_RESIDUE
 
 
