@@ -21,6 +21,7 @@ class Sockets:
         fanout: a publisher's socket to several subscribers.
         link: the node's own socket.
         mdns: whether the node shows itself by mDNS too.
+        memory: whether memory is shared with processes of this host; else all goes by sockets.
     """
 
     data: Callable[..., DataSocket] = DataSocket
@@ -28,3 +29,4 @@ class Sockets:
     fanout: Callable[..., FanoutSocket] = FanoutSocket
     link: Callable[..., LinkSocket] = LinkSocket
     mdns: bool = True
+    memory: bool = True
