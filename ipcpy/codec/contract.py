@@ -55,6 +55,9 @@ class Codec(Protocol):
     def decode(self, body: Buffer) -> Any:
         """Make the data of a body, which may come from anyone.
 
+        It is bytes, or for a large message a bytearray; only ipcpy's own codecs are given views of shared memory, for
+        its publisher may write to it while it is read.
+
         Raises:
             CodecError: the bytes are not a right body.
         """

@@ -111,6 +111,8 @@ class MsgPack:
             at = memoryview(body)  # type: ignore[arg-type]  # of parts no slice is bytes
             if int.from_bytes(at[1:5], "big") == len(at) - 6:
                 return read_array(at[6:])
+        if type(body) is memoryview and body.readonly:  # others may write to it, and msgpack reads a length twice
+            body = bytes(body)
         try:
             # said in full here and once more in _unpack: handing options on costs a third of a small message
             return _unpackb(body, ext_hook=_extension, timestamp=3, strict_map_key=False, max_array_len=_TRUSTED_LENGTH)

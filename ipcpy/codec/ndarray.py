@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ _EXT32 = struct.Struct(">BIB")  # msgpack's ext 32: 0xc9, length, type
 _SIMPLE = re.compile(
     r"[<>|](?:b1|[iu][1248]|f[248]|c8|c16|[SUV][1-9]\d{0,5}|[mM]8(?:\[\d{0,6}[A-Za-z]{1,2}\])?)", re.ASCII
 )
+_PLAIN = "?bBhHiIlLqQfd"  # dtypes of which Python's own memoryview makes bytes, in this machine's order or not
 _MAX_DIMENSIONS = 32  # what every numpy can have
 _MAX_FIELDS = 1024
 _MAX_DEPTH = 4  # structures in structures
@@ -48,6 +50,8 @@ def data_of(array: Array) -> memoryview:
 
     if getattr(array, "mask", None) is not None:
         raise TypeError("a masked array would lose its mask; send array.data and array.mask, or array.filled()")
+    if array.flags.c_contiguous and array.dtype.char in _PLAIN and array.size and array.ndim:
+        return array.data.cast("B")
     flat = np.ascontiguousarray(array).reshape(-1)
     return flat.view(np.uint8).data if flat.size else memoryview(b"")
 
@@ -67,7 +71,7 @@ def header_of(array: Array, position: int) -> bytes:
         raise TypeError(f"an array of {array.ndim} dimensions; {_MAX_DIMENSIONS} are allowed")
     if not array.itemsize:
         raise TypeError(f"dtype {array.dtype} has items of 0 bytes, and is not one that travels")
-    description: bytes = msgpack.packb([_describe(array.dtype), array.shape])
+    description = _description(array.dtype, array.shape)
     used = _PREFIX.size + len(description)
     begin = used + (-used % 16 if position else -(_EXT32.size + used) % _ALIGNMENT)
     if begin > 0xFFFF:
@@ -76,6 +80,12 @@ def header_of(array: Array, position: int) -> bytes:
         raise TypeError(f"an array of {array.nbytes} bytes; msgpack carries 4 GiB")
     head = _EXT32.pack(0xC9, begin + array.nbytes, EXTENSION) + _PREFIX.pack(begin, len(description)) + description
     return head.ljust(_EXT32.size + begin, b"\0")
+
+
+@lru_cache(maxsize=64)
+def _description(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    description: bytes = msgpack.packb([_describe(dtype), shape])
+    return description
 
 
 def read_array(data: bytes | bytearray | memoryview) -> Array:
@@ -96,10 +106,15 @@ def read_array(data: bytes | bytearray | memoryview) -> Array:
     if not _PREFIX.size + length <= begin <= len(data):
         raise CodecError(f"an array whose header of {begin} bytes does not fit into {len(data)}")
     try:
-        dtype_text, shape = msgpack.unpackb(data[_PREFIX.size : _PREFIX.size + length], max_array_len=_MAX_FIELDS)
+        description = bytes(data[_PREFIX.size : _PREFIX.size + length])  # others may write to the memory meanwhile
+        dtype_text, shape = msgpack.unpackb(description, max_array_len=_MAX_FIELDS)
         dtype = _parse(dtype_text)
         _check_shape(shape, dtype.itemsize, len(data) - begin)
-        array: Array = np.ndarray(shape, dtype, data, begin)
+        if type(data) is memoryview and data.readonly:  # of a memoryview numpy keeps what it is of, which is writable
+            source: Any = np.frombuffer(data, np.uint8)
+        else:
+            source = data
+        array: Array = np.ndarray(shape, dtype, source, begin)
         array.flags.writeable = False
         return array
     except CodecError:

@@ -208,6 +208,16 @@ def test_declared_lengths_take_no_memory() -> None:
     assert peak < 20_000_000
 
 
+def test_memory_that_others_may_write_to_is_copied_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """msgpack reads a length twice: one that grows meanwhile would have it write beyond what it took for the items."""
+    read: list[object] = []
+    monkeypatch.setattr("ipcpy.codec.msgpack._unpackb", lambda body, **_: read.append(type(body)))
+    body = msgpack.packb([1, 2, 3])
+    for each in (memoryview(body), memoryview(bytearray(body)).toreadonly(), memoryview(bytearray(body)), body):
+        CODEC.decode(each)
+    assert read == [bytes, bytes, memoryview, bytes]
+
+
 def test_mutated_bodies_raise_codec_errors_only() -> None:
     chance = random.Random(1)
     seeds = [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import random
 import struct
@@ -82,6 +83,18 @@ def test_what_is_received_is_read_only_however_it_came(kind: type, data: Any) ->
     for array in received.values() if isinstance(received, dict) else [received]:
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
+
+
+@pytest.mark.parametrize("array", [np.arange(12.0), np.zeros((0, 3))])
+def test_an_array_on_memory_that_nobody_may_write_to_cannot_be_made_writable(array: Any) -> None:
+    body = bytearray(join(CODEC.encode(array)))
+    seen = (ctypes.c_ubyte * len(body)).from_buffer(body)  # shared memory is such a buffer, which itself is writable
+    received = CODEC.decode(memoryview(seen).cast("B").toreadonly())
+    assert (received == array).all() and received.shape == array.shape
+    if array.size:
+        with pytest.raises(ValueError, match="cannot set WRITEABLE"):
+            received.flags.writeable = True
+        assert np.shares_memory(received, np.frombuffer(seen, "u1")), "it is not copied"
 
 
 def test_arrays_inside_are_not_copied_when_large() -> None:
