@@ -13,6 +13,8 @@ from .errors import ArgumentError
 __all__ = ["LINK_PORTS", "StaticPeer", "Settings", "from_environment"]
 
 DOMAIN = "default"
+MEMORY = 256  # MiB
+MAX_MEMORY = 1024
 LINK_PORTS = range(17_770, 17_780)
 """The ports a node's link takes the first free one of; a static peer without a port is knocked at on all of them."""
 
@@ -36,11 +38,13 @@ class Settings:
         domain: nodes of different domains neither see nor hear each other.
         interfaces: names or addresses; empty for all of them. Loopback is always used.
         peers: static peers, for networks where multicast does not pass.
+        memory: bytes that a publisher may share with subscribers of this host; 0 for none.
     """
 
     domain: str = DOMAIN
     interfaces: tuple[str, ...] = ()
     peers: tuple[StaticPeer, ...] = ()
+    memory: int = MEMORY << 20
 
     @property
     def only_loopback(self) -> bool:
@@ -75,7 +79,13 @@ def from_environment(
     for name in names:
         _check_interface(name)
     hosts = _items("peers", environ.get("IPCPY_PEERS", "") if peers is None else peers)
-    return Settings(domain, names, tuple(map(parse_peer, hosts)))
+    memory = environ.get("IPCPY_SHM", "").strip() or str(MEMORY)
+    if not (memory.isascii() and memory.isdecimal() and int(memory) <= MAX_MEMORY):
+        raise ArgumentError(
+            f"IPCPY_SHM is how many MiB each publisher may share with subscribers of this host, from 0 (none) to "
+            f"{MAX_MEMORY}, got {memory!r}"
+        )
+    return Settings(domain, names, tuple(map(parse_peer, hosts)), int(memory) << 20)
 
 
 def _items(what: str, value: str | Iterable[str]) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ class FlowStats:
         topic: the publisher's topic; empty in a sum over several, as ``node`` and ``host`` are.
         node: the name of its node.
         host: the name of its host.
+        shared: of those received, messages that came through shared memory.
     """
 
     received: int = 0
@@ -39,6 +40,7 @@ class FlowStats:
     topic: str = ""
     node: str = ""
     host: str = ""
+    shared: int = 0
 
     def __add__(self, other: FlowStats) -> FlowStats:
         """Add the counts of two; the sum is of nobody."""
@@ -49,6 +51,7 @@ class FlowStats:
             self.duplicates + other.duplicates,
             self.reordered + other.reordered,
             {cause: self.lost.get(cause, 0) + other.lost.get(cause, 0) for cause in causes},
+            shared=self.shared + other.shared,
         )
 
 
@@ -59,7 +62,8 @@ class SubscriberStats(FlowStats):
     Attributes:
         dropped: datagrams and frames that were not messages of a matched publisher, by cause: ``malformed``,
             ``unknown`` (a publisher that is not matched), ``source`` (right publisher, wrong address),
-            ``version`` (another protocol version), ``schema`` (the types differ), ``unauthenticated``.
+            ``version`` (another protocol version), ``schema`` (the types differ), ``unauthenticated``, ``memory``
+            (shared memory that is not there, or not as it should be).
         publishers: the same per publisher id, each with its topic, node and host; of those that went the latest 64.
         unread: messages that wait to be taken.
         unread_bytes: bytes of their bodies.
@@ -90,6 +94,7 @@ class RouteStats:
         topic: the subscriber's topic or pattern; empty in a sum over several, as ``node`` and ``host`` are.
         node: the name of its node.
         host: the name of its host.
+        shared: of those handed, messages that went through shared memory.
     """
 
     handed: int = 0
@@ -99,6 +104,7 @@ class RouteStats:
     topic: str = ""
     node: str = ""
     host: str = ""
+    shared: int = 0
 
     def __add__(self, other: RouteStats) -> RouteStats:
         """Add the counts of two; the sum is of nobody."""
@@ -107,6 +113,7 @@ class RouteStats:
             self.retransmitted + other.retransmitted,
             self.refused + other.refused,
             self.given_up + other.given_up,
+            shared=self.shared + other.shared,
         )
 
 
@@ -143,6 +150,10 @@ class NodeStats:
         mdns: what was heard by mDNS and not taken, by cause: ``own`` and ``domain`` (nothing to worry about),
             ``malformed``, ``address`` (not that of a host), ``crowded`` and ``flood`` (more than is kept),
             ``throttled`` (pauses because too much came), ``internal`` and ``callback`` (defects; see the log).
+        handovers: shared memory that was offered and not taken, by cause: ``user`` (by a process of another user),
+            ``unknown`` (by a publisher that is not matched, or for a subscriber that is not here), ``token`` (by who
+            does not read what is sent to that publisher), ``memory`` (it is not as it should be, or the system has
+            none), ``malformed``, ``crowded`` (more offers at a time than are kept).
     """
 
     received: int = 0
@@ -150,6 +161,7 @@ class NodeStats:
     dropped: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
     mdns: Mapping[str, int] = field(default_factory=dict)
+    handovers: Mapping[str, int] = field(default_factory=dict)
 
 
 class PastRoutes:
@@ -172,7 +184,7 @@ class PastRoutes:
             each[id] = _together(each.get(id, RouteStats()), stats)
         total = sum(each.values(), self._others)
         counts = (total.handed, total.retransmitted, total.refused, total.given_up)
-        return PublisherStats(*counts, published=published, bytes=size, subscribers=each)
+        return PublisherStats(*counts, shared=total.shared, published=published, bytes=size, subscribers=each)
 
 
 def _together(before: RouteStats, now: RouteStats) -> RouteStats:

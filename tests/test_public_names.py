@@ -57,7 +57,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 HANDLES = {
     "Node": "close closed domain id name nodes stats topics wait_complete wait_complete_async watch",
-    "Publisher": "close id publish publish_many stats subscribers topic"
+    "Publisher": "close id loan publish publish_many stats subscribers topic"
     " wait_for_subscribers wait_for_subscribers_async why",
     "Subscriber": "close id latest publishers recv recv_async stats topic"
     " wait_for_publishers wait_for_publishers_async why",

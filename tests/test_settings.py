@@ -94,3 +94,15 @@ def test_what_is_no_list_of_texts_is_refused(wrong):
 def test_wrong_lists_are_refused():
     with pytest.raises(ArgumentError, match="peers are texts"):
         from_environment(peers=[5], environ={})
+
+
+@pytest.mark.parametrize(("text", "mib"), [("", 256), ("  ", 256), ("0", 0), (" 16 ", 16), ("1024", 1024), ("007", 7)])
+def test_how_much_memory_may_be_shared_is_said_in_mib(text, mib):
+    assert from_environment(environ={"IPCPY_SHM": text}).memory == mib << 20
+    assert from_environment(environ={}).memory == 256 << 20
+
+
+@pytest.mark.parametrize("text", ["no", "-1", "1025", "1.5", "64M", "0x10", "1e2", "\u0663", "\u00b2", "1_0", "9" * 30])
+def test_what_is_no_amount_of_memory_is_refused_with_what_is_one(text):
+    with pytest.raises(ArgumentError, match=r"IPCPY_SHM is how many MiB .* from 0 \(none\) to 1024, got"):
+        from_environment(environ={"IPCPY_SHM": text})

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from ipcpy.stats import MAX_PAST, FlowStats, NodeStats, PastRoutes, PublisherStats, RouteStats, SubscriberStats
 
 COUNTS = st.integers(0, 1_000)
-ROUTES = st.builds(RouteStats, COUNTS, COUNTS, COUNTS, COUNTS)
-FLOWS = st.builds(
-    FlowStats, COUNTS, COUNTS, COUNTS, COUNTS, st.dictionaries(st.sampled_from(["network", "inbox", "codec"]), COUNTS)
-)
+ROUTES = st.builds(RouteStats, COUNTS, COUNTS, COUNTS, COUNTS, shared=COUNTS)
+CAUSES = st.dictionaries(st.sampled_from(["network", "inbox", "codec"]), COUNTS)
+FLOWS = st.builds(FlowStats, COUNTS, COUNTS, COUNTS, COUNTS, CAUSES, shared=COUNTS)
 
 
 def numbers(stats):
@@ -26,6 +25,7 @@ def test_flows_add_up_in_any_order_cause_by_cause(a, b, c):
     assert a + b == b + a and (a + b) + c == a + (b + c)
     total = a + b
     assert total.received == a.received + b.received and total.bytes == a.bytes + b.bytes
+    assert total.shared == a.shared + b.shared
     assert total.lost.keys() == a.lost.keys() | b.lost.keys()
     assert sum(total.lost.values()) == sum(a.lost.values()) + sum(b.lost.values())
 
@@ -48,7 +48,7 @@ def test_the_sums_of_a_publisher_hold_whoever_left_and_came_back(left, living):
         past.add(str(number), stats)
     total = past.sum({str(number): stats for number, stats in living.items()}, 7, 70)
     everybody = sum([stats for _, stats in left] + list(living.values()), RouteStats())
-    assert (total.handed, total.retransmitted, total.refused, total.given_up) == numbers(everybody)
+    assert (total.handed, total.retransmitted, total.refused, total.given_up, total.shared) == numbers(everybody)
     assert (total.published, total.bytes) == (7, 70)
 
 

@@ -106,7 +106,8 @@ def _seen_lines(seen: Observed, codec: str) -> Iterator[str]:
     rate, mean = seen.rate(), seen.size()
     counted = f"{plural(seen.stats.received, 'message')} within {duration(seen.seconds)}"
     often = counted if rate is None else f"{rate:.3g} Hz"
-    yield f"\n{heading('now')}  {printable(seen.text(codec))}; {often}, {size(mean or 0.0)} each"
+    way = ", through shared memory" if seen.stats.shared else ""
+    yield f"\n{heading('now')}  {printable(seen.text(codec))}; {often}, {size(mean or 0.0)} each{way}"
 
 
 def _message_lines(schema: Mapping[str, Any]) -> Iterator[str]:

@@ -28,6 +28,7 @@ from ..transport.sockets import Sockets
 from . import lifetimes
 from .announcements import Announcements
 from .connections import Connections
+from .handovers import Handovers
 from .identity import check_name, describe, new_id
 from .introductions import Introductions, OwnPublisher, OwnSubscriber, node_info
 from .loop import Loop
@@ -55,6 +56,7 @@ class Core:
         loop: the one I/O thread.
         way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
         closed: whether it was closed.
+        handovers: how memory is shared with subscribers of this host.
         picture: the graph, for publishers and subscribers that say why nothing comes.
         close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
 
@@ -109,6 +111,8 @@ class Core:
         ways = Ways(self._network, self._introductions, link.peers)
         self.way_to = ways.to_node
         self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make, ways.to_subscriber)
+        memory = self._settings.memory if self.sockets.memory else 0
+        self.handovers = Handovers(self.loop, self.id, self._subscribers, memory)
         self._view.add_node(self.id, node_info(entry, self.id, None))
         self.loop.call(self._start)
 
@@ -166,14 +170,9 @@ class Core:
 
     def stats(self) -> NodeStats:
         """Return the counts of the link and of mDNS."""
-        peering = self._peering
-        return NodeStats(
-            received=peering.received,
-            sent=peering.sent,
-            dropped=dict(self._link.dropped),
-            refused=dict(peering.refused),
-            mdns=dict(self._rendezvous.ignored()),
-        )
+        peering, ignored = self._peering, self._rendezvous.ignored()
+        causes = map(dict, (self._link.dropped, peering.refused, ignored, self.handovers.refused))
+        return NodeStats(peering.received, peering.sent, *causes)
 
     # -- for publishers and subscribers ------------------------------------------------------------------------------
 
@@ -205,6 +204,7 @@ class Core:
         """
         packed = pack_entry(entry)
         self._subscribers[subscriber.number] = subscriber
+        self.handovers.listen_soon()
         self._announcements.put(subscriber.number, entry, packed)
 
     def withdraw(self, number: int) -> None:
@@ -302,10 +302,8 @@ class Core:
             return
         for endpoint in self._endpoints():  # those that an exception from outside has left to us
             endpoint.close()
-        self._peering.close()
-        self._network.close()
-        self._connections.close()
-        self._rendezvous.close()  # last: mDNS takes up to 0.1 s for its goodbye
+        for part in (self._peering, self._network, self._connections, self.handovers, self._rendezvous):
+            part.close()  # mDNS last: it takes up to 0.1 s for its goodbye
         self.loop.quit()
 
     def abandon(self) -> None:
@@ -319,6 +317,7 @@ class Core:
         self._network.close()
         self._rendezvous.abandon()
         self._connections.abandon()
+        self.handovers.abandon()
         for endpoint in self._endpoints():
             endpoint.abandon()
         self._publishers.clear()  # those that are used again announce themselves, under new numbers

@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..addresses import LOOPBACK, Address
 from ..graph import EndpointInfo, NodeInfo
+from ..protocol.data.places import Offer
 from ..protocol.link.entries import Entry, NodeEntry, PublisherEntry, SubscriberEntry, unpack_entry
 from ..protocol.link.link import (
     EntryChanged,
@@ -24,6 +25,7 @@ from ..protocol.link.link import (
     PeerStalled,
 )
 from ..protocol.topics import is_pattern, matches
+from ..transport.handover import HandoverSocket
 from .refusals import Refusals
 from .view import View
 
@@ -54,6 +56,7 @@ class OwnSubscriber(Protocol):
         self, number: int, info: EndpointInfo, is_its_address: Callable[[str], bool], group: Address | None
     ) -> None: ...
     def publisher_lost(self, number: int) -> None: ...
+    def memory_offered(self, offer: Offer, descriptors: list[int], sock: HandoverSocket) -> str: ...
     def network_changed(self, interfaces: Iterable[int]) -> None: ...
     def close(self) -> None: ...
     def abandon(self) -> None: ...

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,20 +18,25 @@ from typing import Any, NamedTuple, Protocol
 
 from ..addresses import Address
 from ..graph import EndpointInfo
-from ..locks import Bell, Rings, Work
+from ..locks import Bell, Monitor, Rings, Work
 from ..node.lifetimes import close_forgotten
 from ..protocol.data.history import History
 from ..protocol.data.matching import Match
+from ..protocol.data.places import PLACED_FROM
 from ..protocol.data.reliable import Reliable
 from ..protocol.link.entries import PublisherEntry
 from ..protocol.wire import Frame, Kind, Malformed, frames
 from ..transport.connected import ConnectedSocket
 from ..transport.group import FanoutSocket
+from ..transport.handover import HandoverSocket
 from .framing import Framing
+from .keeping import Keeping
+from .memory import Memory
 from .multicast import Fanouts, Group, Interfaces, Watching
 from .outlet import Alarm, Outlet
 from .pacing import LINGER, Pacing
 from .route import Route
+from .segments import Segments, Tie
 
 HISTORY = 10_000  # messages that a reliable publisher keeps to fill gaps
 HISTORY_BYTES = 64 << 20
@@ -40,7 +46,22 @@ class Thread(Watching, Protocol):
     """The I/O thread: ``call`` has a function called in it soon, from any thread."""
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None: ...
+    def watch(self, file: Any, ready: Callable[[], object]) -> None: ...
+    def call_at(self, when: float, function: Callable[[], object]) -> None: ...
     def in_thread(self) -> bool: ...
+
+
+class Hands(Protocol):
+    """What hands memory to subscribers of this host.
+
+    ``limit`` is how many bytes a publisher may share. ``connect`` connects to the node of a subscriber, by its id, or
+    returns None where that takes none. ``refused`` counts what was wrong with its answers, by cause.
+    """
+
+    limit: int
+    refused: Counter[str]
+
+    def connect(self, node: str) -> HandoverSocket | None: ...
 
 
 class Surroundings(Interfaces, Protocol):
@@ -57,6 +78,8 @@ class Surroundings(Interfaces, Protocol):
 
     @property
     def loop(self) -> Thread: ...
+    @property
+    def handovers(self) -> Hands: ...
 
     def add_publisher(self, publisher: Delivery, entry: PublisherEntry) -> None: ...
     def withdraw(self, number: int) -> None: ...
@@ -97,6 +120,7 @@ class Delivery:
 
     Attributes:
         number: the publisher's id.
+        clock: as given.
         outlet: the way out for what is published.
         pacing: how long to wait for the subscribers.
     """
@@ -115,12 +139,14 @@ class Delivery:
         self._node = node
         self._framing = framing
         self._terms = terms
-        self._clock = clock
+        self.clock = clock
         self._alarm = alarm(self._on_alarm)
         self._fanouts = Fanouts(node, self.number, terms.multicast, self._announce_group, self._on_fanout)
         kept = max(terms.entry.keep, terms.history if terms.entry.reliable else 0)
         reliable = Reliable(History(kept, HISTORY_BYTES, framing.seq + 1)) if kept else None
-        self.outlet = Outlet(framing, reliable, self._fanouts, self._alarm, clock, bell or Bell())
+        self.outlet = Outlet(framing, reliable, self._fanouts, self._alarm, clock, bell or Bell(), self._share)
+        self._keeping = Keeping(self.outlet, framing, terms.entry.keep)
+        self.outlet.memory.make_room, self.outlet.memory.vacate = self._keeping.make_room, self._keeping.vacate
         self.pacing = Pacing(self.outlet, terms.block if terms.entry.reliable else 0.0, clock)
 
     # -- the beginning and the end, in any thread --------------------------------------------------------------------
@@ -158,7 +184,7 @@ class Delivery:
         outlet = self.outlet
         outlet.monitor.bell.ring()
         try:
-            now = self._clock()
+            now = self.clock()
             yield from self.pacing.linger(min(now + linger, self._node.close_by))
         finally:  # also where an exception from outside ends the waiting
             for route in outlet.by_number.values():
@@ -196,8 +222,10 @@ class Delivery:
                 if known is not None:
                     outlet.part_with(known)
                 return
-            match = Match(self.number, number, int.from_bytes(os.urandom(8), "little"), self._clock())
-            route = outlet.by_number[number] = Route(info, address, socket, match, self._framing, outlet.reliable)
+            match = Match(self.number, number, int.from_bytes(os.urandom(8), "little"), self.clock())
+            route = outlet.by_number[number] = Route(
+                info, address, socket, match, self._framing, outlet.reliable, outlet.memory
+            )
             if known is not None:
                 route.take_over(known)
         self._on_alarm()
@@ -212,14 +240,15 @@ class Delivery:
 
     def _drop(self, number: int) -> None:
         route = self.outlet.by_number.pop(number)
+        route.sharing.end()
         self.outlet.rebuild()
-        self._choose_fanouts(self._clock())
+        self._choose_fanouts(self.clock())
         if not any(other.address == route.address for other in self.outlet.by_number.values()):
             self._node.release_connection(route.address, self.number)
 
     def verify(self, address: Address) -> None:
         """Challenge those at an address: their host said, or somebody forged, that nobody listens there."""
-        now = self._clock()
+        now = self.clock()
         with self.outlet.monitor.lock:
             for route in self.outlet.by_number.values():
                 if route.address == address and route.match.open:
@@ -228,7 +257,7 @@ class Delivery:
 
     def receive_datagram(self, data: bytes, address: Address) -> None:
         """Take what a subscriber answered."""
-        now = self._clock()
+        now = self.clock()
         with self.outlet.monitor.lock:
             with contextlib.suppress(Malformed):
                 for frame in frames(data):
@@ -249,8 +278,11 @@ class Delivery:
         elif frame.kind == Kind.STARTED:
             route.match.started(frame)
             self._choose_fanouts(now)
+            if self.outlet.memory.wanted:
+                self._node.loop.call(self._tie, route)
         elif frame.kind == Kind.REPORT:
             route.reported(frame, now)
+            self._keeping.forget_acknowledged()
         elif frame.kind == Kind.MISSING:
             route.missing(frame, now)
         if route.max_body != max_body:
@@ -266,6 +298,46 @@ class Delivery:
                 first = min(first, route.heard_at + 1)  # what was published while it was being matched
         return first
 
+    # -- shared memory, in the I/O thread ----------------------------------------------------------------------------
+
+    def _share(self, monitor: Monitor) -> Memory:
+        handovers, loop = self._node.handovers, self._node.loop
+        segments = Segments(self.number, handovers.limit, loop, handovers.connect, monitor.lock, handovers.refused)
+        return Memory(segments, loop, partial(loop.call, self._tie_all))
+
+    def _tie_all(self, size: int = PLACED_FROM) -> None:
+        """Offer memory to the subscribers of this host, now that a message of a size was published."""
+        for route in self.outlet.routes:
+            self._tie(route, size)
+
+    def _tie(self, route: Route, size: int = PLACED_FROM) -> None:
+        sharing, match = route.sharing, route.match
+        if not (sharing.possible and sharing.tie is None and match.confirmed and self.outlet.usable):
+            return
+        on_change = partial(self._tied, route)
+        try:
+            tie = self.outlet.memory.segments.tie(route.info.node.id, match.subscriber, match.token, size, on_change)
+        except BlockingIOError:  # many do this just now
+            self._tie_later(route)
+        else:
+            self._tied(route, tie)
+
+    def _tied(self, route: Route, tie: Tie | None) -> None:
+        """Take note that a subscriber is offered memory, took it, or takes none (any more)."""
+        with self.outlet.monitor.lock:
+            if route.sharing.tie in (None, tie):
+                if route.sharing.settle(tie) and route.match.open:
+                    route.send_waiting(self.clock())
+                if tie is not None and tie.reader.gone and not tie.reader.segments:  # it was crowded there
+                    self._tie_later(route)
+            self.outlet.rebuild()
+        self._alarm.by(self.clock())
+
+    def _tie_later(self, route: Route) -> None:
+        pause = route.sharing.try_later()
+        if pause is not None:
+            self._node.loop.call_at(self.clock() + pause, partial(self._tie, route))
+
     # -- multicast and time, in the I/O thread -----------------------------------------------------------------------
 
     def _choose_fanouts(self, now: float) -> None:
@@ -274,7 +346,7 @@ class Delivery:
 
     def _on_fanout(self, socket: FanoutSocket) -> None:
         with self.outlet.monitor.lock:
-            if self._fanouts.read(socket, self._clock()):
+            if self._fanouts.read(socket, self.clock()):
                 self.outlet.rebuild()
             due = self._next_timer()
         self._go_on(due)
@@ -284,7 +356,7 @@ class Delivery:
         with self.outlet.monitor.lock:
             self._fanouts.close()
             self.outlet.rebuild()
-            self._choose_fanouts(self._clock())
+            self._choose_fanouts(self.clock())
             due = self._next_timer()
         self._go_on(due)
 
@@ -293,7 +365,7 @@ class Delivery:
 
     def _on_alarm(self) -> None:
         with self.outlet.monitor.lock:
-            now = self._clock()
+            now = self.clock()
             self.outlet.handle_timer(now)
             self._fanouts.handle_timer(now)
             due = self._next_timer()

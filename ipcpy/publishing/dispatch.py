@@ -13,9 +13,11 @@ from ..errors import ClosedError
 from ..locks import Work
 from ..protocol.data.batch import Fitting, fitting
 from ..protocol.data.fragments import MAX_MESSAGE
+from ..protocol.data.history import Placed
 from ..protocol.wire import OVERHEAD, Buffer
 from .delivery import Delivery
 from .framing import Framing, parts_of
+from .placing import Placing
 
 
 class Dispatch:
@@ -32,6 +34,7 @@ class Dispatch:
         self._pacing = delivery.pacing
         self._framing = framing
         self._topic = topic
+        self._placing = Placing(delivery.outlet, framing, delivery.clock)
 
     def one(self, body: Body) -> int:
         """Publish one message: in fragments if it is too large for a frame, else in a frame of its own.
@@ -40,8 +43,15 @@ class Dispatch:
             ArgumentError: if it is larger than subscribers take.
             ClosedError: if the publisher is closed.
         """
-        if self._outlet.monitor.owned() and not isinstance(body, bytes):  # the caller may change it before it is sent
-            body = b"".join(parts_of(body)[0])
+        if self._outlet.monitor.owned():
+            if not isinstance(body, bytes):  # the caller may change it before it is sent
+                body = b"".join(parts_of(body)[0])
+        elif self._outlet.sharers and self._outlet.usable:
+            handed = self._placing.publish(body)
+            if isinstance(handed, Placed):
+                return self._do(self._large([handed.body], handed.spot.size, handed))
+            if handed is not None:
+                return handed
         return self._do(self._one(body))
 
     def many(self, bodies: Sequence[Any]) -> int:
@@ -99,9 +109,9 @@ class Dispatch:
     def _one(self, body: Body) -> Work[int]:
         outlet = self._outlet
         self.check_open()
-        if isinstance(body, list) or len(body) > outlet.max_body:
+        if isinstance(body, list) or len(body) > outlet.small:
             parts, size = parts_of(body)
-            if size > outlet.max_body:
+            if size > outlet.max_body or outlet.shares(size):
                 return (yield from self._large(parts, size))
             body = b"".join(parts)
         if outlet.reliable is None:
@@ -135,14 +145,17 @@ class Dispatch:
             handed = yield from self._one(body)
         return handed
 
-    def _large(self, parts: list[memoryview], size: int) -> Work[int]:
+    def _large(self, parts: list[memoryview], size: int, placed: Placed | None = None) -> Work[int]:
         outlet = self._outlet
-        yield from self._make_room(size)
+        yield from self._make_room(size, large=True)
+        placed = placed or outlet.place(parts, size)
+        if placed is not None:
+            parts = [placed.body]
         if outlet.reliable is None:
-            message = self._framing.large(parts, size)
+            message = self._framing.large(parts, size, placed=placed)
         else:
             parts = [part if part.readonly else memoryview(bytes(part)) for part in parts]
-            message = self._framing.large(parts, size, outlet.reliable.history.next)
+            message = self._framing.large(parts, size, outlet.reliable.history.next, placed)
         try:
             handed = outlet.send_large(message)
             yield from self._pacing.hand_back(message)
@@ -150,6 +163,6 @@ class Dispatch:
             outlet.send_rest()
         return handed
 
-    def _make_room(self, size: int) -> Work[None]:
-        yield from self._pacing.make_room(size)
+    def _make_room(self, size: int, *, large: bool | None = None) -> Work[None]:
+        yield from self._pacing.make_room(size, large=large)
         self.check_open()

@@ -14,7 +14,8 @@ from ..codec import Body
 from ..errors import ArgumentError
 from ..protocol.data.batch import pack_alike, pack_batch
 from ..protocol.data.fragments import MAX_MESSAGE
-from ..protocol.data.history import Kept
+from ..protocol.data.history import Kept, Placed
+from ..protocol.data.places import pack_spot
 from ..protocol.wire import DATA_WORD, FAST_HEADER, OVERHEAD, Buffer, Kind, pack_frame
 
 DATA_OVERHEAD = DATA_WORD + OVERHEAD  # the first word of a DATA frame is this and the length of its body
@@ -63,13 +64,19 @@ class Framing:
         frame += crc32(frame).to_bytes(4, "little")
         return Kept(seq, sent_ns, frame, (), len(frame))
 
-    def large(self, parts: Sequence[memoryview], size: int, seq: int = 0) -> Kept:
-        """Stamp a message that is sent in fragments.
+    def large(self, parts: Sequence[memoryview], size: int, seq: int = 0, placed: Placed | None = None) -> Kept:
+        """Stamp a message that is sent in fragments, or lies in shared memory.
 
         Args:
             seq: the number of one of a reliable topic, which ``kept_all`` counts; 0 takes the next number.
+            placed: where it lies, if it does.
         """
-        return Kept(seq or self._count(1, size), self._clock_ns(), b"", parts, size)
+        return Kept(seq or self._count(1, size), self._clock_ns(), b"", parts, size, placed)
+
+    def placed(self, message: Kept, placed: Placed) -> bytes:
+        """Make the frame that says where in shared memory a message lies."""
+        body = pack_spot(placed.spot)
+        return pack_frame(Kind.PLACED, self.number, message.seq, message.sent_ns, body, codec=self.codec)
 
     def kept_all(self, seq: int, size: int) -> None:
         """Count a message of a reliable topic, if it was kept.

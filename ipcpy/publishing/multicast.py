@@ -87,7 +87,7 @@ class Fanout:
         except OSError as error:
             raise_alarm(error)
             for route in self.members.values():
-                route.refused += messages
+                route.books.refused += messages
             return len(self.members)
         return 0
 

@@ -7,18 +7,20 @@ calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ..alarms import raise_alarm
 from ..locks import Bell, Monitor, Rings
 from ..protocol.data.heartbeat import Heartbeat
-from ..protocol.data.history import Kept
+from ..protocol.data.history import Kept, Placed
+from ..protocol.data.places import PLACED_FROM
 from ..protocol.data.reliable import Reliable
 from ..protocol.wire import MAX_BODY, OVERHEAD
 from ..stats import PastRoutes, PublisherStats
 from ..timeouts import NEVER
 from .framing import Framing
+from .memory import Memory
 from .multicast import Fanout
 from .route import Route
 
@@ -47,14 +49,18 @@ class Outlet:
         alarm: has what is due done in time.
         clock: seconds, never going back.
         bell: what ``publish`` and ``close`` wait on.
+        share: makes the shared memory, which has the lock of a monitor.
 
     Attributes:
         monitor: the lock over it, and its bell, which rings whenever a subscriber has come, gone or answered, and when
             the publisher is closed.
         by_number: every subscriber that was heard of, matched or not.
         routes: the subscribers that topic data is sent to.
+        sharers: the same, where all take best-effort messages from shared memory; else nobody.
         ways: how a small frame reaches all of these, and who stands behind each way.
         max_body: bytes that a body may have to be sent as one frame to each.
+        small: bytes that it may have so that this is the best way.
+        memory: what is shared with subscribers of this host.
         needs_check: whether a frame needs a check: some subscriber is on another host.
         beating: whether heartbeats follow the last message; if not, ``start_beating`` is to be called with the next.
         usable: whether the publisher is neither closed nor left behind by a fork.
@@ -70,13 +76,16 @@ class Outlet:
         alarm: Alarm,
         clock: Callable[[], float],
         bell: Rings,
+        share: Callable[[Monitor], Memory],
     ) -> None:
         self.monitor = Monitor(bell)
+        self.memory = share(self.monitor)
         self.ways: tuple[tuple[Send, Route | Fanout], ...] = ()
         self.routes: tuple[Route, ...] = ()
+        self.sharers: tuple[Route, ...] = ()
         self.by_number: dict[int, Route] = {}
         self.reliable = reliable
-        self.max_body = MAX_BODY
+        self.max_body = self.small = MAX_BODY
         self.needs_check = True
         self.beating = False
         self.closed = False
@@ -140,8 +149,10 @@ class Outlet:
         if self.reliable is not None:
             self._keep(message, message.size, now)
         try:
+            told = self._send_placed(message, now)
             for route in self.routes:
-                route.owe(message, now)
+                if route not in told:
+                    route.owe(message, now)
         except BaseException:  # from outside
             for route in self.routes:
                 route.sender.ask_soon(now)
@@ -150,9 +161,48 @@ class Outlet:
             self.start_beating()
         return len(self.routes)
 
+    def place(self, parts: Sequence[memoryview], size: int) -> Placed | None:
+        """Lay a body into shared memory, if somebody takes it there, or it was lent, and there is room."""
+        placed = self.memory.place_lent(parts, size) if self.memory.lent and self.shares(size) else None
+        return self.memory.place(parts, size) if placed is None and self.shares(size) and self._is_taken() else placed
+
+    def shares(self, size: int) -> bool:
+        """Tell whether a message of a size is better off in shared memory, and has a reason to be there."""
+        memory = self.memory
+        if not memory.suits(size):
+            return False
+        memory.want(size)
+        return bool(memory.lent) or self._is_taken()
+
+    def _is_taken(self) -> bool:
+        return bool(self.sharers) or any(route.sharing.ready for route in self.routes)
+
+    def _send_placed(self, message: Kept, now: float) -> Sequence[Route]:
+        """Tell where a message lies, those who take it from there; return who they are."""
+        placed = message.placed
+        if placed is None:
+            return ()
+        late = () if self.reliable is not None else [route for route in self.routes if route.sender.backlog]
+        told = [route for route in self.routes if route not in late and route.sharing.takes(placed)]
+        if not told:
+            return ()
+        if self.reliable is None:
+            self.memory.shelf.append(message)
+        frame = self._framing.placed(message, placed)
+        for route in told:  # first: the memory must not be used again, wherever an exception from outside ends this
+            route.sharing.tell(placed, len(frame), route.sender, now)
+        if len(told) == len(self.routes):
+            self.send(frame, 0)
+        else:
+            for route in told:
+                route.send(frame)
+        for route in told:
+            route.pump(now)
+        return told
+
     def send_rest(self) -> None:
         """Have the rest of large messages sent in the I/O thread, as the subscribers answer."""
-        lossy = any(route.lossy for route in self.routes)
+        lossy = any(route.sender.lossy for route in self.routes)
         self._alarm.by(self.next_timer(), 0.0 if lossy else SLACK)
 
     def poll(self, subscribers: Iterable[int]) -> None:
@@ -167,7 +217,7 @@ class Outlet:
         return sum(route.match.confirmed for route in self.routes)
 
     def has(self, count: int) -> bool:
-        """Tell whether so many subscribers take what is sent, or nobody ever will again."""
+        """Tell whether so many take what is sent, or nobody ever will again."""
         return self.closed or self.confirmed() >= count
 
     def stats(self) -> PublisherStats:
@@ -177,6 +227,14 @@ class Outlet:
         living = {route.info.id: route.stats() for route in self.by_number.values() if route.matched}
         return self._past.sum(living, self._framing.seq, self._framing.bytes)
 
+    def stats_now(self) -> PublisherStats:
+        """Return the counts; the caller does not hold the lock."""
+        try:
+            with self.monitor.lock:  # a signal handler passes it, and sees the counts as they are in between
+                return self.stats()
+        finally:
+            self.monitor.catch_up()
+
     def part_with(self, route: Route) -> None:
         """Let a subscriber go: its counts stay, and a reliable topic waits for it no more."""
         if self.reliable is not None:
@@ -184,6 +242,7 @@ class Outlet:
             self.reliable.leave(route.match.subscriber)
         if route.matched:
             self._past.add(route.info.id, route.stats())
+        route.close_books()  # what it was owed may lie in shared memory
 
     # -- whom to send to ---------------------------------------------------------------------------------------------
 
@@ -195,7 +254,12 @@ class Outlet:
         unicast = [route for route in routes if route.match.subscriber not in by_multicast]
         self.needs_check = not all(route.local for route in routes)
         self.max_body = min((route.max_body for route in routes), default=MAX_BODY)
+        self.small = (
+            min(self.max_body, PLACED_FROM - 1) if any(route.sharing.possible for route in routes) else self.max_body
+        )
         self.routes = tuple(routes)
+        shared = self.reliable is None and all(route.sharing.ready for route in routes)
+        self.sharers = self.routes if shared else ()
         self.ways = (
             *((route.socket.send, route) for route in unicast),
             *((fanout.send, fanout) for fanout in fanouts),
@@ -207,15 +271,19 @@ class Outlet:
         for route in self.by_number.values():
             self.part_with(route)
         self.by_number.clear()
+        if self.reliable is not None:
+            self.reliable.history.clear()
         self.reliable = None
         self.rebuild()
+        self.memory.close()
 
     def abandon(self) -> None:
         """Forget everything in a forked child; a thread that is not there may have held the lock."""
         self.usable, self.abandoned = False, True
         self.monitor = Monitor(Bell())
-        self.ways, self.routes, self.reliable = (), (), None
+        self.ways, self.routes, self.sharers, self.reliable = (), (), (), None
         self.by_number, self._heart = {}, Heartbeat()
+        self.memory.abandon()
 
     # -- time --------------------------------------------------------------------------------------------------------
 

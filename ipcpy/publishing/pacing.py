@@ -15,6 +15,7 @@ from .outlet import Outlet
 from .route import Route
 
 BLOCK = 1.0  # seconds that a reliable publisher waits, unless it is told otherwise, for those who cannot follow
+TAKING_PAUSE = 0.000_1  # seconds: nobody tells when a message in shared memory was taken
 BLOCK_PAUSE = 0.005  # between polls meanwhile
 WAIT = 0.05  # seconds that a best-effort publisher waits at most for a subscriber still taking large messages
 BATCH_WAIT = 0.25  # the same for batches, which are what takes subscribers longest
@@ -42,31 +43,42 @@ class Pacing:
 
     # -- before a message --------------------------------------------------------------------------------------------
 
-    def make_room(self, size: int) -> Work[None]:
-        """Wait, for a bounded time, for subscribers that answer but cannot take a message of a size yet."""
+    def make_room(self, size: int, *, large: bool | None = None) -> Work[None]:
+        """Wait, for a bounded time, for subscribers that answer but cannot take a message of a size yet.
+
+        Args:
+            large: whether it goes in fragments or through shared memory; by default where no frame holds it.
+        """
         outlet = self._outlet
         if outlet.reliable is not None and not self._block:
             return
-        best_effort = WAIT if size > outlet.max_body else BATCH_WAIT
-        deadline = self._clock() + (best_effort if outlet.reliable is None else self._block)
+        large = size > outlet.max_body if large is None else large
+        best_effort = WAIT if large else BATCH_WAIT
+        ask_at = self._clock()
+        deadline = ask_at + (best_effort if outlet.reliable is None else self._block)
         while (now := self._clock()) < deadline and not outlet.closed:
-            behind = self._behind(size, now)
+            behind = self._behind(size, now, large=large)
             if not behind:
                 return
             pause = deadline - now
+            if any(route.sharing.busy for route in outlet.routes):
+                pause = min(pause, TAKING_PAUSE)
+            for route in outlet.routes:
+                if route.sharing.ready and route.sender.backlog and not route.sender.busy and now >= ask_at:
+                    route.poll()  # all was sent to it in fragments: once that is there, shared memory is the way again
+                    ask_at = now + BLOCK_PAUSE
             if outlet.reliable is not None:
                 followers = [number for number in behind if number in outlet.reliable.followers]
                 outlet.poll(outlet.reliable.to_poll(followers, now))
                 pause = min(pause, BLOCK_PAUSE)
             yield pause
 
-    def _behind(self, size: int, now: float) -> set[int]:
+    def _behind(self, size: int, now: float, *, large: bool) -> set[int]:
         """Return the subscribers that answer, but for which one more message of a size would be too much."""
         outlet = self._outlet
-        large = size > outlet.max_body
         reliable = outlet.reliable
         if reliable is None:
-            behind = [route for route in outlet.routes if (route.sender.busy if large else route.sender.full)]
+            behind = [route for route in outlet.routes if (route.busy if large else route.sender.full)]
             patience = WAIT if large else BATCH_WAIT
             return {route.match.subscriber for route in behind if not route.sender.stalled(now, patience)}
         full = {route.match.subscriber for route in outlet.routes if route.full(now, large=large)}
@@ -84,12 +96,14 @@ class Pacing:
         outlet = self._outlet
         now = self._clock()
         hurried, self._large_at = now < self._large_at + HURRY, now
+        if message.placed is not None:
+            self._copy_out(message)
         if all(part.readonly for part in message.parts):
             return
         deadline = now + HANDOVER
         try:
             while (owing := self._owing(message)) and (now := self._clock()) < deadline and not outlet.closed:
-                gentle = not hurried and any(route.lossy for route in owing)
+                gentle = not hurried and any(route.sender.lossy for route in owing)
                 if not gentle and not any(route.sender.busy for route in owing):
                     break
                 yield deadline - now
@@ -98,6 +112,13 @@ class Pacing:
                 parts = [part if part.readonly else self._copy(part) for part in message.parts]
                 for route in owing:
                     route.sender.replace(message.seq, parts)
+
+    def _copy_out(self, message: Kept) -> None:
+        """Copy what is still owed in fragments of a message in shared memory: who is slow must not keep its place."""
+        if self._outlet.reliable is None and (owing := self._owing(message)):
+            parts = [self._copy(part) for part in message.parts]
+            for route in owing:
+                route.sender.replace(message.seq, parts)
 
     def _copy(self, part: memoryview) -> memoryview:
         buffer = self._spares.take(len(part)) or bytearray(len(part))

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from struct import Struct
-from types import TracebackType
 from typing import Any
 from zlib import crc32
 
@@ -25,12 +24,13 @@ from ..node.shared import node_for
 from ..protocol.data.batch import fitting
 from ..protocol.link.entries import PublisherEntry
 from ..protocol.topics import check_topic
-from ..protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, codec_number
+from ..protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, Buffer, codec_number
 from ..stats import PublisherStats
 from ..timeouts import Explanations, after, number, seconds
 from .delivery import Delivery, Terms
 from .dispatch import Dispatch
 from .framing import DATA_OVERHEAD, Framing
+from .loans import lend
 from .pacing import BLOCK
 from .reasons import why
 from .trial import Trial
@@ -83,15 +83,14 @@ class Publisher:
         node: Node | None = None,
         block: float = BLOCK,
     ) -> None:
-        self._topic = check_topic(topic)
+        self._topic = topic = check_topic(topic)
         self._codec: Codec = MsgPack() if codec is None else check_codec(codec)
         self._encode: Callable[..., Any] = self._codec.encode
         self._encode_many = variant(self._codec, "encode_many", "encode")
         self._codec_number = codec_number(self._codec.name)
         self._unchecked = self._codec_number | UNCHECKED
         self._trial = Trial(self._encode)
-        reliable, keep = bool(reliable), _check_keep(keep)
-        entry = PublisherEntry(self._topic, self._codec.name, dict(self._codec.schema), reliable, keep)
+        entry = PublisherEntry(topic, self._codec.name, dict(self._codec.schema), bool(reliable), _check_keep(keep))
         self._terms = Terms(entry, block=_check_block(block), multicast=_check_multicast(multicast))
         self._core = node_for(node)
         self._node = node  # a node that nobody holds is closed
@@ -132,12 +131,7 @@ class Publisher:
     @property
     def stats(self) -> PublisherStats:
         """What was published, and what became of it for each subscriber."""
-        outlet, monitor = self._outlet, self._monitor
-        try:
-            with monitor.lock:  # a signal handler passes it, and sees the counts as they are in between
-                return outlet.stats()
-        finally:
-            monitor.catch_up()
+        return self._outlet.stats_now()
 
     def publish(self, data: Any, id: int | None = None) -> int:
         """Publish one message.
@@ -169,7 +163,7 @@ class Publisher:
         lock = self._lock
         try:  # as locks.py says: a ``with`` takes twice as long
             lock.acquire()
-            if size > outlet.max_body:
+            if size > outlet.small:
                 lock.release()
                 return self._dispatch.one(body)
             seq = framing.seq = framing.seq + 1
@@ -245,13 +239,31 @@ class Publisher:
             return 0
         if self._encode_many is not None and outlet.reliable is None:
             messages = list(messages)
-            alike = None
-            with contextlib.suppress(CodecError):  # one by one it will be said which of them is wrong
-                alike = self._encode_many(messages) if len(messages) > 1 else None
-            if alike is not None and alike[1] and fitting(alike[1], outlet.max_body) > 1:
+            alike = _encode_alike(self._encode_many, messages, outlet.max_body)
+            if alike is not None:
                 return self._dispatch.alike(*alike)
         encode = self._encode
         return self._dispatch.many([encode(message) for message in messages])
+
+    def loan(self, shape: int | Sequence[int], dtype: Any = None) -> Any:
+        """Lend memory to fill with a message; subscribers on this host get it without a copy once it is published.
+
+        It may not be written to after that. Where no memory is shared it works too, with a copy.
+
+        Args:
+            shape: of an array, such as ``(1080, 1920, 3)``; or how many bytes.
+            dtype: of the array; ``"uint8"`` by default.
+
+        Returns:
+            A numpy array with any content; without a dtype, for a number of bytes, a memoryview.
+
+        Raises:
+            ArgumentError: (a ValueError) if shape or dtype is wrong, or more than a message can have.
+            ClosedError: (an OSError) after ``close``.
+        """
+        if not self._outlet.usable:
+            self._reopen()
+        return lend(self._outlet.memory, shape, dtype)
 
     def wait_for_subscribers(self, count: int = 1, timeout: float | None = None) -> int:
         """Wait until subscribers are matched: what is published then arrives.
@@ -285,40 +297,40 @@ class Publisher:
         matched = self._outlet.confirmed()
         if enough:
             return matched
-        message = f"{matched} of {count} subscribers of {self._topic!r} {after(timeout)}"
-        raise self._explanations.error(message, self.why)
+        text = f"{matched} of {count} subscribers of {self._topic!r} {after(timeout)}"
+        raise self._explanations.error(text, self.why)
 
     def why(self) -> str:
         """Say in plain words why messages are sent to somebody, or not: who is there, and who left, when and how."""
         return why(self._topic, self._outlet, self._core)
 
     def close(self) -> None:
-        """Withdraw the topic; idempotent.
-
-        What was handed over before goes out: it waits until all subscribers have confirmed the last message, for at
-        most 50 ms.
-        """
+        """Withdraw the topic; idempotent. It waits until all have confirmed the last message, for at most 50 ms."""
         self._delivery.close()
 
     def __enter__(self) -> Publisher:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:
-        try:
+        try:  # where arguments were refused there is no delivery, and where the interpreter exits there are no globals
             self._delivery.forget()
-        except (
-            Exception
-        ):  # arguments were refused: there is no delivery; or the interpreter exits, and has no globals any more
+        except Exception:
             pass
 
     def __repr__(self) -> str:
         state = "closed" if self._outlet.closed else f"{self._outlet.confirmed()} subscribers"
         return f"<ipcpy.Publisher {self._topic!r} {self._codec.name} {state}>"
+
+
+def _encode_alike(encode_many: Callable[..., Any], messages: list[Any], room: int) -> tuple[Buffer, int] | None:
+    """Encode messages in one go, where that is possible and more than one fits a frame; else None."""
+    alike = None
+    with contextlib.suppress(CodecError):  # one by one it will be said which of them is wrong
+        alike = encode_many(messages) if len(messages) > 1 else None
+    return alike if alike is not None and alike[1] and fitting(alike[1], room) > 1 else None
 
 
 def _check_keep(keep: object) -> int:

@@ -16,12 +16,18 @@ _HOW_FAR = {
     State.VERIFYING: "matched, and being asked whether it is still there.",
 }
 
+_WAYS = {
+    "shared": " Messages of 32 KiB and more go through shared memory.",
+    "refused": " Large messages go by UDP: no shared memory is to be had with it (other user, IPCPY_SHM=0, none left).",
+}
 
-def how_far(match: Match, info: EndpointInfo) -> str:
+
+def how_far(match: Match, info: EndpointInfo, way: str = "") -> str:
     """Say how far a match is.
 
     Args:
         info: the subscriber, with its node as it is now.
+        way: which large messages go: ``shared``, ``refused`` where they might but it takes no memory; else empty.
     """
     node = info.node
     where = place("Subscriber", node)
@@ -30,7 +36,8 @@ def how_far(match: Match, info: EndpointInfo) -> str:
         return f"{where}: it takes nothing, for the types differ{differences}."
     if node.state != "alive":
         return f"{where}: {silence(node, matched=match.confirmed)}"
-    return f"{where}: {_HOW_FAR[match.state]}"
+    said = _HOW_FAR[match.state]
+    return f"{where}: {said}{_WAYS.get(way, '') if match.state is State.MATCHED else ''}"
 
 
 def why(topic: str, outlet: Outlet, core: Core) -> str:
@@ -40,5 +47,5 @@ def why(topic: str, outlet: Outlet, core: Core) -> str:
     picture = core.picture
     with outlet.monitor.lock:
         routes = [route for route in outlet.by_number.values() if picture.has(route.info)]
-        known = [how_far(route.match, picture.endpoint(route.info)) for route in routes]
+        known = [how_far(route.match, picture.endpoint(route.info), route.sharing.way) for route in routes]
     return "\n".join(reasons("subscriber", topic, known, core))

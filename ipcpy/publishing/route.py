@@ -25,12 +25,19 @@ from ..protocol.wire import CHECK_SIZE, FRAGMENT_OVERHEAD, HEADER_SIZE, OVERHEAD
 from ..stats import RouteStats
 from ..transport.connected import ConnectedSocket
 from ..transport.kernel import MAX_PAYLOAD
+from .books import Books
 from .framing import Framing
+from .memory import Memory
+from .sharing import Sharing
 
 log = logging.getLogger(__name__)
 
 MAX_BACKLOG = 4  # large messages of a reliable topic that a subscriber is owed at a time; others wait to be asked for
 AT_ONCE = 4  # fragments that are made at a time where one fills a call
+_SMALLER = (
+    "datagrams of %d bytes do not reach %s (%s) at %s: a switch or tunnel on the way drops what has more than its MTU. "
+    "Those of %d bytes are sent from now on."
+)
 WINDOW_SHARE = 0.7  # of what a subscriber's socket holds, that is used: others may send to it too
 
 
@@ -44,13 +51,15 @@ class Route:
         match: the challenge to the subscriber.
         framing: the publisher's numbers.
         reliable: what the publisher keeps; None if it keeps nothing.
+        memory: what it shares with subscribers of this host.
 
     Attributes:
         sender: large messages and credit.
         passage: how large datagrams may be.
         heard_at: the number of the last message published before the publisher heard of the subscriber.
         acknowledged: every message up to this number is there, or given up.
-        refused, retransmitted: messages; see RouteStats.
+        sharing: how it takes shared memory.
+        books: what it was sent.
     """
 
     def __init__(
@@ -61,6 +70,7 @@ class Route:
         match: Match,
         framing: Framing,
         reliable: Reliable | None,
+        memory: Memory,
     ) -> None:
         self.info = info
         self.address = address
@@ -70,14 +80,13 @@ class Route:
         self.sender = Sender(0, lossy=socket.lossy)
         self.heard_at = framing.seq
         self.acknowledged = 0
-        self.refused = 0
-        self.retransmitted = 0
+        self.books = Books(framing)
+        self.sharing = Sharing(memory, framing, self.send, local=self.local)
         self._framing = framing
         self._reliable = reliable
+        self._memory = memory
         self._resent = 0  # the highest number of a message that was sent again
-        self._counted_from = 0  # the number from which on messages count as handed; 0 while none is sent
         self._follower: Follower | None = None
-        self._past = RouteStats()  # of earlier matches
 
     # -- what the subscriber and the way to it are like --------------------------------------------------------------
 
@@ -98,11 +107,6 @@ class Route:
         return self.address[0] == LOOPBACK
 
     @property
-    def lossy(self) -> bool:
-        """Whether datagrams may get lost on the way, as on any network, or on loopback once one was."""
-        return self.sender.lossy
-
-    @property
     def matched(self) -> bool:
         """Whether the subscriber was ever sent topic data."""
         return self.match.first > 0
@@ -112,17 +116,21 @@ class Route:
         """Whether the subscriber has not acknowledged the last message published."""
         return self.acknowledged < self._framing.seq
 
+    @property
+    def busy(self) -> bool:
+        """Whether one more large message would wait, for fragments of others or in shared memory."""
+        return self.sender.busy or self.sharing.busy or (self.sender.backlog > 0 and self.sharing.ready)
+
     def full(self, now: float, *, large: bool) -> bool:
         """Tell whether one more message, small or large, would be too much for a subscriber that answers."""
-        busy = self.sender.full or (large and self.sender.backlog >= MAX_BACKLOG)
+        busy = self.sender.full or (large and (self.sender.backlog >= MAX_BACKLOG or self.sharing.busy))
         return busy and not self.sender.stalled(now)
 
     def stats(self) -> RouteStats:
         """Return the counts."""
-        handed = max(0, self._framing.seq - self._counted_from + 1 - self.refused) if self._counted_from else 0
         given_up = self._follower.given_up if self._follower else self.sender.given_up
-        retransmitted = self.retransmitted + self.sender.retransmitted
-        total, info = self._past + RouteStats(handed, retransmitted, self.refused, given_up), self.info
+        retransmitted = self.sender.retransmitted + self.sharing.retransmitted
+        total, info = self.books.sum(retransmitted, given_up, self.sharing.count), self.info
         return replace(total, topic=info.topic, node=info.node.name, host=info.node.host)
 
     # -- from the first message to the last --------------------------------------------------------------------------
@@ -134,6 +142,7 @@ class Route:
         first number is another.
         """
         follower = None
+        self.sharing.begin(now)
         self.passage.fit(_share(self.match.window) - DATAGRAM_COST)
         if self._reliable is not None:
             number = self.match.subscriber
@@ -143,7 +152,7 @@ class Route:
         self.close_books()
         self.match.first = first
         self.acknowledged = first - 1
-        self._counted_from = self._framing.seq + 1 if again else first
+        self.books.begin(self._framing.seq + 1 if again else first)
         self._follower = follower
         self.sender = self._new_sender()
         self.send(self.match.start_frame())
@@ -152,21 +161,21 @@ class Route:
         self.pump(now)
 
     def _new_sender(self) -> Sender:
-        return Sender(_share(self.match.window), lossy=self.lossy, passage=self.passage)
+        return Sender(_share(self.match.window), lossy=self.sender.lossy, passage=self.passage)
 
     def close_books(self) -> None:
         """Keep the counts up to the last message published: for now the subscriber is sent no more."""
-        self._past = self.stats()
-        self._counted_from = self.refused = self.retransmitted = 0
+        self.books.close(self.stats())
+        self.sharing.count = self.sharing.retransmitted = 0
         self._follower = None
-        self.sender = Sender(0, lossy=self.lossy)
+        self.sender = Sender(0, lossy=self.sender.lossy)
 
     def take_over(self, other: Route) -> None:
         """Go on with the books of a route to the same subscriber at another address."""
         other.close_books()
         self.heard_at = other.heard_at
         self.match.first = other.match.first
-        self._past = other.stats()
+        self.books = other.books
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
@@ -187,7 +196,7 @@ class Route:
         """Send messages the system refused once more; return the number of subscribers that do not get them: 0 or 1."""
         if self.send(frame):
             return 0
-        self.refused += messages
+        self.books.refused += messages
         return 1
 
     def charge(self, size: int, now: float) -> None:
@@ -196,10 +205,7 @@ class Route:
         self.pump(now)
 
     def owe(self, message: Kept, now: float) -> None:
-        """Owe a large message, and send of it what credit allows.
-
-        With too many owed already a reliable topic lets it wait to be asked for; else older ones are given up.
-        """
+        """Owe a large message, and send of it what credit allows; with too many owed older ones give way."""
         self._owe(message, now)
         self.pump(now)
 
@@ -218,18 +224,21 @@ class Route:
         self.sender.add(Outgoing(place, parts, sent_before=sent), now)
 
     def _resend(self, messages: list[Kept], now: float) -> None:
-        """Send what the subscriber lacks of a reliable topic."""
+        """Send what the subscriber lacks of what is kept."""
         for message in messages:
+            if self.sharing.send(message, self.sender, now):
+                continue
             if self._as_it_is(message):
-                self.retransmitted += self.send(message.frame)
+                self.books.retransmitted += self.send(message.frame)
                 self.sender.charge(message.size, again=True)
             elif not self.sender.owes(message.seq):
                 self._owe(message, now)
-            self._lost_some()
+            self.sender.lossy = True  # even loopback is, when several publishers fill one socket
 
-    def _lost_some(self) -> None:
-        """Take the way for lossy: even loopback loses datagrams when several publishers fill one socket."""
-        self.sender.lossy = True
+    def send_waiting(self, now: float) -> None:
+        """Send what has waited for shared memory, there or in fragments."""
+        self._resend(self.sharing.release(), now)
+        self.pump(now)
 
     def pump(self, now: float) -> None:
         """Send what credit allows of what is owed, and ask how it went if it is time to."""
@@ -245,8 +254,8 @@ class Route:
     def poll(self) -> None:
         """Ask what has arrived of the messages that were sent, and say which of them can still be had."""
         last, position = self._framing.seq, self.sender.position
-        kept_from = last + 1 if self._reliable is None else self._reliable.lowest_kept()
-        body = POLL_BODY.pack(position, self.sender.lowest(kept_from))
+        kept_from = self._memory.lowest(last + 1) if self._reliable is None else self._reliable.lowest_kept()
+        body = POLL_BODY.pack(position, self.sender.lowest(self.sharing.lowest(kept_from)))
         self.send(pack_frame(Kind.POLL, self._framing.number, self.sender.reached(last), position, body))
 
     # -- answers -----------------------------------------------------------------------------------------------------
@@ -261,9 +270,12 @@ class Route:
         self.acknowledged = max(self.acknowledged, report.next - 1)
         size, window = self.passage.size, _share(report.window)
         self.sender.reported(frame.sent_ns, report.next, window, now, report.missing)
-        self._tell_smaller(size)
+        self.sharing.acknowledged(self.sender.acknowledged)
+        _warn_if_smaller(self, size)
         if self._reliable is not None:
             self._resend(self._reliable.reported(self.match.subscriber, report, now), now)
+        else:
+            self._resend(self._memory.asked(report.missing), now)
         self.pump(now)
 
     def missing(self, frame: Frame, now: float) -> None:
@@ -277,32 +289,20 @@ class Route:
             message = self._reliable.kept(self.match.subscriber, frame.seq)
             if message is not None:
                 self._owe(message, now, sent=True)
-        self._lost_some()
         size = self.passage.size
-        self.sender.missing(frame.seq, first, bitmap)
-        self._tell_smaller(size)
+        if self.sender.missing(frame.seq, first, bitmap):  # else the poll was answered in the midst of a message
+            self.sender.lossy = True
+        _warn_if_smaller(self, size)
         self.pump(now)
-
-    def _tell_smaller(self, size: int) -> None:
-        if self.passage.size < size:
-            log.warning(
-                "datagrams of %d bytes do not reach %s (%s) at %s: a switch or tunnel on the way drops what has more "
-                "than its MTU. Those of %d bytes are sent from now on.",
-                *(size, self.info.node.name, self.info.topic, self.address[0], self.passage.size),
-            )
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def next_timer(self) -> float:
         """Return when handle_timer wants to be called; ``inf`` for never."""
-        return min(self.match.next_timer(), self.sender.next_timer())
+        return min(self.match.next_timer(), self.sender.next_timer(), self.sharing.due)
 
     def handle_timer(self, now: float) -> bool:
-        """Send the challenge or poll that is due.
-
-        Returns:
-            Whether the subscriber is sent data no more: it left too many challenges unanswered.
-        """
+        """Send the challenge or poll that is due; True if data is sent no more: nobody answers."""
         was_open = self.match.open
         datagram = self.match.handle_timer(now)
         if datagram is not None:
@@ -311,9 +311,19 @@ class Route:
         stopped = was_open and not self.match.open
         if stopped:
             self.close_books()
+        if now >= self.sharing.due:
+            self.send_waiting(now)
+        if now >= self.sender.next_timer() and self._reliable is None:
+            self.sender.settle(self.sharing.taken, now)  # the ledger says what a report would
         if self.sender.handle_timer(now) is not None:
             self.poll()
         return stopped
+
+
+def _warn_if_smaller(route: Route, size: int) -> None:
+    now = route.passage.size
+    if now < size:
+        log.warning(_SMALLER, size, route.info.node.name, route.info.topic, route.address[0], now)
 
 
 def _share(window: int) -> int:

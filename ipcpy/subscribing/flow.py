@@ -8,34 +8,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from itertools import repeat
+from itertools import count, repeat
 from typing import Any
 
 from ..addresses import LOOPBACK, Address
 from ..alarms import raise_alarm
-from ..codec import Codec, codec_for, variant
-from ..errors import CodecError, SchemaError
+from ..codec import Codec
 from ..graph import EndpointInfo
 from ..message import Message
 from ..protocol.data import matching
-from ..protocol.data.batch import split, unpack_alike, unpack_batch
+from ..protocol.data.batch import unpack_batch
 from ..protocol.data.fragments import Assembly
-from ..protocol.data.heads import Run
+from ..protocol.data.heads import Place, Run
+from ..protocol.data.places import unpack_spot
 from ..protocol.data.reach import Reach
 from ..protocol.data.receiver import Receiver
 from ..protocol.data.reports import POLL_BODY, pack_missing
-from ..protocol.wire import FLAG_MULTICAST, UNCHECKED, Frame, Kind, codec_number, pack_frame
+from ..protocol.wire import FLAG_MULTICAST, UNCHECKED, Frame, Kind, Malformed, codec_number, pack_frame
 from ..stats import FlowStats
 from ..timeouts import NEVER
+from .decoding import decode_batch, decoders, log_undecodable
 from .intake import Intake
+from .memory import Shares
 
 log = logging.getLogger(__name__)
 
 BEHIND = 500_000  # ns later than the fastest message of a publisher, from which on the socket is emptied at once
 LINGER = 1.0  # seconds that a publisher that went is remembered: its last messages travel another way than its goodbye
 OfNode = Callable[[str], bool]  # whether an IP address is one of a node's
-Decode = Callable[[Any], Any]
-DecodeMany = Callable[[bytes, int], list[Any]]
 _new = tuple.__new__
 
 
@@ -50,18 +50,21 @@ class Flow:
     Attributes:
         address: where its data comes from; None before it is challenged.
         multicast: where its multicast comes from.
-        matched: whether its data arrives.
+        matched, local: whether its data arrives, and from this host.
+        memory: what it shares with this subscriber.
         reach: which numbers it can have come to.
         left_at: when the publisher went.
         mismatch: how its types differ from the subscriber's; nothing of it is taken then.
+        shared: how many of its messages came through shared memory.
         undecodable: how many bodies could not be decoded.
         fastest_ns: receive time less send time of its fastest message.
         unchecked: the codec's number as it stands in DATA without a check; -1 where that is not taken.
     """
 
     __slots__ = tuple(
-        "address bytes codec_number decode decode_many fastest_ns id info is_its_address left_at matched mismatch"
-        " multicast number reach receiver topic unchecked undecodable _drops_before _intake _poll".split()
+        "address bytes codec_number decode decode_many fastest_ns id info is_its_address left_at local matched memory"
+        " mismatch multicast number reach receiver shared topic unchecked undecodable"
+        " _drops_before _intake _poll".split()
     )
 
     def __init__(
@@ -74,39 +77,21 @@ class Flow:
         self.is_its_address = is_its_address
         self.address: Address | None = None
         self.multicast: Address | None = None
-        self.matched = False
+        self.matched = self.local = False
         self.left_at = NEVER
-        self.mismatch: tuple[str, ...] = ()
         self.receiver: Receiver[Any] = Receiver(
             reliable=info.reliable or info.keep > 0, assembly=Assembly(spares=intake.spares), seed=intake.seed
         )
         self.reach = Reach()
-        self.bytes = 0
-        self.undecodable = 0
+        self.memory = Shares()
+        self.bytes = self.shared = self.undecodable = 0
         self.fastest_ns = 1 << 62
-        self.codec_number = 0
+        self.codec_number = codec_number(info.codec)
         self.unchecked = -1
-        self.decode: Decode = bytes
-        self.decode_many: DecodeMany = self._decode_each
         self._intake = intake
         self._drops_before = intake.losses.drops()
         self._poll: tuple[int, int] = (0, 0)  # last position and lowest number it polled with
-        self._adapt(codec)
-
-    def _adapt(self, own: Codec | None) -> None:
-        try:
-            codec = _codec_for(own, self.info)
-        except SchemaError as error:
-            self.mismatch = error.differences or (str(error),)
-            reasons = "; ".join(self.mismatch)
-            log.warning("%s: the types of publisher %s differ: %s", self.topic, self.info.node.name, reasons)
-            return
-        self.decode = variant(codec, "decode_intact", "decode") or codec.decode
-        self.decode_many = variant(codec, "decode_many", "decode") or self._decode_each
-        self.codec_number = codec_number(self.info.codec)
-
-    def _decode_each(self, data: bytes, size: int) -> list[Any]:
-        return list(map(self.decode, split(data, size)))
+        self.decode, self.decode_many, self.mismatch = decoders(codec, info)
 
     # -- who it is ---------------------------------------------------------------------------------------------------
 
@@ -129,6 +114,7 @@ class Flow:
         self._intake.begin(self.receiver)
         self._deliver(self.receiver.finish(now))
         self.address = self.multicast = None
+        self.memory.close()
 
     def stats(self, dropped: int) -> FlowStats:
         """Return the counts; ``dropped`` is how many of its messages the inbox had no room for."""
@@ -136,7 +122,7 @@ class Flow:
         lost = {cause: count for cause, count in causes.items() if count}
         received = self.receiver.received - dropped - self.undecodable
         counts = (received, self.bytes, self.receiver.duplicates, self.receiver.reordered, lost)
-        return FlowStats(*counts, self.topic, self.info.node.name, self.info.node.host)
+        return FlowStats(*counts, self.topic, self.info.node.name, self.info.node.host, self.shared)
 
     # -- frames ------------------------------------------------------------------------------------------------------
 
@@ -150,13 +136,13 @@ class Flow:
             intake.dropped["source"] += 1
             return
         verdict = matching.TYPES_DIFFER if self.mismatch else matching.TAKES_IT
-        token = matching.token_for(address, self.number, intake.secret)
+        token = intake.token_for(address, self.number)
         intake.answer(matching.answer(frame, intake.number, verdict, intake.window, token), address, self.info.node.id)
 
     def take_start(self, frame: Frame, address: Address, now: float) -> None:
         """The publisher has read the answer at its address: from now on its messages are taken from there."""
         intake = self._intake
-        reply = matching.started(frame, matching.token_for(address, self.number, intake.secret))
+        reply = matching.started(frame, intake.token_for(address, self.number))
         if reply is None or frame.sent_ns != intake.number or self.mismatch:
             intake.dropped["malformed" if reply is None else "schema"] += 1
             return
@@ -164,8 +150,8 @@ class Flow:
         if frame.flags & FLAG_MULTICAST:
             self.multicast = address
             return
-        self.address = address
-        self.unchecked = self.codec_number | UNCHECKED if address[0] == LOOPBACK else -1
+        self.address, self.local = address, address[0] == LOOPBACK
+        self.unchecked = self.codec_number | UNCHECKED if self.local else -1
         self.reach.start(frame.seq, now)
         self._intake.begin(self.receiver)
         self._deliver(self.receiver.start(frame.seq, now))
@@ -216,17 +202,31 @@ class Flow:
         partial = receiver.accept_run(run, now)
         intake.filling = receiver if partial is None else None
         if partial is not None:
-            item = (place.seq, place.sent_ns, intake.time_ns(), partial.buffer)
-            cause = self._cause(place.seq - receiver.next, now)
-            self._deliver(receiver.accept(place.seq, item, now, cause, size=place.total))
+            self._take_whole(place, partial.buffer, place.total, now)
         intake.by(receiver.next_timer())
+
+    def _take_whole(self, head: Place | Frame, body: Any, size: int, now: float) -> None:
+        item = (head.seq, head.sent_ns, self._intake.time_ns(), body)
+        cause = self._cause(head.seq - self.receiver.next, now)
+        self._deliver(self.receiver.accept(head.seq, item, now, cause, size=size))
+
+    def take_placed(self, frame: Frame, now: float) -> None:
+        """Take a message that lies in shared memory; Malformed is raised where none can lie there."""
+        spot = unpack_spot(frame.body)
+        if frame.codec != self.codec_number:
+            raise Malformed("malformed")
+        self._match()
+        self._intake.begin(self.receiver)
+        body = self.memory.take(spot)
+        if body is not None:
+            self._take_whole(frame, body, spot.size, now)
+        self._intake.by(self.receiver.next_timer())
 
     def _cause(self, gap: int, now: float, *, together: int = 1) -> str:
         """Tell what a gap of messages, ``together`` in a datagram, is to be laid to; nothing if there is none."""
         if gap <= 0:
             return ""
-        local = self.address is not None and self.address[0] == LOOPBACK
-        return self._intake.losses.cause(gap // together, now, local_since=self._drops_before if local else None)
+        return self._intake.losses.cause(gap // together, now, local_since=self._drops_before if self.local else None)
 
     def _deliver(self, items: list[tuple[int, int, int, Any]]) -> None:
         for item in items:
@@ -247,17 +247,16 @@ class Flow:
         self._intake.handed += 1
         if message is not None:
             self.bytes += len(body)
+            self.shared += type(body) is memoryview
             inbox.messages.append(message)
 
     def _put_all(self, frame: Frame, received_ns: int) -> bool:
         """Take a batch that is due in one go; False, and nothing done, if a message cannot be decoded."""
-        if (decoded := _decode_batch(frame, self.decode, self.decode_many)) is None:
+        if (decoded := decode_batch(frame, self.decode, self.decode_many)) is None:
             return False
         values, sizes = decoded
-        stamps = repeat(frame.sent_ns), repeat(received_ns)
-        seqs = range(frame.seq, frame.seq + len(values))
-        each = zip(values, repeat(self.topic), seqs, *stamps, repeat(self.id))
-        messages = list(map(_new, repeat(Message), each))
+        same = (repeat(frame.sent_ns), repeat(received_ns), repeat(self.id))
+        messages = list(map(_new, repeat(Message), zip(values, repeat(self.topic), count(frame.seq), *same)))
         self.receiver.next += len(values)
         self._intake.inbox.put_all(messages, sizes)
         self.bytes += sum(sizes)
@@ -268,7 +267,7 @@ class Flow:
         """Count a body that the codec does not take, and say so once."""
         raise_alarm(error)
         self.undecodable += 1
-        _log_undecodable(self.info, error, self._intake.logged)
+        log_undecodable(self.info, error, self._intake.logged)
 
     # -- what the publisher asks -------------------------------------------------------------------------------------
 
@@ -285,6 +284,7 @@ class Flow:
     def answer_poll(self, frame: Frame, now: float) -> None:
         """Learn how far the publisher is, and answer with what is missing."""
         self._poll = POLL_BODY.unpack(frame.body)
+        self.memory.sweep()
         cause = self._cause(frame.seq + 1 - self.receiver.next, now)
         self._intake.begin(self.receiver)
         self._deliver(self.receiver.polled(frame.seq, self._poll[1], now, cause))
@@ -319,42 +319,3 @@ class Flow:
             if ask:
                 self._report()
         return now < self.left_at + LINGER
-
-
-def _log_undecodable(info: EndpointInfo, error: Exception, logged: set[str]) -> None:
-    if info.id in logged:
-        return
-    logged.add(info.id)
-    if isinstance(error, CodecError):
-        log.warning("%s: a message of %s cannot be decoded: %s", info.topic, info.node.name, error)
-    else:
-        log.error("%s: the codec failed", info.topic, exc_info=error)
-
-
-def _decode_batch(frame: Frame, decode: Decode, decode_many: DecodeMany) -> tuple[list[Any], list[int]] | None:
-    """Return the messages of a batch, and the bytes of each body; None if they have to be decoded one by one.
-
-    Raises:
-        Malformed: the frame is no batch.
-    """
-    alike = unpack_alike(frame.body)
-    bodies = unpack_batch(frame.body) if alike is None else []
-    try:
-        if alike is None:
-            sizes = list(map(len, bodies))
-            return list(map(decode, bodies)), sizes
-        values, (data, size) = decode_many(*alike), alike
-        count = len(data) // size
-        return (values, [size] * count) if len(values) == count else None
-    except Exception as error:
-        raise_alarm(error)
-        return None
-
-
-def _codec_for(own: Codec | None, info: EndpointInfo) -> Codec:
-    if own is None:
-        return codec_for(info.codec, info.schema)
-    if own.name != info.codec:
-        raise SchemaError(f"the publisher's codec is {info.codec}, the subscriber's is {own.name}")
-    adapt = getattr(type(own), "adapt", None)  # one that only hands on another's would give that away
-    return own if adapt is None else adapt(own, info.schema)

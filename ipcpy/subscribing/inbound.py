@@ -16,6 +16,7 @@ from ..graph import EndpointInfo
 from ..message import Message
 from ..protocol.data.fragments import Partial
 from ..protocol.data.heads import Place, Run, read_run, unpack_fragment
+from ..protocol.data.places import SPOT, unpack_spot
 from ..protocol.wire import (
     CHECK_SIZE,
     CRC_RESIDUE,
@@ -24,6 +25,7 @@ from ..protocol.wire import (
     FRAGMENT_WORD,
     HEADER_SIZE,
     KIND_MASK,
+    PLACED_WORD,
     Frame,
     Kind,
     Malformed,
@@ -36,6 +38,8 @@ from .intake import Intake
 
 MAX_EARLY = 64  # challenges of publishers not known yet
 MAX_PAST = 64  # publishers that went whose counts are kept
+
+PLACED = PLACED_WORD | HEADER_SIZE + SPOT.size + CHECK_SIZE
 
 _new = tuple.__new__
 _unpack_header = FAST_HEADER.unpack_from
@@ -100,6 +104,16 @@ class Inbound:
         each = {flow.id: flow.stats(self._inbox.dropped[flow.id]) for flow in flows}
         return sum(each.values(), self._others), each
 
+    def let_go(self) -> None:
+        """Share no memory with any publisher any more, but what users hold."""
+        for flow in [*self.flows.values(), *self._gone.values()]:
+            flow.memory.close()
+
+    def abandon(self) -> None:
+        """Close what memory was shared by, in a forked child."""
+        for flow in [*self.flows.values(), *self._gone.values()]:
+            flow.memory.abandon()
+
     # -- datagrams ---------------------------------------------------------------------------------------------------
 
     def take(self, data: bytes, address: Address) -> None:
@@ -144,14 +158,51 @@ class Inbound:
                         receiver.next = seq + 1  # now: an exception from outside comes before all this, or after
                         inbox.messages.append(message)
                         return
-                elif word & KIND_MASK == FRAGMENT_WORD:
-                    run = read_run(data)
-                    if run is not None and flow.reach.holds(seq, self.intake.clock()):
-                        flow.take_run(run, self.intake.clock())
-                        self.intake.delivering = None
+                elif word == PLACED and codec == flow.codec_number and crc32(data) == CRC_RESIDUE and flow.local:
+                    if seq == flow.receiver.next and not flow.receiver.waiting:
+                        self._take_placed(flow, seq, sent_ns, data[HEADER_SIZE:-CHECK_SIZE])
                         return
+                elif word & KIND_MASK == FRAGMENT_WORD and self._take_fragments(flow, seq, data):
+                    return
         if size:  # none is a call to wake up
             self._take_frames(data, address)
+
+    def _take_fragments(self, flow: Flow, seq: int, data: bytes) -> bool:
+        run = read_run(data)
+        if run is None or not flow.reach.holds(seq, self.intake.clock()):
+            return False
+        flow.take_run(run, self.intake.clock())
+        self.intake.delivering = None
+        return True
+
+    def _take_placed(self, flow: Flow, seq: int, sent_ns: int, where: bytes) -> None:
+        """Take the next message of a publisher, which lies in shared memory; with as few calls as ``take``."""
+        shared = flow.memory.shared
+        try:
+            spot = unpack_spot(where)
+            if shared is None:
+                raise Malformed("memory")
+            body = shared.take(spot)
+        except Malformed as error:
+            self.intake.dropped[error.cause] += 1
+            return
+        if body is None:
+            return
+        received_ns = self._time_ns()
+        receiver = flow.receiver
+        try:
+            value = flow.decode(body)
+        except Exception as error:
+            receiver.next = seq + (not is_alarm(error))
+            flow.cannot_decode(error)
+            return
+        message = _new(Message, (value, flow.topic, seq, sent_ns, received_ns, flow.id))
+        size = spot.size
+        self._inbox.make_room(size)
+        flow.bytes += size
+        flow.shared += 1
+        receiver.next = seq + 1  # now: an exception from outside comes before all this, or after
+        self._inbox.messages.append(message)
 
     def _take_frames(self, data: bytes, address: Address) -> None:
         now = self.intake.clock()
@@ -178,6 +229,8 @@ class Inbound:
             flow.take_messages(frame, now)
         elif frame.kind == Kind.FRAGMENT:
             flow.take_run(unpack_fragment(frame), now)
+        elif frame.kind == Kind.PLACED and address[0] == LOOPBACK:
+            flow.take_placed(frame, now)
         elif frame.kind == Kind.POLL:
             flow.take_poll(frame, now)
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import select
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -20,7 +21,9 @@ ROUNDS = 8  # portions that are read at once for a poll that waits until a group
 DRAIN_BYTES = 64 << 10  # the same in bytes: of small messages in batches these are a thousand, and somebody waits
 
 Socket = DataSocket | GroupSocket
-Received = list[tuple[bytes, Address]]
+Datagram = tuple[bytes, Address]
+Received = list[Datagram]
+Begun = tuple[Socket, Datagram] | None
 
 
 class Inlets:
@@ -91,26 +94,41 @@ class Inlets:
                 return ready
         return wait(timeout)
 
-    def empty(self, take: Callable[[Received], object], again: Callable[[bool], bool]) -> None:
-        """Read what is there, in portions.
+    def empty(
+        self,
+        take: Callable[[Received], object],
+        again: Callable[[bool], bool],
+        is_due: Callable[[bytes], bool],
+        begun: Begun = None,
+    ) -> None:
+        """Read what is there, in portions, and bring together what one publisher sends by unicast and by multicast.
 
-        What came by multicast is taken after what came by unicast until then: a publisher that goes over to multicast
-        sent the latter earlier.
+        Of the next by either way that which is due is taken first. Where neither is, what came by unicast is: a
+        publisher that goes over to multicast sent it earlier.
 
         Args:
             take: called with each portion.
             again: called when all were read once, with whether nothing is left that had come by multicast before; it
                 tells whether to read once more.
+            is_due: tells whether a datagram begins with the next message of its publisher.
+            begun: what was read already, and of which socket.
         """
         for _ in range(ROUNDS):
             emptied = True
-            take(self.drain_unicast())
-            for group in list(self.groups.values()):
-                received = group.poll_all(DRAIN)
+            unicast = [*_of(begun, self.unicast), *self.drain_unicast()]
+            groups: list[Socket] = [*self.groups.values()]
+            if begun is not None and begun[0] not in (self.unicast, *groups):  # a group that was left meanwhile
+                groups.append(begun[0])
+            for group in groups:
+                received = [*_of(begun, group), *group.poll_all(DRAIN)]
                 emptied = emptied and len(received) < DRAIN
                 if received:
-                    take(self.drain_unicast())
-                    take(received)
+                    unicast += self.drain_unicast()
+                    for portion in _in_order(deque(unicast), deque(received), is_due):
+                        take(portion)
+                    unicast = []
+            take(unicast)
+            begun = None
             if not again(emptied):
                 break
 
@@ -124,6 +142,20 @@ class Inlets:
         self.close_left()
         for each in self:
             each.close()
+
+
+def _of(begun: Begun, socket: Socket) -> Received:
+    return [begun[1]] if begun is not None and begun[0] is socket else []
+
+
+def _in_order(
+    unicast: deque[Datagram], multicast: deque[Datagram], is_due: Callable[[bytes], bool]
+) -> Iterator[Received]:
+    """Yield datagrams one by one as their publishers sent them; the caller takes each before it asks for the next."""
+    while unicast and multicast:
+        first = multicast if not is_due(unicast[0][0]) and is_due(multicast[0][0]) else unicast
+        yield [first.popleft()]
+    yield [*unicast, *multicast]
 
 
 def wait_for(sockets: list[Socket], timeout: float | None) -> list[Socket]:

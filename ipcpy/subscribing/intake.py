@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..addresses import Address, Way
+from ..protocol.data import matching
 from ..protocol.data.receiver import Receiver
 from ..protocol.data.spares import Spares
 from ..protocol.wire import Frame
@@ -98,6 +99,10 @@ class Intake:
             self._socket.sendto(data, address)
         else:
             self._socket.sendto(data, address, way)
+
+    def token_for(self, address: Address, publisher: int) -> int:
+        """Return the token that only a publisher that reads what is sent to an address can know."""
+        return matching.token_for(address, publisher, self.secret)
 
     def begin(self, receiver: Receiver[Any]) -> None:
         """Note that a Receiver counts messages as delivered before each is handed to the inbox."""

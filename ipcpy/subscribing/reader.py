@@ -23,7 +23,7 @@ from ..timeouts import NEVER
 from ..transport.data import DataSocket
 from ..transport.kernel import CAN_WAIT, RECEIVE_SIZE
 from .inbound import Inbound
-from .inlets import Inlets, Received, Socket, wait_for
+from .inlets import Begun, Inlets, Received, Socket, wait_for
 from .inplace import Gathering
 from .lease import Lease, weakly
 from .wait import Wait
@@ -181,17 +181,19 @@ class Reader:
         if received is None:
             return
         intake = self._intake
-        if socket is not self._socket and not self._inbound.is_due(received[0]):
-            self._take(self._inlets.drain_unicast())  # what came by unicast until then is taken first
+        ways = socket is not self._socket or self._inlets.groups
+        if ways and not self._inbound.is_due(received[0]):  # what is due may have come by another way
+            self._drain((socket, received))
+            return
         self._take([received])
         if intake.behind:
             self._drain()
         elif intake.timer != NEVER:
             self._timer_alarm.by(intake.timer)
 
-    def _drain(self) -> None:
-        """Read what is there; whoever calls has the right to read."""
-        self._inlets.empty(self._take, self._answer_polls)
+    def _drain(self, begun: Begun = None) -> None:
+        """Read what is there, beside what was read already; whoever calls has the right to read."""
+        self._inlets.empty(self._take, self._answer_polls, self._inbound.is_due, begun)
         self._timer_alarm.by(self._intake.timer)
 
     def _answer_polls(self, emptied: bool) -> bool:

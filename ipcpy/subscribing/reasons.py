@@ -26,7 +26,7 @@ def how_far(flow: Flow, node: NodeInfo) -> str:
     if node.state != "alive":
         return f"{where}: {silence(node, matched=flow.matched)}"
     if flow.matched:
-        return f"{where}: matched."
+        return f"{where}: matched." + (" Large messages come through shared memory." if flow.shared else "")
     if flow.address is not None:
         return f"{where}: it is known and was answered; its START has not come yet."
     return f"{where}: it is known, but nothing has come from it to UDP here: is a firewall between?"

@@ -19,8 +19,10 @@ from ..locks import Bell, Monitor
 from ..node.core import Core
 from ..node.identity import new_id
 from ..node.lifetimes import close_forgotten
+from ..protocol.data.places import Offer
 from ..protocol.link.entries import SubscriberEntry
 from ..stats import SubscriberStats
+from ..transport.handover import HandoverSocket
 from .inbound import Inbound
 from .inbox import Inbox
 from .intake import Intake
@@ -128,7 +130,7 @@ class Subscription:
             dropped = dict(self._intake.dropped)
             unread = self._inbox.unread(time.time_ns())
         counts = (total.received, total.bytes, total.duplicates, total.reordered, total.lost)
-        return SubscriberStats(*counts, self._wanted.topic, "", "", dropped, flows, *unread)
+        return SubscriberStats(*counts, self._wanted.topic, "", "", total.shared, dropped, flows, *unread)
 
     def why(self) -> list[str]:
         """Return a sentence for each publisher that is there, on how far the match is."""
@@ -168,6 +170,24 @@ class Subscription:
         """The interfaces are others now."""
         self.reader.rejoin(interfaces)
 
+    def memory_offered(self, offer: Offer, descriptors: list[int], sock: HandoverSocket) -> str:
+        """A publisher of this host offers to share memory; return why it is not taken, or nothing."""
+        with self._lock:
+            flow = self._inbound.flows.get(offer.publisher)
+            if flow is None or self.closed:
+                return "unknown"
+            if (
+                flow.address is None
+                or not flow.local
+                or offer.token != self._intake.token_for(flow.address, flow.number)
+            ):
+                return "token"
+            taken = flow.memory.take_offer(offer, descriptors, sock, self._core.loop, self._on_lie)
+            return "" if taken else "memory"
+
+    def _on_lie(self) -> None:
+        self._intake.dropped["memory"] += 1
+
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -182,6 +202,8 @@ class Subscription:
                 self._monitor.bell.ring()
             self.reader.close(max(0.0, until - time.monotonic()))
             self.messages.clear()
+            with self._lock:
+                self._inbound.let_go()
             self._ended = True
         except BaseException:  # from outside: the I/O thread does what is left
             self._core.loop.call(self.close)
@@ -208,6 +230,7 @@ class Subscription:
     def abandon(self) -> None:
         """Let go of what belongs to the parent, in a forked child; the child's subscriber begins a new one."""
         self.reader.abandon()
+        self._inbound.abandon()
         self._monitor = Monitor(Bell())  # the old one may be held by a thread that is not there
         self._lock = self._monitor.lock
         self.messages.clear()

@@ -23,6 +23,7 @@ def sockets_in(weather: Weather) -> Sockets:
         partial(WeatherFanoutSocket, weather),
         partial(WeatherLinkSocket, weather),
         mdns=False,
+        memory=False,
     )
 
 

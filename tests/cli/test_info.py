@@ -163,7 +163,7 @@ def test_what_is_on_a_topic_now():
     with ipc.Node("robot") as node, ipc.Publisher("info/camera", keep=1, node=node) as pub:
         pub.publish({"image": np.zeros((480, 640, 3), "u1"), "at": 0.5})
         printed = show("info/camera")
-    assert "\nnow  dict of 2: image uint8[480×640×3], at float; 1 message within 500 ms, 922 kB each\n" in printed
+    assert "\nnow  dict of 2: image uint8[480×640×3], at float; 1 message within 500 ms, 922 kB each" in printed
 
 
 def test_which_of_a_librarys_types_is_on_a_topic():

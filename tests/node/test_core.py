@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -14,6 +15,7 @@ from ipcpy.protocol.link.entries import PublisherEntry, SubscriberEntry
 from ipcpy.protocol.wire import Kind, pack_frame
 from ipcpy.settings import Settings
 from ipcpy.transport.data import DataSocket
+from ipcpy.transport.handover import connect
 from ipcpy.transport.link import LinkSocket
 from ipcpy.transport.sockets import Sockets
 
@@ -347,3 +349,29 @@ def test_a_node_is_closed_although_an_exception_from_outside_came_first(moment, 
         core.close()
     core.close()
     wait_until(lambda: core.loop.stopping)
+
+
+# -- shared memory
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory is shared on Linux")
+def test_shared_memory_is_taken_from_the_first_subscriber_on_until_the_node_is_closed(core, wait_until):
+    name = f"{core.id:016x}"
+    assert core.handovers.limit == Settings().memory and connect(name) is None
+    core.add_subscriber(Endpoint(2), SubscriberEntry("imu", "any", 4_000))
+    done(core)
+    client = connect(name)
+    client.send(b"no offer")
+    wait_until(lambda: core.stats().handovers == {"malformed": 1})
+    client.close()
+    core.close()
+    assert connect(name) is None
+
+
+def test_where_a_node_has_sockets_alone_or_memory_is_switched_off_nobody_connects(core):
+    off, alone = Settings(DOMAIN, ("lo",), memory=0), Settings(DOMAIN, ("lo",))
+    for settings, sockets in ((off, Sockets()), (alone, Sockets(memory=False))):
+        other = Core("none", settings, sockets)
+        other.ensure_open()
+        assert other.handovers.limit == 0 and other.handovers.connect(f"{core.id:016x}") is None
+        other.close()

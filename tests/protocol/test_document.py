@@ -12,7 +12,7 @@ import pytest
 
 from ipcpy.codec import MsgLibrary, MsgPack
 from ipcpy.protocol import wire
-from ipcpy.protocol.data import batch, matching
+from ipcpy.protocol.data import batch, matching, places
 from ipcpy.protocol.data.heads import Place, pack_fragment
 from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
 from ipcpy.protocol.link import echo
@@ -82,6 +82,9 @@ def unchecked(codec: int = 1, body: bytes = STRUCT) -> bytes:
     return wire.FAST_HEADER.pack(wire.DATA_WORD | length, codec | wire.UNCHECKED, PUBLISHER, 5, SENT) + body
 
 
+SPOT = places.Spot(1, 7, 3, 4_096, 6_220_992)
+OFFER = places.Offer(places.OfferKind.OFFER, PUBLISHER, SUBSCRIBER, TOKEN, 0, 4 << 20)
+RETIRED = OFFER._replace(kind=places.OfferKind.RETIRED, segment=2, size=8 << 20)
 ECHO = echo.pack_echo(NODE, NONCE, DOMAIN, size=52, answer=46, aside=True)
 VECTORS = {
     "domain default": domain_number("default").to_bytes(8, "little"),
@@ -98,6 +101,10 @@ VECTORS = {
     "POLL": pack_frame(Kind.POLL, PUBLISHER, 12, 65_536, POLL_BODY.pack(65_536, 7)),
     "REPORT": pack_frame(Kind.REPORT, PUBLISHER, SUBSCRIBER, 65_536, pack_report(7, 212_992, [(9, 11)])),
     "MISSING": pack_frame(Kind.MISSING, PUBLISHER, 7, SUBSCRIBER, pack_missing(3, b"\x05\x01")),
+    "PLACED": pack_frame(Kind.PLACED, PUBLISHER, 5, SENT, places.pack_spot(SPOT), codec=2),
+    "OFFER": places.pack_offer(OFFER),
+    "TAKEN": places.pack_offer(OFFER._replace(kind=places.OfferKind.TAKEN)),
+    "RETIRED": places.pack_offer(RETIRED),
     "HELLO": pack_frame(Kind.HELLO, NODE, 0, 0, GREETING_BODY.pack(DOMAIN, COOKIE)),
     "WELCOME": pack_frame(Kind.WELCOME, NODE, COOKIE, 0, GREETING_BODY.pack(DOMAIN, TOKEN), extra=PARTS),
     "CONFIRM": pack_frame(Kind.CONFIRM, NODE, TOKEN, 0, GREETING_BODY.pack(DOMAIN, COOKIE), extra=PARTS),
@@ -115,6 +122,7 @@ VECTORS = {
     "array": msgpack.packb(msgpack.ExtType(78, struct.pack("<HH", 16, 8) + ARRAY + struct.pack("<4x3H", 1, 2, 3))),
     "entry subscriber": pack_entry(SubscriberEntry("*/imu", "any", 4_000)),
 }
+NO_FRAMES = ("entry", "array", "domain", "OFFER", "TAKEN", "RETIRED")
 
 
 def vectors_of_document() -> dict[str, bytes]:
@@ -131,10 +139,21 @@ def test_the_document_has_no_vector_that_is_not_tested() -> None:
     assert vectors_of_document().keys() == VECTORS.keys()
 
 
-@pytest.mark.parametrize("name", [name for name in VECTORS if not name.startswith(("entry", "array", "domain"))])
+@pytest.mark.parametrize("name", [name for name in VECTORS if not name.startswith(NO_FRAMES)])
 def test_the_vectors_are_read(name: str) -> None:
     (frame,) = wire.frames(VECTORS[name], unchecked=True)
     assert frame.kind == Kind[name.partition(" ")[0]]
+
+
+@pytest.mark.parametrize("name", ["OFFER", "TAKEN"])
+def test_the_vectors_of_the_hand_over_are_read(name: str) -> None:
+    assert places.unpack_offer(VECTORS[name]) == OFFER._replace(kind=places.OfferKind[name])
+    assert places.unpack_offer(VECTORS["RETIRED"]) == RETIRED
+
+
+def test_the_spot_of_the_document_is_read() -> None:
+    (frame,) = wire.frames(VECTORS["PLACED"])
+    assert places.unpack_spot(frame.body) == SPOT
 
 
 def test_the_array_is_what_is_made_and_read() -> None:
@@ -149,3 +168,21 @@ def test_the_document_lists_every_kind() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     listed = {name: int(number) for number, name in re.findall(r"^\| (\d+) \| `([A-Z]+)` \|", text, re.M)}
     assert listed == {kind.name: kind.value for kind in Kind}
+
+
+def test_the_document_has_the_numbers_of_shared_memory() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    chapter = re.sub(r"\s+", " ", text[text.index("## 11. Shared memory") :])
+    assert places.TABLE_SIZE == 8 * places.ENTRIES
+    for words in (
+        f"a PLACED frame of {len(VECTORS['PLACED'])} bytes",
+        f"messages of {places.PLACED_FROM >> 10} KiB and more",
+        f"up to {places.MAX_SEGMENTS}, numbered 0, 1, 2, …, of {places.MAX_MAPPED >> 30} GiB in all",
+        f"the first {places.TABLE_SIZE:,} bytes of segment 0",
+        f"a number from 0 to {places.ENTRIES - 1:,}",
+        f"Each datagram has {places.OFFER.size} bytes",
+    ):
+        assert words in chapter
+    assert places.MAX_GENERATION == 2**62 - 1
+    listed = {name: int(number) for number, name in re.findall(r"(\d) ([A-Z]+)(?=[, ])", chapter)}
+    assert {kind.name: kind.value for kind in places.OfferKind}.items() <= listed.items()

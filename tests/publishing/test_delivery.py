@@ -378,3 +378,183 @@ def test_what_arrived_of_a_large_message_is_asked_though_an_exception_from_outsi
         dispatch.one(bytes(300_000))
     world.run(1.0)
     assert listener.of_kind(Kind.POLL), "else nobody would ever know that it is missing"
+
+
+# -- shared memory -----------------------------------------------------------------------------------------------------
+
+LIMIT = 64 << 20
+LARGE = bytes(range(200)) * 500  # 100,000 bytes
+
+
+@pytest.fixture
+def sharing():
+    pytest.importorskip("fcntl")
+    world = Surroundings(LIMIT)
+    yield world
+    world.close()
+
+
+def shared(delivery, number=1):
+    return delivery.outlet.stats().subscribers[f"{number:016x}"].shared
+
+
+def test_memory_is_offered_with_the_first_large_message_and_used_for_the_next(sharing):
+    delivery, dispatch = sharing.deliver()
+    listener = sharing.listen(1)
+    sharing.run()
+    dispatch.many([b"small"] * 10)
+    sharing.run(1.0)
+    assert sharing.handovers.connections == []
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    assert len(sharing.handovers.connections) == 1 and listener.of_kind(Kind.FRAGMENT) and not listener.placed
+    fragments = len(listener.of_kind(Kind.FRAGMENT))
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    assert listener.taken == {12: LARGE} and len(listener.of_kind(Kind.FRAGMENT)) == fragments
+    assert shared(delivery) == 1 and delivery.outlet.stats().shared == 1
+
+
+def test_who_comes_later_is_offered_memory_as_soon_as_it_is_matched(sharing):
+    delivery, dispatch = sharing.deliver()
+    first = sharing.listen(1)
+    sharing.run()
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    second = sharing.listen(2)
+    sharing.run(1.0)
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    assert first.taken == second.taken == {2: LARGE}
+    assert second.of_kind(Kind.FRAGMENT) == [] and shared(delivery, 2) == 1
+
+
+def test_who_is_on_another_host_is_offered_none(sharing):
+    delivery, dispatch = sharing.deliver()
+    here, there = sharing.listen(1), sharing.listen(2, ("10.0.0.9", 0))
+    sharing.run()
+    for _ in range(2):
+        dispatch.one(LARGE)
+        sharing.run(1.0)
+    assert len(sharing.handovers.connections) == 1
+    assert here.taken == {2: LARGE} and not there.placed
+    assert {frame.seq for frame in there.of_kind(Kind.FRAGMENT)} == {1, 2}
+    assert (shared(delivery, 1), shared(delivery, 2)) == (1, 0)
+
+
+def test_who_takes_no_memory_is_not_asked_again_and_gets_everything_by_udp(sharing):
+    delivery, dispatch = sharing.deliver()
+    listener = sharing.listen(1)
+    sharing.run()
+    sharing.handovers.refuses = True
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    sharing.handovers.refuses = False
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    assert not listener.placed and {frame.seq for frame in listener.of_kind(Kind.FRAGMENT)} == {1, 2}
+    assert sharing.handovers.connections == [] and delivery.outlet.stats().shared == 0
+    assert delivery.outlet.small == delivery.outlet.max_body, "what fits a datagram goes in one again"
+
+
+def test_where_the_subscribers_node_is_busy_memory_is_offered_later(sharing):
+    _, dispatch = sharing.deliver()
+    listener = sharing.listen(1)
+    sharing.run()
+    sharing.handovers.crowded = 2
+    dispatch.one(LARGE)
+    sharing.run(0.05)
+    assert sharing.handovers.crowded == 1
+    sharing.run(1.0)
+    assert sharing.handovers.crowded == 0
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    assert listener.taken == {2: LARGE}
+
+
+def test_a_subscriber_whose_connection_ends_gets_what_follows_by_udp(sharing):
+    delivery, dispatch = sharing.deliver()
+    listener = sharing.listen(1)
+    sharing.run()
+    for _ in range(2):
+        dispatch.one(LARGE)
+        sharing.run(1.0)
+    assert listener.taken == {2: LARGE}
+    listener.taker.close()
+    sharing.run(1.0)
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    assert listener.placed == [2] and 3 in {frame.seq for frame in listener.of_kind(Kind.FRAGMENT)}
+    assert delivery.outlet.memory.segments.areas == [], "nobody takes it: the memory is given back"
+
+
+def test_a_subscriber_that_is_matched_anew_is_offered_memory_anew(sharing):
+    _, dispatch = sharing.deliver()
+    sharing.listen(1, HERE)
+    sharing.run()
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    moved = sharing.listen(1, ("127.0.0.1", 4002))
+    sharing.run(1.0)
+    assert len(sharing.handovers.connections) == 2
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    assert moved.taken == {2: LARGE}
+
+
+def test_the_end_of_the_publisher_ends_the_connections_and_leaves_what_is_held(sharing):
+    delivery, dispatch = sharing.deliver()
+    listener = sharing.listen(1)
+    listener.holds = True
+    sharing.run()
+    for _ in range(2):
+        dispatch.one(LARGE)
+        sharing.run(1.0)
+    delivery.close()
+    sharing.run()
+    (connection,) = sharing.handovers.connections
+    assert connection.fileno() == -1 and bytes(listener.held[0]) == LARGE
+    assert delivery.outlet.memory.segments.areas == []
+
+
+# -- what is kept for latecomers
+
+
+def test_a_large_message_that_is_kept_waits_until_the_latecomer_has_taken_memory(sharing):
+    delivery, dispatch = sharing.deliver(reliable=True, keep=2)
+    sharing.listen(1)
+    sharing.run()
+    for _ in range(3):
+        dispatch.one(LARGE)
+        sharing.run(1.0)
+    late = sharing.listen(2)
+    late.expects = (2, 3)
+    sharing.run(1.0)
+    assert late.taken == {2: LARGE, 3: LARGE} and late.of_kind(Kind.FRAGMENT) == []
+    assert delivery.outlet.stats().subscribers[f"{2:016x}"].shared == 2
+
+
+def test_what_was_published_before_anybody_took_memory_is_placed_for_a_latecomer(sharing):
+    _, dispatch = sharing.deliver(keep=1)
+    first = sharing.listen(1)
+    sharing.run()
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    assert not first.placed
+    late = sharing.listen(2)
+    late.expects = (1,)
+    sharing.run(1.0)
+    assert late.taken == {1: LARGE} and late.of_kind(Kind.FRAGMENT) == []
+
+
+def test_where_a_latecomer_takes_no_memory_what_has_waited_comes_by_udp(sharing):
+    _, dispatch = sharing.deliver(reliable=True, keep=1)
+    sharing.listen(1)
+    sharing.run()
+    dispatch.one(LARGE)
+    sharing.run(1.0)
+    sharing.handovers.refuses = True
+    late = sharing.listen(2)
+    late.expects = (1,)
+    sharing.run(1.0)
+    assert not late.placed and {frame.seq for frame in late.of_kind(Kind.FRAGMENT)} == {1}

@@ -7,7 +7,10 @@ import pytest
 from ipcpy.errors import ArgumentError, ClosedError
 from ipcpy.protocol.data.batch import unpack_batch
 from ipcpy.protocol.data.heads import unpack_fragment
+from ipcpy.protocol.data.places import unpack_spot
 from ipcpy.protocol.wire import Kind
+from ipcpy.publishing.loans import MARGIN, lend
+from ipcpy.publishing.sharing import UNTAKEN
 from surroundings import Surroundings
 
 THERE = ("10.0.0.9", 0)
@@ -78,8 +81,8 @@ def test_those_that_no_longer_fit_together_are_sent_one_by_one(world):
     world.run()
     bodies = [b"%05d" % number * 100 for number in range(200)]  # 500 bytes each
 
-    def narrow(size, make_room=delivery.pacing.make_room):
-        yield from make_room(size)
+    def narrow(size, make_room=delivery.pacing.make_room, **options):
+        yield from make_room(size, **options)
         if delivery.outlet.stats().published:
             delivery.outlet.max_body = 499
 
@@ -127,3 +130,121 @@ def test_nothing_is_published_after_the_end(world, body):
     with pytest.raises(ClosedError):
         dispatch.many([bytes(100_000)])
     assert delivery.outlet.stats().published == 0
+
+
+# -- shared memory -----------------------------------------------------------------------------------------------------
+
+LARGE = bytes(range(200)) * 500  # 100,000 bytes
+
+
+@pytest.fixture
+def sharing():
+    pytest.importorskip("fcntl")
+    world = Surroundings(16 << 20)
+    yield world
+    world.close()
+
+
+def prepared(world, **options):
+    """Return a delivery, what publishes by it, and a listener that has taken memory: the first message went by UDP."""
+    delivery, dispatch = world.deliver(**options)
+    listener = world.listen(1)
+    world.run()
+    dispatch.one(LARGE)
+    world.run(2.0)
+    return delivery, dispatch, listener
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda body: [body[:7], b"", bytearray(body[7:])]])
+def test_a_body_of_any_kind_lies_in_shared_memory_as_one_and_the_callers_is_the_callers_again(sharing, kind, reliable):
+    _, dispatch, listener = prepared(sharing, reliable=reliable)
+    body = kind(LARGE)
+    assert dispatch.one(body) == 1
+    if isinstance(body, bytearray):
+        body[:] = bytes(len(body))
+    sharing.run(1.0)
+    assert list(listener.taken) == [2] and listener.taken[2] == LARGE
+
+
+def test_what_a_reliable_topic_keeps_in_shared_memory_is_kept_there_alone(sharing):
+    delivery, dispatch, listener = prepared(sharing, reliable=True, keep=3)
+    dispatch.one(LARGE)
+    (kept,) = delivery.outlet.reliable.history.between(2, 3)
+    assert kept.placed is not None and kept.parts == [kept.placed.body] and kept.size == len(LARGE)
+    assert kept.parts[0] is kept.placed.body
+    sharing.run(1.0)
+    used = delivery.outlet.memory.segments.pool
+    used.reclaim()
+    assert used.free <= used.total - len(LARGE), "as long as it is kept"
+    assert listener.taken[2] == LARGE
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_a_loan_is_published_without_a_copy(sharing, reliable):
+    delivery, dispatch, listener = prepared(sharing, reliable=reliable)
+    view = lend(delivery.outlet.memory, len(LARGE), None)
+    view[:] = LARGE
+    (loan,) = delivery.outlet.memory.lent
+    dispatch.one([b"head", view, b"tail"])
+    sharing.run(1.0)
+    spot = unpack_spot(listener.of_kind(Kind.PLACED)[-1].body)
+    assert (spot.generation, spot.offset) == (loan.slot.spot.generation, loan.slot.spot.offset + MARGIN - 4)
+    assert listener.taken[2] == b"head" + LARGE + b"tail"
+
+
+def test_a_loan_goes_to_other_hosts_too_and_where_nobody_takes_memory(sharing):
+    delivery, dispatch = sharing.deliver()
+    listener = sharing.listen(1, THERE)
+    sharing.run()
+    view = lend(delivery.outlet.memory, len(LARGE), None)
+    view[:] = LARGE
+    assert dispatch.one(view) == 1
+    sharing.run(1.0)
+    assert received(listener) == [LARGE]
+
+
+def test_large_messages_among_many_lie_in_shared_memory_if_a_datagram_does_not_hold_them(sharing):
+    _, dispatch, listener = prepared(sharing)
+    dispatch.many([b"small", LARGE, b"small", LARGE[1:]])
+    sharing.run(1.0)
+    assert [listener.taken[number] for number in (3, 5)] == [LARGE, LARGE[1:]]
+    assert sorted(frame.seq for frame in listener.of_kind(Kind.DATA)) == [2, 4]
+
+
+def test_a_subscriber_that_does_not_take_what_lies_there_is_waited_for(sharing):
+    _, dispatch, listener = prepared(sharing)
+    sharing.waits.clear()
+    listener.silent = True
+    for _ in range(UNTAKEN):
+        dispatch.one(LARGE)
+    assert sharing.waits == []
+    listener.silent = False
+    dispatch.one(LARGE)
+    assert sharing.waits, "until it has taken some"
+    sharing.run(1.0)
+    assert sorted(listener.taken)[-1] == 2 + UNTAKEN
+
+
+def test_where_there_is_no_room_a_message_goes_in_fragments_and_nothing_is_lost(sharing):
+    delivery, dispatch, listener = prepared(sharing)
+    body = bytes(3 << 20)
+    loans = []
+    while (loan := delivery.outlet.memory.lend(len(body))) is not None:
+        loans.append(loan)
+        assert len(loans) < 20
+    assert dispatch.one(body) == 1
+    sharing.run(2.0)
+    assert 2 in {frame.seq for frame in listener.of_kind(Kind.FRAGMENT)} and listener.taken == {}
+    loans.clear()
+    dispatch.one(body)
+    sharing.run(1.0)
+    assert list(listener.taken) == [3]
+
+
+def test_nothing_goes_through_shared_memory_once_the_publisher_is_being_closed(sharing):
+    delivery, dispatch, _ = prepared(sharing)
+    delivery.outlet.usable, delivery.outlet.closed = False, True  # another thread waits for the last answers
+    with pytest.raises(ClosedError):
+        dispatch.one(LARGE)
+    delivery.outlet.usable, delivery.outlet.closed = True, False

@@ -14,6 +14,7 @@ import pytest
 
 import ipcpy as ipc
 from ipcpy.protocol.wire import HEADER_SIZE, OVERHEAD, Kind
+from ipcpy.testing import MemoryNetwork
 from recording import recording_node
 
 Point = collections.namedtuple("Point", "x y")
@@ -43,7 +44,7 @@ def pair(node, topic="t", codec=None, **options):
 def test_a_publisher_shows_what_is_for_its_user_and_nothing_else(node):
     shown = {name for name in dir(ipc.Publisher("t", node=node)) if not name.startswith("_")}
     assert shown == {
-        *("close", "id", "publish", "publish_many", "stats", "subscribers", "topic", "wait_for_subscribers"),
+        *("close", "id", "loan", "publish", "publish_many", "stats", "subscribers", "topic", "wait_for_subscribers"),
         *("wait_for_subscribers_async", "why"),
     }
 
@@ -653,3 +654,54 @@ def test_what_a_signal_handler_publishes_while_the_counts_are_read_goes_out(node
     monkeypatch.setattr(publisher._outlet, "stats", interrupted)
     assert publisher.stats.published == 0
     assert subscriber.recv(5).data == "from a handler"
+
+
+# -- shared memory -----------------------------------------------------------------------------------------------------
+
+
+def test_a_loan_is_filled_and_published_and_arrives_without_a_copy(node, wait_until):
+    numpy = pytest.importorskip("numpy")
+    publisher, subscriber = pair(node)
+    first = publisher.loan((100, 200, 3))
+    first[:] = 1
+    assert publisher.publish(first) == 1 and (subscriber.recv(5).data == 1).all()
+    wait_until(lambda: "shared memory" in publisher.why())
+    array = publisher.loan((100, 200, 3), "uint8")
+    array[:] = numpy.arange(200, dtype="u1")[:, None]
+    publisher.publish(array)
+    data = subscriber.recv(5).data
+    assert (data == array).all() and not data.flags.writeable and not array.flags.writeable
+    assert publisher.stats.shared == subscriber.stats.shared >= 1
+    with pytest.raises(ValueError, match="read-only"):
+        array[:] = 0
+
+
+def test_bytes_are_lent_too_and_arrive_as_a_view_that_nobody_writes_to(node, wait_until):
+    publisher, subscriber = pair(node, codec=ipc.Raw())
+    publisher.publish(bytes(100_000))
+    assert subscriber.recv(5).data == bytes(100_000)
+    wait_until(lambda: "shared memory" in publisher.why())
+    view = publisher.loan(100_000)
+    view[:] = b"x" * 100_000
+    publisher.publish(view)
+    data = subscriber.recv(5).data
+    assert data == b"x" * 100_000 and data.readonly and subscriber.stats.shared == 1
+
+
+def test_a_loan_works_as_well_where_no_memory_is_shared():
+    pytest.importorskip("numpy")
+    with MemoryNetwork() as network:
+        publisher, subscriber = pair(network.node("none"))
+        array = publisher.loan((200, 300))
+        array[:] = 5
+        publisher.publish(array)
+        assert (subscriber.recv(5).data == 5).all() and publisher.stats.shared == 0
+
+
+def test_what_is_no_loan_is_refused_and_none_is_made_after_close(node):
+    publisher = ipc.Publisher("t", node=node)
+    with pytest.raises(ipc.ArgumentError, match="a loan has from 0 to"):
+        publisher.loan(-1)
+    publisher.close()
+    with pytest.raises(ipc.ClosedError):
+        publisher.loan(10)

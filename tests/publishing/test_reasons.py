@@ -31,6 +31,14 @@ def test_it_says_how_far_a_match_is(state, said):
     assert how_far(match, info()) == f"Subscriber 'arm' on h2 (10.0.0.2:17770): {said}"
 
 
+@pytest.mark.parametrize(
+    ("way", "said"), [("shared", "go through shared memory."), ("refused", "no shared memory is to be had with it")]
+)
+def test_it_says_which_way_large_messages_go_once_matched(way, said):
+    assert said in how_far(SimpleNamespace(state=State.MATCHED, confirmed=True), info(), way)
+    assert "memory" not in how_far(SimpleNamespace(state=State.STARTING, confirmed=False), info(), way)
+
+
 def test_how_types_differ_is_what_the_subscriber_said():
     said = how_far(SimpleNamespace(state=State.REFUSED, confirmed=False), info(mismatch=("gz: f here, d there",)))
     assert said.endswith("it takes nothing, for the types differ: gz: f here, d there.")

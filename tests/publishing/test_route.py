@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from threading import RLock
 
 import pytest
 
@@ -15,8 +16,10 @@ from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
 from ipcpy.protocol.data.sender import AHEAD, MAX_WAIT
 from ipcpy.protocol.wire import OVERHEAD, Kind, Malformed, frames, pack_frame
 from ipcpy.publishing.framing import Framing
+from ipcpy.publishing.memory import Memory
 from ipcpy.publishing.route import MAX_BACKLOG, Route
-from surroundings import LAN_DATAGRAM, NUMBER, RAW, SENT_NS, TOKEN, WINDOW, Socket, endpoint
+from ipcpy.publishing.segments import Segments
+from surroundings import LAN_DATAGRAM, NUMBER, RAW, SENT_NS, TOKEN, WINDOW, Socket, Surroundings, endpoint
 
 HERE, THERE = ("127.0.0.1", 4001), ("10.0.0.9", 4001)
 SUBSCRIBER = 5
@@ -28,10 +31,13 @@ class World:
     def __init__(self, reliable=False):
         self.framing = Framing(NUMBER, RAW, lambda: SENT_NS)
         self.reliable = Reliable(History(100, 1 << 20)) if reliable else None
+        self.memory = Memory(Segments(NUMBER, 0, Surroundings(), lambda node: None, RLock()), Surroundings(), abs)
 
     def route(self, address=HERE):
         match = Match(NUMBER, SUBSCRIBER, 99, 0.0)
-        return Route(endpoint(SUBSCRIBER), address, Socket(address, deque()), match, self.framing, self.reliable)
+        return Route(
+            endpoint(SUBSCRIBER), address, Socket(address, deque()), match, self.framing, self.reliable, self.memory
+        )
 
     def begun(self, address=HERE, first=None):
         """Return a route to a subscriber that has just answered."""
@@ -138,7 +144,7 @@ def test_what_a_report_asks_for_is_sent_again_and_counted():
     assert [frame.seq for frame in sent(route, Kind.DATA)] == [1, 2, 3, 2]
     assert route.stats().retransmitted == 1
     assert route.acknowledged == 1 and route.behind
-    assert route.lossy  # though it is on this host
+    assert route.sender.lossy  # though it is on this host
 
 
 def test_a_small_message_that_is_asked_for_again_and_again_is_tried_in_smaller_datagrams():
@@ -208,6 +214,20 @@ def test_fragments_that_are_missing_are_sent_again():
     assert route.stats().retransmitted == 1
 
 
+def test_a_way_on_this_host_is_lossy_only_once_something_got_lost():
+    """A poll in the midst of a message is answered with what is missing of it, though all of that is on its way."""
+    world = World()
+    route = world.begun()
+    message = large(world.framing, 70_000)
+    route.owe(message, 0.0)
+    missing = read(pack_frame(Kind.MISSING, NUMBER, message.seq, SUBSCRIBER, pack_missing(1, b"\1")))
+    route.missing(missing, 0.01)
+    assert not route.sender.lossy and route.stats().retransmitted == 0
+    route.reported(report(message.seq, route.sender.position), 0.02)
+    route.missing(missing, 0.02)
+    assert route.sender.lossy and route.stats().retransmitted == 1
+
+
 def test_of_a_kept_message_that_is_owed_no_more_only_what_is_missing_is_sent_again():
     world = World(reliable=True)
     route = world.begun(THERE)
@@ -236,7 +256,7 @@ def test_an_answer_without_a_right_body_changes_nothing(kind, take):
     before = route.stats()
     with pytest.raises(Malformed):
         take(route, read(pack_frame(kind, NUMBER, 1, SUBSCRIBER, b"x")), 0.0)
-    assert route.stats() == before and route.behind and not route.lossy
+    assert route.stats() == before and route.behind and not route.sender.lossy
 
 
 def test_at_another_address_the_counts_go_on():
@@ -276,3 +296,45 @@ def test_what_a_message_may_have_depends_on_the_way():
     world = World()
     assert (world.route(HERE).local, world.route(THERE).local) == (True, False)
     assert world.route(THERE).max_body == LAN_DATAGRAM - 36  # 32 of the header, 4 of the check
+
+
+# -- shared memory -----------------------------------------------------------------------------------------------------
+
+
+def test_the_counts_of_messages_in_shared_memory_go_on_over_matches_and_addresses():
+    world = World()
+    route = world.begun()
+    route.sharing.count, route.sharing.retransmitted = 3, 2
+    assert (route.stats().shared, route.stats().retransmitted) == (3, 2)
+    route.begin(1, 0.0)
+    assert route.sharing.count == 0
+    route.sharing.count = 1
+    assert (route.stats().shared, route.stats().retransmitted) == (4, 2)
+    moved = world.route(("127.0.0.1", 4002))
+    moved.take_over(route)
+    assert (moved.stats().shared, moved.stats().retransmitted) == (4, 2)
+
+
+def test_a_poll_of_a_best_effort_topic_names_what_can_still_be_had_in_shared_memory():
+    world = World()
+    route = world.begun()
+    world.framing.batch([b"x"] * 5)
+    route.poll()
+    world.memory.shelf.append(large(world.framing, 40_000))
+    route.poll()
+    assert [POLL_BODY.unpack(frame.body)[1] for frame in sent(route, Kind.POLL)] == [6, 6]
+    world.framing.batch([b"x"])
+    route.poll()
+    assert POLL_BODY.unpack(sent(route, Kind.POLL)[-1].body)[1] == 6, "the message on the shelf"
+    world.memory.forget_before(7)
+    route.poll()
+    assert POLL_BODY.unpack(sent(route, Kind.POLL)[-1].body)[1] == 8
+
+
+def test_what_a_report_asks_for_and_nobody_takes_from_shared_memory_is_sent_in_fragments():
+    world = World()
+    route = world.begun()
+    message = large(world.framing, 40_000)
+    world.memory.shelf.append(message)
+    route.reported(report(1, 0, [(1, 2)]), 0.0)
+    assert {frame.seq for frame in sent(route, Kind.FRAGMENT)} == {1} and sent(route, Kind.PLACED) == []

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import namedtuple
 
 import pytest
 
 import ipcpy as ipc
+from handing import Giver
 from ipcpy.protocol.data.batch import pack_alike, pack_batch
 from ipcpy.protocol.data.fragments import Outgoing
 from ipcpy.protocol.data.heads import Place
 from ipcpy.protocol.data.matching import ANSWER_BODY, TYPES_DIFFER
+from ipcpy.protocol.data.places import held, let_go
 from ipcpy.protocol.data.questions import REORDER_DELAY
 from ipcpy.protocol.data.reports import unpack_missing, unpack_report
 from ipcpy.protocol.wire import FLAG_MULTICAST, Kind, pack_frame
 from ipcpy.subscribing.flow import BEHIND, LINGER
 from ipcpy.subscribing.reasons import how_far
 from receiving import HERE, THERE, Side
+from still import StillLoop
 
 P = 0xA1
 Imu = namedtuple("Imu", "x y")
@@ -346,3 +350,164 @@ def test_a_poll_of_who_sends_by_multicast_is_answered_once_the_groups_were_empti
     assert not side.inbound.answer_polls(emptied=True) and not side.intake.behind
     assert [(frame.kind, frame.sent_ns) for frame in side.answers()] == [(Kind.REPORT, 800)]
     assert side.bodies() == [b"by", b"multicast"] and not +flow.receiver.lost and not flow.receiver.reordered
+
+
+# -- shared memory -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def giver():
+    pytest.importorskip("fcntl")
+    with Giver(P, 77) as giver:
+        yield giver
+
+
+def share(side, giver, flow):
+    """Let a subscriber take the memory of a publisher."""
+    assert flow.memory.take_offer(giver.offer, [giver.descriptor], giver.theirs, StillLoop(), lambda: None)
+    giver.read()
+
+
+@pytest.fixture
+def sharing(side, giver):
+    flow = side.match(P)
+    share(side, giver, flow)
+    yield flow
+    flow.finish(side.now)
+
+
+def test_a_message_in_shared_memory_is_delivered_as_it_lies_there_and_counted(side, giver, sharing):
+    spot = giver.lay(b"placed" * 10_000)
+    side.inbound.take(giver.frame(spot, 1, sent_ns=5), HERE)
+    (message,) = side.messages()
+    assert isinstance(message.data, memoryview) and message.data.readonly and message.data == b"placed" * 10_000
+    assert message == ipc.Message(message.data, "t", 1, 5, side.wall_ns, f"{P:016x}")
+    total, _ = side.inbound.stats()
+    assert (total.received, total.bytes, total.shared) == (1, 60_000, 1)
+    assert giver.ledger[0] == held(spot.generation)
+    del message
+    assert giver.ledger[0] == let_go(spot.generation)
+
+
+def test_messages_that_come_either_way_are_in_order_and_what_waits_is_held(side, giver):
+    flow = side.match(P, reliable=True)
+    share(side, giver, flow)
+    spot = giver.lay(b"3" * 40_000, entry=2)
+    side.inbound.take(giver.frame(spot, 3), HERE)
+    side.data(P, 2, b"2")
+    assert side.bodies() == [] and giver.ledger[2] == held(spot.generation)
+    side.data(P, 1, b"1")
+    assert [bytes(body[:1]) for body in side.bodies()] == [b"1", b"2", b"3"]
+    assert giver.ledger[2] == let_go(spot.generation) and flow.shared == 1
+    flow.finish(side.now)
+
+
+def test_a_message_that_is_not_there_any_more_is_a_gap_and_no_lie(side, giver, sharing):
+    gone, there = giver.lay(b"gone", entry=0), giver.lay(b"there", entry=1)
+    giver.table[0] = 0
+    side.inbound.take(giver.frame(gone, 1), HERE)
+    side.inbound.take(giver.frame(there, 2), HERE)
+    assert side.bodies() == [b"there"] and side.lost(P) == {"network": 1} and not side.intake.dropped
+
+
+def test_a_message_that_comes_twice_is_delivered_once(side, giver, sharing):
+    frame = giver.frame(giver.lay(b"once"), 1)
+    for _ in range(3):
+        side.inbound.take(frame, HERE)
+    assert side.bodies() == [b"once"] and not side.intake.dropped
+
+
+@pytest.mark.parametrize("seq", [1, 2])
+@pytest.mark.parametrize("change", [{"segment": 3}, {"offset": 1 << 21}, {"size": 1 << 21}])
+def test_what_lies_about_where_it_is_is_counted_and_nothing_is_delivered(side, giver, sharing, change, seq):
+    spot = giver.lay(b"body")
+    side.inbound.take(giver.frame(spot._replace(**change), seq), HERE)
+    assert side.bodies() == [] and side.intake.dropped == {"memory": 1}
+    side.inbound.take(giver.frame(spot, 1), HERE)
+    assert side.bodies() == [b"body"]
+
+
+@pytest.mark.parametrize("seq", [1, 2])
+def test_what_can_be_no_place_or_has_another_codec_is_malformed(side, giver, sharing, seq):
+    spot = giver.lay(b"body")
+    side.inbound.take(giver.frame(spot._replace(entry=1024), seq), HERE)
+    side.inbound.take(giver.frame(spot._replace(generation=0), seq), HERE)
+    side.inbound.take(giver.frame(spot, seq, codec=2), HERE)
+    side.inbound.take(pack_frame(Kind.PLACED, P, seq, 5, b"short"), HERE)
+    assert side.bodies() == [] and side.intake.dropped == {"malformed": 4}
+    assert giver.ledger[0] == 0, "nothing was marked"
+
+
+def test_before_memory_was_offered_and_from_elsewhere_than_this_host_nothing_lies_in_it(side, giver):
+    side.match(P)
+    side.inbound.take(giver.frame(giver.lay(b"body"), 1), HERE)
+    assert side.intake.dropped == {"memory": 1}
+    side.match(0xB2, address=THERE)
+    with Giver(0xB2, 77) as other:
+        side.inbound.take(other.frame(other.lay(b"body"), 1), THERE)
+    assert side.bodies() == [] and side.intake.dropped == {"memory": 1, "malformed": 1}
+
+
+def test_an_array_in_shared_memory_is_decoded_without_a_copy(side, giver):
+    numpy = pytest.importorskip("numpy")
+    flow = side.match(P, codec="msgpack")
+    share(side, giver, flow)
+    array = numpy.arange(20_000, dtype="u4").reshape(100, 200)
+    spot = giver.lay(b"".join(bytes(part) for part in ipc.MsgPack().encode(array)))
+    side.inbound.take(giver.frame(spot, 1, codec=2), HERE)
+    (decoded,) = side.bodies()
+    assert (decoded == array).all() and not decoded.flags.writeable and giver.ledger[0] == held(spot.generation)
+    row = decoded[5]
+    del decoded
+    assert giver.ledger[0] == held(spot.generation), "a part of it holds it"
+    del row
+    assert giver.ledger[0] == let_go(spot.generation)
+    flow.finish(side.now)
+
+
+@pytest.mark.parametrize("seq", [1, 2])
+def test_what_cannot_be_decoded_is_let_go_of(side, giver, seq):
+    flow = side.match(P, codec="msgpack")
+    share(side, giver, flow)
+    spot = giver.lay(b"\xc1" * 40_000)
+    side.inbound.take(giver.frame(spot, seq, codec=2), HERE)
+    assert side.bodies() == [] and side.lost(P)["codec"] == 1
+    gc.collect()
+    assert giver.ledger[0] == let_go(spot.generation)
+    flow.finish(side.now)
+
+
+def test_an_exception_from_outside_while_it_is_decoded_holds_nothing_and_it_can_come_by_udp(side, giver):
+    class Interrupted:
+        name, schema, raised = "raw", {}, False
+
+        def encode(self, data): ...
+
+        def decode(self, body):
+            if not Interrupted.raised:
+                Interrupted.raised = True
+                raise KeyboardInterrupt
+            return bytes(body)
+
+    side = Side(Interrupted())
+    flow = side.match(P, reliable=True)
+    share(side, giver, flow)
+    spot = giver.lay(b"body")
+    with pytest.raises(KeyboardInterrupt):
+        side.inbound.take(giver.frame(spot, 1), HERE)
+    side.inbound.mend()
+    gc.collect()
+    assert giver.ledger[0] == let_go(spot.generation)
+    side.data(P, 1, b"body")
+    assert side.bodies() == [b"body"] and side.lost(P) == {}
+    flow.finish(side.now)
+
+
+def test_the_end_of_a_flow_ends_the_connection_once_nothing_is_held(side, giver, sharing):
+    side.inbound.take(giver.frame(giver.lay(b"held"), 1), HERE)
+    bodies = side.bodies()
+    sharing.finish(side.now)
+    assert giver.sock.receive() is None and not giver.sock.ended
+    assert bodies == [b"held"]
+    bodies.clear()
+    assert giver.sock.receive() is None and giver.sock.ended

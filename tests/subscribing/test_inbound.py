@@ -6,15 +6,18 @@ import random
 
 import pytest
 
+from handing import Giver, descriptors, in_child
 from ipcpy.protocol.data.batch import pack_batch
 from ipcpy.protocol.data.fragments import Outgoing
 from ipcpy.protocol.data.heads import Place
 from ipcpy.protocol.data.matching import ANSWER_BODY
+from ipcpy.protocol.data.places import held, let_go
 from ipcpy.protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, Kind, pack_frame
 from ipcpy.subscribing.flow import BEHIND, LINGER
 from ipcpy.subscribing.inbound import MAX_EARLY, MAX_PAST
 from ipcpy.timeouts import NEVER
 from receiving import HERE, THERE, Side
+from still import StillLoop
 
 P, Q = 0xA1, 0xB2
 
@@ -246,3 +249,94 @@ def test_a_number_that_no_publisher_can_have_come_to_is_malformed_and_books_noth
     side.data(P, 1_000_000_000, b"after an hour")
     assert [body for body in side.bodies() if body != b"after an hour"] == [b"1", b"2"]
     assert sum(side.lost(P).values()) == (0 if reliable else 1_000_000_000 - 3)
+
+
+# -- shared memory -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def giver():
+    pytest.importorskip("fcntl")
+    with Giver(P, 77) as giver:
+        yield giver
+
+
+def share(side, giver, flow):
+    assert flow.memory.take_offer(giver.offer, [giver.descriptor], giver.theirs, StillLoop(), lambda: None)
+
+
+def test_a_message_in_shared_memory_that_is_due_keeps_the_books_like_any_other(side, giver):
+    """Alone in its datagram, which is the common case, against the same merged with others into one buffer."""
+    share(side, giver, side.match(P))
+    spots = [giver.lay(bytes([number]) * 33_000, entry=number) for number in range(1, 4)]
+    side.inbound.take(giver.frame(spots[0], 1), HERE)
+    merged = giver.frame(spots[1], 2) + giver.frame(spots[2], 3)
+    side.inbound.take(merged, HERE)
+    assert [message.data[0] for message in side.messages()] == [1, 2, 3]
+    total, _ = side.inbound.stats()
+    assert (total.received, total.shared, total.bytes, total.lost) == (3, 3, 99_000, {})
+    assert side.inbox.unread(0)[0] == 0
+    side.inbound.let_go()
+
+
+def test_messages_in_shared_memory_that_nobody_takes_give_way_and_are_let_go_of(giver):
+    side = Side(depth=2)
+    share(side, giver, side.match(P))
+    giver.read()
+    spots = [giver.lay(bytes(33_000), entry=number) for number in range(5)]
+    for number, spot in enumerate(spots, 1):
+        side.inbound.take(giver.frame(spot, number), HERE)
+    assert [message.seq for message in side.inbox.messages] == [4, 5] and side.lost(P) == {"inbox": 3}
+    kept = [giver.ledger[entry] == held(spot.generation) for entry, spot in enumerate(spots)]
+    assert kept == [False, False, False, True, True]
+    assert [giver.ledger[entry] for entry in range(3)] == [let_go(spot.generation) for spot in spots[:3]]
+    side.messages()
+    side.inbound.let_go()
+
+
+def test_every_flipped_bit_of_where_a_message_lies_is_noticed(side, giver):
+    share(side, giver, side.match(P))
+    spot = giver.lay(b"body")
+    frame = giver.frame(spot, 1)
+    for bit in range(8 * len(frame)):
+        data = bytearray(frame)
+        data[bit >> 3] ^= 1 << (bit & 7)
+        side.inbound.take(bytes(data), HERE)
+    assert side.bodies() == [] and sum(side.intake.dropped.values()) == 8 * len(frame)
+    side.inbound.take(frame, HERE)
+    assert side.bodies() == [b"body"]
+    side.inbound.let_go()
+
+
+def test_once_a_subscriber_lets_go_no_publisher_shares_memory_with_it_be_it_gone_or_not(side, giver):
+    flow = side.match(P)
+    share(side, giver, flow)
+    side.inbound.take(giver.frame(giver.lay(b"body"), 1), HERE)
+    side.messages()
+    side.inbound.leave(P, side.now)
+    side.now += LINGER
+    side.inbound.handle_timer(side.now)
+    assert P not in side.inbound.flows
+    giver.read()
+    assert giver.sock.ended, "who went is asked for nothing more"
+    with Giver(Q, 77) as other:
+        share(side, other, side.match(Q))
+        other.read()
+        assert not other.sock.ended
+        side.inbound.let_go()
+        other.read()
+        assert other.sock.ended
+
+
+def test_a_forked_child_closes_what_nothing_is_held_by(side, giver):
+    share(side, giver, side.match(P))
+
+    def abandon():
+        before = descriptors()
+        side.inbound.abandon()
+        return before - descriptors() == {"socket": 1}
+
+    assert in_child(abandon)
+    giver.read()
+    assert not giver.sock.ended
+    side.inbound.let_go()

@@ -42,7 +42,7 @@ def to_group(group):
 
 def everything(inlets):
     found = []
-    inlets.empty(found.extend, lambda emptied: False)
+    inlets.empty(found.extend, lambda emptied: False, lambda data: False)
     return [data for data, _ in found]
 
 
@@ -82,19 +82,28 @@ def test_what_came_by_unicast_is_taken_before_what_came_by_multicast_later(inlet
     assert everything(inlets) == [b"1", b"2", b"3"]
 
 
-def test_unicast_that_comes_while_multicast_is_read_is_still_taken_first(inlets, group, to_group):
-    inlets.join(group, [LO])
-    to_group(b"multicast")
+def test_what_is_due_is_taken_first_whichever_way_it_came(inlets, group, to_group):
+    joined = inlets.join(group, [LO])
+    to_group(b"1")
+    to_group(b"2")
+    send(inlets, b"3", b"4")
+    to_group(b"5")
     inlets.wait(5.0)
-    portions = []
+    found = []
 
-    def take(received):
-        if not portions:
-            send(inlets, b"unicast")
-        portions.append([data for data, _ in received])
+    def is_due(data):
+        return int(data) == len(found) + 1
 
-    inlets.empty(take, lambda emptied: False)
-    assert portions == [[], [b"unicast"], [b"multicast"]]
+    inlets.empty(found.extend, lambda emptied: False, is_due, (joined, joined.poll()))
+    assert [data for data, _ in found] == [b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_what_was_read_already_is_taken_as_the_first_of_its_socket(inlets):
+    send(inlets, b"1", b"2")
+    inlets.wait(5.0)
+    found = []
+    inlets.empty(found.extend, lambda emptied: False, lambda data: False, (inlets.unicast, inlets.unicast.poll()))
+    assert [data for data, _ in found] == [b"1", b"2"]
 
 
 def test_a_group_that_had_more_than_a_portion_was_not_emptied(inlets, group, to_group):
@@ -102,9 +111,9 @@ def test_a_group_that_had_more_than_a_portion_was_not_emptied(inlets, group, to_
     found, said = [], []
     for _ in range(DRAIN):
         to_group(b"x")
-    inlets.empty(found.extend, lambda emptied: said.append(emptied) or not emptied)
+    inlets.empty(found.extend, lambda emptied: said.append(emptied) or not emptied, lambda data: False)
     assert len(found) == DRAIN and said == [False, True]
-    inlets.empty(found.extend, lambda emptied: said.append(emptied) or True)
+    inlets.empty(found.extend, lambda emptied: said.append(emptied) or True, lambda data: False)
     assert said[2:] == [True] * ROUNDS
 
 

@@ -129,7 +129,8 @@ def test_small_messages_come_between_large_ones(node, size):
     assert not subscriber.stats.lost
 
 
-def test_a_call_to_wake_up_costs_no_buffer_that_was_ready_for_the_next_message():
+def test_a_call_to_wake_up_costs_no_buffer_that_was_ready_for_the_next_message(monkeypatch):
+    monkeypatch.setenv("IPCPY_SHM", "0")
     with ipc.Node("test") as node:
         subscriber = ipc.Subscriber("t", ipc.Raw(), node=node)
         publisher = ipc.Publisher("t", ipc.Raw(), node=node)

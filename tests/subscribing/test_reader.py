@@ -177,7 +177,8 @@ def test_a_group_is_left_without_waiting_for_who_reads(desk, group):
 def test_what_came_by_multicast_is_taken_after_what_came_by_unicast_before(desk):
     """Only the group was readable when the wait ended; the earlier message has come to the own socket meanwhile."""
     desk.flow.multicast = ("127.0.0.1", 9)
-    late = SimpleNamespace(poll=lambda: (pack_frame(Kind.DATA, P, 2, time.time_ns(), b"2"), desk.flow.multicast))
+    frame = pack_frame(Kind.DATA, P, 2, time.time_ns(), b"2")
+    late = SimpleNamespace(poll=lambda: (frame, desk.flow.multicast), poll_all=lambda count: [])
     with desk.reader._turn.lock:
         desk.send(1)
         desk.reader._read_one(late)

@@ -10,7 +10,7 @@ from ipcpy.graph import NodeInfo
 from ipcpy.subscribing.reasons import how_far
 from ipcpy.timeouts import NEVER
 
-KNOWN = {"left_at": NEVER, "mismatch": (), "matched": False, "address": None}
+KNOWN = {"shared": 0, "left_at": NEVER, "mismatch": (), "matched": False, "address": None}
 AT = {"address": ("10.0.0.7", 1)}
 
 
@@ -24,6 +24,7 @@ def node(state="alive"):
         ({}, "it is known, but nothing has come from it to UDP here: is a firewall between?"),
         (AT, "it is known and was answered; its START has not come yet."),
         ({**AT, "matched": True}, "matched."),
+        ({**AT, "matched": True, "shared": 3}, "matched. Large messages come through shared memory."),
         ({**AT, "mismatch": ("gz: f here, d there", "no gy")}, "the types differ: gz: f here, d there; no gy."),
         ({**AT, "left_at": 5.0}, "it went a moment ago."),
     ],

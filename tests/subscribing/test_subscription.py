@@ -10,7 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 import ipcpy as ipc
+from handing import Giver
 from ipcpy.node.loop import Loop
+from ipcpy.protocol.data.matching import START_BODY
+from ipcpy.protocol.wire import Kind, pack_frame
 from ipcpy.subscribing.subscription import Subscription, Wanted
 from ipcpy.timeouts import NEVER
 from ipcpy.transport.data import DataSocket
@@ -255,3 +258,79 @@ def test_what_is_forgotten_after_an_interrupted_close_is_withdrawn(core, wait_un
     subscription.closed = True  # as far as it came
     subscription.forget()
     wait_until(lambda: core.withdrawn)
+
+
+# -- shared memory -----------------------------------------------------------------------------------------------------
+
+P, PORT = 0xA1, 5_001
+
+
+@pytest.fixture
+def subscription(core):
+    pytest.importorskip("fcntl")
+    subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
+    yield subscription
+    subscription.close()
+
+
+def match(subscription, ip="127.0.0.1"):
+    """Have a publisher known and matched; return the token that it was given."""
+    subscription.publisher_found(P, publisher_info(P), lambda ip: True, None)
+    inbound, token = subscription._inbound, subscription._intake.token_for((ip, PORT), P)
+    start = pack_frame(Kind.START, P, 1, subscription.number, START_BODY.pack(5, token))
+    inbound.take(start, (ip, PORT))
+    assert subscription.count() == 1
+    return token
+
+
+def offered(subscription, giver, **changes):
+    return subscription.memory_offered(giver.offer._replace(**changes), [giver.descriptor], giver.theirs)
+
+
+def test_memory_is_taken_of_a_matched_publisher_that_reads_what_is_sent_to_it(subscription, wait_until):
+    token = match(subscription)
+    with Giver(P, subscription.number, token=token) as giver:
+        assert offered(subscription, giver) == ""
+        giver.read()
+        assert len(giver.answers) == 1
+        subscription._inbound.take(giver.frame(giver.lay(b"body"), 1), ("127.0.0.1", PORT))
+        assert subscription.messages.popleft().data == b"body" and subscription.stats().shared == 1
+        subscription.close()
+        wait_until(lambda: giver.read() or giver.sock.ended)
+        assert offered(subscription, giver) == "unknown", "it is closed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"publisher": P + 1}, "unknown"),
+        ({"token": 1}, "token"),
+        ({"size": 1 << 19}, "memory"),
+        ({"size": 1}, "memory"),
+    ],
+)
+def test_what_is_not_taken_is_refused_by_its_cause_and_what_was_shared_goes_on(subscription, changes, cause):
+    token = match(subscription)
+    with Giver(P, subscription.number, token=token) as giver, Giver(P, subscription.number, token=token) as other:
+        assert offered(subscription, giver) == ""
+        assert offered(subscription, other, **changes) == cause
+        giver.read()
+        other.read()
+        assert not giver.sock.ended and other.answers == []
+
+
+def test_before_it_is_matched_and_on_another_host_a_publisher_has_no_token(subscription):
+    subscription.publisher_found(P, publisher_info(P), lambda ip: True, None)
+    with Giver(P, subscription.number) as giver:
+        assert offered(subscription, giver) == "token"
+        assert offered(subscription, giver, token=match(subscription, "127.0.0.9")) == "token"
+
+
+def test_a_publisher_that_lies_later_is_counted(subscription, wait_until):
+    token = match(subscription)
+    with Giver(P, subscription.number, token=token) as giver:
+        assert offered(subscription, giver) == ""
+        giver.read()
+        giver.send(giver.offer._replace(segment=5))
+        wait_until(lambda: giver.read() or giver.sock.ended)
+        assert subscription.stats().dropped == {"memory": 1}

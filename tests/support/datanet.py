@@ -26,7 +26,7 @@ from ipcpy.subscribing.inbox import Inbox
 from ipcpy.subscribing.intake import Intake
 from ipcpy.timeouts import NEVER
 from receiving import publisher_info
-from surroundings import MadeUpAlarm, MadeUpBell, endpoint
+from surroundings import MadeUpAlarm, MadeUpBell, NoHands, endpoint
 
 SOURCE = 0xA1A2A3A4A5A6A7A8  # the publisher's number
 RAW = 0  # its codec's number
@@ -164,6 +164,7 @@ class Publisher:
         self.datagram = datagram or (LOCAL_DATAGRAM if ip == LOOPBACK else LAN_DATAGRAM)
         self.framing = Framing(number, RAW, net.time_ns)
         self.framing.seq = first - 1
+        self.handovers = NoHands()
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._alarms: list[MadeUpAlarm] = []
         entry = PublisherEntry("t", "raw", {}, reliable, keep)
@@ -251,6 +252,9 @@ class Publisher:
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call soon."""
         self._calls.append((function, arguments))
+
+    def watch(self, file: Any, ready: Callable[[], object]) -> None:
+        """Nothing is watched."""
 
     def in_thread(self) -> bool:
         """The caller is the publisher's thread."""

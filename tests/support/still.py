@@ -45,10 +45,12 @@ class StillLoop:
         now: what ``monotonic`` says.
         ready: files that are watched, each with what to call when it can be read.
         timers: times and what to call then.
+        stopping: whether it is to end.
     """
 
     def __init__(self) -> None:
         self.now = 1_000.0
+        self.stopping = False
         self.ready: dict[Any, Callable[[], object]] = {}
         self.timers: list[tuple[float, Callable[[], object]]] = []
 

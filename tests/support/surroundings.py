@@ -5,13 +5,15 @@ All in one thread: what is sent arrives when ``run`` lets time pass, or while so
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from handing import Taker, ends, readable
 from ipcpy.addresses import LOOPBACK, Address
 from ipcpy.graph import EndpointInfo, NodeInfo
 from ipcpy.protocol.data.matching import TAKES_IT, answer, started
+from ipcpy.protocol.data.places import Offer, unpack_spot
 from ipcpy.protocol.data.reports import pack_report
 from ipcpy.protocol.link.entries import PublisherEntry
 from ipcpy.protocol.wire import Frame, Kind, frames, pack_frame
@@ -19,6 +21,7 @@ from ipcpy.publishing.delivery import Delivery, Terms
 from ipcpy.publishing.dispatch import Dispatch
 from ipcpy.publishing.framing import Framing
 from ipcpy.timeouts import NEVER
+from ipcpy.transport.handover import HandoverSocket
 
 NUMBER = 0xA1A2A3A4A5A6A7A8  # of the publisher
 RAW = 0  # a codec's number on the wire
@@ -39,6 +42,8 @@ class Socket:
     Attributes:
         sent: all of it, as bytes.
         refusals: how many of the next sends the system refuses.
+        losing: whether what is sent is lost.
+        raises: what the next send raises, from outside, before the datagram leaves.
     """
 
     def __init__(self, address: Address, queue: deque[tuple[Address, bytes]]) -> None:
@@ -48,18 +53,65 @@ class Socket:
         self.closed = False
         self.sent: list[bytes] = []
         self.refusals = 0
+        self.losing = False
+        self.raises: BaseException | None = None
         self._queue = queue
 
     def send(self, data: bytes) -> None:
+        if self.raises is not None:
+            raised, self.raises = self.raises, None
+            raise raised
         if self.refusals:
             self.refusals -= 1
             raise Refusing("refused")
         self.sent.append(bytes(data))
-        self._queue.append((self.address, bytes(data)))
+        if not self.losing:
+            self._queue.append((self.address, bytes(data)))
 
     def send_many(self, datagrams: Sequence[Sequence[bytes | memoryview]], segment: int) -> None:
         for datagram in datagrams:
             self.send(b"".join(datagram))
+
+
+class NoHands:
+    """Stands for Handovers where no memory is shared."""
+
+    limit = 0
+    refused: Counter[str] = Counter()
+
+    def connect(self, node: str) -> None:
+        return None
+
+
+class MadeUpHands:
+    """Stands for Handovers, and for those of the subscribers' nodes: they take what they are offered.
+
+    Attributes:
+        limit: bytes that the publisher may share.
+        refuses: whether the subscribers' nodes take no memory.
+        crowded: how many of the next connections find no room.
+        refused: how many answers were refused, by cause.
+        connections: the subscribers' ends.
+    """
+
+    def __init__(self, world: Surroundings, limit: int) -> None:
+        self.limit = limit
+        self.refused: Counter[str] = Counter()
+        self.refuses = False
+        self.crowded = 0
+        self.connections: list[HandoverSocket] = []
+        self._world = world
+
+    def connect(self, node: str) -> HandoverSocket | None:
+        if self.crowded:
+            self.crowded -= 1
+            raise BlockingIOError
+        if self.refuses:
+            return None
+        ours, theirs = ends()
+        self.connections.append(theirs)
+        taker = Taker(theirs, self._world, lambda offer: self._world.give(offer, taker))
+        return ours
 
 
 class GroupSocket:
@@ -94,6 +146,11 @@ class Listener:
         silent: whether it answers nothing.
         reports: whether it answers polls.
         missing: ranges of numbers that its next report asks for.
+        expects: numbers that each report asks for until something of them has come.
+        taker: by which it takes shared memory; None where it was offered none.
+        placed: the numbers of the messages that it was told of there.
+        taken: what it found there, by number.
+        holds: whether it holds what it finds there.
     """
 
     def __init__(self, number: int, address: Address, verdict: int = TAKES_IT) -> None:
@@ -104,6 +161,12 @@ class Listener:
         self.silent = False
         self.reports = True
         self.missing: list[tuple[int, int]] = []
+        self.expects: Sequence[int] = ()
+        self.taker: Taker | None = None
+        self.placed: list[int] = []
+        self.taken: dict[int, bytes] = {}
+        self.holds = False
+        self.held: list[memoryview] = []
 
     def hear(self, datagram: bytes) -> list[bytes]:
         """Take a datagram; return the answers."""
@@ -120,11 +183,24 @@ class Listener:
         if frame.kind == Kind.START:
             reply = started(frame, TOKEN)
             return [] if reply is None else [reply]
+        if frame.kind == Kind.PLACED:
+            self._take(frame)
         if frame.kind == Kind.POLL and self.reports:
             missing, self.missing = self.missing, []
+            known = {heard.seq for heard in self.heard if heard.kind in (Kind.DATA, Kind.FRAGMENT)} | set(self.taken)
+            missing += [(seq, seq + 1) for seq in self.expects if seq not in known and seq <= frame.seq]
             body = pack_report(missing[0][0] if missing else frame.seq + 1, WINDOW, missing)
             return [pack_frame(Kind.REPORT, frame.source, self.number, frame.sent_ns, body)]
         return []
+
+    def _take(self, frame: Frame) -> None:
+        self.placed.append(frame.seq)
+        assert self.taker is not None
+        view = self.taker.take(unpack_spot(frame.body))
+        if view is not None:
+            self.taken[frame.seq] = bytes(view)
+            if self.holds:
+                self.held.append(view)
 
     def of_kind(self, kind: int) -> list[Frame]:
         """Return the frames of a kind that came."""
@@ -170,7 +246,11 @@ class MadeUpBell:
 class Surroundings:
     """The world of one Delivery.
 
+    Args:
+        limit: bytes that the publisher may share with its subscribers; 0 for none.
+
     Attributes:
+        handovers: hands shared memory to the subscribers.
         now: what the clock says.
         looks: how often the clock was read.
         waits: the seconds that it was waited each time.
@@ -181,8 +261,9 @@ class Surroundings:
         inside: whether the caller is taken for the I/O thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 0) -> None:
         self.now = 100.0
+        self.handovers = MadeUpHands(self, limit)
         self.looks = 0
         self.close_by = NEVER
         self.waits: list[float | None] = []
@@ -199,6 +280,7 @@ class Surroundings:
         self.alarms: list[MadeUpAlarm] = []
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._queue: deque[tuple[Address, bytes]] = deque()
+        self._watched: dict[Any, Callable[[], object]] = {}
 
     @property
     def loop(self) -> Surroundings:
@@ -224,6 +306,19 @@ class Surroundings:
         self._publisher.subscriber_found(number, endpoint(number), listener.address)
         return listener
 
+    def give(self, offer: Offer, taker: Taker) -> None:
+        """A subscriber has taken the memory that it was offered."""
+        for listener in self.listeners.values():
+            if listener.number == offer.subscriber:
+                listener.taker = taker
+
+    def close(self) -> None:
+        """Close what is real of it: connections by which memory was handed over."""
+        if self._publisher is not None:
+            self._publisher.close()
+        for each in self.handovers.connections:
+            each.close()
+
     # -- what a Delivery asks for ------------------------------------------------------------------------------------
 
     def clock(self) -> float:
@@ -246,6 +341,9 @@ class Surroundings:
             raise Refusing("no way")
         return self.sockets.setdefault(address, Socket(address, self._queue))
 
+    def watch(self, file: Any, ready: Callable[[], object]) -> None:
+        self._watched[file] = ready
+
     def release_connection(self, address: Address, publisher: int) -> None:
         self.released.append(address)
         self.sockets.pop(address).closed = True
@@ -264,8 +362,11 @@ class Surroundings:
     def in_thread(self) -> bool:
         return self.inside
 
+    def call_at(self, when: float, function: Callable[[], object]) -> None:
+        self.alarm(function).by(when)
+
     def unwatch(self, file: Any) -> None:
-        pass
+        self._watched.pop(file, None)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -296,6 +397,8 @@ class Surroundings:
                 for reply in [] if listener is None else listener.hear(datagram):
                     assert self._publisher is not None
                     self._publisher.receive_datagram(reply, address)
+            elif due := [ready for file, ready in self._watched.items() if readable(file)]:
+                due[0]()
             else:
                 return False
         return True

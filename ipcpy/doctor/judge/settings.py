@@ -8,7 +8,7 @@ from ...facts import Finding, NameFacts, SettingsFacts
 
 __all__ = ["judge_name", "judge_settings", "judge_strangers"]
 
-VARIABLES = ("IPCPY_DOMAIN", "IPCPY_INTERFACES", "IPCPY_PEERS", "IPCPY_KEY", "IPCPY_LOG")
+VARIABLES = ("IPCPY_DOMAIN", "IPCPY_INTERFACES", "IPCPY_PEERS", "IPCPY_KEY", "IPCPY_LOG", "IPCPY_SHM")
 
 
 def judge_settings(facts: SettingsFacts) -> Iterator[Finding]:

@@ -7,15 +7,36 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .places import Spot
+from .pool import Slot
+
+
+class Placed(NamedTuple):
+    """A message in shared memory.
+
+    Attributes:
+        slot: what it takes.
+        spot: where its body lies in that.
+        body: a view of the body; whoever has it, or a part of it, keeps the slot.
+    """
+
+    slot: Slot
+    spot: Spot
+    body: memoryview
+
 
 class Kept(NamedTuple):
-    """A message as it was published: either a whole frame, or the parts of a body too large for one."""
+    """A message as it was published: either a whole frame, or the parts of a body too large for one.
+
+    Where these lie in shared memory, ``placed`` says so.
+    """
 
     seq: int
     sent_ns: int
     frame: bytes
     parts: Sequence[memoryview] = ()
     size: int = 0
+    placed: Placed | None = None
 
 
 class History:
@@ -50,6 +71,26 @@ class History:
         while len(kept) > self._count or (self._bytes > self._max_bytes and len(kept) > 1):
             self._bytes -= kept[0].size
             kept.popleft()
+
+    def clear(self) -> None:
+        """Keep nothing any more: the publisher is closed."""
+        self._kept.clear()
+
+    def let_go_of_placed(self, stop: int) -> None:
+        """Forget the oldest messages in shared memory whose numbers are below one: nobody needs them any more."""
+        kept = self._kept
+        while kept and kept[0].seq < stop and kept[0].placed is not None and len(kept) > 1:
+            self._bytes -= kept[0].size
+            kept.popleft()
+
+    def move_placed(self, count: int) -> bool:
+        """Copy the oldest messages in shared memory to memory of our own; False if there are none."""
+        placed = [at for at, message in enumerate(self._kept) if message.placed is not None][:count]
+        for at in placed:
+            message = self._kept[at]
+            parts = [memoryview(bytes(part)) for part in message.parts]
+            self._kept[at] = message._replace(parts=parts, placed=None)
+        return bool(placed)
 
     def lowest_kept_after(self, size: int) -> int:
         """Return what ``lowest_kept`` would be if a message of a size were added."""

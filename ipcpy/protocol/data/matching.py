@@ -68,6 +68,11 @@ class Match:
         return self.state in (State.MATCHED, State.VERIFYING)
 
     @property
+    def token(self) -> int:
+        """What the subscriber gave with its answer, and only who reads what is sent to the publisher can know."""
+        return self._token
+
+    @property
     def open(self) -> bool:
         """Whether topic data may be sent."""
         return self.state in (State.STARTING, State.MATCHED, State.VERIFYING)

@@ -166,6 +166,10 @@ class Reliable:
             self._at = now + PAUSES[0]
         self.history.add(message)
 
+    def needed_from(self) -> int:
+        """Return the lowest number that some follower has not confirmed; that of the next message if there is none."""
+        return min([self.history.next, *(follower.next for follower in self.followers.values())])
+
     def count_given_up(self) -> None:
         """Bring ``given_up`` of all followers up to date."""
         for follower in self.followers.values():

@@ -46,20 +46,21 @@ class Sender:
         passage: learns which fragments arrive; None where nobody asks.
 
     Attributes:
+        position: how many bytes were charged so far.
+        idle: whether no fragment waits to be sent; if not, perhaps one does.
+        acknowledged: the position up to which all has left the subscriber's socket, or got lost.
         limit: bytes that may be on their way: the window, or less of it after losses.
         retransmitted: fragments that were sent again.
         given_up: messages that the subscriber did not take.
     """
 
     def __init__(self, window: int, *, lossy: bool, passage: Passage | None = None) -> None:
-        self.window = _window(window)
+        self.limit = self.window = _window(window)
         self._passage = Passage(0, trusted=True) if passage is None else passage
         self.lossy = lossy
-        self.retransmitted = 0
-        self.given_up = 0
-        self.limit = self.window
+        self.retransmitted = self.given_up = 0
         self._outgoing: deque[Outgoing] = deque()
-        self._sent = self._acked = self._polled = 0
+        self.position = self.acknowledged = self._polled = 0
         self._asked_at: float | None = None  # when the poll that waits for its answer was first sent
         self._poll_at = NEVER
         self._pause = POLL_PAUSE
@@ -67,7 +68,7 @@ class Sender:
         self._round_trip = POLL_PAUSE / 4
         self._timed: tuple[int, float] | None = None  # a position, and when it was polled for, to time the answer
         self._progress = 0.0
-        self._idle = True  # whether no fragment waits to be sent; if not, perhaps one does
+        self.idle = True
         self._added = -HURRY  # when the last message was owed
         self._hurried = False  # whether that was soon after the one before it
         self._silent = False  # whether the subscriber was given up, and has not answered since
@@ -77,7 +78,7 @@ class Sender:
     @property
     def busy(self) -> bool:
         """Whether fragments wait for credit."""
-        return not self._idle and any(not message.done for message in self._outgoing)
+        return not self.idle and any(not message.done for message in self._outgoing)
 
     @property
     def backlog(self) -> int:
@@ -85,14 +86,9 @@ class Sender:
         return len(self._outgoing)
 
     @property
-    def position(self) -> int:
-        """How many bytes were charged so far."""
-        return self._sent
-
-    @property
     def full(self) -> bool:
         """Whether all credit is used up."""
-        return self._sent - self._acked >= self.limit
+        return self.position - self.acknowledged >= self.limit
 
     def charge(self, size: int, *, again: bool = False) -> None:
         """Note that a small frame was sent too: reliable topics count small frames, so that they are paced as well.
@@ -100,7 +96,7 @@ class Sender:
         Args:
             again: whether the frame was asked for; then a poll is due at once.
         """
-        self._sent += size + DATAGRAM_COST
+        self.position += size + DATAGRAM_COST
         self._open_end = self._open_end or again
 
     def owes(self, seq: int) -> bool:
@@ -113,11 +109,10 @@ class Sender:
 
     def add(self, message: Outgoing, now: float) -> None:
         """Owe a message."""
-        if not self._outgoing:
-            self._progress = now
+        self._progress = self._progress if self._outgoing else now
         self._hurried, self._added = now < self._added + HURRY, now
         message.since = now
-        self._idle = False
+        self.idle = False
         self._outgoing.append(message)
 
     def make_room(self, size: int, now: float) -> None:
@@ -129,15 +124,12 @@ class Sender:
         owed = self._outgoing
         while len(owed) >= AHEAD:
             victim = next((message for message in owed if message.next <= 1), owed[0])
-            too_old = victim.next < victim.count and victim.since + MAX_WAIT < now and self._waiting() >= AHEAD
-            too_much = len(owed) >= MAX_PARTIALS or sum(each.place.total for each in owed) + size > MAX_OWED
-            if not too_old and not too_much:
+            waiting = sum(each.next < each.count for each in owed)
+            too_old = victim.next < victim.count and victim.since + MAX_WAIT < now and waiting >= AHEAD
+            if not too_old and len(owed) < MAX_PARTIALS and sum(each.place.total for each in owed) + size <= MAX_OWED:
                 return
             owed.remove(victim)
             self.given_up += 1
-
-    def _waiting(self) -> int:
-        return sum(message.next < message.count for message in self._outgoing)
 
     def replace(self, seq: int, parts: Sequence[memoryview]) -> None:
         """Send what is still owed of a message from other parts: the caller's buffer is the caller's again."""
@@ -164,9 +156,9 @@ class Sender:
         The first fragment of each of the next few messages is sent at once, whatever the credit: it makes the
         subscriber wait for the message, though smaller ones that were published later overtake it.
         """
-        due = None if self._idle else next((m for m in self._outgoing if m.next < m.count or m.resend), None)
+        due = None if self.idle else next((m for m in self._outgoing if m.next < m.count or m.resend), None)
         if due is None:
-            self._idle = True
+            self.idle = True
             return None
         count = self._affordable(due, len(due.resend) or due.count - due.next)
         if not count:
@@ -178,15 +170,15 @@ class Sender:
         return due, self._charge(due, count)
 
     def _affordable(self, message: Outgoing, due: int) -> int:
-        room = self.limit - (self._sent - self._acked)
+        room = self.limit - (self.position - self.acknowledged)
         affordable = min(due, BURST, max(room, 0) // (message.datagram + DATAGRAM_COST))
-        return affordable if affordable or self._sent > self._acked else 1
+        return affordable if affordable or self.position > self.acknowledged else 1
 
     def _charge(self, message: Outgoing, count: int) -> Sequence[int]:
         self._open_end = True
         cost = message.datagram + DATAGRAM_COST
-        begin, self._sent = self._sent, self._sent + count * cost
-        positions = range(begin + cost, self._sent + 1, cost)
+        begin, self.position = self.position, self.position + count * cost
+        positions = range(begin + cost, self.position + 1, cost)
         if message.resend:
             indexes: Sequence[int] = message.resend[:count]
             del message.resend[:count]
@@ -201,7 +193,7 @@ class Sender:
 
     def poll(self, now: float) -> int | None:
         """Return the position to poll for if it is time to: credit is used up, or a message may be incomplete."""
-        unpolled = self._sent - self._polled
+        unpolled = self.position - self._polled
         if not unpolled:
             return None
         ended = self._open_end and not self.busy
@@ -211,20 +203,21 @@ class Sender:
         if not ended and unpolled < self.limit // (4 if self.lossy else 2):  # answers get lost, too
             return None
         if self._timed is None:
-            self._timed = (self._sent, now)
+            self._timed = (self.position, now)
         return self._poll(now)
 
     def ask_soon(self, now: float) -> None:
-        """Have ``handle_timer`` ask what has arrived: sending was interrupted, and nothing else may follow."""
-        self._poll_at = min(self._poll_at, now + self._pause)
+        """Have ``handle_timer`` ask what has arrived, even if nothing else follows."""
+        self._progress = now if self._asked_at is None else self._progress
+        self._poll_at = min(self._poll_at, now + HURRY)
 
     def _poll(self, now: float) -> int:
-        self._polled = self._sent
+        self._polled = self.position
         self._open_end = False
         if self._asked_at is None:
             self._asked_at = now
         self._poll_at = now + self._pause
-        return self._sent
+        return self.position
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
@@ -237,8 +230,8 @@ class Sender:
             missing: ranges (start, stop) of the exceptions to that: whole messages that are asked for.
         """
         self._silent = False
-        if self._acked < position <= self._sent:
-            self._acked = position
+        if self.acknowledged < position <= self.position:
+            self.acknowledged = position
             self._progress = now
             self._time_answer(now)
             self._tries = 0
@@ -252,35 +245,42 @@ class Sender:
             self._outgoing.remove(message)
             if message.first_time:
                 self._passage.arrived(message.largest)
-        if position == self._acked:
+        if position == self.acknowledged:
             self._asked_at = now if position < self._polled else None
             again = position < self._polled or (self._outgoing and not self.busy)
             self._poll_at = now + self._pause if again else NEVER  # what is missing may have been said, and lost
 
+    def settle(self, position: int, now: float) -> None:
+        """Learn of a position otherwise than by a REPORT: where nothing was sent after it, there is nothing to ask."""
+        if position == self.position and not self._outgoing and self._asked_at is None:
+            self.reported(position, 0, self.window, now)
+
     def _time_answer(self, now: float) -> None:
-        if self._timed is not None and self._acked >= self._timed[0]:
+        if self._timed is not None and self.acknowledged >= self._timed[0]:
             self._round_trip += (now - self._timed[1] - self._round_trip) / 4
             self._timed = None
 
-    def missing(self, seq: int, first: int, bitmap: bytes | memoryview) -> None:
-        """Learn which fragments of a message are missing; later ones may still be on their way."""
+    def missing(self, seq: int, first: int, bitmap: bytes | memoryview) -> bool:
+        """Learn which fragments of a message are missing; tell whether any got lost: some may be on their way."""
         for message in self._outgoing:
-            if message.seq == seq and message.ask(first, bitmap, self._acked):
+            if message.seq == seq and message.ask(first, bitmap, self.acknowledged):
                 self._lost_some()
                 self._learn(message)
+                return True
+        return False
 
     def missing_range(self, start: int, stop: int) -> None:
         """Learn that whole messages are missing; those that are not owed, or still on their way, are ignored."""
         for message in list(self._outgoing):
             if start <= message.seq < stop and message.next == message.count and not message.resend:
-                if max(message.sent_at) <= self._acked:
+                if max(message.sent_at) <= self.acknowledged:
                     message.ask_all()
                     self._lost_some()
                     self._learn(message)
 
     def _learn(self, message: Outgoing) -> None:
         """Send smaller fragments from now on, if those of full size do not come."""
-        message.first_time = self._idle = False
+        message.first_time = self.idle = False
         lost = bisect_left(message.resend, message.full)
         if message.here:
             self._passage.arrived(message.largest)
@@ -290,8 +290,8 @@ class Sender:
 
     def _lost_some(self) -> None:
         """Send less at a time from now on; once for all losses of one round trip."""
-        if self._acked > self._shrunk:
-            self._shrunk = self._sent
+        if self.acknowledged > self._shrunk:
+            self._shrunk = self.position
             self.limit = max(self.limit * 3 // 4, min(MIN_WINDOW, self.window))
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ class Sender:
             self._silent = True
             self.given_up += len(self._outgoing)
             self._outgoing.clear()
-            self._poll_at, self._asked_at, self._acked = NEVER, None, self._sent
+            self._poll_at, self._asked_at, self.acknowledged = NEVER, None, self.position
             self.limit = min(MIN_WINDOW, self.window)
             return None
         if self._asked_at is not None:

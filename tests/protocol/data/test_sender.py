@@ -337,3 +337,56 @@ def test_hostile_answers_cost_nothing() -> None:
         sender.handle_timer(step + 0.5)
         assert sender.window <= MAX_WINDOW and sender.backlog <= 4
         assert all(len(owed.resend) <= owed.count for owed in added[-8:])
+
+
+def test_who_is_asked_soon_after_a_long_silence_is_asked_and_not_given_up() -> None:
+    sender = Sender(200_000, lossy=False)
+    sender.charge(1_000)
+    now = 10 * PATIENCE
+    sender.ask_soon(now)
+    assert sender.next_timer() == now + HURRY and sender.handle_timer(now) is None
+    assert sender.handle_timer(now + HURRY) == sender.position
+    assert not sender.stalled(now + HURRY) and sender.limit == sender.window
+    sender.reported(sender.position, 2, 200_000, now + 2 * HURRY)
+    assert sender.acknowledged == sender.position and sender.next_timer() == NEVER
+
+
+def test_where_all_that_was_sent_is_known_to_have_arrived_nothing_is_asked() -> None:
+    sender = Sender(200_000, lossy=False)
+    sender.charge(1_000)
+    placed = sender.position
+    sender.ask_soon(1.0)
+    sender.settle(0, 1.0)
+    assert sender.next_timer() == 1.0 + HURRY, "nothing is known"
+    sender.settle(placed, 1.0)
+    assert sender.acknowledged == placed and sender.next_timer() == NEVER
+    sender.charge(1_000)
+    sender.ask_soon(2.0)
+    sender.settle(placed, 2.0)
+    assert sender.acknowledged == placed and sender.next_timer() == 2.0 + HURRY, "more was sent after it"
+
+
+def test_who_is_owed_a_large_message_or_was_asked_is_asked_on() -> None:
+    owing = Sender(200_000, lossy=False)
+    owing.add(message(1, 2), 1.0)
+    asked = Sender(200_000, lossy=False)
+    asked.charge(1_000)
+    asked.ask_soon(1.0)
+    assert asked.handle_timer(1.0 + HURRY) == asked.position
+    for sender in (owing, asked):
+        sender.settle(sender.position, 1.0 + HURRY)
+        assert sender.acknowledged == 0
+
+
+def test_who_does_not_answer_when_it_is_asked_soon_is_given_up_in_time() -> None:
+    sender = Sender(200_000, lossy=False)
+    sender.charge(1_000)
+    now = 10 * PATIENCE
+    sender.ask_soon(now)
+    polls, begun = 0, now
+    while sender.next_timer() != NEVER:
+        now = sender.next_timer()
+        sender.ask_soon(now)  # more is sent meanwhile
+        polls += sender.handle_timer(now) is not None
+        assert now < begun + 2 * PATIENCE
+    assert polls > 3 and sender.stalled(now)
