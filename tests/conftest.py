@@ -111,13 +111,25 @@ def spawn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
         cwd: Path | None = None,
     ) -> lan_process.Process:
         command = lan_process.command_for(program, arguments, tmp_path)
-        process = lan_process.Process(command, env=lan_process.clean_env({**own, **(env or {})}), cwd=cwd)
+        chosen = {name: os.environ[name] for name in ("IPCPY_SHM",) if name in os.environ}  # by a test, see ``way``
+        process = lan_process.Process(command, env=lan_process.clean_env({**own, **chosen, **(env or {})}), cwd=cwd)
         started.append(process)
         return process
 
     yield spawn
     for process in started:
         process.end()
+
+
+@pytest.fixture(params=["udp", "shared memory"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test twice: large messages go to other processes of this host by UDP, and through shared memory."""
+    if request.param == "udp":
+        monkeypatch.setenv("IPCPY_SHM", "0")
+    elif sys.platform != "linux":
+        raise tools.Unavailable("shared memory is for Linux only")
+    chosen: str = request.param
+    return chosen
 
 
 @pytest.fixture

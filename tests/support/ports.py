@@ -1,4 +1,4 @@
-"""The UDP ports that this process has open, as the kernel tells (proc(5)). Linux only."""
+"""The UDP ports that a process has open, as the kernel tells (proc(5)). Linux only."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 
-def own_udp_ports() -> set[int]:
-    """Return the local ports of all UDP sockets (IPv4) of this process."""
+def udp_ports(pid: int | str) -> set[int]:
+    """Return the local ports of all UDP sockets (IPv4) of a process in this network namespace."""
     inodes = set()
-    for link in Path("/proc/self/fd").iterdir():
+    for link in Path(f"/proc/{pid}/fd").iterdir():
         try:
             target = os.readlink(link)
         except FileNotFoundError:  # closed meanwhile, as the one that lists them is
@@ -18,3 +18,8 @@ def own_udp_ports() -> set[int]:
             inodes.add(target[8:-1])
     rows = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
     return {int(row[1].partition(":")[2], 16) for row in rows if row[9] in inodes}
+
+
+def own_udp_ports() -> set[int]:
+    """Return those of this process."""
+    return udp_ports("self")

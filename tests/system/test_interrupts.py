@@ -63,6 +63,9 @@ def keep_on():
         except ipc.ClosedError:
             return
 
+def through_memory():
+    return sum(flow.shared for flow in subscriber.stats.publishers.values())
+
 def report(**more):
     stop.set()
     for thread in threading.enumerate():
@@ -76,6 +79,13 @@ def report(**more):
         except TimeoutError:
             if published.published == counts.received + sum(counts.lost.values()):
                 break
+    if "small memory" in what:
+        more["by memory"] = -through_memory()
+        for _ in range(40):
+            publisher.publish(body)
+            subscriber.recv(5)
+        more["by memory"] += through_memory()
+        published, counts = publisher.stats, subscriber.stats
     begun = time.monotonic()
     publisher.close()
     subscriber.close()
@@ -235,7 +245,8 @@ report(codes=codes)
 
 
 def run(spawn, program, *arguments):
-    process = spawn(program, *map(str, arguments))
+    env = {"IPCPY_SHM": "0"} if "udp" in arguments[0] else {"IPCPY_SHM": "8"} if "memory" in arguments[0] else {}
+    process = spawn(program, *map(str, arguments), env=env)
     told = json.loads(process.wait_line(r"(\{.*\})", timeout=110)[1])
     assert process.wait(timeout=20) == 0
     assert told["close"] < SLOW
@@ -252,11 +263,15 @@ def run(spawn, program, *arguments):
         "publish",
         "publish_many",
         "publish,large",
+        "publish,large,udp",
         "publish changing,large",
+        "publish changing,large,udp",
         "publish,reliable",
         "publish changing,reliable,large",
+        "publish changing,reliable,large,udp",
         "recv",
         "recv,large",
+        "recv,large,udp",
         "recv,reliable",
         "iterate",
         "latest",
@@ -268,8 +283,16 @@ def test_ctrl_c_at_any_moment_locks_and_hangs_nothing(spawn, what):
     assert told["longest"] < SLOW
 
 
+@pytest.mark.parametrize("what", ["publish", "publish changing", "recv", "iterate", "latest"])
+def test_ctrl_c_at_any_moment_leaves_no_shared_memory_taken(spawn, what):
+    told = run(spawn, INTERRUPTED, f"{what},large,small memory", 4, 500)
+    assert told["by memory"] > 30, "of 40: there is room for 27 messages"
+
+
 @pytest.mark.parametrize("handler", ["publish", "large", "many", "look", "receive", "wait", "open"])
-@pytest.mark.parametrize("what", ["publish", "publish_many", "publish,reliable", "recv", "recv,large"])
+@pytest.mark.parametrize(
+    "what", ["publish", "publish_many", "publish,reliable", "publish,large", "recv", "recv,large", "recv,large,udp"]
+)
 def test_a_signal_handler_may_use_what_it_interrupts(spawn, what, handler):
     told = run(spawn, HANDLED, what, 2, 60, handler)
     assert told["wrong"] == []
@@ -277,7 +300,16 @@ def test_a_signal_handler_may_use_what_it_interrupts(spawn, what, handler):
 
 
 @pytest.mark.parametrize(
-    "what", ["publish", "publish,large", "publish,reliable", "publish,handler", "recv,handler,large"]
+    "what",
+    [
+        "publish",
+        "publish,large",
+        "publish,large,udp",
+        "publish,reliable",
+        "publish,handler",
+        "recv,handler,large",
+        "recv,handler,large,udp",
+    ],
 )
 def test_a_child_may_be_forked_at_any_moment(spawn, what):
     told = run(spawn, FORKED, what, 3, 100)

@@ -63,7 +63,7 @@ def books(subscriber):
 
 
 @pytest.mark.parametrize("size", [200_000, 2_500_000])
-def test_four_publishers_of_images_to_one_subscriber_on_one_host(spawn, size):
+def test_four_publishers_of_images_to_one_subscriber_on_one_host(spawn, way, size):
     subscriber = spawn(SUBSCRIBER, "big/*", 4 * AHEAD)
     subscriber.wait_line("ready")
     publishers = [

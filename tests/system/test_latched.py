@@ -10,14 +10,15 @@ PUBLISHER = """
 import json, sys, time
 import ipcpy as ipc
 count, rate, options = int(sys.argv[1]), float(sys.argv[2]), json.loads(sys.argv[3])
+size = int(sys.argv[4]) if len(sys.argv) > 4 else 0
 with ipc.Publisher("latched", ipc.Raw(), **options) as publisher:
     for number in range(1, count + 1):
-        publisher.publish(b"%d" % number)
+        publisher.publish((b"%d" % number).zfill(size))
     print("ready", publisher.id, flush=True)
     start = time.monotonic()
     while rate and time.monotonic() < start + 30:
         number += 1
-        publisher.publish(b"%d" % number)
+        publisher.publish((b"%d" % number).zfill(size))
         time.sleep(max(0.0, start + (number - count) / rate - time.monotonic()))
     sys.stdin.readline()
 """
@@ -28,7 +29,7 @@ def take(subscriber, count):
     messages = [subscriber.recv(timeout=10) for _ in range(count)]
     numbers = [message.seq for message in messages]
     assert numbers == list(range(numbers[0], numbers[0] + count))
-    assert [int(bytes(message.data)) for message in messages] == numbers
+    assert [int(bytes(message.data).lstrip(b"0")) for message in messages] == numbers
     assert len({message.publisher for message in messages}) == 1
     return messages
 
@@ -48,10 +49,26 @@ def test_joining_while_messages_are_published(spawn, options):
     publisher.kill()
 
 
-def test_restarts(spawn):
+@pytest.mark.parametrize("options", ['{"keep": 20}', '{"keep": 20, "reliable": true}'])
+def test_joining_while_large_messages_are_published(spawn, way, options):
+    publisher = spawn(PUBLISHER, "100", "20", options, "100000")
+    publisher.wait_line("ready", 20)
+    begun = []
+    for _ in range(10):
+        with ipc.Subscriber("latched") as subscriber:
+            begun.append(take(subscriber, 25)[0].seq)
+            assert subscriber.stats.lost == {}
+            (flow,) = subscriber.stats.publishers.values()
+            assert flow.shared > 0 if way == "shared memory" else flow.shared == 0
+    assert begun == sorted(set(begun)) and begun[0] > 80
+    publisher.kill()
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_restarts(spawn, way, size):
     subscriber = ipc.Subscriber("latched")
     for _ in range(3):
-        publisher = spawn(PUBLISHER, "10", "0", '{"keep": 3}')
+        publisher = spawn(PUBLISHER, "10", "0", '{"keep": 3}', str(size))
         id = publisher.wait_line(r"ready (\w+)", 20)[1]
         with subscriber:  # lives on while the publisher starts; the next one comes when all is there
             assert [message.seq for message in take(subscriber, 3)] == [8, 9, 10]

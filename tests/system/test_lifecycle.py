@@ -362,10 +362,10 @@ async def main():
     waiting = asyncio.create_task(both())
     await asyncio.sleep(0)
     if os.fork() == 0:
-        print("child", asyncio.run(both()), flush=True)
+        print(f"child {asyncio.run(both())}", flush=True)  # in one write: the other process prints too
         sys.stdin.read()
         os._exit(0)
-    print("parent", await waiting, flush=True)
+    print(f"parent {await waiting}", flush=True)
 
 asyncio.run(main())
 sys.stdin.read()

@@ -133,7 +133,7 @@ def test_four_megabytes_at_30_hz_over_the_lan_with_default_buffers(lan, options)
     pytest.fail(f"at no rate without loss: {books}")
 
 
-def test_large_messages_of_several_publishers_into_one_default_buffer(spawn):
+def test_large_messages_of_several_publishers_into_one_default_buffer(spawn, way):
     subscriber = start(spawn, SUBSCRIBER, buffer=212_992)
     publishers = [start(spawn, PUBLISHER, rate=20, size=1_000_000) for _ in range(3)]
     for publisher in publishers:

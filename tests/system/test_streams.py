@@ -74,9 +74,11 @@ print(sorted(node.host for node in ipc.nodes()))
     publisher.succeed()
 
 
-@pytest.mark.parametrize("where", ["one host", "lan"])
-def test_large_arrays_arrive_equal(spawn, lan, where):
+@pytest.mark.parametrize("where", ["one host", "one host, udp", "lan"])
+def test_large_arrays_arrive_equal(spawn, lan, where, monkeypatch):
     pytest.importorskip("numpy")
+    if where == "one host, udp":
+        monkeypatch.setenv("IPCPY_SHM", "0")
     if where == "lan":
         hosts = lan(2)
         publisher, subscriber = hosts.spawn(1, programs.LARGE_PUBLISHER, "1"), hosts.spawn(2, programs.LARGE_SUBSCRIBER)
