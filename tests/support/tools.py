@@ -20,6 +20,7 @@ PACKAGES = {  # of Debian
     "avahi-publish": "avahi-utils",
     "avahi-publish-service": "avahi-utils",
     "bash": "bash",
+    "cc": "gcc libc6-dev",
     "dbus-daemon": "dbus",
     "ip": "iproute2",
     "nft": "nftables",
