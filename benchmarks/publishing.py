@@ -13,6 +13,7 @@ from .adapters.contract import Adapter, Setting
 from .roles import WARM, asked, now, tell
 
 BURST = 100  # messages
+PAUSE = 0.002  # seconds between bursts
 
 
 def publish(adapter: Adapter, setting: Setting) -> None:
@@ -66,18 +67,18 @@ def paced(ways: Ways, hz: float, count: int) -> dict[str, Any]:
     return {"sent": count, "cpu": (time.process_time_ns() - cpu) / 1e3 / count}
 
 
-def bursts(ways: Ways, phase: int, bursts: int) -> dict[str, Any]:
+def bursts(ways: Ways, phase: int, bursts: int, burst: int = BURST, pause: float = PAUSE) -> dict[str, Any]:
     """Publish in bursts, so that no buffer overflows; tell what it costs in all threads, but for the sleep between."""
     send = ways.same(phase)
     asleep = 0
     cpu = time.process_time_ns()
     for _ in range(bursts):
-        for _ in range(BURST):
+        for _ in range(burst):
             send()
         begun = time.thread_time_ns()
-        time.sleep(0.002)
+        time.sleep(pause)
         asleep += time.thread_time_ns() - begun
-    count = bursts * BURST
+    count = bursts * burst
     return {"sent": count, "cpu": (time.process_time_ns() - cpu - asleep) / 1e3 / count}
 
 

@@ -45,6 +45,31 @@ def test_a_quick_run_has_figures_in_json_and_markdown(spawn, tmp_path):
     assert "× raw" in printed and ("| met |" in printed or "| missed |" in printed)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is shared on Linux only")
+def test_large_messages_are_measured_with_a_copy_in_lent_memory_and_by_udp(spawn, tmp_path):
+    file = tmp_path / "figures.json"
+    benchmark(spawn, "--quick", "--rows", "large30", "--peers", "none", "--json", file).succeed(timeout=50)
+    results = json.loads(file.read_text())
+    assert results["failures"] == {}
+    for adapter in ("raw", "ipcpy", "ipcpy loan", "ipcpy udp"):
+        [figures] = results["rounds"]["large30"][adapter]
+        assert figures["times"] == pytest.approx(figures["p50"] / figures["small"]) and figures["p50"] > 0, adapter
+
+
+def test_who_copies_is_not_compared_with_who_is_lent_memory(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.figures import Metric, Results, Target, met
+
+    rates = {"raw": 10.0, "ipcpy": 30.0, "ipcpy loan": 40.0, "peer": 20.0, "peer loan": 50.0}
+    results = Results({"row": {name: [{"rate": rate}] for name, rate in rates.items()}})
+    metric = Metric("rate", "delivered", "MB/s", higher=True)
+    verdicts = [
+        met(results, "row", metric, Target(adapter, 2.0, lead=True), "raw", ["peer", "peer loan"])
+        for adapter in ("ipcpy", "ipcpy loan")
+    ]
+    assert verdicts == ["met", "missed: behind peer loan"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_no_role_outlives_a_killed_benchmark(spawn, wait_until):
     run = benchmark(spawn, "--rows", "rtt2,rtt1", "--peers", "none", "--rounds", "3")

@@ -1,8 +1,8 @@
 """What an adapter is: how one family of messaging does the work that all do. Knows the message; nothing of clocks.
 
 The small message is a struct of 64 bytes: an int64 stamp and seven doubles. Every adapter packs it from values and
-unpacks all of it. The large one is bytes with the stamp in front. A stamp is whatever the work wants to know of a
-message: a time, or the number of a phase.
+unpacks all of it. The large one is bytes with the stamp in front; of memory that is lent for it only the stamp and the
+last byte are written. A stamp is whatever the work wants to know of a message: a time, or the number of a phase.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 LARGE = 1_000_000  # bytes
+LAST = 0x5A  # the last byte of a large message
 BUFFERS = 8  # large messages are sent from so many buffers in turn: a publisher may still be sending the one before
 VALUES = (0.25, -1.5, 9.81, 1e-3, -2e-3, 3e-3, 21.0)
 SAMPLE = Struct("<q7d")
@@ -46,7 +47,8 @@ class Setting:
     Attributes:
         port: the first of 40 that nobody else uses: 20 for each of the topics ``a`` and ``b``.
         folder: of this run alone, for sockets in the file system.
-        large: whether messages have LARGE bytes, else 64.
+        large: whether messages have ``size`` bytes, else 64.
+        size: of large ones.
         flat_out: whether it is throughput that counts, else latency.
         subscribers: how many there are.
         address, publisher_address: where subscriber and publisher are.
@@ -57,6 +59,7 @@ class Setting:
     port: int
     folder: str
     large: bool = False
+    size: int = LARGE
     flat_out: bool = False
     subscribers: int = 1
     address: str = LOOPBACK
@@ -123,11 +126,11 @@ def packed(send: Callable[[bytes], object]) -> Send:
     return publish
 
 
-def stamped(send: Callable[[Any], object]) -> Send:
+def stamped(size: int, send: Callable[[Any], object]) -> Send:
     """Return a sender of large messages: the stamp is written in place, so no copy of ours is in the figures."""
-    buffers = [bytearray(LARGE) for _ in range(BUFFERS)]
+    buffers = [bytearray(size) for _ in range(BUFFERS)]
     for buffer in buffers:
-        buffer[:] = b"\x5a" * LARGE  # touched, so that no page is missing
+        buffer[:] = bytes([LAST]) * size  # touched, so that no page is missing
     turn = itertools.cycle(buffers)
     put = STAMP.pack_into
 
@@ -139,9 +142,27 @@ def stamped(send: Callable[[Any], object]) -> Send:
     return publish
 
 
-def stamp_of_large(data: Any) -> int:
+def lent(lend: Callable[[], Any], send: Callable[[Any], object]) -> Send:
+    """Return a sender of large messages in memory that is lent for each: whoever fills it needs no copy.
+
+    As a driver does it, memory for the next message is there before its data are.
+    """
+    put = STAMP.pack_into
+    buffer = lend()
+
+    def publish(stamp: int) -> None:
+        nonlocal buffer
+        put(buffer, 0, stamp)
+        buffer[-1] = LAST
+        send(buffer)
+        buffer = lend()
+
+    return publish
+
+
+def stamp_of_large(size: int, data: Any) -> int:
     """Read a large message; one of another size is refused."""
-    if len(data) != LARGE or data[-1] != 0x5A:
+    if len(data) != size or data[-1] != LAST:
         raise ValueError(f"a message of {len(data)} bytes, or a damaged one")
     return int(STAMP.unpack_from(data)[0])
 
@@ -159,9 +180,9 @@ def bytes_sender(setting: Setting, send: Callable[[Any], object], *, copy: bool 
     """
     if not setting.large:
         return packed(send)
-    return stamped((lambda data: send(bytes(data))) if copy else send)
+    return stamped(setting.size, (lambda data: send(bytes(data))) if copy else send)
 
 
 def reader(setting: Setting) -> Callable[[Any], int]:
     """Return the function that reads the stamp of a message in bytes."""
-    return stamp_of_large if setting.large else stamp_of_small
+    return partial(stamp_of_large, setting.size) if setting.large else stamp_of_small

@@ -72,7 +72,7 @@ class Cyclone(Adapter):
         self.keep += [participant, writer]
         write = writer.write
         if self.setting.large:
-            return stamped(lambda data: write(Blob(bytes(data))))
+            return stamped(LARGE, lambda data: write(Blob(bytes(data))))
         return lambda stamp: write(Sample(stamp, *VALUES))
 
     def receiver(self, topic: str, index: int) -> Loop:
@@ -91,7 +91,7 @@ class Cyclone(Adapter):
                 while got := samples.take(64):
                     for sample in got:
                         if isinstance(sample, Blob if large else Sample):  # else it says that a writer went
-                            if take(stamp_of_large(sample.data) if large else sample.stamp):
+                            if take(stamp_of_large(LARGE, sample.data) if large else sample.stamp):
                                 return
                     if len(got) < 64:
                         break

@@ -8,7 +8,7 @@ from typing import Any
 
 import iceoryx2
 
-from .contract import Adapter, Loop, Send, Take, bytes_sender, reader
+from .contract import Adapter, Loop, Send, Take, bytes_sender, lent, reader
 
 
 class Iceoryx(Adapter):
@@ -29,12 +29,16 @@ class Iceoryx(Adapter):
         return service, events, queue
 
     def sender(self, topic: str) -> Send:
+        publisher, notifier = self._publisher(topic)
+        return bytes_sender(self.setting, _copying(publisher.loan_slice_uninit, notifier.notify))
+
+    def _publisher(self, topic: str) -> tuple[Any, Any]:
         service, events, _ = self._open(topic)
-        builder = service.publisher_builder().initial_max_slice_len(1_000_000 if self.setting.large else 64)
+        builder = service.publisher_builder().initial_max_slice_len(self.setting.size if self.setting.large else 64)
         publisher = builder.backpressure_strategy(iceoryx2.BackpressureStrategy.RetryUntilDelivered).create()
         notifier = events.notifier_builder().create()
         self.keep += [publisher, notifier]
-        return bytes_sender(self.setting, _sending(publisher.loan_slice_uninit, notifier.notify))
+        return publisher, notifier
 
     def receiver(self, topic: str, index: int) -> Loop:
         service, events, queue = self._open(topic)
@@ -56,7 +60,30 @@ class Iceoryx(Adapter):
         return loop
 
 
-def _sending(loan: Callable[[int], Any], notify: Callable[[], Any]) -> Callable[[Any], None]:
+class IceoryxLoan(Iceoryx):
+    """Loan, fill in place, send, notify: nothing is copied. Small messages as above."""
+
+    def sender(self, topic: str) -> Send:
+        if not self.setting.large:
+            return super().sender(topic)
+        publisher, notifier = self._publisher(topic)
+        loan, notify = publisher.loan_slice_uninit, notifier.notify
+        memory = ctypes.c_ubyte * self.setting.size
+        sample: Any = None
+
+        def lend() -> Any:
+            nonlocal sample
+            sample = loan(self.setting.size)
+            return memory.from_address(sample.payload_ptr)
+
+        def send(_: Any) -> None:
+            sample.assume_init().send()
+            notify()
+
+        return lent(lend, send)
+
+
+def _copying(loan: Callable[[int], Any], notify: Callable[[], Any]) -> Callable[[Any], None]:
     memmove = ctypes.memmove
 
     def send(data: Any) -> None:

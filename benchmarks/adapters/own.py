@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,8 +19,9 @@ from .contract import (
     Send,
     Setting,
     Take,
+    lent,
     packed,
-    stamp_of_large,
+    reader,
     stamp_of_small,
     stamped,
 )
@@ -59,7 +61,7 @@ class Ipcpy(Adapter):
     def sender(self, topic: str) -> Send:
         publish = self.publisher(topic).publish
         if self.setting.large:
-            return stamped(publish)
+            return stamped(self.setting.size, publish)
         return lambda stamp: publish(Sample(stamp, *VALUES))
 
     def again(self, topic: str, stamp: int) -> Callable[[], object]:
@@ -76,7 +78,7 @@ class Ipcpy(Adapter):
     def receiver(self, topic: str, index: int) -> Loop:
         recv = self.subscriber(topic).recv
         if self.setting.large:
-            return _large_loop(recv)
+            return _large_loop(recv, reader(self.setting))
 
         def loop(take: Take) -> None:
             while not take(recv().data.stamp):
@@ -85,12 +87,30 @@ class Ipcpy(Adapter):
         return loop
 
 
-def _large_loop(recv: Callable[[], Any]) -> Loop:
+def _large_loop(recv: Callable[[], Any], stamp_of: Callable[[Any], int]) -> Loop:
     def loop(take: Take) -> None:
-        while not take(stamp_of_large(recv().data)):
+        while not take(stamp_of(recv().data)):
             pass
 
     return loop
+
+
+class IpcpyLoan(Ipcpy):
+    """``loan`` and ``publish``: large messages are filled where they lie."""
+
+    def sender(self, topic: str) -> Send:
+        if not self.setting.large:
+            return super().sender(topic)
+        publisher = self.publisher(topic)
+        return lent(partial(publisher.loan, self.setting.size), publisher.publish)
+
+
+class IpcpyUdp(Ipcpy):
+    """The same without shared memory."""
+
+    def __init__(self, setting: Setting) -> None:
+        os.environ["IPCPY_SHM"] = "0"
+        super().__init__(setting)
 
 
 class IpcpyBytes(Ipcpy):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
-from .contract import LARGE, SAMPLE, STAMP, VALUES, Adapter, Loop, Send, Take, stamped
+from .contract import SAMPLE, STAMP, VALUES, Adapter, Loop, Send, Take, stamped
 
 BUFFER = 4 << 20  # as ipcpy asks for; the system gives what it allows
 CHUNK = 60_000  # bytes of data in a datagram; loopback's MTU is 65,536
@@ -40,7 +40,7 @@ class Raw(Adapter):
         socks = [connected(setting.address if topic == "a" else setting.publisher_address, port) for port in ports]
         self.keep += socks
         if setting.large:
-            return stamped(parts_sender(socks[0].sendmsg))
+            return stamped(setting.size, to_each([parts_sender(setting.size, sock.sendmsg) for sock in socks]))
         if len(socks) == 1:
             return _small_sender(socks[0].send)
         sends = [sock.send for sock in socks]
@@ -60,7 +60,7 @@ class Raw(Adapter):
         setting = self.setting
         sock = receiving(setting.address if topic == "a" else setting.publisher_address, setting.port_of(topic, index))
         self.keep.append(sock)
-        return _large_loop(sock) if setting.large else _small_loop(sock)
+        return _large_loop(setting.size, sock) if setting.large else _small_loop(sock)
 
 
 def _small_sender(send: Callable[[bytes], int]) -> Send:
@@ -87,10 +87,22 @@ def _small_loop(sock: socket.socket) -> Loop:
     return loop
 
 
-def parts_sender(sendmsg: Callable[[Any], int]) -> Callable[[bytearray], None]:
+def to_each(sends: list[Callable[[bytearray], None]]) -> Callable[[bytearray], None]:
+    """Return a function that calls each of several."""
+    if len(sends) == 1:
+        return sends[0]
+
+    def send(data: bytearray) -> None:
+        for each in sends:
+            each(data)
+
+    return send
+
+
+def parts_sender(size: int, sendmsg: Callable[[Any], int]) -> Callable[[bytearray], None]:
     """Return a function that sends a large message as datagrams of CHUNK bytes, each with its place."""
     number = 0
-    count = -(-LARGE // CHUNK)
+    count = -(-size // CHUNK)
     pack = PART.pack
 
     def send(data: bytearray) -> None:
@@ -106,11 +118,11 @@ def parts_sender(sendmsg: Callable[[Any], int]) -> Callable[[bytearray], None]:
     return send
 
 
-def _large_loop(sock: socket.socket) -> Loop:
+def _large_loop(length: int, sock: socket.socket) -> Loop:
     """Return a loop that lets each datagram land at its place; a message with a hole is forgotten."""
 
     def loop(take: Take) -> None:
-        buffer, place = bytearray(LARGE + CHUNK), bytearray(PART.size)
+        buffer, place = bytearray(length + CHUNK), bytearray(PART.size)
         view = memoryview(buffer)
         receive, unpack, stamp_of = sock.recvmsg_into, PART.unpack, STAMP.unpack_from
         wanted, current = 0, 0

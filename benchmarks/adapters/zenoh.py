@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import zenoh
+import zenoh.shm
 
-from .contract import Adapter, Loop, Send, Take, bytes_sender, reader
+from .contract import LAST, STAMP, Adapter, Loop, Send, Take, bytes_sender, reader
 
 POOL = 256 << 20  # bytes of shared memory for large messages: its own way within a host
 
@@ -39,6 +40,9 @@ class Zenoh(Adapter):
         return session
 
     def sender(self, topic: str) -> Send:
+        return bytes_sender(self.setting, self._publisher(topic).put)
+
+    def _publisher(self, topic: str) -> Any:
         publisher = self._open(topic, True).declare_publisher(
             f"{self.setting.name}/{topic}",
             congestion_control=zenoh.CongestionControl.BLOCK,
@@ -46,7 +50,7 @@ class Zenoh(Adapter):
             reliability=zenoh.Reliability.RELIABLE,
         )
         self.keep.append(publisher)
-        return bytes_sender(self.setting, publisher.put)
+        return publisher
 
     def receiver(self, topic: str, index: int) -> Loop:
         channel = zenoh.handlers.FifoChannel(16 if self.setting.large else 10_000)
@@ -59,3 +63,26 @@ class Zenoh(Adapter):
                     return
 
         return loop
+
+
+class ZenohLoan(Zenoh):
+    """Large messages in shared memory that its provider lends; in Python it can be written to by slices only."""
+
+    def sender(self, topic: str) -> Send:
+        if not self.setting.large:
+            return super().sender(topic)
+        put, size = self._publisher(topic).put, self.setting.size
+        provider = zenoh.shm.ShmProvider.default_backend(POOL)
+        self.keep.append(provider)
+        policy = zenoh.shm.BlockOn(zenoh.shm.GarbageCollect())
+        pack, width = STAMP.pack, STAMP.size
+        buffer = provider.alloc(size, policy)
+
+        def publish(stamp: int) -> None:
+            nonlocal buffer
+            buffer[:width] = pack(stamp)
+            buffer[size - 1] = LAST
+            put(buffer)
+            buffer = provider.alloc(size, policy)
+
+        return publish

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from .contract import QUICK, Amount, Row
 from .footprint import Footprint
+from .large import Image, LargeFanOut, LargeFlatOut, LargePaced
 from .latency import OneWay, RoundTrip, RoundTripAsyncio
 from .network import AcrossLan, Hosts, Reliability
 from .steps import Steps
-from .throughput import FanOut, FlatOut, LargeFlatOut, LargePaced, PublishCost, PublishToNobody
+from .throughput import FanOut, FlatOut, PublishCost, PublishToNobody
 from .topics import Subscribers, Topics
 
 __all__ = ["GROUPS", "QUICK", "Amount", "Row", "all_rows"]
@@ -15,7 +16,8 @@ __all__ = ["GROUPS", "QUICK", "Amount", "Row", "all_rows"]
 LOSSES = (0.0, 0.01, 0.1, 0.3)
 GROUPS = {
     "rtt": ("rtt1", "rtt2"),
-    "1mb": ("large", "large30"),
+    "1mb": ("large", "large30", "large8"),
+    "memory": ("large", "large30", "image", "large8"),
     "cpu": ("publish", "nobody"),
     "reliability": tuple(f"{size}-loss{round(100 * loss)}" for size in ("small", "large") for loss in LOSSES),
 }
@@ -35,6 +37,8 @@ def all_rows() -> list[Row]:
         FlatOut(),
         LargeFlatOut(),
         LargePaced(),
+        Image(),
+        LargeFanOut(),
         FanOut(),
         AcrossLan(),
         Topics(),

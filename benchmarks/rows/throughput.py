@@ -1,8 +1,7 @@
-"""What publishing costs, and how much of it goes through."""
+"""What publishing small messages costs, and how much of it goes through."""
 
 from __future__ import annotations
 
-from ..adapters.contract import LARGE
 from ..figures import Metric, Target
 from ..flow import Flow
 from ..processes import RoleFailed, Run
@@ -74,48 +73,6 @@ class FlatOut(Row):
                 amount.seconds
             )
             return figures | {"rate": figures["rate"] / 1e3}
-
-
-class LargeFlatOut(Row):
-    """Large messages at the highest rate with less than 1 % lost."""
-
-    name = "large"
-    title = "1 MB flat out, less than 1 % lost"
-    floor = "raw"
-    adapters = ("raw", "ipcpy")
-    peers = PEERS
-    metrics = (
-        Metric("rate", "delivered", "MB/s", (Target("ipcpy", 0.9),), higher=True),
-        Metric("publisher cpu", "publisher's CPU", "µs"),
-        Metric("subscriber cpu", "subscriber's CPU", "µs"),
-        Metric("lost", "lost", "%"),
-    )
-
-    def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
-        with Run(adapter, flat_out=True, large=True) as run:
-            figures = Flow(run, calm=amount.calm, settle=amount.settle).fastest(amount.seconds)
-            return figures | {"rate": figures["rate"] * LARGE / 1e6}
-
-
-class LargePaced(Row):
-    """Large messages as a camera sends them."""
-
-    name = "large30"
-    title = "One way, 1 MB at 30 Hz"
-    floor = "raw"
-    adapters = ("raw", "ipcpy")
-    peers = PEERS
-    metrics = (
-        Metric("p50", "p50", "µs", (Target("ipcpy", 1 / 0.9),)),
-        Metric("p99", "p99", "µs"),
-        Metric("publisher cpu", "publisher's CPU", "µs"),
-        Metric("subscriber cpu", "subscriber's CPU", "µs"),
-        Metric("lost", "lost", "%"),
-    )
-
-    def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
-        with Run(adapter, large=True) as run:
-            return Flow(run, calm=amount.calm).paced(30, amount.frames)
 
 
 class FanOut(Row):
