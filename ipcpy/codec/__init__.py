@@ -4,13 +4,14 @@ of frames, topics or subscribers.
 
 from __future__ import annotations
 
-from .contract import Body, Codec, check_codec, codec_for, variant
+from .contract import ANY, Body, Codec, check_codec, codec_for, variant
 from .library import MsgLibrary
 from .msgpack import MsgPack
 from .raw import Raw
 from .stream import MsgStream, checksum, get_msg
 
 __all__ = [
+    "ANY",
     "Body",
     "Codec",
     "MsgLibrary",

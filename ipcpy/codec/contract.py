@@ -16,9 +16,10 @@ from .msgpack import MsgPack
 from .raw import Raw
 from .stream import Buffer
 
-__all__ = ["Body", "Codec", "check_codec", "codec_for", "variant"]
+__all__ = ["ANY", "Body", "Codec", "check_codec", "codec_for", "variant"]
 
 Body = Buffer | list[Buffer]
+ANY = "any"  # what a subscriber without a codec says of itself; one with a codec of that name reads every publisher
 _MAX_NAME = 64  # characters of a codec's name that peers take
 _OURS: dict[str, str] = {"msgpack": "MsgPack()", "raw": "Raw()", "struct": "MsgLibrary({1: ('<3f', Imu)})"}
 
@@ -26,6 +27,10 @@ _OURS: dict[str, str] = {"msgpack": "MsgPack()", "raw": "Raw()", "struct": "MsgL
 @runtime_checkable
 class Codec(Protocol):
     """Turns what is published into bytes, and back. Anything with these four members is one.
+
+    A subscriber's codec named ``any`` is given the bodies of every publisher, whatever that one's codec: for what hands
+    messages on, or keeps them, without looking into them. What lies in shared memory it is given where it lies, as a
+    ``memoryview`` that cannot be written to.
 
     A codec may also have ``adapt(schema) -> Codec``, which makes the one that reads a publisher with that schema, and
     raises SchemaError where the two do not fit. These are preferred where its class has them beside its own ``encode``

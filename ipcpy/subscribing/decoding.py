@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..alarms import raise_alarm
-from ..codec import Codec, MsgLibrary, MsgPack, Raw, codec_for, variant
+from ..codec import ANY, Codec, MsgLibrary, MsgPack, Raw, codec_for, variant
 from ..errors import CodecError, SchemaError
 from ..graph import EndpointInfo
 from ..protocol.data.batch import split, unpack_alike, unpack_batch
@@ -35,7 +35,7 @@ def decoders(own: Codec | None, info: EndpointInfo) -> tuple[Decode, DecodeMany,
         log.warning("%s: the types of publisher %s differ: %s", info.topic, info.node.name, "; ".join(mismatch))
         return bytes, _each(bytes), mismatch
     decode = variant(codec, "decode_intact", "decode") or codec.decode
-    if not isinstance(codec, MsgLibrary | MsgPack | Raw):
+    if not isinstance(codec, MsgLibrary | MsgPack | Raw) and codec.name != ANY:
         decode = partial(_decode_copied, decode)
     return decode, variant(codec, "decode_many", "decode") or _each(decode), ()
 
@@ -45,7 +45,10 @@ def _each(decode: Decode) -> DecodeMany:
 
 
 def _decode_copied(decode: Decode, body: Any) -> Any:
-    """Decode with a codec of the user's, which is given bytes or a bytearray: few functions take a view of memory."""
+    """Decode with a codec of the user's, which is given bytes or a bytearray: few functions take a view of memory.
+
+    Not so one named ``any``, which only hands bodies on.
+    """
     return decode(bytearray(body) if type(body) is memoryview else body)
 
 
@@ -89,7 +92,7 @@ def _reading_codec(own: Codec | None, info: EndpointInfo) -> Codec:
     """
     if own is None:
         return codec_for(info.codec, info.schema)
-    if own.name != info.codec:
+    if own.name not in (info.codec, ANY):
         raise SchemaError(f"the publisher's codec is {info.codec}, the subscriber's is {own.name}")
     adapt = getattr(type(own), "adapt", None)  # one that only hands on another's would give that away
     return own if adapt is None else adapt(own, info.schema)

@@ -101,6 +101,16 @@ def test_a_codec_of_the_users_is_given_bytes_of_its_own():
     assert type(own.given[2]) is bytes
 
 
+def test_a_codec_named_any_is_given_the_bodies_of_whatever_codec_where_they_lie():
+    body = memoryview(bytearray(b"\xc1")).toreadonly()
+    for codec in ("msgpack", "struct", "raw", "odd"):
+        own = Own()
+        own.name = "any"
+        decode, decode_many, mismatch = made(own, codec=codec)
+        assert mismatch == () and decode(body) == b"\xc1" and own.given[0] is body
+        assert decode_many(b"aabb", 2) == [b"aa", b"bb"]
+
+
 # -- batches -----------------------------------------------------------------------------------------------------------
 
 
