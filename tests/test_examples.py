@@ -11,6 +11,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ALL = sorted(path.name for path in EXAMPLES.glob("*.py"))
+NEED_NUMPY = {"09_images.py", "10_camera_loan.py", "11_detector.py"}
 
 
 def test_each_is_listed_and_says_how_to_run_it():
@@ -90,6 +91,20 @@ def test_images(spawn):
     assert [line.split(",")[0] for line in printed] == [f"#{n}: uint8 (1080" for n in (1, 2, 3)]
 
 
+def test_camera_and_detector(spawn):
+    pytest.importorskip("numpy")
+    detector = spawn(EXAMPLES / "11_detector.py", "20")
+    published = spawn(EXAMPLES / "10_camera_loan.py", "20").succeed()
+    *images, summary = detector.succeed().splitlines()
+    assert images == [
+        f"#{n}: the bar is at column {16 * n - 16}, {16 * kept} columns further than {kept} images ago"
+        for n, kept in zip(range(1, 21), [*range(9), *[9] * 11], strict=True)
+    ]
+    assert "published 20 images, " in published
+    assert summary.startswith("received 20, ")
+    assert summary.endswith(" through shared memory, lost 0")
+
+
 @pytest.mark.parametrize(
     "programs",
     [
@@ -101,13 +116,14 @@ def test_images(spawn):
         ["07_serial.py"],
         ["08_garbage.py"],
         ["09_images.py"],
+        ["11_detector.py", "10_camera_loan.py"],
     ],
     ids=lambda programs: programs[0],
 )
 def test_ctrl_c_is_a_good_end(spawn, programs):
     if "07_serial.py" in programs and sys.platform == "win32":
         pytest.skip("there are no pseudo-terminals")
-    if "09_images.py" in programs:
+    if NEED_NUMPY.intersection(programs):
         pytest.importorskip("numpy")
     running = []
     for program in programs:
