@@ -1,0 +1,22 @@
+"""Messages as other programs' viewers read them: CDR with ROS 2 definitions, JSON with JSON Schema, ROS images. Pure:
+bytes in, bytes out, never a file, a socket or a clock. Recordings and live viewers share it.
+"""
+
+from __future__ import annotations
+
+from .seen import BESIDE, SELF, STRUCT, Rest, Schema, Seen, View, Viewer, body_of, viewer_for
+from .structs import StructView
+
+__all__ = [
+    "BESIDE",
+    "SELF",
+    "STRUCT",
+    "Rest",
+    "Schema",
+    "Seen",
+    "StructView",
+    "View",
+    "Viewer",
+    "body_of",
+    "viewer_for",
+]
