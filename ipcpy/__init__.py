@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test holds both lists against each other
+    from .bag.blackbox import BlackBox as BlackBox
+    from .bag.recorder import Recorder as Recorder
+    from .bag.recorder import RecorderStats as RecorderStats
+    from .bag.recorder import TopicStats as TopicStats
     from .codec import Codec as Codec
     from .codec import MsgLibrary as MsgLibrary
     from .codec import MsgPack as MsgPack
@@ -62,6 +66,8 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .transport.socketudp import get_ip as get_ip
 
 _HOMES = {
+    "bag.blackbox": "BlackBox",
+    "bag.recorder": "Recorder RecorderStats TopicStats",
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
     "doctor.examination": "diagnose",
     "errors": "ArgumentError ClosedError CodecError IpcError RecvTimeout SchemaError TransportError",
