@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["INTERRUPTED", "TERMINATED", "ReaderGone", "Terminated", "leave_at_once", "signals_raised"]
+__all__ = ["INTERRUPTED", "TERMINATED", "ReaderGone", "Terminated", "leave_at_once", "signals_raised", "take_time"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 TERMINATED = 143  # 128 + SIGTERM
@@ -33,6 +33,9 @@ class Terminated(BaseException):
 
 class ReaderGone(BaseException):
     """Nobody reads standard output any more. No OSError, which those who wait for a socket may take for their own."""
+
+
+_time = [LIMIT]  # for the command that runs
 
 
 _CODES: dict[int, int] = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
@@ -52,6 +55,11 @@ def leave_at_once() -> None:
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     os._exit(_CODES[number])
+
+
+def take_time(seconds: float) -> None:
+    """Let this command take so many seconds to close what it has open: a file that is to be written to its end."""
+    _time[0] = seconds
 
 
 @contextmanager
@@ -137,9 +145,11 @@ class _Raising:
     def _see_to_it(self, reader: int) -> None:
         """Repeat what has shown no effect, and end the process where nothing else does."""
         told = os.read(reader, 1)
+        while told and told[0] not in self._kinds:  # another one, which has a handler of its own
+            told = os.read(reader, 1)
         if told:
             number = told[0]
-            until = time.monotonic() + LIMIT
+            until = time.monotonic() + _time[0]
             while not self._over.wait(PAUSE) and time.monotonic() < until:
                 if not self._taken:
                     self._kill(number)

@@ -15,7 +15,17 @@ import ipcpy as ipc
 
 from .looking import look
 
-__all__ = ["COUNT", "RATE", "SECONDS", "as_json", "node_options", "open_node", "optional_topic", "topic_argument"]
+__all__ = [
+    "COUNT",
+    "RATE",
+    "SECONDS",
+    "as_json",
+    "node_options",
+    "open_node",
+    "optional_topic",
+    "topic_argument",
+    "topics_argument",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -101,3 +111,4 @@ def _topic_names(ctx: click.Context) -> list[str]:
 
 topic_argument = click.argument("topic", type=_Topic())
 optional_topic = click.argument("topic", type=_Topic(), required=False)
+topics_argument = click.argument("topics", type=_Topic(), nargs=-1)

@@ -9,6 +9,7 @@ import click
 
 import ipcpy as ipc
 
+from .blackbox import blackbox
 from .completion import completion
 from .demo import demo
 from .doctor import doctor
@@ -19,6 +20,7 @@ from .info import info
 from .measure import bw, delay, hz
 from .options import node_options
 from .pub import pub
+from .record import record
 
 __all__ = ["program"]
 
@@ -61,5 +63,6 @@ def program(ctx: click.Context) -> None:
         ctx.color = False
 
 
-for _command in (list_topics, info, echo, hz, bw, delay, pub, nodes, doctor, demo, completion):
+_COMMANDS = (list_topics, info, echo, hz, bw, delay, pub, record, blackbox, nodes, doctor, demo, completion)
+for _command in _COMMANDS:
     program.add_command(_command)

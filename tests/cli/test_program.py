@@ -14,11 +14,12 @@ from ipcpy.cli.program import program
 
 SOURCES = sorted((Path(__file__).parents[2] / "ipcpy" / "cli").glob("*.py"))
 COMMANDS = sorted(program.commands)
-LISTENING = ["list", "info", "echo", "hz", "bw", "delay", "pub", "nodes", "doctor", "demo"]
+LISTENING = ["list", "info", "echo", "hz", "bw", "delay", "pub", "record", "nodes", "doctor", "demo"]
+OTHERS = ["blackbox", "completion"]
 
 
 def test_all_commands_are_there():
-    assert [*LISTENING, "completion"] == sorted(COMMANDS, key=[*LISTENING, "completion"].index)
+    assert [*LISTENING, *OTHERS] == sorted(COMMANDS, key=[*LISTENING, *OTHERS].index)
 
 
 @pytest.mark.parametrize("name", LISTENING)
