@@ -15,8 +15,8 @@ SBIN = os.pathsep.join(("/usr/sbin", "/sbin"))
 SETUP = 'ip link set lo up && ip route add 224.0.0.0/4 dev lo 2>/dev/null; exec "$@"'
 
 
-def enter() -> str:
-    """Start anew in a private network if that is possible; otherwise say why it is not."""
+def enter(module: str = "benchmarks") -> str:
+    """Start a module anew in a private network if that is possible; otherwise say why it is not."""
     if MARK in os.environ:
         return ""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), SBIN))
@@ -29,6 +29,6 @@ def enter() -> str:
             ["unshare", *flags, "ip", "link", "set", "lo", "up"], capture_output=True, env={"PATH": path}
         )
         if probe.returncode == 0:
-            words = ["unshare", *flags, "sh", "-c", SETUP, "sh", sys.executable, "-m", "benchmarks", *sys.argv[1:]]
+            words = ["unshare", *flags, "sh", "-c", SETUP, "sh", sys.executable, "-m", module, *sys.argv[1:]]
             os.execvpe("unshare", words, {**os.environ, MARK: "private", "PATH": path})
     return "this user may not make network namespaces"

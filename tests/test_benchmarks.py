@@ -70,6 +70,20 @@ def test_who_copies_is_not_compared_with_who_is_lent_memory(monkeypatch):
     assert verdicts == ["met", "missed: behind peer loan"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU times of children are looked at")
+def test_what_a_recorder_keeps_up_with(spawn, tmp_path):
+    pytest.importorskip("mcap", reason="needs ipcpy[bag]")
+    run = spawn([sys.executable, "-m", "benchmarks.recording", "--seconds", "0.2", "--folder", str(tmp_path)], cwd=ROOT)
+    head, _, *rows = run.succeed(timeout=50).splitlines()
+    assert head.startswith("| load | compression | messages/s |")
+    assert [row.split(" | ")[:2] for row in rows] == [
+        [f"| {load}", compression]
+        for load in ("64-byte struct", "dict of 5", "image of 6 MB")
+        for compression in ("zstd", "none")
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_no_role_outlives_a_killed_benchmark(spawn, wait_until):
     run = benchmark(spawn, "--rows", "rtt2,rtt1", "--peers", "none", "--rounds", "3")
