@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test holds both lists against each other
+    from .bag.bag import Bag as Bag
+    from .bag.bag import BagTopic as BagTopic
     from .bag.blackbox import BlackBox as BlackBox
     from .bag.recorder import Recorder as Recorder
     from .bag.recorder import RecorderStats as RecorderStats
@@ -66,6 +68,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .transport.socketudp import get_ip as get_ip
 
 _HOMES = {
+    "bag.bag": "Bag BagTopic",
     "bag.blackbox": "BlackBox",
     "bag.recorder": "Recorder RecorderStats TopicStats",
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",

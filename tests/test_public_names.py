@@ -56,6 +56,7 @@ def test_an_unknown_name_is_an_attribute_error():
 # -- handles: what ``dir`` shows is for users ------------------------------------------------------------------------
 
 HANDLES = {
+    "Bag": "about array close damage end_ns messages paths save size span_ns start_ns topics verify",
     "BlackBox": "close dump paths stats",
     "Node": "close closed domain id name nodes stats topics wait_complete wait_complete_async watch",
     "Publisher": "close id loan publish publish_many stats subscribers topic"
@@ -82,22 +83,24 @@ def handles():
 
 @pytest.fixture
 def recorders(tmp_path):
-    """One of each public class that records."""
+    """One of each public class that records or reads recordings."""
     pytest.importorskip("mcap", reason="needs ipcpy[bag]")
     with ipcpy.testing.MemoryNetwork() as network:
         recorder = ipcpy.Recorder(tmp_path / "a.mcap", node=network.node("recorder"))
         box = ipcpy.BlackBox(1, tmp_path, node=network.node("box"))
-        yield {"Recorder": recorder, "BlackBox": box}
         recorder.close()
+        bag = ipcpy.Bag(recorder.path)
+        yield {"Recorder": recorder, "BlackBox": box, "Bag": bag}
+        bag.close()
         box.close()
 
 
-@pytest.mark.parametrize("name", ["BlackBox", "Recorder"])
+@pytest.mark.parametrize("name", ["Bag", "BlackBox", "Recorder"])
 def test_a_recorder_shows_what_users_use_and_nothing_else(recorders, name):
     assert {each for each in dir(recorders[name]) if not each.startswith("_")} == set(HANDLES[name].split())
 
 
-@pytest.mark.parametrize("name", sorted(HANDLES.keys() - {"BlackBox", "Recorder"}))
+@pytest.mark.parametrize("name", sorted(HANDLES.keys() - {"Bag", "BlackBox", "Recorder"}))
 def test_a_handle_shows_what_users_use_and_nothing_else(handles, name):
     shown = {each for each in dir(handles[name]) if not each.startswith("_")}
     assert shown == set(HANDLES[name].split())
