@@ -9,6 +9,7 @@ import click
 
 import ipcpy as ipc
 
+from .bag import bag
 from .blackbox import blackbox
 from .completion import completion
 from .demo import demo
@@ -63,6 +64,6 @@ def program(ctx: click.Context) -> None:
         ctx.color = False
 
 
-_COMMANDS = (list_topics, info, echo, hz, bw, delay, pub, record, blackbox, nodes, doctor, demo, completion)
+_COMMANDS = (list_topics, info, echo, hz, bw, delay, pub, record, bag, blackbox, nodes, doctor, demo, completion)
 for _command in _COMMANDS:
     program.add_command(_command)

@@ -15,7 +15,7 @@ from ipcpy.cli.program import program
 SOURCES = sorted((Path(__file__).parents[2] / "ipcpy" / "cli").glob("*.py"))
 COMMANDS = sorted(program.commands)
 LISTENING = ["list", "info", "echo", "hz", "bw", "delay", "pub", "record", "nodes", "doctor", "demo"]
-OTHERS = ["blackbox", "completion"]
+OTHERS = ["bag", "blackbox", "completion"]
 
 
 def test_all_commands_are_there():
