@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .bag.bag import Bag as Bag
     from .bag.bag import BagTopic as BagTopic
     from .bag.blackbox import BlackBox as BlackBox
+    from .bag.player import Player as Player
+    from .bag.player import PlayerStats as PlayerStats
     from .bag.recorder import Recorder as Recorder
     from .bag.recorder import RecorderStats as RecorderStats
     from .bag.recorder import TopicStats as TopicStats
@@ -70,6 +72,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
 _HOMES = {
     "bag.bag": "Bag BagTopic",
     "bag.blackbox": "BlackBox",
+    "bag.player": "Player PlayerStats",
     "bag.recorder": "Recorder RecorderStats TopicStats",
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
     "doctor.examination": "diagnose",

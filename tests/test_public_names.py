@@ -59,6 +59,8 @@ HANDLES = {
     "Bag": "about array close damage end_ns messages paths save size span_ns start_ns topics verify",
     "BlackBox": "close dump paths stats",
     "Node": "close closed domain id name nodes stats topics wait_complete wait_complete_async watch",
+    "Player": "close duration last pause paused position publishers rate resume run run_async stats step steps topics"
+    " wait_for_subscribers wait_for_subscribers_async",
     "Publisher": "close id loan publish publish_many stats subscribers topic"
     " wait_for_subscribers wait_for_subscribers_async why",
     "Recorder": "close failure path paths stats",
@@ -90,17 +92,19 @@ def recorders(tmp_path):
         box = ipcpy.BlackBox(1, tmp_path, node=network.node("box"))
         recorder.close()
         bag = ipcpy.Bag(recorder.path)
-        yield {"Recorder": recorder, "BlackBox": box, "Bag": bag}
+        player = ipcpy.Player(bag, node=network.node("player"))
+        yield {"Recorder": recorder, "BlackBox": box, "Bag": bag, "Player": player}
+        player.close()
         bag.close()
         box.close()
 
 
-@pytest.mark.parametrize("name", ["Bag", "BlackBox", "Recorder"])
+@pytest.mark.parametrize("name", ["Bag", "BlackBox", "Player", "Recorder"])
 def test_a_recorder_shows_what_users_use_and_nothing_else(recorders, name):
     assert {each for each in dir(recorders[name]) if not each.startswith("_")} == set(HANDLES[name].split())
 
 
-@pytest.mark.parametrize("name", sorted(HANDLES.keys() - {"Bag", "BlackBox", "Recorder"}))
+@pytest.mark.parametrize("name", sorted(HANDLES.keys() - {"Bag", "BlackBox", "Player", "Recorder"}))
 def test_a_handle_shows_what_users_use_and_nothing_else(handles, name):
     shown = {each for each in dir(handles[name]) if not each.startswith("_")}
     assert shown == set(HANDLES[name].split())

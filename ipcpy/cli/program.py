@@ -20,6 +20,7 @@ from .graph import list_topics, nodes
 from .info import info
 from .measure import bw, delay, hz
 from .options import node_options
+from .play import play
 from .pub import pub
 from .record import record
 
@@ -64,6 +65,6 @@ def program(ctx: click.Context) -> None:
         ctx.color = False
 
 
-_COMMANDS = (list_topics, info, echo, hz, bw, delay, pub, record, bag, blackbox, nodes, doctor, demo, completion)
+_COMMANDS = (list_topics, info, echo, hz, bw, delay, pub, record, play, bag, blackbox, nodes, doctor, demo, completion)
 for _command in _COMMANDS:
     program.add_command(_command)
