@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .network import MemoryNetwork as MemoryNetwork
+    from .replay import Replay as Replay
 
-__all__ = ["MemoryNetwork"]
+__all__ = ["MemoryNetwork", "Replay"]
 
 
 def __getattr__(name: str) -> object:
     """Import what is public when it is first used: pytest imports this package in every project."""
-    if name != "MemoryNetwork":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .network import MemoryNetwork
+    if name == "MemoryNetwork":
+        from .network import MemoryNetwork
 
-    return MemoryNetwork
+        return MemoryNetwork
+    if name == "Replay":
+        from .replay import Replay
+
+        return Replay
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

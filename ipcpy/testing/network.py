@@ -138,6 +138,16 @@ class MemoryNetwork:
         self.close()
 
 
+def cores_of(network: MemoryNetwork) -> list[Core]:
+    """Return the interiors of a network's nodes, for the other files here."""
+    return [core_of(node) for node in network._nodes if not node.closed]  # noqa: SLF001
+
+
+def core_of(node: Node) -> Core:
+    """Return the interior of a node."""
+    return node._core  # noqa: SLF001
+
+
 class _NetworkNode(Node):
     """A node on loopback whose core is made of other sockets."""
 

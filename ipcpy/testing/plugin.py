@@ -1,4 +1,4 @@
-"""pytest fixtures: a network and a node of its own for each test.
+"""pytest fixtures: a network and a node of its own for each test, and recordings played into it.
 
 Installed with ipcpy; nothing of ipcpy is imported before a test asks for one of them.
 """
@@ -13,6 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from ..node.node import Node
     from .network import MemoryNetwork
+    from .replay import Replay
 
 
 @pytest.fixture
@@ -39,3 +40,15 @@ def ipcpy_node(ipcpy_network: MemoryNetwork) -> Iterator[Node]:
     before = share(node)
     yield node
     share(before)
+
+
+@pytest.fixture
+def ipcpy_replay(ipcpy_network: MemoryNetwork, ipcpy_node: Node) -> Replay:
+    """What plays recordings into the nodes of this test, and returns what they published meanwhile.
+
+    ``poses = ipcpy_replay("drive.mcap", topics="imu", collect="pose")``: message by message, as fast as the nodes go,
+    and each time with the same result.
+    """
+    from .replay import Replay
+
+    return Replay(ipcpy_network)
