@@ -54,6 +54,28 @@ def test_struct_types_shared_by_both_sides(spawn):
     assert status.startswith("Status(name='left foot', samples=20, temperature=36.59")
 
 
+def test_black_box(spawn, tmp_path):
+    pytest.importorskip("mcap", reason="needs ipcpy[bag]")
+    import bags
+
+    program = spawn(EXAMPLES / "12_blackbox.py", "50", str(tmp_path / "crash.mcap"))
+    assert program.wait() == 1
+    assert "RuntimeError: the arm twitched" in program.report()
+    assert [message.seq for message in bags.read(tmp_path / "crash.mcap")] == list(range(1, 51))
+
+
+def test_replay(spawn, tmp_path):
+    pytest.importorskip("mcap", reason="needs ipcpy[bag]")
+    for _ in range(2):  # the first time it records
+        printed = spawn(EXAMPLES / "13_replay.py", "30", str(tmp_path / "joint.mcap")).succeed().splitlines()
+        assert printed[:2] == [
+            "arm/joint: 30 messages, ipcpy_msgs/msg/Joint",
+            "the first is Joint(angle=0.0, torque=0.0)",
+        ]
+        assert printed[2].startswith("played 30 messages in 0.")
+        assert printed[3] == "the node has got Joint(angle=0.0, torque=0.0)"
+
+
 def test_two_machines(lan):
     hosts = lan(2, env={"IPCPY_DOMAIN": "robot7"})
     laptop = hosts.spawn(2, EXAMPLES / "06_two_machines.py", "subscribe", "20")
