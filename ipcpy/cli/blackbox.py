@@ -19,6 +19,7 @@ __all__ = ["blackbox"]
 
 ASKED = "ipcpy/blackbox/dump"
 DONE = "ipcpy/blackbox/done"
+LOOK = 0.25  # seconds between two looks whether those that are waited for are still there
 
 
 @click.group(short_help="Have black boxes write what they keep.")
@@ -43,37 +44,49 @@ def dump(ctx: click.Context, reason: str, timeout: float, patience: float, as_js
       ipcpy record -a --ring 60s &
       ipcpy blackbox dump --reason 'the arm twitched'
     """
-    with open_node(ctx) as node, ipc.Subscriber(DONE, node=node) as done, ipc.Publisher(ASKED, node=node) as asked:
+    with open_node(ctx) as node, ipc.Subscriber(DONE, node=node) as done:
         try:
-            asked.wait_for_subscribers(timeout=timeout)
+            done.wait_for_publishers(timeout=timeout)
         except ipc.RecvTimeout:
             raise NothingFound(
                 f"no black box within {timeout:g} s in domain {node.domain!r}; 'ipcpy record -a --ring 60s' is one"
             ) from None
         node.wait_complete()
-        began = time.time_ns()
-        boxes = asked.publish({"reason": reason})
-        written = _await_files(done, boxes, began, patience, as_json=as_json)
-    if written < boxes:
-        raise click.ClickException(f"of {boxes} that were asked {written} wrote, within {patience:g} s")
+        boxes = {info.id for info in done.publishers}  # who answers: who hears '**' is asked too, and is none
+        with ipc.Publisher(ASKED, keep=1, node=node) as asked:  # kept: one that is matched later hears it too
+            _pass_over_earlier(done)
+            asked.publish({"reason": reason})
+            written = _await_files(done, boxes, patience, as_json=as_json)
+    if written < len(boxes):
+        raise click.ClickException(f"of {len(boxes)} that were asked {written} wrote, within {patience:g} s")
 
 
-def _await_files(done: ipc.Subscriber, boxes: int, began: int, patience: float, *, as_json: bool) -> int:
-    """Show what black boxes say until each has written; return how many have."""
+def _pass_over_earlier(done: ipc.Subscriber) -> None:
+    """Take the answers to what was asked before; by their time they cannot be told, for clocks of hosts differ."""
+    try:
+        while True:
+            done.recv(0)
+    except ipc.RecvTimeout:
+        return
+
+
+def _await_files(done: ipc.Subscriber, boxes: set[str], patience: float, *, as_json: bool) -> int:
+    """Show what black boxes say until each has written, or is gone; return how many have."""
     until = time.monotonic() + patience
     ended: set[str] = set()
     written = 0
-    while len(ended) < boxes:
+    while time.monotonic() < until and (boxes - ended) & {info.id for info in done.publishers}:
         try:
-            message = done.recv(left(until))
+            message = done.recv(min(LOOK, left(until) or 0.0))
         except ipc.RecvTimeout:
-            break
-        told = message.data
-        if not isinstance(told, dict) or told.get("state") not in ("done", "failed") or message.sent_ns < began:
             continue
-        ended.add(message.publisher)
-        written += told["state"] == "done"
-        click.echo(dumps(_plain(told)) if as_json else _line(message.publisher, told, done))
+        told = message.data
+        if message.publisher not in boxes - ended or not isinstance(told, dict):
+            continue
+        if told.get("state") in ("done", "failed"):
+            ended.add(message.publisher)
+            written += told["state"] == "done"
+            click.echo(dumps(_plain(told)) if as_json else _line(message.publisher, told, done))
     return written
 
 

@@ -39,6 +39,33 @@ def test_all_boxes_write_and_are_named(spawn, tmp_path: Path) -> None:
         assert len(list(bags.read(path))) >= 10
 
 
+def test_who_hears_all_topics_is_no_black_box_and_is_not_waited_for(spawn, tmp_path: Path) -> None:
+    spawn(BOX, str(tmp_path / "0.mcap")).wait_line("ready", timeout=30)
+    ring = spawn([*IPCPY, "record", "-a", "--ring", "60s", "--after", "0.1s", "-o", str(tmp_path / "1.mcap")])
+    ring.wait_line("keeping the last", timeout=30, stream="stderr")
+    lines = spawn([*IPCPY, "blackbox", "dump"]).succeed().splitlines()
+    assert len(lines) == 2
+    for number in range(2):
+        assert any(f" wrote {tmp_path / f'{number}.mcap'}: " in line for line in lines)
+
+
+def test_answers_to_earlier_questions_are_passed_over(spawn, tmp_path: Path) -> None:
+    spawn(BOX, str(tmp_path / "a.mcap")).wait_line("ready", timeout=30)
+    for path in (tmp_path / "a.mcap", tmp_path / "a-2.mcap"):
+        (line,) = spawn([*IPCPY, "blackbox", "dump"]).succeed().splitlines()
+        assert f" wrote {path}: " in line
+
+
+def test_one_that_dies_meanwhile_is_not_waited_for(spawn, tmp_path: Path) -> None:
+    box = spawn(BOX.replace("after=0.1", "after=60"), str(tmp_path / "a.mcap"))
+    box.wait_line("ready", timeout=30)
+    asking = spawn([*IPCPY, "blackbox", "dump", "--patience", "1000"])
+    box.wait_line("it is written into", timeout=30, stream="stderr")
+    box.kill()
+    assert asking.wait() == 1
+    assert "of 1 that were asked 0 wrote" in asking.report()
+
+
 def test_one_that_cannot_write_says_why(spawn, tmp_path: Path) -> None:
     folder = tmp_path / "away"
     folder.mkdir()
