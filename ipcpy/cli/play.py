@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -96,7 +97,10 @@ def play(ctx: click.Context, /, files: tuple[str, ...], pause: bool, as_json: bo
                 player.pause()
             began = time.monotonic()
             with keys() as key:
-                _play(player, key, _Bar(player) if sys.stderr.isatty() and not as_json else None)
+                bar = _Bar(player) if sys.stderr.isatty() and not as_json else None
+                if key is not None and bar is not None:
+                    click.echo(_HELP, err=True)
+                _play(player, key, bar)
             time.sleep(LINGER if player.stats.handed else 0.0)
             _summarize(player, time.monotonic() - began - LINGER, as_json)
 
@@ -174,7 +178,8 @@ class _Bar:
         text = (
             f"{at:.1f} of {whole:.1f} s [{'#' * done}{'-' * (BAR - done)}] {state}  {player.stats.published:,} messages"
         )
-        click.echo(f"\r{text}  ({_HELP})\x1b[K", nl=False, err=True)
+        width = shutil.get_terminal_size().columns - 1  # what is longer would not be overwritten
+        click.echo(f"\r{text[:width]}\x1b[K", nl=False, err=True)
 
     def clear(self) -> None:
         """Take it away."""

@@ -217,6 +217,16 @@ def test_keys_resume_and_change_the_pace(tmp_path, heard, terminal, wait_until):
     assert screen.wait() == 0
 
 
+def test_the_bar_fits_into_a_narrow_terminal(drive, terminal, wait_until, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    screen = terminal(drive, "--pause")
+    wait_until(lambda: screen.shown.count("\r0.0 of 0.4 s [") > 1, timeout=20)
+    screen.press("q")
+    assert screen.wait() == 0
+    bars = [piece.split("\x1b[K")[0] for piece in screen.shown.split("\r") if " s [" in piece]
+    assert {len(bar) for bar in bars} == {39}
+
+
 def test_the_terminal_is_as_it_was(drive, terminal, wait_until):
     screen = terminal(drive, "--pause")
     wait_until(lambda: "paused" in screen.shown, timeout=20)
