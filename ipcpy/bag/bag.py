@@ -264,7 +264,7 @@ class Bag:
         """
         first, last = self._recording.first_ns, self._recording.last_ns
         start_ns = moment_ns(start, first, last, 0)
-        end_ns = moment_ns(end, first, last, (1 << 64) - 1)
+        end_ns = moment_ns(end, first, last, 1 << 64)
         if end_ns < start_ns:
             raise ArgumentError(f"the end is before the start: {end!r} before {start!r}")
         return start_ns, end_ns

@@ -105,7 +105,7 @@ class Sinks:
         """Yield the publishers, each with what is left of a time."""
         deadline = None if timeout is None else time.monotonic() + timeout
         for publisher in self.publishers():
-            yield publisher, None if deadline is None else max(0.0, deadline - time.monotonic())
+            yield publisher, None if deadline is None else round(max(0.0, deadline - time.monotonic()), 3)
 
     def publishers(self) -> tuple[Publisher, ...]:
         """Return the publishers; another thread may close them meanwhile."""

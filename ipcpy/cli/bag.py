@@ -100,7 +100,7 @@ def _lines(found: ipc.Bag) -> list[str]:
         (
             topic.name,
             f"{topic.messages:,}",
-            f"{topic.messages / seconds:.3g}" if seconds > 0 and topic.messages > 1 else "",
+            _rate(topic.messages, seconds),
             topic.type or topic.codec,
             ", ".join(f"{number:,} {cause}" for cause, number in topic.lost.items()),
             ", ".join(dict.fromkeys(f"{node}@{host}" for _, node, host in topic.publishers if node)),
@@ -112,6 +112,18 @@ def _lines(found: ipc.Bag) -> list[str]:
     notes = [f"{topic.name}: {topic.note}" for topic in found.topics() if topic.note]
     told = [warning(printable_lines(text)) for text in (*notes, *found.damage)]
     return [*lines, *(["", *told] if told else [])]
+
+
+def _rate(messages: int, seconds: float) -> str:
+    """Write how many messages came a second; nothing where that says nothing.
+
+    >>> _rate(18_540, 10), _rate(15, 10), _rate(1, 10)
+    ('1,854', '1.5', '')
+    """
+    if messages < 2 or seconds <= 0:
+        return ""
+    rate = messages / seconds
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def _span(seconds: float) -> str:

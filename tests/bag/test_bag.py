@@ -48,6 +48,20 @@ def test_topics_say_what_is_recorded(drive):
     assert len(bag) == 1020
 
 
+def test_the_latest_time_that_a_file_can_hold_is_in_it(tmp_path):
+    from mcap.writer import Writer
+
+    path = tmp_path / "last.mcap"
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.start()
+        channel = writer.register_channel("b", "json", 0)
+        writer.add_message(channel, log_time=2**64 - 1, publish_time=0, data=b"1")
+        writer.finish()
+    with Bag(path) as bag:
+        assert [message.data for message in bag.messages()] == [1]
+
+
 def test_messages_come_as_they_came(drive):
     with Bag(drive) as bag:
         messages = list(bag.messages("imu"))

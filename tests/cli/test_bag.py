@@ -51,6 +51,14 @@ def test_info_shows_topics_rates_and_whence(drive):
     assert rows[1][:3] == ["state", "6", "0.6"]
 
 
+def test_info_writes_large_rates_in_full(tmp_path):
+    with tapes.tape(tmp_path / "fast.mcap") as tape:
+        for n in range(1801):
+            tape.add("imu", n, n / 1800)
+    _, out, _ = run("info", tmp_path / "fast.mcap")
+    assert next(line.split()[:3] for line in out.splitlines() if line.startswith("imu")) == ["imu", "1,801", "1,801"]
+
+
 def test_info_as_json_has_everything(drive):
     code, out, _ = run("info", drive, "--json")
     told = json.loads(out)
