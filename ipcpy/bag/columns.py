@@ -133,7 +133,7 @@ def _column(values: list[Any], path: str) -> ndarray[Any, Any]:
     if present and all(hasattr(value, "_fields") for value in present):
         return _nested([value._asdict() if value is not None else {} for value in values], path)
     if present and all(isinstance(value, bytes | bytearray | memoryview) for value in present):
-        return _bytes_column([bytes(value or b"") for value in values])
+        return _bytes_column([bytes(value or b"") for value in values], path)
     if len(present) < len(values):
         values = [_absent(present[0]) if value is None else value for value in values] if present else []
     try:
@@ -145,12 +145,18 @@ def _column(values: list[Any], path: str) -> ndarray[Any, Any]:
     return column
 
 
-def _bytes_column(values: list[bytes]) -> ndarray[Any, Any]:
-    """Return bytes of one length as numbers: numpy's own type for bytes leaves out zeros at their ends."""
+def _bytes_column(values: list[bytes], path: str) -> ndarray[Any, Any]:
+    """Return bytes of one length as numbers: numpy's own type for bytes leaves out zeros at their ends.
+
+    Raises:
+        CodecError: they have several lengths, and would lose such zeros.
+    """
     import numpy as np
 
     length = len(values[0])
     if any(len(value) != length for value in values):
+        if any(value.endswith(b"\0") for value in values):
+            raise _uneven(path, "zeros at the ends of bytes of several lengths would be lost")
         return np.array(values)
     return np.frombuffer(b"".join(values), np.uint8).reshape(len(values), length)
 

@@ -79,6 +79,12 @@ def test_bytes_of_one_length_are_numbers():
     assert array_of_data([b"", b""])["value"].shape == (2, 0)
 
 
+def test_bytes_of_several_lengths_lose_no_zeros():
+    assert array_of_data([b"ab", b"abc"])["value"].tolist() == [b"ab", b"abc"]
+    with pytest.raises(CodecError, match="field raw: .*zeros at the ends of bytes"):
+        array_of_data([{"raw": b"ab"}, {"raw": b"abc\0"}])
+
+
 def test_none_and_what_is_missing_is_nan():
     array = array_of_data([{"a": 1, "b": [1.0, 2.0]}, {"a": None}, {"b": None}])
     assert array["a"][0] == 1
