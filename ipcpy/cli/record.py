@@ -18,7 +18,7 @@ from .jsonform import dumps
 from .options import RATE, as_json, node_options, open_node, topics_argument
 from .render import plural, printable
 from .tally import Progress, record_of, summary
-from .units import BYTES, DURATION, SILENCE, SPLIT
+from .units import BYTES, DURATION, SILENCE, SPLIT, TIME_OR_NONE
 
 __all__ = ["record"]
 
@@ -43,7 +43,7 @@ _FILE_ONLY = ("split", "max_rate", "force")
 @click.option("--force", is_flag=True, help="Overwrite files.")
 @click.option("--ring", type=DURATION, help="Keep only so much time, in memory, and write it when something happens.")
 @click.option("--ring-size", type=BYTES, help="Keep at most so many bytes.  [default: 512MiB]")
-@click.option("--after", type=DURATION, help="Write so much time after what happens too.  [default: 5s]")
+@click.option("--after", type=TIME_OR_NONE, help="Write so much time after what happens too.  [default: 5s]")
 @click.option("--on-death", is_flag=True, help="Write when a node dies.")
 @click.option("--on-silence", type=SILENCE, multiple=True, help="Write when a topic falls silent: imu=0.5s.")
 @click.option("--on-message", metavar="TOPIC", multiple=True, help="Write with each message on a topic.")

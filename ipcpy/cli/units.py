@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["BYTES", "DURATION", "SILENCE", "SPLIT"]
+__all__ = ["BYTES", "DURATION", "SILENCE", "SPLIT", "TIME_OR_NONE"]
 
 _UNITS = {
     "bytes": {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
@@ -35,22 +35,23 @@ def quantity(text: str, kind: str) -> float | None:
     if found is None or factor is None:
         return None
     number = float(found[1]) * factor
-    return number if 0 < number < 1e15 and math.isfinite(number) else None
+    return number if 0 <= number < 1e15 and math.isfinite(number) else None
 
 
 class _Quantity(_ParamType):
     """A size or a time."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, none: bool = False) -> None:
         self.name = "size" if kind == "bytes" else "time"
         self._kind = kind
+        self._none = none
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number of bytes, or of seconds."""
         if not isinstance(value, str):
             return value
         number = quantity(value, self._kind)
-        if number is None:
+        if number is None or not (number or self._none):
             self.fail(f"{value!r} is no {self.name}, such as {_EXAMPLES[self._kind]}.", param, ctx)
         return round(number) if self._kind == "bytes" else number
 
@@ -67,7 +68,7 @@ class _Split(_ParamType):
         unit = value.strip().lstrip("0123456789. ")
         size = quantity(value, "bytes") if unit else None
         seconds = quantity(value, "seconds") if unit and size is None else None
-        if size is None and seconds is None:
+        if not size and not seconds:
             self.fail(f"{value!r} is neither a size nor a time with its unit, such as 1GB or 10min.", param, ctx)
         return (None if size is None else round(size)), seconds
 
@@ -83,12 +84,13 @@ class _Silence(_ParamType):
             return value
         topic, _, text = value.rpartition("=")
         seconds = quantity(text, "seconds")
-        if not topic or seconds is None:
+        if not topic or not seconds:
             self.fail(f"{value!r} is no topic with a time, such as imu=0.5s.", param, ctx)
         return topic, seconds
 
 
 BYTES = _Quantity("bytes")
 DURATION = _Quantity("seconds")
+TIME_OR_NONE = _Quantity("seconds", none=True)  # 0s too
 SPLIT = _Split()
 SILENCE = _Silence()
