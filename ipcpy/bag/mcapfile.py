@@ -59,6 +59,7 @@ class McapFile:
         self.start_ns = self.end_ns = 0
         self._replaces = force and path.exists()
         self._file = _open(path, force=force)
+        self._is_linked = bool(os.fstat(self._file.fileno()).st_nlink)  # some file systems count no links
         self._closed = False
         self._is_ros = True
         self._schemas: dict[int, bytes] = {}  # the records that were written
@@ -128,15 +129,20 @@ class McapFile:
         """Have the system write to the medium what it holds back; a stick that is pulled has it then.
 
         Raises:
-            TransportError: the medium is gone or full.
+            TransportError: the medium is gone or full, or somebody deleted the file.
         """
+        is_deleted = False
         try:
-            getattr(os, "fdatasync", os.fsync)(self._file.fileno())
+            number = self._file.fileno()
+            is_deleted = self._is_linked and not os.fstat(number).st_nlink
+            getattr(os, "fdatasync", os.fsync)(number)
         except ValueError:  # closed meanwhile
             pass
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # not a file that can be synced
                 raise self._refused(error) from error
+        if is_deleted:
+            raise TransportError(f"{self.path} was deleted while it was recorded")
 
     def close(self) -> None:
         """Write the summary, and close; idempotent.

@@ -156,9 +156,12 @@ class Ring:
 
     def sync(self) -> None:
         """Make what is written last; called from another thread."""
-        files = self._files
-        if files is not None:
-            files.sync()
+        dump, files = self._dump, self._files
+        if dump is not None and files is not None:
+            try:
+                files.sync()
+            except IpcError as error:  # as where it cannot be written
+                dump.failure = dump.failure or error
 
     def finish(self) -> None:
         """End a dump now."""

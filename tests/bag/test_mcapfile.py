@@ -179,6 +179,16 @@ def test_a_disk_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
     file.discard()
 
 
+def test_a_file_that_is_deleted_while_it_is_recorded_is_a_sentence(tmp_path: Path) -> None:
+    file = McapFile(tmp_path / "a.mcap", {})
+    file.sync()
+    file.path.unlink()
+    with pytest.raises(ipc.TransportError, match=r"a\.mcap was deleted while it was recorded"):
+        file.sync()
+    with pytest.raises(ipc.TransportError, match="was deleted"):
+        file.close()
+
+
 def test_what_nobody_recorded_into_is_removed(tmp_path: Path) -> None:
     file = McapFile(tmp_path / "a.mcap", {})
     file.discard()

@@ -196,3 +196,17 @@ def test_a_disk_that_gets_full_is_told_and_the_ring_goes_on(tmp_path: Path, monk
     assert span(tested.ended[0].path) == (5000, 5004)
     tested.seconds(3)
     assert tested.ring.seconds > 5
+
+
+def test_a_file_that_is_deleted_while_it_is_written_is_told_and_the_ring_goes_on(tmp_path: Path) -> None:
+    tested = Ringing(tmp_path)
+    tested.seconds(5)
+    tested.ring.trigger("now")
+    tested.begun[0].path.unlink()
+    tested.ring.sync()
+    tested.second()
+    assert "deleted while it was recorded" in str(tested.ended[0].failure)
+    tested.seconds(3)
+    tested.ring.trigger("again")
+    tested.ring.finish()
+    assert tested.ended[1].failure is None
