@@ -34,6 +34,7 @@ class BlackBox:
 
     It goes on keeping after that. What happens while a file is written makes it longer, and no second one. In a
     program that an exception ends it writes before the traceback is shown; one that is forgotten goes on.
+    Each file begins with what latched topics kept (64 MiB at most), though it is older.
 
     Args:
         seconds: how far back.

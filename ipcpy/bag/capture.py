@@ -22,6 +22,7 @@ from ..protocol.topics import check_pattern, matches
 from ..subscribing.subscriber import Subscriber
 from .chunk import Chunk
 from .files import Books
+from .latches import Latches
 from .tape import Counts, Tape
 
 __all__ = ["Bodies", "Capture", "Sources", "check_rate", "check_topics"]
@@ -96,6 +97,7 @@ class Capture:
         exclude: names and patterns of topics that are left out; they are received all the same.
         max_rate: messages a second of a publisher that are kept; None keeps all.
         bgr: see ``viewer_for``.
+        latches: see ``Tape``.
 
     Raises:
         ArgumentError: a topic is none, or there is none.
@@ -116,13 +118,14 @@ class Capture:
         exclude: str | Iterable[str] = (),
         max_rate: float | None = None,
         bgr: bool = False,
+        latches: Latches | None = None,
     ) -> None:
         names, self._excluded = check_topics(topics, exclude)
         period = 0 if max_rate is None else round(1e9 / check_rate(max_rate))
         self.lock = threading.RLock()
         self._sources = Sources(node)
         excluded = self._is_excluded
-        self.tape = Tape(put, self._sources.of, is_excluded=excluded, period_ns=period, bgr=bgr)
+        self.tape = Tape(put, self._sources.of, is_excluded=excluded, period_ns=period, bgr=bgr, latches=latches)
         self.failed = 0
         self._stopping = False
         self._settling = 0  # how often it was asked whether everything is taken

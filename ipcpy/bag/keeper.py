@@ -19,7 +19,9 @@ from ..node.node import Node
 from ..publishing.publisher import Publisher
 from ..subscribing.subscriber import Subscriber
 from .capture import Capture
+from .chunk import Sealed, compressor, seal
 from .files import Files
+from .latches import Latches
 from .press import Press
 from .recorder import about, check_path, default_path
 from .ring import Dump, Ring
@@ -98,13 +100,24 @@ class Keeper:
             self._make_files,
             on_begin=self._begun,
             on_end=self._done,
+            latched=self._latched,
         )
+        self._latches = Latches(exclude={DONE})  # what other rings answered is of no use to anybody
+        self._compression = keeping.compression
+        self._compress = compressor(keeping.compression)
         try:
             self._answers = Publisher(DONE, keep=16, node=node)
             self._open.insert(0, self._answers)
             self.press = Press(self.ring, keeping.compression, limit=QUEUE, every=TICK, copied=True)
             self._open.insert(0, self.press)
-            self.capture = Capture(keeping.topics, self.press.put, node=node, exclude=keeping.exclude, bgr=keeping.bgr)
+            self.capture = Capture(
+                keeping.topics,
+                self.press.put,
+                node=node,
+                exclude=keeping.exclude,
+                bgr=keeping.bgr,
+                latches=self._latches,
+            )
             self._open.insert(0, self.capture)
             self._open.insert(0, Subscriber(ASKED, callback=self._asked, node=node))
             self._open.insert(0, Triggers(node, wanted, self._fire, self.capture.lost))
@@ -160,7 +173,12 @@ class Keeper:
         self.dump(f"asked for by {message.topic}: {str(told.get('reason', ''))[:200] or 'no reason given'}")
 
     def _make_files(self, told: Mapping[str, str]) -> Files:
-        return Files(self._place.next(), {**about(self._node), **told}, self.capture.books)
+        left_out = {"latched_left_out": str(self._latches.left_out)} if self._latches.left_out else {}
+        return Files(self._place.next(), {**about(self._node), **told, **left_out}, self.capture.books)
+
+    def _latched(self, number: int, log_ns: int) -> list[Sealed]:
+        chunks = self._latches.chunks(number, log_ns)
+        return [seal(chunk, self._compression, self._compress) for chunk in chunks]
 
     def _begun(self, dump: Dump) -> None:
         log.warning("black box: %s; it is written into %s", dump.reasons[0], dump.path)

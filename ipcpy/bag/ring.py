@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,8 @@ class Ring:
         files: makes the files of a dump of what is said of it.
         on_begin: called with a dump that begins.
         on_end: called with a dump that is done.
+        latched: returns what latched topics kept that is in none of the chunks from a number on, as received at a time;
+            a dump begins with it.
         clock: seconds that nobody sets: a wall clock that is set forward would throw everything away.
 
     Attributes:
@@ -70,6 +72,7 @@ class Ring:
         *,
         on_begin: Callable[[Dump], object] | None = None,
         on_end: Callable[[Dump], object] | None = None,
+        latched: Callable[[int, int], Iterable[Sealed]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._span = seconds
@@ -78,7 +81,9 @@ class Ring:
         self._make_files = files
         self._on_begin = on_begin
         self._on_end = on_end
+        self._latched = latched
         self._clock = clock
+        self._added = 0  # chunks in all
         self._chunks: deque[tuple[float, Sealed]] = deque()  # with the time at which each came
         self._dump: Dump | None = None
         self._files: Files | None = None
@@ -98,6 +103,7 @@ class Ring:
         now = self._clock()
         self._chunks.append((now, chunk))
         self.size += _size(chunk)
+        self._added += 1
         while self._chunks and (self.size > self._limit or self._chunks[0][0] < now - self._span):
             self.size -= _size(self._chunks.popleft()[1])
         if self._dump is not None and self._files is not None:
@@ -143,9 +149,12 @@ class Ring:
         self._dump, self._files = dump, files
         dump.path = files.path
         self._tell(self._on_begin, dump)
-        for came, chunk in list(self._chunks):
-            if came >= now - self._span:
-                self._write(dump, files, chunk)
+        chunks = [chunk for came, chunk in self._chunks if came >= now - self._span]
+        if self._latched is not None:  # as whoever had begun to record then would have got it
+            begin_ns = min((chunk.start_ns for chunk in chunks), default=time.time_ns())
+            chunks = [*self._latched(self._added - len(chunks), begin_ns), *chunks]
+        for chunk in chunks:
+            self._write(dump, files, chunk)
         self.tick()
         return dump
 

@@ -15,8 +15,9 @@ from ..graph import EndpointInfo
 from ..message import Message
 from ..views import BESIDE, Seen, View, Viewer, viewer_for
 from .catalog import Catalog, CatalogFull
-from .chunk import Chunk, ChunkBuilder
+from .chunk import Buffer, Chunk, ChunkBuilder
 from .form import NONE, Origin, Original, original_head
+from .latches import Latch, Latches
 
 __all__ = ["CHUNK_AGE", "CHUNK_SIZE", "Counts", "Tape"]
 
@@ -58,9 +59,10 @@ class _Route:
     Attributes:
         channels: the channel of each kind of view, in the file that is written now.
         last: the schema and part of the last message's only view, the upper half of its number, and its channel.
+        keep: how many messages are kept for a ring that forgets them.
     """
 
-    __slots__ = ("again", "channels", "counts", "due_ns", "last", "number", "origin", "owner", "viewer")
+    __slots__ = ("again", "channels", "counts", "due_ns", "keep", "last", "number", "origin", "owner", "viewer")
 
     def __init__(self, origin: Origin, viewer: Viewer, owner: object) -> None:
         self.origin = origin
@@ -72,6 +74,7 @@ class _Route:
         self.channels: dict[Any, int] = {}
         self.last: tuple[Any, str, int, list[int]] = _NONE
         self.due_ns = 0
+        self.keep = 0
 
 
 class Tape:
@@ -83,6 +86,7 @@ class Tape:
         is_excluded: tells of a topic whether it is left out.
         period_ns: the least time between two messages of a publisher; 0 keeps all.
         bgr: see ``viewer_for``.
+        latches: keeps what latched topics keep; None where chunks are not forgotten.
 
     Attributes:
         past: what was kept of publishers that are forgotten, by topic.
@@ -96,12 +100,15 @@ class Tape:
         is_excluded: Callable[[str], bool] = lambda _: False,
         period_ns: int = 0,
         bgr: bool = False,
+        latches: Latches | None = None,
     ) -> None:
         self._put = put
         self._is_excluded = is_excluded
         self._info = info
         self._period_ns = period_ns
         self._bgr = bgr
+        self._latches = latches
+        self._number = 0  # of the chunk that is built
         self.past: dict[str, Counts] = {}
         self._routes: dict[str, _Route] = {}
         self._builder = ChunkBuilder(Catalog())
@@ -127,7 +134,7 @@ class Tape:
             return False
         if not (0 <= sent_ns <= _U64 and 0 <= received_ns <= _U64):  # a peer may claim any
             sent_ns, received_ns = min(max(sent_ns, 0), _U64), min(max(received_ns, 0), _U64)
-        made = route.again(body) if seq >> 32 == route.last[2] else None
+        made = route.again(body) if seq >> 32 == route.last[2] and not route.keep else None
         if made is not None and len(route.last[3]) == 1:
             builder, low, (data, beside) = self._builder, seq & _LOW, made
             if not builder.size:
@@ -156,11 +163,17 @@ class Tape:
             builder = self._builder
         if not builder.size:
             self._close_at = received_ns + CHUNK_AGE
+        records: list[tuple[int, tuple[Buffer, ...]]] = []
         if rest is not None:
             original = Original(route.number, seq, rest)
-            builder.add(builder.catalog.originals(), low, received_ns, sent_ns, (original.pack(), rest.bytes))
-        for channel, view in zip(channels, views, strict=True):
-            builder.add(channel, low, received_ns, sent_ns, view.data)
+            records.append((builder.catalog.originals(), (original.pack(), rest.bytes)))
+        records += [(channel, view.data) for channel, view in zip(channels, views, strict=True)]
+        for channel, data in records:
+            builder.add(channel, low, received_ns, sent_ns, data)
+        if route.keep and self._latches is not None:
+            origin = route.origin
+            latch = Latch(origin.topic, origin.publisher, self._number, builder.catalog, low, sent_ns, records)
+            self._latches.put(latch, route.keep)
         if builder.size >= CHUNK_SIZE or received_ns >= self._close_at:
             self.close_chunk()
 
@@ -206,6 +219,8 @@ class Tape:
         origin = Origin(message.topic, message.publisher, "unknown") if info is None else _origin(info)
         viewer = viewer_for(origin.codec, origin.schema, topic=origin.topic, bgr=self._bgr)
         route = self._routes[message.publisher] = _Route(origin, viewer, owner)
+        if self._latches is not None and self._latches.wants(origin.topic, origin.keep):
+            route.keep = origin.keep
         if len(self._routes) > MAX_ROUTES:
             self._forget()
         return route
@@ -224,6 +239,7 @@ class Tape:
     def close_chunk(self) -> None:
         """Hand on what there is."""
         if self._builder.size:
+            self._number += 1
             self._put(self._builder.close())
 
     def tick(self, now_ns: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 import ipcpy as ipc
 from bags import metadata, summary
 from ipcpy.bag.catalog import Catalog
-from ipcpy.bag.chunk import ChunkBuilder, seal
+from ipcpy.bag.chunk import ChunkBuilder, Sealed, seal
 from ipcpy.bag.files import Books, Files
 from ipcpy.bag.form import Origin
 from ipcpy.bag.ring import LONGEST, Dump, Ring
@@ -30,17 +30,23 @@ class Ringing:
         self.begun: list[Dump] = []
         self.ended: list[Dump] = []
         self.error: ipc.IpcError | None = None
+        self.asked: list[tuple[int, int]] = []  # what was asked for of latched topics
         self.catalog = Catalog()
         self.channel = self.catalog.channel(Origin("x", "00" * 8, "raw"), View("", no_schema("raw"), ()))
         self.ring = Ring(
             seconds, size, after, self.files,
-            on_begin=self.begun.append, on_end=self.ended.append, clock=lambda: self.now,
+            on_begin=self.begun.append, on_end=self.ended.append, latched=self.latched,
+            clock=lambda: self.now,
         )  # fmt: skip
 
     def files(self, told: Mapping[str, str]) -> Files:
         if self.error:
             raise self.error
         return Files(self.folder / f"{len(self.begun)}.mcap", told, lambda: Books({}))
+
+    def latched(self, number: int, log_ns: int) -> list[Sealed]:
+        self.asked.append((number, log_ns // SECOND))
+        return []
 
     def second(self, size: int = 100) -> None:
         """Let a second pass in which one message comes."""
@@ -196,6 +202,15 @@ def test_a_disk_that_gets_full_is_told_and_the_ring_goes_on(tmp_path: Path, monk
     assert span(tested.ended[0].path) == (5000, 5004)
     tested.seconds(3)
     assert tested.ring.seconds > 5
+
+
+def test_a_dump_begins_with_what_latched_topics_kept_as_received_when_it_begins(tmp_path: Path) -> None:
+    tested = Ringing(tmp_path, after=0)
+    tested.seconds(3)
+    tested.ring.trigger("now")
+    tested.seconds(47)
+    tested.ring.trigger("again")
+    assert tested.asked == [(0, 5000), (40, 5040)]
 
 
 def test_a_file_that_is_deleted_while_it_is_written_is_told_and_the_ring_goes_on(tmp_path: Path) -> None:

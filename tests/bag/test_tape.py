@@ -10,6 +10,7 @@ from ipcpy.bag import catalog as catalogs
 from ipcpy.bag import tape as tapes
 from ipcpy.bag.chunk import Chunk
 from ipcpy.bag.form import ORIGINALS, Origin
+from ipcpy.bag.latches import Latches
 from ipcpy.bag.tape import CHUNK_AGE, CHUNK_SIZE, Tape
 
 SECOND = 1_000_000_000
@@ -218,3 +219,16 @@ def test_messages_of_one_type_and_of_others_in_turn_go_to_their_channels() -> No
     highs = {channel.origin.high for channel in taped.chunks[0].catalog.channels.values() if channel.origin}
     assert highs == {0, 1}
     assert sum(topic == ORIGINALS for topic, *_ in taped.messages()) == order.count("d")
+
+
+def test_what_latched_topics_keep_is_there_when_its_chunk_is_forgotten() -> None:
+    latches = Latches()
+    tested = Taped(latches=latches)
+    for seq in range(1, 5):
+        tested.take(seq)
+        tested.take(seq, info=OTHER, body=ipc.MsgPack().encode({"a": seq}))  # keeps nothing
+        if seq % 2 == 0:
+            tested.tape.close_chunk()
+    assert (latches.chunks(0, 7), latches.chunks(1, 7)) == ([], [])
+    tested.chunks = latches.chunks(2, 7)
+    assert tested.messages() == [("imu", 3, 7, SECOND - 5), ("imu", 4, 7, SECOND - 5)]
