@@ -6,9 +6,9 @@ import json
 from collections import namedtuple
 
 import pytest
-from click.testing import CliRunner
 
 import tapes
+from commands import apart
 from ipcpy.bag.bag import Bag
 from ipcpy.cli.program import program
 from ipcpy.codec import MsgLibrary
@@ -33,7 +33,7 @@ def drive(tmp_path):
 
 
 def run(*arguments):
-    done = CliRunner().invoke(program, ["bag", *map(str, arguments)])
+    done = apart().invoke(program, ["bag", *map(str, arguments)])
     return done.exit_code, done.stdout, done.stderr
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from collections import namedtuple
 
 import click
 import pytest
-from click.testing import CliRunner
 
 import ipcpy as ipc
+from commands import apart
 from ipcpy.cli.echo import pick
 from ipcpy.cli.program import program
 
@@ -32,11 +31,6 @@ ROBOT = """
         time.sleep(0.01)
 """
 Imu = namedtuple("Imu", "gx gz")
-
-
-def apart():
-    """Return what runs a command and keeps the two outputs apart, which click before 8.2 did when asked to."""
-    return CliRunner(**({"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}))
 
 
 @pytest.fixture

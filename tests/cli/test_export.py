@@ -7,9 +7,9 @@ import json
 from collections import namedtuple
 
 import pytest
-from click.testing import CliRunner
 
 import tapes
+from commands import apart
 from ipcpy.cli.program import program
 from ipcpy.codec import MsgLibrary, Raw
 
@@ -32,7 +32,7 @@ def drive(tmp_path):
 
 
 def run(*arguments):
-    done = CliRunner().invoke(program, ["bag", "export", *map(str, arguments)])
+    done = apart().invoke(program, ["bag", "export", *map(str, arguments)])
     return done.exit_code, done.stdout, done.stderr
 
 
@@ -65,7 +65,7 @@ def test_lines_are_those_of_echo_which_pub_reads(drive, tmp_path):
     assert [line["data"] for line in lines] == [{"gx": 1.0, "gy": 0.5}, {"gx": 2.0, "gy": 1.0}]
     assert lines[0]["struct"]["format"] == "<2f"
     assert lines[0]["topic"] == "robot/imu"
-    published = CliRunner().invoke(program, ["pub", "--wait", "0", "--json"], input=out)
+    published = apart().invoke(program, ["pub", "--wait", "0", "--json"], input=out)
     assert json.loads(published.stdout) == {"topic": "robot/imu", "published": 2, "handed": 0}
 
 

@@ -9,9 +9,9 @@ import threading
 from collections import namedtuple
 
 import pytest
-from click.testing import CliRunner
 
 import tapes
+from commands import apart
 from ipcpy.cli.program import program
 from ipcpy.codec import MsgLibrary
 
@@ -108,7 +108,7 @@ def test_a_loop_ends_by_ctrl_c(drive, heard, spawn):
     ],
 )
 def test_what_cannot_be_meant_is_wrong_usage(drive, arguments, words):
-    done = CliRunner().invoke(program, ["play", str(drive), *arguments])
+    done = apart().invoke(program, ["play", str(drive), *arguments])
     assert done.exit_code == 2
     assert words in " ".join(done.stderr.split())
 
@@ -120,7 +120,7 @@ def test_notes_and_damage_are_said(tmp_path):
         for n in range(3):
             writer.add_message(channel, n, b"abcdefgh", n)
     path.write_bytes(path.read_bytes()[:-20])
-    done = CliRunner().invoke(program, ["play", str(path), "-r", "max"])
+    done = apart().invoke(program, ["play", str(path), "-r", "max"])
     assert done.exit_code == 0
     assert "x: its messages are bytes here: the encoding 'flatbuffer'" in done.stderr
     assert "was not closed" in done.stderr
