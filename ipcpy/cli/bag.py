@@ -15,7 +15,7 @@ from .jsonform import dumps
 from .moments import span_options
 from .opening import opened
 from .options import as_json
-from .render import plural, printable, printable_lines, size, table, warning
+from .render import per_second, plural, printable, printable_lines, size, table, warning
 
 __all__ = ["bag"]
 
@@ -122,8 +122,7 @@ def _rate(messages: int, seconds: float) -> str:
     """
     if messages < 2 or seconds <= 0:
         return ""
-    rate = messages / seconds
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+    return per_second(messages / seconds)
 
 
 def _span(seconds: float) -> str:

@@ -93,6 +93,15 @@ def size(number: float) -> str:
     return f"{number:.0f} B"
 
 
+def per_second(rate: float) -> str:
+    """Write how often something comes, in Hz.
+
+    >>> per_second(18_540), per_second(1.5)
+    ('18,540', '1.5')
+    """
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+
+
 def clock(ns: int) -> str:
     """Write a moment (ns since 1970) as local time of day."""
     try:

@@ -13,7 +13,7 @@ import click
 
 import ipcpy as ipc
 
-from .render import duration, plural, printable, size, table, warning
+from .render import duration, per_second, plural, printable, size, table, warning
 
 __all__ = ["Progress", "record_of", "summary"]
 
@@ -98,7 +98,7 @@ def summary(stats: ipc.RecorderStats, paths: Sequence[Path]) -> Iterator[str]:
     rows = []
     for topic, each in stats.topics.items():
         seconds = (each.last_ns - each.first_ns) / 1e9
-        hz = f"{(each.messages - 1) / seconds:,.4g}" if each.messages > 1 and seconds > 0 else "-"
+        hz = per_second((each.messages - 1) / seconds) if each.messages > 1 and seconds > 0 else "-"
         thinned = f"{each.thinned:,}" if each.thinned else "-"
         rows.append((topic, f"{each.messages:,}", hz, size(each.bytes), causes(each.lost) or "-", thinned))
     if rows:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,6 +113,12 @@ def test_the_summary_is_a_table_by_topic_without_what_terminals_obey() -> None:
     assert "lost 1,203 messages: inbox 1,200, kernel 3" in lines[4]
     several = list(summary(STATS, [Path(f"a-00{n}.mcap") for n in range(1, 6)]))
     assert several[3].endswith("of 5 files, a-001.mcap to a-005.mcap")
+
+
+def test_the_table_writes_large_rates_in_full() -> None:
+    topics = {"imu": ipc.TopicStats(50_001, 4_000_000, 0, SECOND, 2 * SECOND)}
+    lines = list(summary(dataclasses.replace(STATS, topics=topics), [Path("a.mcap")]))
+    assert lines[1].split()[:3] == ["imu", "50,001", "50,000"]
 
 
 def test_json_has_all_of_it() -> None:
