@@ -262,9 +262,9 @@ class Player:
                 raise
 
     def _note_late(self, late: float) -> None:
-        if late > self._worst and not self._pace.paused and self._pace.rate != math.inf:
-            self._worst = late
-        self._late += late > LATE and not self._pace.paused and self._pace.rate != math.inf
+        if not self._pace.paused and self._pace.rate != math.inf:
+            self._worst = max(self._worst, late)
+            self._late += late > LATE
 
     def _publish(self, entry: Entry, body: object) -> None:
         self._handed += self._sinks.publish(entry, body)

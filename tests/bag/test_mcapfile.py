@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import ipcpy as ipc
-from bags import metadata, summary
+from bags import metadata, streamed, summary
 from ipcpy.bag.catalog import Catalog
 from ipcpy.bag.chunk import ChunkBuilder, Sealed, seal
 from ipcpy.bag.form import Origin
@@ -43,22 +43,6 @@ def messages(path: Path) -> list[tuple[str, int]]:
 
     with open(path, "rb") as file:
         return [(c.topic, m.sequence) for _, c, m in make_reader(file, validate_crcs=True).iter_messages()]
-
-
-def streamed(path: Path) -> int:
-    """Return how many messages a reader finds that has no index."""
-    from mcap.exceptions import EndOfFile
-    from mcap.records import Message
-    from mcap.stream_reader import StreamReader
-
-    count = 0
-    with open(path, "rb") as file:
-        try:
-            for record in StreamReader(file, validate_crcs=True).records:
-                count += isinstance(record, Message)
-        except EndOfFile:
-            pass
-    return count
 
 
 def test_mcap_reads_it_by_its_index(tmp_path: Path) -> None:

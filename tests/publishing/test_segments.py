@@ -10,7 +10,7 @@ from threading import RLock
 
 import pytest
 
-from handing import TOKEN, Taker, descriptors, ends, in_child, mapped, readable
+from handing import TOKEN, Taker, descriptors, ends, exchange, in_child, mapped
 from ipcpy.protocol.data.places import ENTRIES, MAX_SEGMENTS, TABLE_SIZE, OfferKind, pack_offer, unpack_offer
 from ipcpy.protocol.data.pool import LEAST
 from ipcpy.publishing.segments import PAUSE, Segments
@@ -50,14 +50,7 @@ class World:
 
     def exchange(self):
         """Let both sides read everything that has come."""
-        for _ in range(200):
-            due = [(file, ready) for file, ready in self.loop.ready.items() if readable(file)]
-            if not due:
-                return
-            for file, ready in due:
-                if file in self.loop.ready:
-                    ready()
-        raise AssertionError("they read for ever")
+        exchange(self.loop)
 
     def leave(self, at=-1):
         """End a connection, as the end of the subscriber's process does."""

@@ -25,6 +25,22 @@ class Recorded(NamedTuple):
     origin: Origin
 
 
+def streamed(path: Path) -> int:
+    """Return how many messages a reader finds that has no index, up to where the file breaks off."""
+    from mcap.exceptions import EndOfFile
+    from mcap.records import Message
+    from mcap.stream_reader import StreamReader
+
+    count = 0
+    with open(path, "rb") as file:
+        try:
+            for record in StreamReader(file, validate_crcs=True).records:
+                count += isinstance(record, Message)
+        except EndOfFile:
+            pass
+    return count
+
+
 def read(path: Path) -> Iterator[Recorded]:
     """Yield the messages of a file in its own order, without its index."""
     from mcap.records import Channel, Message

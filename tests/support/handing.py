@@ -30,6 +30,7 @@ from ipcpy.protocol.wire import Kind, pack_frame
 from ipcpy.subscribing.memory import Shared
 from ipcpy.transport import memory
 from ipcpy.transport.handover import HandoverSocket
+from still import StillLoop
 
 SIZE = 1 << 20  # bytes of a segment
 TOKEN = 7
@@ -46,6 +47,18 @@ def ends() -> tuple[HandoverSocket, HandoverSocket]:
 def readable(file: Any, seconds: float = 0.0) -> bool:
     """Tell whether something can be read, or will be in so many seconds at most."""
     return bool(select.select([file], [], [], seconds)[0])
+
+
+def exchange(loop: StillLoop) -> None:
+    """Let all whose files a loop watches read everything that has come."""
+    for _ in range(200):
+        due = [(file, ready) for file, ready in loop.ready.items() if readable(file)]
+        if not due:
+            return
+        for file, ready in due:
+            if file in loop.ready:
+                ready()
+    raise AssertionError("they read for ever")
 
 
 def descriptors() -> Counter[str]:
