@@ -121,12 +121,12 @@ class Memory:
         pool = self.segments.pool
         self._tidy_shelf()
         slot = pool.take(size)
-        if slot is None:
+        if slot is None and not pool.next_size(size):  # else more will be made: what is on the shelf may be asked for
             self.shelf.clear()
             pool.release_unless(self._held.holds)
             slot = pool.take(size)
-        if slot is None and not pool.next_size(size) and self.make_room():
-            slot = pool.take(size)
+            if slot is None and self.make_room():
+                slot = pool.take(size)
         return slot
 
     @staticmethod

@@ -244,6 +244,19 @@ def test_the_shelf_gives_way_to_what_has_no_room(world, tie):
     assert world.place(body()) is not None and not memory.shelf
 
 
+def test_the_shelf_stays_where_more_memory_will_be_made_for_what_has_no_room():
+    world = World(limit=16 << 20)
+    memory, tie = world.memory, world.tie()
+    for seq in range(1, 5):
+        placed = world.place(body())
+        memory.shelf.append(world.kept(placed, seq))
+        memory.hand(placed.slot, tie, 100)
+        tie.reader.acked = 100  # read, or lost: the subscriber may ask for it
+    del placed
+    assert world.place(body()) is None and [message.seq for message in memory.shelf] == [1, 2, 3, 4]
+    world.close()
+
+
 def test_the_shelf_is_given_back_once_the_process_of_the_last_subscriber_was_killed(world, tie):
     memory = world.memory
     for seq in (1, 2):

@@ -119,7 +119,7 @@ def test_any_size(spawn, size):
 @pytest.mark.parametrize("reliable", [False, True], ids=["best effort", "reliable"])
 def test_several_publishers_to_several_subscribers(spawn, reliable):
     subscribers = [start(spawn, SUBSCRIBER, buffer=212_992) for _ in range(2)]
-    publishers = [start(spawn, PUBLISHER, size=1_000_000, wait=2, options={"reliable": reliable}) for _ in range(3)]
+    publishers = [start(spawn, PUBLISHER, size=250_000, wait=2, options={"reliable": reliable}) for _ in range(3)]
     for publisher in publishers:
         publisher.process.wait_line("matched", 20)
     for publisher in publishers:
