@@ -10,6 +10,7 @@ import uuid
 # Before anything can import ipcpy: no test talks to the network, to another test run or to a robot.
 for _name in [name for name in os.environ if name.startswith("IPCPY_") and name != "IPCPY_REQUIRE_LAN"]:
     del os.environ[_name]
+os.environ.pop("PYTEST_ADDOPTS", None)  # how these tests run, not those that they start
 DOMAIN = f"test{uuid.uuid4().hex[:10]}"
 os.environ["IPCPY_DOMAIN"] = DOMAIN
 os.environ["IPCPY_INTERFACES"] = "lo"
@@ -27,10 +28,12 @@ import pytest  # noqa: E402
 
 import lan as lan_module  # noqa: E402
 import lan_process  # noqa: E402
+import own_network  # noqa: E402
 import tools  # noqa: E402
 
 hypothesis.settings.register_profile("ipcpy", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("ipcpy")
+own_network.enter_if_beside_others()
 
 Phase = Generator[None, object, object]
 Report = Generator[None, pytest.TestReport, pytest.TestReport]

@@ -38,7 +38,8 @@ LAYERS = [
     {"doctor", "publishing", "subscribing", "views"},
     {"bag"},
     {"__init__"},
-    {"__main__", "cli", "testing"},
+    {"cli", "testing"},
+    {"__main__"},
 ]
 ROOMS = {  # the same inside a folder: what is named imports from before it, and one of a row never from another
     "protocol": [{"topics", "wire"}, {"data", "link"}],

@@ -37,6 +37,12 @@ def test_help_says_what_exit_codes_mean():
     assert "3 nothing found before --timeout" in " ".join(done.output.split())
 
 
+@pytest.mark.parametrize("module", ["ipcpy", "ipcpy.cli"])
+def test_without_scripts_on_the_path_python_runs_it(spawn, module):
+    process = spawn([sys.executable, "-m", module, "--version"])
+    assert process.succeed().strip() == f"ipcpy {ipc.__version__}"
+
+
 def test_version():
     done = CliRunner().invoke(program, ["--version"])
     assert (done.exit_code, done.output) == (0, f"ipcpy {ipc.__version__}\n")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ipcpy.codec.msgpack import MsgPack
 from ipcpy.codec.ndarray import EXTENSION, read_array
 from ipcpy.errors import CodecError
+from shown import shown
 
 np = pytest.importorskip("numpy")
 
@@ -185,7 +186,7 @@ def test_an_array_that_is_encoded_comes_back_the_same(dtype: Any, shape: tuple[i
         (np.zeros(1, "V0"), "is not one that travels"),
         (np.zeros(1, np.longdouble), "is not one that travels"),
     ],
-    ids=str,
+    ids=shown,
 )
 def test_what_does_not_travel(data: Any, reason: str) -> None:
     with pytest.raises(CodecError, match=reason):

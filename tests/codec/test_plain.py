@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from ipcpy.codec.msgpack import MsgPack
 from ipcpy.codec.plain import form_of, is_native
 from ipcpy.errors import CodecError
+from shown import shown
 
 CODEC = MsgPack()
 ID = uuid.UUID(int=7)
@@ -127,7 +128,7 @@ class Tensor:
         ({"a": UserList([0, {"b": 2**70}])}, r"^data\['a'\]\[1\]\['b'\]: 1180591620717411303424 has 71 bits"),
         (enum.Enum("Huge", {"N": 2**64}).N, "^data: 18446744073709551616 has 65 bits"),
     ],
-    ids=lambda item: f"{item!r:.40}",
+    ids=lambda item: shown(item, 40),
 )
 def test_the_refusal_of_what_has_none_names_the_conversion(data: Any, advice: str) -> None:
     with pytest.raises(CodecError, match=advice):

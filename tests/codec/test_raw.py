@@ -7,6 +7,7 @@ import pytest
 
 from ipcpy.codec.raw import Raw
 from ipcpy.errors import CodecError
+from shown import shown
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from ipcpy.errors import CodecError
         array.array("d", [1.5, 2.5]),
         array.array("i"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_bytes_go_through(data: Any) -> None:
     assert Raw().decode(Raw().encode(data)) == memoryview(data).tobytes()
@@ -34,7 +35,7 @@ def test_nothing_is_copied() -> None:
     assert Raw().decode(data) is data
 
 
-@pytest.mark.parametrize("data", ["text", 5, None, [1, 2], {"a": 1}, memoryview(b"abcdef")[::2]], ids=repr)
+@pytest.mark.parametrize("data", ["text", 5, None, [1, 2], {"a": 1}, memoryview(b"abcdef")[::2]], ids=shown)
 def test_other_things_are_refused(data: Any) -> None:
     with pytest.raises(CodecError, match="expected bytes, bytearray, memoryview or an array"):
         Raw().encode(data)
@@ -56,6 +57,8 @@ def test_many_of_one_length_lie_end_to_end() -> None:
     assert Raw().decode_many(b"abcdef", 2) == [b"ab", b"cd", b"ef"]
 
 
-@pytest.mark.parametrize("messages", [[], [b"", b""], [b"ab", b"c"], [b"ab", bytearray(b"cd")], ["ab", "cd"]], ids=repr)
+@pytest.mark.parametrize(
+    "messages", [[], [b"", b""], [b"ab", b"c"], [b"ab", bytearray(b"cd")], ["ab", "cd"]], ids=shown
+)
 def test_others_go_one_by_one(messages: list[Any]) -> None:
     assert Raw().encode_many(messages) is None
