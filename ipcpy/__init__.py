@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test holds both lists against each other
+    from .asking.client import Client as Client
+    from .asking.request import Request as Request
+    from .asking.service import Service as Service
+    from .asking.stream import Stream as Stream
     from .bag.bag import Bag as Bag
     from .bag.bag import BagTopic as BagTopic
     from .bag.blackbox import BlackBox as BlackBox
@@ -37,8 +41,10 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .errors import ClosedError as ClosedError
     from .errors import CodecError as CodecError
     from .errors import IpcError as IpcError
+    from .errors import NoService as NoService
     from .errors import RecvTimeout as RecvTimeout
     from .errors import SchemaError as SchemaError
+    from .errors import ServiceError as ServiceError
     from .errors import TransportError as TransportError
     from .events import Event as Event
     from .events import NodeFound as NodeFound
@@ -64,19 +70,25 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .stats import NodeStats as NodeStats
     from .stats import PublisherStats as PublisherStats
     from .stats import RouteStats as RouteStats
+    from .stats import ServiceStats as ServiceStats
     from .stats import SubscriberStats as SubscriberStats
     from .subscribing.subscriber import Subscriber as Subscriber
     from .transport.socketudp import SocketUDP as SocketUDP
     from .transport.socketudp import get_ip as get_ip
 
 _HOMES = {
+    "asking.client": "Client",
+    "asking.request": "Request",
+    "asking.service": "Service",
+    "asking.stream": "Stream",
     "bag.bag": "Bag BagTopic",
     "bag.blackbox": "BlackBox",
     "bag.player": "Player PlayerStats",
     "bag.recorder": "Recorder RecorderStats TopicStats",
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
     "doctor.examination": "diagnose",
-    "errors": "ArgumentError ClosedError CodecError IpcError RecvTimeout SchemaError TransportError",
+    "errors": "ArgumentError ClosedError CodecError IpcError NoService RecvTimeout SchemaError ServiceError "
+    "TransportError",
     "facts": "Diagnosis Finding",
     "events": "Event NodeFound NodeLost NodeResumed NodeStalled PublisherFound PublisherLost SubscriberFound "
     "SubscriberLost",
@@ -86,7 +98,7 @@ _HOMES = {
     "node.shared": "nodes topics",
     "node.watch": "Watch",
     "publishing.publisher": "Publisher",
-    "stats": "FlowStats NodeStats PublisherStats RouteStats SubscriberStats",
+    "stats": "FlowStats NodeStats PublisherStats RouteStats ServiceStats SubscriberStats",
     "subscribing.subscriber": "Subscriber",
     "transport.socketudp": "SocketUDP get_ip",
 }

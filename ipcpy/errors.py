@@ -6,7 +6,9 @@ IpcError
 ├── SchemaError (CodecError)        two ideas of one message type
 ├── ClosedError (OSError)           use after close()
 ├── TransportError (OSError)        the operating system refused what cannot be done without
-└── RecvTimeout (TimeoutError)      nothing came in time
+├── RecvTimeout (TimeoutError)      nothing came in time
+├── NoService (ConnectionError)     nobody there to answer a call, or not any more
+└── ServiceError (RuntimeError)     the function that was to answer failed, or the call was refused
 
 Bytes from the network never raise: they are dropped and counted by cause (see ``ipcpy.stats``).
 """
@@ -21,8 +23,10 @@ __all__ = [
     "ClosedError",
     "CodecError",
     "IpcError",
+    "NoService",
     "RecvTimeout",
     "SchemaError",
+    "ServiceError",
     "TransportError",
 ]
 
@@ -80,3 +84,36 @@ class RecvTimeout(IpcError, TimeoutError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self),)
+
+
+class NoService(IpcError, ConnectionError):
+    """Nobody answers a service: no server is there, or the one that was asked is there no more.
+
+    In the second case the call was done once or not at all; which of them, its client cannot know.
+    """
+
+
+class ServiceError(IpcError, RuntimeError):
+    """What a service answered instead of a reply: its function raised, or the call was refused.
+
+    Attributes:
+        service: the service's name.
+        type: the name of the exception's class, such as ``ValueError``; ``Refused`` where the server did not begin.
+        text: what the exception said.
+        trace: the server's traceback, where the client asks for tracebacks; else empty.
+    """
+
+    def __init__(self, service: str, type: str, text: str, trace: str = "") -> None:
+        super().__init__(service, type, text, trace)
+        self.service = service
+        self.type = type
+        self.text = text
+        self.trace = trace
+
+    def __str__(self) -> str:
+        said = (
+            f"{self.service!r} answered {self.type}: {self.text}"
+            if self.text
+            else (f"{self.service!r} answered {self.type}")
+        )
+        return f"{said}\n{self.trace}" if self.trace else said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-__all__ = ["FlowStats", "NodeStats", "PublisherStats", "RouteStats", "SubscriberStats"]
+__all__ = ["FlowStats", "NodeStats", "PublisherStats", "RouteStats", "ServiceStats", "SubscriberStats"]
 
 MAX_PAST = 64  # subscribers that left whose counts are listed
 
@@ -190,3 +190,25 @@ class PastRoutes:
 def _together(before: RouteStats, now: RouteStats) -> RouteStats:
     """Add the counts of one subscriber, which stays who it is."""
     return replace(before + now, topic=now.topic, node=now.node, host=now.host)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStats:
+    """What became of the calls of one server.
+
+    Attributes:
+        answered: calls that the function answered.
+        failed: calls in which it raised, or whose data did not fit.
+        cancelled: calls that were cancelled before they were answered.
+        refused: calls that were too many.
+        open: calls that are not answered yet.
+        dropped: requests of which nothing came, by cause: ``repeated`` (a call is done at most once), ``client`` (of
+            nobody who can be answered), ``malformed``, ``forged`` (one node in the name of another).
+    """
+
+    answered: int
+    failed: int
+    cancelled: int
+    refused: int
+    open: int
+    dropped: Mapping[str, int]

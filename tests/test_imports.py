@@ -36,6 +36,7 @@ LAYERS = [
     {"codec", "discovery", "protocol", "transport"},
     {"node"},
     {"doctor", "publishing", "subscribing", "views"},
+    {"asking"},
     {"bag"},
     {"__init__"},
     {"cli", "testing"},
@@ -45,9 +46,15 @@ ROOMS = {  # the same inside a folder: what is named imports from before it, and
     "protocol": [{"topics", "wire"}, {"data", "link"}],
     "discovery": [{"advert", "agenda"}, {"sightings"}],
     "doctor": [{"judge"}],  # the files beside it are above it
+    "asking": [{"envelope", "names", "types"}, {"calls", "duties"}],
 }
 
 PURE = {
+    "asking.calls",
+    "asking.duties",
+    "asking.envelope",
+    "asking.names",
+    "asking.types",
     "bag.form",
     "codec",
     "discovery.advert",

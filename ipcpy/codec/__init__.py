@@ -4,7 +4,7 @@ of frames, topics or subscribers.
 
 from __future__ import annotations
 
-from .contract import ANY, Body, Codec, check_codec, codec_for, variant
+from .contract import ANY, Body, Codec, check_codec, codec_for, reading_codec, variant
 from .library import MsgLibrary
 from .msgpack import MsgPack
 from .raw import Raw
@@ -22,5 +22,6 @@ __all__ = [
     "checksum",
     "codec_for",
     "get_msg",
+    "reading_codec",
     "variant",
 ]

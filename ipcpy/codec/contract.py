@@ -16,7 +16,7 @@ from .msgpack import MsgPack
 from .raw import Raw
 from .stream import Buffer
 
-__all__ = ["ANY", "Body", "Codec", "check_codec", "codec_for", "variant"]
+__all__ = ["ANY", "Body", "Codec", "check_codec", "codec_for", "reading_codec", "variant"]
 
 Body = Buffer | list[Buffer]
 ANY = "any"  # what a subscriber without a codec says of itself; one with a codec of that name reads every publisher
@@ -153,3 +153,21 @@ def codec_for(name: object, schema: object) -> MsgLibrary | MsgPack | Raw:
     if name == "struct":
         return MsgLibrary.from_schema(schema)
     raise SchemaError(f"codec {name!r:.60} is not one of ipcpy's; a subscriber needs it as its own codec")
+
+
+def reading_codec(own: Codec | None, name: str, schema: Mapping[str, Any]) -> Codec:
+    """Return the codec that reads a publisher: the subscriber's own, adapted, or for None what the schema says.
+
+    Args:
+        name, schema: the publisher's, as discovery has them.
+
+    Raises:
+        SchemaError: the subscriber's own does not fit, or there is none for the publisher's.
+    """
+    if own is None:
+        return codec_for(name, schema)
+    if own.name not in (name, ANY):
+        raise SchemaError(f"the publisher's codec is {name}, the subscriber's is {own.name}")
+    adapt = getattr(type(own), "adapt", None)  # one that only hands on another's would give that away
+    adapted: Codec = own if adapt is None else adapt(own, schema)
+    return adapted

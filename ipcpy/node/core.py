@@ -36,7 +36,7 @@ from .network import Network
 from .peering import Peering
 from .picture import Picture
 from .rendezvous import Rendezvous
-from .view import View
+from .view import Listener, View
 from .watch import Watch
 from .ways import Ways
 
@@ -58,6 +58,7 @@ class Core:
         closed: whether it was closed.
         handovers: how memory is shared with subscribers of this host.
         picture: the graph, for publishers and subscribers that say why nothing comes.
+        begun_at: when it began: a moment later it knows who is there.
         close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
 
     Raises:
@@ -69,7 +70,7 @@ class Core:
         self.name = check_name(name)
         self.domain = settings.domain
         self.sockets = sockets
-        self.closed, self.close_by = False, NEVER
+        self.closed, self.close_by, self.begun_at = False, NEVER, 0.0
         self._settings = settings
         self._publishers: dict[int, OwnPublisher] = {}
         self._subscribers: dict[int, OwnSubscriber] = {}
@@ -91,7 +92,7 @@ class Core:
                 if self._peering is not None:
                     self._peering.abandon()
             raise
-        self._begun = True
+        self._begun, self.begun_at = True, time.monotonic()
         lifetimes.opened(self)
 
     def _make(self) -> None:
@@ -136,20 +137,25 @@ class Core:
                 if not self._begun:
                     self._begin()
 
-    def topics(self) -> tuple[TopicInfo, ...]:
-        """Return the topics known now, by name."""
+    def topics(self, *, hidden: bool = False) -> tuple[TopicInfo, ...]:
+        """Return the topics known now, by name; with ``hidden`` ipcpy's own too."""
         self.ensure_open()
-        return self.picture.topics()
+        return self.picture.topics(hidden=hidden)
 
     def nodes(self) -> tuple[NodeInfo, ...]:
         """Return the nodes known now, each with when it was last heard."""
         self.ensure_open()
         return self.picture.nodes()
 
-    def watch(self, node: object = None) -> Watch:
+    def watch(self, node: object = None, *, hidden: bool = False) -> Watch:
         """Return a watch on the graph, which keeps the handle of its node alive."""
         self.ensure_open()
-        return self._view.watch(node)
+        return self._view.watch(node, hidden=hidden)
+
+    def listen(self, listener: Listener) -> None:
+        """Have somebody told of the graph in the I/O thread, what is there first; it is not kept alive."""
+        self.ensure_open()
+        self._view.listen(listener)
 
     def wait_complete(self, timeout: float | None) -> bool:
         """Wait until all that is there is known, as far as can be told."""

@@ -24,7 +24,7 @@ from ..protocol.link.link import (
     PeerResumed,
     PeerStalled,
 )
-from ..protocol.topics import is_pattern, matches
+from ..protocol.topics import is_own, is_pattern, matches
 from ..transport.handover import HandoverSocket
 from .refusals import Refusals
 from .view import View
@@ -284,7 +284,7 @@ class _ByTopic(Generic[Endpoint]):
             del self._entries[entry.topic]
 
     def topics(self) -> tuple[str, ...]:
-        return tuple(sorted(self._entries))
+        return tuple(sorted(topic for topic in self._entries if not is_own(topic)))
 
     def candidates(self, topic: str) -> Iterator[tuple[int, Endpoint]]:
         """Find those that may match a topic or pattern, and few others."""

@@ -83,13 +83,16 @@ class Node:
         """What its link received, sent and dropped, and why; after ``close`` the last counts."""
         return self._core.stats()
 
-    def topics(self) -> tuple[TopicInfo, ...]:
+    def topics(self, *, hidden: bool = False) -> tuple[TopicInfo, ...]:
         """Return the topics known now, by name; a new node needs a moment, see ``wait_complete``.
+
+        Args:
+            hidden: ipcpy's own topics too, which begin with ``@ipcpy/``; services are made of them.
 
         Raises:
             ClosedError: (an OSError) if it is closed.
         """
-        return self._core.topics()
+        return self._core.topics(hidden=hidden)
 
     def nodes(self) -> tuple[NodeInfo, ...]:
         """Return the nodes known now, this one included.
@@ -99,13 +102,16 @@ class Node:
         """
         return self._core.nodes()
 
-    def watch(self) -> Watch:
+    def watch(self, *, hidden: bool = False) -> Watch:
         """Watch nodes, publishers and subscribers come and go; what is there comes first.
+
+        Args:
+            hidden: those of ipcpy's own topics too, which begin with ``@ipcpy/``.
 
         Raises:
             ClosedError: (an OSError) if it is closed.
         """
-        return self._core.watch(self)
+        return self._core.watch(self, hidden=hidden)
 
     def wait_complete(self, timeout: float | None = 0.5) -> bool:
         """Wait until the first picture of the graph is complete.

@@ -5,12 +5,12 @@ last heard; changes neither.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
-from ..protocol.topics import matches
+from ..protocol.topics import is_own, matches
 from .view import View
 
 MAX_NAMES = 10  # topics that are named where none fits
@@ -47,10 +47,11 @@ class Picture:
         """Return the nodes, by name."""
         return tuple(map(self._aged, self._view.nodes()))
 
-    def topics(self) -> tuple[TopicInfo, ...]:
-        """Return the topics, by name."""
+    def topics(self, *, hidden: bool = False) -> tuple[TopicInfo, ...]:
+        """Return the topics, by name; with ``hidden`` ipcpy's own too."""
         nodes = {node.id: node for node in self.nodes()}
-        return self._view.topics(lambda endpoint: _at(endpoint, nodes.get(endpoint.node.id, endpoint.node)))
+        shown = lambda endpoint: _at(endpoint, nodes.get(endpoint.node.id, endpoint.node))  # noqa: E731
+        return self._view.topics(shown, hidden=hidden)
 
     def endpoint(self, endpoint: EndpointInfo) -> EndpointInfo:
         """Return what is known of a publisher or subscriber now; what was known last if it is not there any more."""
@@ -64,7 +65,8 @@ class Picture:
 
     def names(self, kind: str) -> list[str]:
         """Return the topics (and patterns) of all publishers, or of all subscribers, sorted."""
-        return sorted({endpoint.topic for endpoint in self._view.endpoints() if endpoint.kind == kind})
+        there = {endpoint.topic for endpoint in self._view.endpoints() if endpoint.kind == kind}
+        return sorted(topic for topic in there if not is_own(topic))
 
     def departed(self, kind: str, topic: str) -> list[str]:
         """Say who left that published or subscribed what matches a topic or pattern, each in a sentence."""
@@ -72,6 +74,10 @@ class Picture:
         def wanted(name: str) -> bool:
             return matches(topic, name) if kind == "publisher" else matches(name, topic)
 
+        return self.left(kind, wanted)
+
+    def left(self, kind: str, wanted: Callable[[str], bool]) -> list[str]:
+        """Say who left, of those whose topic or pattern is wanted, each in a sentence without its full stop."""
         return self._view.departures.sentences(kind, wanted)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
 from ..locks import Bell, Monitor, Work
-from ..protocol.topics import is_pattern, matches
+from ..protocol.topics import is_own, is_pattern, matches
 from ..timeouts import NEVER
 from .departures import Departures
 from .watch import EventQueue, Watch
@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 
 CALM = 0.1  # seconds without news after which a first picture counts as settled
 LOOK = 0.05  # seconds between two looks whether it is
+
+
+class Listener(Protocol):
+    """Who is told of changes, in the I/O thread and with the graph locked: it must be quick, and ask the graph nothing.
+
+    ``own`` is whether it is told of ipcpy's own topics. ``end`` says that nothing more will come, ``abandon`` the same
+    in a forked child, where a thread that is not there may hold any lock.
+    """
+
+    own: bool
+
+    def put(self, event: Event) -> None: ...
+    def end(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 class View:
@@ -37,7 +51,7 @@ class View:
         self._lock = self._monitor.lock
         self._nodes: dict[int, NodeInfo] = {}
         self._endpoints: dict[int, dict[int, EndpointInfo]] = {}
-        self._watches: WeakSet[EventQueue] = WeakSet()  # who forgets a watch need not close it
+        self._watches: WeakSet[Listener] = WeakSet()  # who forgets a watch need not close it
         self.departures = Departures()
         self._changed_at = time.monotonic()
         self._closed = False
@@ -94,9 +108,10 @@ class View:
     def _tell(self, event: Callable[..., Event], *what: Any) -> None:
         self._changed_at = time.monotonic()
         if self._watches:
-            told = event(*what)
+            told, own = event(*what), _is_own(what[0])
             for watch in list(self._watches):
-                watch.put(told)
+                if watch.own or not own:
+                    watch.put(told)
         self._monitor.bell.ring()
 
     # -- questions ---------------------------------------------------------------------------------------------------
@@ -119,13 +134,18 @@ class View:
         with self._lock:
             return [endpoint for endpoints in self._endpoints.values() for endpoint in endpoints.values()]
 
-    def topics(self, shown: Callable[[EndpointInfo], EndpointInfo] | None = None) -> tuple[TopicInfo, ...]:
+    def topics(
+        self, shown: Callable[[EndpointInfo], EndpointInfo] | None = None, *, hidden: bool = False
+    ) -> tuple[TopicInfo, ...]:
         """Return all topics, by name; subscribers by pattern belong to every topic they match.
 
         Args:
             shown: returns what is shown of an endpoint; None shows it as it is.
+            hidden: ipcpy's own topics too.
         """
         endpoints = sorted(self.endpoints(), key=lambda endpoint: (endpoint.node.name, endpoint.id))
+        if not hidden:
+            endpoints = [endpoint for endpoint in endpoints if not is_own(endpoint.topic)]
         if shown is not None:
             endpoints = list(map(shown, endpoints))
         publishers: dict[str, list[EndpointInfo]] = {}
@@ -182,22 +202,28 @@ class View:
             yield min(calm_at - now if now < calm_at else LOOK, deadline - now)
         return False
 
-    def watch(self, keeps: object = None) -> Watch:
+    def watch(self, keeps: object = None, *, hidden: bool = False) -> Watch:
         """Return a watch: what is there comes first.
 
         Args:
             keeps: what the watch keeps alive.
+            hidden: whether it is told of ipcpy's own topics too.
         """
-        queue = EventQueue()
+        queue = EventQueue(own=hidden)
+        self.listen(queue)
+        return Watch(queue, self._forget, keeps)
+
+    def listen(self, listener: Listener) -> None:
+        """Have somebody told of what is there, and of all changes from now on; it is not kept alive."""
         with self._lock:
             for node_id, node in self._nodes.items():
-                queue.put(_came(node))
+                listener.put(_came(node))
                 for endpoint in self._endpoints.get(node_id, {}).values():
-                    queue.put(_came(endpoint))
-            self._watches.add(queue)
+                    if listener.own or not _is_own(endpoint):
+                        listener.put(_came(endpoint))
+            self._watches.add(listener)
             if self._closed:
-                queue.end()
-        return Watch(queue, self._forget, keeps)
+                listener.end()
 
     def _forget(self, queue: EventQueue) -> None:
         with self._lock:
@@ -218,6 +244,10 @@ class View:
         self._lock = self._monitor.lock
         for watch in list(self._watches):
             watch.abandon()
+
+
+def _is_own(what: NodeInfo | EndpointInfo) -> bool:
+    return isinstance(what, EndpointInfo) and is_own(what.topic)
 
 
 def _came(what: NodeInfo | EndpointInfo) -> Event:

@@ -82,9 +82,14 @@ class Watch:
 
 
 class EventQueue:
-    """The unread events of one watch: the I/O thread puts them in, threads and coroutines take them out."""
+    """The unread events of one watch: the I/O thread puts them in, threads and coroutines take them out.
 
-    def __init__(self) -> None:
+    Args:
+        own: whether it is told of ipcpy's own topics.
+    """
+
+    def __init__(self, *, own: bool = False) -> None:
+        self.own = own
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._monitor = Monitor(Bell())
         self._lock = self._monitor.lock

@@ -5,6 +5,8 @@ spaces or ``*``. In a pattern a segment may be ``*`` (any one segment) or ``**``
 
 Unicode has two ways to write an ``é``, and which one a user types is the keyboard's and the file system's choice. So
 every name is brought to one of them, NFC, wherever it comes in: from a user, and from a peer.
+
+Names that begin with ``@ipcpy/`` are ipcpy's own: no user's topic can have one, and no user's pattern stands for one.
 """
 
 from __future__ import annotations
@@ -14,7 +16,28 @@ import unicodedata
 from ..errors import ArgumentError
 
 MAX_BYTES = 255
+OWN = "@ipcpy"  # the first segment of ipcpy's own topics
 _MQTT = {"#": "**", "+": "*"}  # what others write for the same
+
+
+class OwnTopic(str):
+    """A topic of ipcpy's own: ``check_topic`` lets it pass, and no namespace or remapping changes it."""
+
+    __slots__ = ()
+
+
+def own_topic(*segments: str) -> OwnTopic:
+    """Return the name of a topic of ipcpy's own.
+
+    >>> own_topic("answer", "7")
+    '@ipcpy/answer/7'
+    """
+    return OwnTopic("/".join((OWN, *segments)))
+
+
+def is_own(topic: str) -> bool:
+    """Tell whether a topic is one of ipcpy's own, which is shown to nobody who does not ask for it."""
+    return topic.startswith(OWN) and topic[len(OWN) : len(OWN) + 1] in ("", "/")
 
 
 def check_topic(topic: object) -> str:
@@ -30,10 +53,12 @@ def check_pattern(topic: object) -> str:
     """Return the topic name or pattern, in NFC, if it is one that a user may choose.
 
     Raises:
-        ArgumentError: if it is neither, or has MQTT's ``#`` or ``+`` for a segment, which are names here and would
-            match nothing.
+        ArgumentError: if it is neither, or is ipcpy's own, or has MQTT's ``#`` or ``+`` for a segment, which are names
+            here and would match nothing.
     """
     name = _checked(topic)
+    if is_own(name) and not isinstance(topic, OwnTopic):
+        raise ArgumentError(f"names that begin with '{OWN}/' are ipcpy's own, got {topic!r}")
     for segment in name.split("/"):
         if segment in _MQTT:
             raise ArgumentError(f"a segment {segment!r} is MQTT's: use {_MQTT[segment]} here, got {topic!r}")
@@ -102,6 +127,8 @@ def matches(pattern: str, topic: str) -> bool:
     """
     if "*" not in pattern:
         return pattern == topic
+    if is_own(topic) and not is_own(pattern):
+        return False
     names = topic.split("/")
     reached = {0}  # how many names the segments so far can have eaten: no backtracking, so no blow-up
     for segment in pattern.split("/"):

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..alarms import raise_alarm
-from ..codec import ANY, Codec, MsgLibrary, MsgPack, Raw, codec_for, variant
+from ..codec import ANY, Codec, MsgLibrary, MsgPack, Raw, reading_codec, variant
 from ..errors import CodecError, SchemaError
 from ..graph import EndpointInfo
 from ..protocol.data.batch import split, unpack_alike, unpack_batch
@@ -29,7 +29,7 @@ def decoders(own: Codec | None, info: EndpointInfo) -> tuple[Decode, DecodeMany,
         own: the subscriber's own codec; None takes what the publisher's schema says.
     """
     try:
-        codec = _reading_codec(own, info)
+        codec = reading_codec(own, info.codec, info.schema)
     except SchemaError as error:
         mismatch = error.differences or (str(error),)
         log.warning("%s: the types of publisher %s differ: %s", info.topic, info.node.name, "; ".join(mismatch))
@@ -82,17 +82,3 @@ def decode_batch(frame: Frame, decode: Decode, decode_many: DecodeMany) -> tuple
     except Exception as error:
         raise_alarm(error)
         return None
-
-
-def _reading_codec(own: Codec | None, info: EndpointInfo) -> Codec:
-    """Return the codec that reads a publisher: the subscriber's own, adapted, or for None what the schema says.
-
-    Raises:
-        SchemaError: the subscriber's own does not fit, or there is none for the publisher's.
-    """
-    if own is None:
-        return codec_for(info.codec, info.schema)
-    if own.name not in (info.codec, ANY):
-        raise SchemaError(f"the publisher's codec is {info.codec}, the subscriber's is {own.name}")
-    adapt = getattr(type(own), "adapt", None)  # one that only hands on another's would give that away
-    return own if adapt is None else adapt(own, info.schema)

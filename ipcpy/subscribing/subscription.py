@@ -16,6 +16,7 @@ from ..codec import Codec
 from ..errors import ClosedError
 from ..graph import EndpointInfo
 from ..locks import Bell, Monitor
+from ..message import Message
 from ..node.core import Core
 from ..node.identity import new_id
 from ..node.lifetimes import close_forgotten
@@ -187,6 +188,14 @@ class Subscription:
 
     def _on_lie(self) -> None:
         self._intake.dropped["memory"] += 1
+
+    def post(self, message: Message) -> None:
+        """Put a message that nobody published behind those received, and wake whoever waits."""
+        with self._lock:
+            if self.closed or self.abandoned:
+                return
+            self._inbox.put(message, 0)
+        self.reader.wake()
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

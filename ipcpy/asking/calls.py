@@ -1,0 +1,152 @@
+"""The calls that a client has open at one server. Pure: answers and ``now`` come in, what is to be sent goes out.
+
+A call begins with ``begin`` and is over when its ``outcome`` is there: an answer came, the server said that it is lost,
+the server itself was, or the client gave it up. Whoever drives this hands in each answer with its number on its topic
+(``arrived``), sends what ``arrived`` and ``due`` return, and says when the server is gone (``fail``).
+
+Nothing here trusts the topic below to be reliable. An answer that does not come is asked for: after a gap in the
+answers at once, else every few seconds. The server then says nothing while the call runs, and LOST if it does not know
+the call, or has answered it: then the answer was before, or is lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any, NamedTuple
+
+from . import envelope
+from .envelope import ANSWERS, ASK, CALL, CANCEL, LOST, STEP, Malformed, seal, unpack_lost, unseal
+
+ASK_AFTER = 2.0  # seconds without an answer after which a client asks whether the server knows of the call
+MAX_STEPS = 1_000  # steps of one call that are kept unread, the newest
+GONE = 0  # the kind of an outcome that no answer brought: the server is gone, and the body is the reason
+
+
+class Outcome(NamedTuple):
+    """How a call ended: ``kind`` is that of the answer, or GONE."""
+
+    kind: int
+    flags: int
+    body: Any
+
+
+class Call:
+    """One call.
+
+    Attributes:
+        number: among the calls of its client at this server, from 1.
+        outcome: how it ended; None while it is open.
+        steps: bodies of steps that nobody has taken yet.
+        missed: steps that were dropped, because too many were unread or some did not arrive.
+    """
+
+    __slots__ = ("_step", "asked_at", "flags", "missed", "number", "outcome", "steps")
+
+    def __init__(self, number: int, flags: int, now: float) -> None:
+        self.number = number
+        self.flags = flags
+        self.asked_at = now  # when it began, or was asked for last
+        self.outcome: Outcome | None = None
+        self.steps: deque[Any] = deque()
+        self.missed = 0
+        self._step = 0
+
+    def request(self, body: Any) -> Any:
+        """Return what asks for it."""
+        return seal(CALL, self.number, body, flags=self.flags)
+
+    def add(self, step: int, body: Any) -> bool:
+        """Keep a step; False if it was there already, or an old one."""
+        if step <= self._step:
+            return False
+        self.missed += step - self._step - 1
+        self._step = step
+        self.steps.append(body)
+        if len(self.steps) > MAX_STEPS:
+            self.steps.popleft()
+            self.missed += 1
+        return True
+
+
+class Calls:
+    """All calls of a client at one server.
+
+    Attributes:
+        open: those without an outcome, by number.
+        dropped: answers that concern no open call, by cause.
+    """
+
+    def __init__(self) -> None:
+        self.open: dict[int, Call] = {}
+        self.dropped: Counter[str] = Counter()
+        self._last = 0
+        self._seq = 0  # of the answer before
+
+    def begin(self, now: float, flags: int = 0) -> Call:
+        """Begin a call."""
+        self._last += 1
+        call = self.open[self._last] = Call(self._last, flags, now)
+        return call
+
+    def arrived(self, data: Any, seq: int, now: float) -> list[Any]:
+        """Take an answer; return what is to be sent.
+
+        Args:
+            seq: its number on the topic of answers, where one that is missing leaves a gap.
+        """
+        try:
+            kind, flags, step, number, body = unseal(data)
+            first = unpack_lost(body) if kind == LOST else number
+            if kind not in ANSWERS:
+                raise Malformed("a server sends no requests")
+        except Malformed:
+            self.dropped["malformed"] += 1
+            return []
+        if kind == LOST:
+            self._lose(first, number)
+        else:
+            call = self.open.get(number)
+            if call is None:
+                self.dropped["late" if 0 < number <= self._last else "unknown"] += 1
+            elif kind != STEP:
+                call.outcome = Outcome(kind, flags, body)
+                del self.open[number]
+            elif not call.add(step, body):
+                self.dropped["repeated"] += 1
+        gap, self._seq = self._seq and seq > self._seq + 1, max(seq, self._seq)
+        return self._ask(self.open.values(), now) if gap else []
+
+    def restart(self) -> None:
+        """Take note that the answers come from another publisher of the server from now on, numbered anew."""
+        self._seq = 0
+        for call in self.open.values():
+            call.asked_at = -ASK_AFTER  # what was answered before may be lost
+
+    def _lose(self, first: int, last: int) -> None:
+        for number in [number for number in self.open if first <= number <= last]:
+            self.open.pop(number).outcome = Outcome(LOST, 0, b"")
+
+    def due(self, now: float) -> list[Any]:
+        """Return what asks for the calls that have been open for long without a word."""
+        return self._ask([call for call in self.open.values() if now >= call.asked_at + ASK_AFTER], now)
+
+    def _ask(self, calls: Any, now: float) -> list[Any]:
+        asked = list(calls)
+        for call in asked:
+            call.asked_at = now
+        return [seal(ASK, call.number) for call in asked]
+
+    def give_up(self, call: Call) -> list[Any]:
+        """Wait for a call no more; return what is to be sent."""
+        if self.open.pop(call.number, None) is None:
+            return []
+        return [seal(CANCEL, call.number)]
+
+    def cancel(self, call: Call) -> list[Any]:
+        """Ask for the end of a call that is waited for still; return what is to be sent."""
+        return [seal(CANCEL, call.number, flags=envelope.WAITS)] if call.number in self.open else []
+
+    def fail(self, reason: str) -> None:
+        """End all calls: their server is gone."""
+        while self.open:
+            self.open.popitem()[1].outcome = Outcome(GONE, 0, reason)

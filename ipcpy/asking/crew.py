@@ -1,0 +1,121 @@
+"""The threads that answer calls. Knows when which of them reads and which works; nothing of requests.
+
+One thread reads, and does what it reads itself: a quick call costs no hand-over between threads. If it has not come
+back after a moment, the I/O thread gives the reading to another one, which does the same. One more thread than may work
+at once sees to it that somebody reads always: what is cancelled is heard, and what is too much is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from ..errors import ClosedError
+from ..locks import start
+from ..node.loop import Alarm, Loop
+from .duties import Job
+from .server import Server
+
+log = logging.getLogger(__name__)
+
+AWAY = 0.001  # seconds that who reads may work before another thread reads on
+
+
+class Crew:
+    """The threads of one server.
+
+    Args:
+        server: reads, and knows what to do.
+        work: answers one call; it raises nothing.
+        threads: how many calls are answered at once.
+    """
+
+    def __init__(self, server: Server, work: Callable[[Job], None], threads: int, loop: Loop) -> None:
+        self._server = server
+        self._work = work
+        self._threads = threads
+        self._lock = threading.Lock()  # over what follows; no user's thread takes it
+        self._turn = threading.Lock()  # to read
+        self._reader: object = None  # whose turn it is
+        self._away_since = 0.0  # since when who has the turn works; 0 while it reads
+        self._working = 0
+        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # by client, who is next first
+        self._alarm = Alarm(loop, self._on_alarm)
+        self._names = f"ipcpy service {server.terms.name}"
+
+    def begin(self) -> None:
+        """Start the threads."""
+        for _ in range(self._threads + 1):
+            start(threading.Thread(target=self._run, name=self._names, daemon=True))
+
+    def _run(self) -> None:
+        me = object()
+        try:
+            while not self._server.closed.is_set():
+                self._take_turn(me)
+                job: Job | None = self._read()
+                while job is not None:
+                    self._work(job)
+                    job = self._next(me)
+        except ClosedError:
+            pass
+        finally:
+            self._leave(me)
+
+    def _take_turn(self, me: object) -> None:
+        if self._reader is not me:
+            self._turn.acquire()
+            self._reader = me
+
+    def _leave(self, me: object) -> None:
+        with self._lock:
+            if self._reader is me:
+                self._reader = None
+                self._turn.release()
+
+    def _read(self) -> Job:
+        """Read until there is a job that this thread can do."""
+        recv, take = self._server.requests.recv, self._server.take
+        while True:
+            job = take(recv())
+            if job is None:
+                continue
+            with self._lock:
+                if self._working < self._threads:
+                    self._working += 1
+                    self._away_since = now = time.monotonic()
+                    break
+                self._waiting.setdefault(job.client, deque()).append(job)
+        self._alarm.by(now + AWAY)
+        return job
+
+    def _next(self, me: object) -> Job | None:
+        """Return what was waiting while this thread worked; each client in turn."""
+        with self._lock:
+            while self._waiting:
+                client, jobs = self._waiting.popitem(last=False)
+                job = jobs.popleft()
+                if jobs:
+                    self._waiting[client] = jobs
+                return job
+            self._working -= 1
+            if self._reader is me:
+                self._away_since = 0.0
+        return None
+
+    def _on_alarm(self) -> None:
+        """Give the reading to another thread, if who reads has been away for long. In the I/O thread."""
+        with self._lock:
+            since = self._away_since
+            if not since:
+                return
+            due = since + AWAY
+            if time.monotonic() >= due:
+                self._away_since = 0.0
+                self._reader = None
+                self._turn.release()
+                return
+        self._alarm.by(due)

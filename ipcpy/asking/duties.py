@@ -1,0 +1,197 @@
+"""What clients ask of one server, and what of it is to be done. Pure: requests come in, jobs and answers go out.
+
+A call is done at most once. Its number tells: each client numbers its calls, and a number that is not above all before
+is a repetition, whatever its bytes say. A client is new with every start, so a number never means another call. What a
+gap in the numbers jumps over is lost, the client is told so, and those numbers are not taken any more.
+
+Bounds: clients, jobs in all, jobs of one client, open goals. What is above them is refused with a sentence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from .envelope import (
+    ASK,
+    CALL,
+    CANCEL,
+    LOST,
+    REFUSED,
+    WAITS,
+    Failure,
+    Malformed,
+    pack_failure,
+    pack_lost,
+    seal,
+    unseal,
+)
+
+MAX_CLIENTS = 1_000
+MAX_JOBS = 10_000
+MAX_OF_ONE = 1_000  # jobs of one client
+MAX_LEFT = 4_000  # clients that left whose last number is remembered: one that was only cut off comes back
+
+
+class Job:
+    """A call that is to be answered.
+
+    Attributes:
+        client: who asks.
+        number: the call's.
+        flags: of the call.
+        body: of the request.
+        cancelled: whether the client wants it no more.
+        wanted: whether the client wants to know how it ends.
+        on_cancel: called when it is cancelled.
+    """
+
+    __slots__ = ("body", "cancelled", "client", "flags", "number", "on_cancel", "wanted")
+
+    def __init__(self, client: str, number: int, flags: int, body: Any) -> None:
+        self.client = client
+        self.number = number
+        self.flags = flags
+        self.body = body
+        self.cancelled = False
+        self.wanted = True
+        self.on_cancel: Any = None
+
+
+class Tell(NamedTuple):
+    """What a client is to be told."""
+
+    client: str
+    data: Any
+
+
+class Cancel(NamedTuple):
+    """A job that is cancelled from now on; the client perhaps still waits for its end."""
+
+    job: Job
+
+
+class _Client:
+    __slots__ = ("jobs", "last")
+
+    def __init__(self, last: int) -> None:
+        self.last = last  # the highest number that was taken, or given up
+        self.jobs: dict[int, Job] = {}
+
+
+class Duties:
+    """All that is asked of one server.
+
+    Args:
+        name: the service, for sentences.
+        goals: how many calls with steps may be open; None where calls have none.
+
+    Attributes:
+        dropped: requests of which nothing came, by cause.
+        refused: calls that were refused.
+    """
+
+    def __init__(self, name: str, goals: int | None) -> None:
+        self._name = name
+        self._goals = goals
+        self._clients: dict[str, _Client] = {}
+        self._left: dict[str, int] = {}
+        self._jobs = 0
+        self.dropped: Counter[str] = Counter()
+        self.refused = 0
+
+    @property
+    def open(self) -> int:
+        """How many calls are not answered yet."""
+        return self._jobs
+
+    def join(self, client: str) -> bool:
+        """Take requests of a client from now on; False if there are too many clients."""
+        if client not in self._clients and len(self._clients) >= MAX_CLIENTS:
+            return False
+        self._clients.setdefault(client, _Client(self._left.pop(client, 0)))
+        return True
+
+    def leave(self, client: str) -> list[Job]:
+        """Forget a client; return its jobs, which are cancelled."""
+        known = self._clients.pop(client, None)
+        if known is None:
+            return []
+        self._left[client] = known.last
+        if len(self._left) > MAX_LEFT:
+            del self._left[next(iter(self._left))]
+        jobs = list(known.jobs.values())
+        self._jobs -= len(jobs)
+        for job in jobs:
+            job.cancelled, job.wanted = True, False
+        return jobs
+
+    def arrived(self, client: str, data: Any) -> list[Job | Cancel | Tell]:
+        """Take what a client sent; return what is to be done."""
+        known = self._clients.get(client)
+        if known is None:
+            self.dropped["client"] += 1
+            return []
+        try:
+            kind, flags, _, number, body = unseal(data)
+        except Malformed:
+            self.dropped["malformed"] += 1
+            return []
+        if kind == CALL:
+            return self._called(client, known, number, flags, body)
+        if kind == CANCEL:
+            return self._cancelled(known, number, waits=bool(flags & WAITS))
+        if kind == ASK:
+            return self._asked(client, known, number)
+        self.dropped["malformed"] += 1
+        return []
+
+    def _called(self, client: str, known: _Client, number: int, flags: int, body: Any) -> list[Job | Cancel | Tell]:
+        if number <= known.last:
+            self.dropped["repeated"] += 1
+            return []
+        told: list[Job | Cancel | Tell] = []
+        if number > known.last + 1:
+            told.append(Tell(client, seal(LOST, number - 1, pack_lost(known.last + 1))))
+        known.last = number
+        refusal = self._refusal(known)
+        if refusal:
+            self.refused += 1
+            return [*told, Tell(client, seal(REFUSED, number, pack_failure(Failure("Refused", refusal))))]
+        job = known.jobs[number] = Job(client, number, flags, body)
+        self._jobs += 1
+        return [*told, job]
+
+    def _refusal(self, known: _Client) -> str:
+        if self._goals is not None and self._jobs >= self._goals:
+            many = "1 open goal" if self._jobs == 1 else f"{self._jobs} open goals"
+            return f"{self._name!r} has {many}, and takes no more"
+        if len(known.jobs) >= MAX_OF_ONE:
+            return f"{self._name!r} has not answered {MAX_OF_ONE:,} calls of this client yet, and takes no more"
+        if self._jobs >= MAX_JOBS:
+            return f"{self._name!r} has {MAX_JOBS:,} open calls, and takes no more"
+        return ""
+
+    def _cancelled(self, known: _Client, number: int, *, waits: bool) -> list[Job | Cancel | Tell]:
+        job = known.jobs.get(number)
+        if job is None:
+            return []
+        job.wanted = waits
+        if job.cancelled:
+            return []
+        job.cancelled = True
+        return [Cancel(job)]
+
+    def _asked(self, client: str, known: _Client, number: int) -> list[Job | Cancel | Tell]:
+        if number in known.jobs:
+            return []
+        known.last = max(known.last, number)  # it is lost from now on, though it may come yet
+        return [Tell(client, seal(LOST, number, pack_lost(number)))]
+
+    def finished(self, job: Job) -> bool:
+        """Take note that a job is done; return whether its client wants to know how."""
+        known = self._clients.get(job.client)
+        if known is not None and known.jobs.get(job.number) is job:
+            del known.jobs[job.number]
+            self._jobs -= 1
+        return job.wanted

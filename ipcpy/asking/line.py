@@ -1,0 +1,270 @@
+"""One client and one server, from when they meet until one of them is gone: requests there, answers back.
+
+Joins the pure calls with the two topics. Who waits for an answer reads the topic, for all who wait; one at a time does.
+Knows bodies only: what is in them, and which server to ask, is asker.py's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ClosedError, RecvTimeout
+from ..graph import EndpointInfo
+from ..locks import Bell
+from ..message import Message
+from ..publishing.publisher import Publisher
+from ..subscribing.posting import post
+from ..subscribing.subscriber import Subscriber
+from .calls import ASK_AFTER, Call, Calls
+from .names import answers_topic, place_of, requests_topic
+from .types import AnyEnvelopes, Envelopes, Kind
+
+if TYPE_CHECKING:
+    from ..node.node import Node
+
+DEPTH = 10_000  # answers that nobody has taken yet
+DEPTH_BYTES = 256 << 20
+LOOK = 0.05  # seconds between two looks whether the server is still there, while it is being matched
+_OVER = object()  # what is posted to who waits when the server is gone
+
+
+class Line:
+    """What one client has at one server.
+
+    Args:
+        server: the subscriber of its requests.
+        sends: the codec of the requests, as the server is told.
+
+    Attributes:
+        server: as given.
+        ready: whether what is asked arrives, and what is answered.
+        lost: why the server is there no more; empty while it is.
+        calls: what is open; changed with ``lock`` held.
+    """
+
+    def __init__(self, node: Node, server: EndpointInfo, sends: Kind) -> None:
+        place = place_of(server.topic)
+        if place is None:
+            raise ValueError(f"{server.topic!r} carries no requests")
+        self.server = server
+        self.ready = False
+        self.lost = ""
+        self.calls = Calls()
+        self._lock = threading.RLock()  # over the calls; short
+        self._sending = threading.RLock()  # over the order of requests
+        self._bell = Bell()
+        self._reader: object = None  # the call whose thread or coroutine reads
+        self._answerer = ""  # the publisher of the answers
+        self._requests = Publisher(requests_topic(*place), Envelopes(sends), reliable=True, node=node)
+        topic = answers_topic(place.server, self._requests.id)
+        self._answers = Subscriber(topic, AnyEnvelopes({}), depth=DEPTH, depth_bytes=DEPTH_BYTES, node=node)
+
+    # -- the beginning and the end -----------------------------------------------------------------------------------
+
+    def meet(self, deadline: float) -> bool:
+        """Wait until what is asked arrives, and what is answered; return whether it does, or the server is gone."""
+        while not (self.ready or self.lost):
+            left = max(0.0, min(LOOK, deadline - time.monotonic()))
+            try:
+                self._requests.wait_for_subscribers(1, left)
+                self._answers.wait_for_publishers(1, left)
+                self.ready = True
+            except RecvTimeout:
+                if time.monotonic() >= deadline:
+                    return False
+        return True
+
+    async def meet_async(self, deadline: float) -> bool:
+        """Wait as ``meet``, in a coroutine."""
+        while not (self.ready or self.lost):
+            left = max(0.0, min(LOOK, deadline - time.monotonic()))
+            try:
+                await self._requests.wait_for_subscribers_async(1, left)
+                await self._answers.wait_for_publishers_async(1, left)
+                self.ready = True
+            except RecvTimeout:
+                if time.monotonic() >= deadline:
+                    return False
+        return True
+
+    def lose(self, reason: str) -> None:
+        """Take note that the server is gone; what it has answered before is taken yet. In the I/O thread."""
+        with self._lock:
+            self.lost = self.lost or reason
+        post(self._answers, _OVER)
+        self._bell.ring()
+
+    def close(self) -> None:
+        """End all calls, and leave; idempotent."""
+        with self._lock:
+            self.lost = self.lost or "closed here"
+            self.calls.fail(self.lost)
+        self._bell.ring()
+        self._answers.close()
+        self._requests.close()
+
+    def why(self) -> str:
+        """Say how far it is with the server."""
+        return self._answers.why() if not self._answers.publishers else self._requests.why()
+
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    def ask(self, body: Any, flags: int) -> Call | None:
+        """Send a request; None if the server is gone.
+
+        Raises:
+            ArgumentError: it is larger than what is sent.
+        """
+        with self._sending:
+            with self._lock:
+                if self.lost:
+                    return None
+                call = self.calls.begin(time.monotonic(), flags)
+            try:
+                self._requests.publish(call.request(body))
+            except BaseException as error:
+                self._forget(call)
+                if isinstance(error, ClosedError) and self.lost:
+                    return None
+                raise
+        return call
+
+    def _forget(self, call: Call) -> None:
+        with self._lock:
+            self.calls.open.pop(call.number, None)
+
+    def give_up(self, call: Call) -> None:
+        """Wait for a call no more, and tell the server."""
+        with self._lock:
+            told = self.calls.give_up(call)
+        self._send(told)
+        self._bell.ring()
+
+    def cancel(self, call: Call) -> None:
+        """Ask the server to end a call that is waited for still."""
+        with self._lock:
+            told = self.calls.cancel(call)
+        self._send(told)
+
+    def _send(self, told: list[Any]) -> None:
+        for each in told:
+            try:
+                self._requests.publish(each)
+            except ClosedError:  # the server hears that we are gone
+                return
+
+    # -- waiting -------------------------------------------------------------------------------------------------------
+
+    def wait(self, call: Call, timeout: float | None, deadline: float, *, steps: bool = False) -> None:
+        """Wait until a call is over, or with ``steps`` until there is one, or the time is up."""
+        pause = ASK_AFTER if timeout is None else min(timeout, ASK_AFTER)
+        while not (call.outcome or (steps and call.steps)):
+            reads = False
+            try:
+                reads = self._take_turn(call)
+                if reads:
+                    self._read(pause)
+                else:
+                    wait = self._bell.waiter()
+                    if self._reader is not None and not (call.outcome or (steps and call.steps)):
+                        wait(pause)
+            finally:
+                self._leave_turn(call)
+            if call.outcome or (steps and call.steps):
+                break
+            now = time.monotonic()
+            if now >= deadline:
+                break
+            pause = min(deadline - now, ASK_AFTER)
+            self._ask_again(now)
+
+    async def wait_async(self, call: Call, deadline: float, *, steps: bool = False) -> None:
+        """Wait as ``wait``, in a coroutine."""
+        from asyncio import get_running_loop, timeout_at
+
+        def over() -> bool:
+            return bool(call.outcome or (steps and call.steps))
+
+        clock = get_running_loop().time
+        while not over():
+            now = time.monotonic()
+            if now >= deadline:
+                break
+            self._ask_again(now)
+            try:
+                async with timeout_at(clock() + min(deadline - now, ASK_AFTER)):
+                    if self._take_turn(call):
+                        self._take(await self._answers.recv_async())
+                    else:
+                        await self._bell.wait_async(lambda: over() or self._reader is None)
+            except TimeoutError:
+                pass
+            except ClosedError:
+                self._end()
+            finally:
+                self._leave_turn(call)
+
+    def _take_turn(self, call: Call) -> bool:
+        """Have a call's thread or coroutine read for all; False if another one does."""
+        with self._lock:
+            if self._reader is None:
+                self._reader = call
+            return self._reader is call
+
+    def _leave_turn(self, call: Call) -> None:
+        if self._reader is call:
+            self._reader = None
+            self._bell.ring()
+
+    def _ask_again(self, now: float) -> None:
+        with self._lock:
+            asks = self.calls.due(now)
+        self._send(asks)
+
+    def _read(self, timeout: float) -> None:
+        try:
+            self._take(self._answers.recv(timeout))
+        except RecvTimeout:
+            pass
+        except ClosedError:
+            self._end()
+
+    def _take(self, message: Message) -> None:
+        if message.data is _OVER:
+            self._read_rest()
+            return
+        with self._lock:
+            if message.publisher != self._answerer and not self._is_server(message.publisher):
+                self.calls.dropped["forged"] += 1
+                return
+            asks = self.calls.arrived(message.data, message.seq, time.monotonic())
+        if asks:
+            self._send(asks)
+        self._bell.ring()
+
+    def _is_server(self, publisher: str) -> bool:
+        """Tell whether a publisher of answers is one of the server's node; it is the one from now on."""
+        if not any(each.id == publisher and each.node.id == self.server.node.id for each in self._answers.publishers):
+            return False
+        if self._answerer:
+            self.calls.restart()
+        self._answerer = publisher
+        return True
+
+    def _read_rest(self) -> None:
+        """Take what the server answered before it was gone, then end what is open."""
+        try:
+            while True:
+                message = self._answers.recv(0)
+                if message.data is not _OVER:
+                    self._take(message)
+        except (RecvTimeout, ClosedError):
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            self.lost = self.lost or "closed here"
+            self.calls.fail(self.lost)
+        self._bell.ring()

@@ -1,0 +1,299 @@
+"""The interior of a service: who asks, what becomes of requests, and how answers get back. Who does the work, and when,
+is crew.py's (threads) or chorus.py's (coroutines).
+
+Joins the pure duties with the topics. The node's I/O thread tells of clients that come and go; each client has a
+publisher of answers of its own here. All methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..codec import Codec, MsgPack
+from ..errors import ArgumentError, ClosedError, CodecError, IpcError, SchemaError
+from ..events import PublisherFound, PublisherLost, SubscriberFound, SubscriberLost
+from ..graph import EndpointInfo
+from ..message import Message
+from ..node.core import Core
+from ..node.identity import new_id
+from ..node.node import Node
+from ..publishing.publisher import Publisher
+from ..subscribing.subscriber import Subscriber
+from . import envelope
+from .duties import Cancel, Duties, Job, Tell
+from .envelope import ERROR, RESULT, STEP, TRACE, Failure, pack_failure, seal
+from .names import answers_topic, client_of, requests_topic
+from .request import Request
+from .types import AnyEnvelopes, Decode, Envelopes, Kind, Told, encode, kind_of, reader, schema_of
+
+if TYPE_CHECKING:
+    from ..events import Event
+
+log = logging.getLogger(__name__)
+
+DEPTH = 20_000  # requests that nobody has taken yet
+DEPTH_BYTES = 256 << 20
+
+
+class Terms(NamedTuple):
+    """What a user asked for.
+
+    Attributes:
+        steps: whether the function answers in steps.
+        goals: how many calls may be open where it does.
+        block: seconds that an answer waits for a client that cannot follow.
+    """
+
+    name: str
+    function: Callable[[Request], Any]
+    request: Codec | None
+    reply: Codec | None
+    steps: bool
+    goals: int
+    block: float
+
+
+class _Client:
+    """A client, as far as it has announced itself: it can ask once it has told both of its topics."""
+
+    def __init__(self) -> None:
+        self.asks: EndpointInfo | None = None  # the publisher of its requests
+        self.hears: EndpointInfo | None = None  # the subscriber of its answers
+        self.answers: Publisher | None = None
+        self.decode: Decode | None = None
+
+
+class Server:
+    """One server at work; a Listener of the graph.
+
+    Attributes:
+        terms: what it does.
+        requests: the subscriber of its requests.
+        own: it is told of ipcpy's own topics.
+        closed: set when it was closed.
+        counts: what became of calls: answered, failed, cancelled.
+    """
+
+    own = True
+
+    def __init__(self, terms: Terms, node: Node, core: Core) -> None:
+        self.terms = terms
+        self.closed = threading.Event()
+        self.counts = {"answered": 0, "failed": 0, "cancelled": 0}
+        self._node, self._core = node, core
+        self._id = f"{new_id():016x}"
+        self._topic = requests_topic(terms.name, self._id)
+        self._lock = threading.RLock()  # over the duties and the clients
+        self._duties = Duties(terms.name, terms.goals if terms.steps else None)
+        self._clients: dict[str, _Client] = {}
+        self._reply = terms.reply or MsgPack()
+        told = Told(kind_of(terms.request, "any"), kind_of(self._reply, ""), terms.steps)
+        schema = schema_of(told)
+        self.requests = Subscriber(self._topic, AnyEnvelopes(schema), depth=DEPTH, depth_bytes=DEPTH_BYTES, node=node)
+        try:
+            core.listen(self)
+        except BaseException:
+            self.requests.close()
+            raise
+
+    # -- what the graph tells, with its lock held: the I/O thread does it next ----------------------------------------
+
+    def put(self, event: Event) -> None:
+        """Take a change of the graph."""
+        call = self._core.loop.call
+        if isinstance(event, PublisherFound | PublisherLost):
+            if event.publisher.topic == self._topic:
+                came = isinstance(event, PublisherFound)
+                call(self._on_asking if came else self._on_gone, event.publisher, event.publisher.id)
+        elif isinstance(event, SubscriberFound | SubscriberLost):
+            client = client_of(event.subscriber.topic, self._id)
+            if client is not None:
+                came = isinstance(event, SubscriberFound)
+                call(self._on_hearing if came else self._on_gone, event.subscriber, client)
+
+    def end(self) -> None:
+        """The node is closed."""
+        self.closed.set()
+
+    def abandon(self) -> None:
+        """The process is a forked child: there the threads are not, and the parent's server answers on."""
+        self.closed = threading.Event()
+        self.closed.set()
+        self._lock = threading.RLock()
+
+    def _on_asking(self, publisher: EndpointInfo, id: str) -> None:
+        with self._lock:
+            known = self._clients.setdefault(id, _Client())
+            known.asks = publisher
+        self._welcome(id)
+
+    def _on_hearing(self, subscriber: EndpointInfo, id: str) -> None:
+        with self._lock:
+            known = self._clients.setdefault(id, _Client())
+            known.hears = known.hears or subscriber
+        self._welcome(id)
+
+    def _welcome(self, id: str) -> None:
+        """Open a client's way back, once it has told both of its topics; both must be of one node."""
+        with self._lock:
+            known = self._clients[id]
+            if self.closed.is_set() or known.answers is not None or known.asks is None or known.hears is None:
+                return
+            if known.asks.node.id != known.hears.node.id:
+                self._duties.dropped["forged"] += 1
+                known.hears = None
+                return
+            if not self._duties.join(id):
+                log.warning("service %s: too many clients; %s is not answered", self.terms.name, known.asks.node.name)
+                return
+            known.decode = self._reader_of(known.asks)
+            topic, kind = answers_topic(self._id, id), Kind(self._reply.name, {})
+            try:
+                known.answers = Publisher(
+                    topic, Envelopes(kind), reliable=True, multicast=False, node=self._node, block=self.terms.block
+                )
+            except OSError as error:  # the node is being closed, or there is no socket to be had
+                log.warning("service %s: %s cannot be answered: %s", self.terms.name, known.asks.node.name, error)
+
+    def _reader_of(self, client: EndpointInfo) -> Decode:
+        try:
+            sent = Kind(client.codec, client.schema)
+            return reader(self.terms.name, "the request", self.terms.request, sent)
+        except SchemaError as error:
+            return _refusing(error)
+
+    def _on_gone(self, _: EndpointInfo, id: str) -> None:
+        """Forget a client, and cancel what it asked: nobody waits for that any more."""
+        with self._lock:
+            known = self._clients.pop(id, None)
+            jobs = self._duties.leave(id)
+        for job in jobs:
+            self._cancel(job)
+        if known is not None and known.answers is not None:
+            known.answers.close()
+
+    # -- what is asked -------------------------------------------------------------------------------------------------
+
+    def take(self, message: Message) -> Job | None:
+        """Take a request; return the job that is to be done, if there is one."""
+        with self._lock:
+            found = self._duties.arrived(message.publisher, message.data)
+        job = None
+        for each in found:
+            if type(each) is Job:
+                job = each
+            elif type(each) is Tell:
+                self._tell(each.client, each.data)
+            elif type(each) is Cancel:
+                self._cancel(each.job)
+        return job
+
+    def _cancel(self, job: Job) -> None:
+        on_cancel = job.on_cancel
+        if on_cancel is not None:
+            on_cancel()
+
+    def request_of(self, job: Job) -> Request:
+        """Return what the function is given.
+
+        Raises:
+            CodecError: the request cannot be decoded, or its types are others.
+        """
+        known = self._clients.get(job.client)
+        if known is None or known.decode is None:  # it is gone, and hears nothing of this
+            raise CodecError("the client is gone")
+        data, job.body = known.decode(job.body), None
+        return Request(data, self.terms.name, known.asks, job)
+
+    # -- what is answered ----------------------------------------------------------------------------------------------
+
+    def step(self, job: Job, number: int, value: Any) -> None:
+        """Answer a step, if the client wants to know.
+
+        Raises:
+            CodecError: the value cannot be sent.
+        """
+        if job.wanted and job.flags & envelope.STEPS:
+            self._tell(job.client, seal(STEP, job.number, encode(self._reply, value), step=number))
+
+    def answer(self, job: Job, value: Any) -> None:
+        """Answer a call; what cannot be sent is answered as an error."""
+        if isinstance(value, Request):
+            value = value.data
+        try:
+            nothing = value is None and self.terms.steps
+            flags = (envelope.NOTHING if nothing else 0) | (envelope.CANCELLED if job.cancelled else 0)
+            body = b"" if nothing else encode(self._reply, value)
+            data = seal(RESULT, job.number, body, flags=flags)
+            with self._lock:
+                wanted = self._duties.finished(job)
+                self.counts["cancelled" if job.cancelled else "answered"] += 1
+            if wanted:
+                self._tell(job.client, data)
+        except (CodecError, ArgumentError) as error:
+            self.fail(job, error)
+
+    def fail(self, job: Job, error: BaseException) -> None:
+        """Answer a call with what went wrong."""
+        trace = "".join(traceback.format_exception(error)) if job.flags & TRACE else ""
+        try:
+            text = str(error)
+        except Exception:  # a type's own __str__ may raise anything
+            text = ""
+        with self._lock:
+            wanted = self._duties.finished(job)
+            self.counts["cancelled" if job.cancelled else "failed"] += 1
+        if not isinstance(error, IpcError) and not job.cancelled:
+            log.info("service %s: a call failed", self.terms.name, exc_info=error)
+        if wanted:
+            failure = Failure(type(error).__name__, text, trace)
+            self._tell(job.client, seal(ERROR, job.number, pack_failure(failure)))
+
+    def _tell(self, client: str, data: Any) -> None:
+        known = self._clients.get(client)
+        if known is None or known.answers is None:
+            return
+        try:
+            known.answers.publish(data)
+        except ClosedError:  # it is gone meanwhile
+            pass
+
+    # -- questions, and the end ----------------------------------------------------------------------------------------
+
+    def clients(self) -> tuple[EndpointInfo, ...]:
+        """Return the clients that can ask now: the publishers of their requests."""
+        with self._lock:
+            asks = [known.asks for known in self._clients.values() if known.answers is not None and known.asks]
+        return tuple(map(self._core.picture.endpoint, asks))
+
+    def books(self) -> tuple[dict[str, int], int, int, dict[str, int]]:
+        """Return what became of calls, how many are open, how many were refused, and what was dropped, by cause."""
+        with self._lock:
+            return dict(self.counts), self._duties.open, self._duties.refused, dict(self._duties.dropped)
+
+    def close(self) -> None:
+        """Take no more calls, cancel those that are open; idempotent. Their clients hear that the server is gone."""
+        self.closed.set()
+        self.requests.close()
+        with self._lock:
+            clients, self._clients = self._clients, {}
+            jobs = [job for id in clients for job in self._duties.leave(id)]
+        for job in jobs:
+            self._cancel(job)
+        for known in clients.values():
+            if known.answers is not None:
+                known.answers.close()
+
+
+def _refusing(error: SchemaError) -> Decode:
+    """Return what decodes nothing, and says why."""
+    said, differences = str(error), error.differences
+
+    def decode(_: Any) -> Any:
+        raise SchemaError(said, differences)
+
+    return decode
