@@ -19,6 +19,7 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test holds both lists against each other
     from .asking.client import Client as Client
+    from .asking.listing import services as services
     from .asking.request import Request as Request
     from .asking.service import Service as Service
     from .asking.stream import Stream as Stream
@@ -59,6 +60,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .facts import Finding as Finding
     from .graph import EndpointInfo as EndpointInfo
     from .graph import NodeInfo as NodeInfo
+    from .graph import ServiceInfo as ServiceInfo
     from .graph import TopicInfo as TopicInfo
     from .message import Message as Message
     from .node.node import Node as Node
@@ -66,6 +68,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .node.shared import topics as topics
     from .node.watch import Watch as Watch
     from .publishing.publisher import Publisher as Publisher
+    from .stats import ClientStats as ClientStats
     from .stats import FlowStats as FlowStats
     from .stats import NodeStats as NodeStats
     from .stats import PublisherStats as PublisherStats
@@ -78,6 +81,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
 
 _HOMES = {
     "asking.client": "Client",
+    "asking.listing": "services",
     "asking.request": "Request",
     "asking.service": "Service",
     "asking.stream": "Stream",
@@ -92,13 +96,13 @@ _HOMES = {
     "facts": "Diagnosis Finding",
     "events": "Event NodeFound NodeLost NodeResumed NodeStalled PublisherFound PublisherLost SubscriberFound "
     "SubscriberLost",
-    "graph": "EndpointInfo NodeInfo TopicInfo",
+    "graph": "EndpointInfo NodeInfo ServiceInfo TopicInfo",
     "message": "Message",
     "node.node": "Node",
     "node.shared": "nodes topics",
     "node.watch": "Watch",
     "publishing.publisher": "Publisher",
-    "stats": "FlowStats NodeStats PublisherStats RouteStats ServiceStats SubscriberStats",
+    "stats": "ClientStats FlowStats NodeStats PublisherStats RouteStats ServiceStats SubscriberStats",
     "subscribing.subscriber": "Subscriber",
     "transport.socketudp": "SocketUDP get_ip",
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["EndpointInfo", "NodeInfo", "TopicInfo"]
+__all__ = ["EndpointInfo", "NodeInfo", "ServiceInfo", "TopicInfo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +95,28 @@ class TopicInfo:
     schema: Mapping[str, Any]
     publishers: tuple[EndpointInfo, ...]
     subscribers: tuple[EndpointInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceInfo:
+    """A service, as this process sees it.
+
+    Attributes:
+        name: the service.
+        request: the codec of requests; ``any`` where the server takes what clients send.
+        request_schema: its description of them; empty where there is none.
+        reply: the codec of replies.
+        reply_schema: its description of them; empty where there is none.
+        steps: whether it answers in steps (``Client.stream``).
+        servers: who answers: the subscribers of requests.
+        clients: who asks: the publishers of requests; one that has not asked yet is not among them.
+    """
+
+    name: str
+    request: str
+    request_schema: Mapping[str, Any]
+    reply: str
+    reply_schema: Mapping[str, Any]
+    steps: bool
+    servers: tuple[EndpointInfo, ...]
+    clients: tuple[EndpointInfo, ...]

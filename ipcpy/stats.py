@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-__all__ = ["FlowStats", "NodeStats", "PublisherStats", "RouteStats", "ServiceStats", "SubscriberStats"]
+__all__ = ["ClientStats", "FlowStats", "NodeStats", "PublisherStats", "RouteStats", "ServiceStats", "SubscriberStats"]
 
 MAX_PAST = 64  # subscribers that left whose counts are listed
 
@@ -212,3 +213,28 @@ class ServiceStats:
     refused: int
     open: int
     dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStats:
+    """What became of the calls of one client.
+
+    Attributes:
+        asked: calls that were sent.
+        answered: calls of which an answer came, errors included.
+        open: calls that are waited for now.
+        dropped: answers that were dropped, by cause: ``late`` (nobody waits any more), ``unknown``, ``repeated``,
+            ``malformed``, ``forged`` (of a node that is not the server's).
+    """
+
+    asked: int
+    answered: int
+    open: int
+    dropped: Mapping[str, int]
+
+    def __add__(self, other: ClientStats) -> ClientStats:
+        """Add the counts of two."""
+        dropped = Counter(self.dropped) + Counter(other.dropped)
+        return ClientStats(
+            self.asked + other.asked, self.answered + other.answered, self.open + other.open, dict(dropped)
+        )

@@ -14,6 +14,7 @@ from ..errors import ClosedError, NoService, RecvTimeout, ServiceError
 from ..graph import EndpointInfo
 from ..node.core import Core
 from ..node.node import Node
+from ..stats import ClientStats
 from ..timeouts import Explanations, after
 from . import reasons
 from .calls import GONE, Call
@@ -40,6 +41,7 @@ class Asker:
         self._node, self._core = node, core
         self._lock = threading.RLock()
         self._line: Line | None = None
+        self._past = ClientStats(0, 0, 0, {})
         self._writer: Codec
         self._decode: Decode
         self._explanations = Explanations()
@@ -48,6 +50,7 @@ class Asker:
     def _begin(self) -> None:
         self._line = None
         self._servers = Servers(self.name, self._on_lost)
+        self._core.ensure_open()
         self._core.listen(self._servers)
 
     def _on_lost(self, topic: str, reason: str) -> None:
@@ -106,7 +109,7 @@ class Asker:
                 return line
             if line is not None:
                 line.close()
-                self._line = None
+                self._line, self._past = None, self._past + line.calls.counts()
             there = self._servers.there()
             if there:
                 self._line = self._open(choose(there, self._me(), self._core.picture.endpoint))
@@ -138,7 +141,7 @@ class Asker:
         """Return how long to wait for a server; who does not wait is told once the node knows who is there."""
         if timeout is None:
             return None
-        until = self._core.begun_at + SETTLED if timeout == 0 else deadline
+        until = self._core.picture.begun_at + SETTLED if timeout == 0 else deadline
         return max(0.0, until - time.monotonic())
 
     def _is_decided(self) -> bool:
@@ -209,10 +212,11 @@ class Asker:
         """Return the servers that are there now."""
         return tuple(map(self._core.picture.endpoint, self._servers.there()))
 
-    def dropped(self) -> dict[str, int]:
-        """Return the answers that were dropped, by cause."""
-        line = self._line
-        return {} if line is None else dict(line.calls.dropped)
+    def stats(self) -> ClientStats:
+        """Return what became of the calls, those of earlier servers included."""
+        with self._lock:
+            line = self._line
+            return self._past if line is None else self._past + line.calls.counts()
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

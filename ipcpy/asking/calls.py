@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Any, NamedTuple
 
+from ..stats import ClientStats
 from . import envelope
 from .envelope import ANSWERS, ASK, CALL, CANCEL, LOST, STEP, Malformed, seal, unpack_lost, unseal
 
@@ -79,7 +80,7 @@ class Calls:
     def __init__(self) -> None:
         self.open: dict[int, Call] = {}
         self.dropped: Counter[str] = Counter()
-        self._last = 0
+        self._last = self._answered = 0
         self._seq = 0  # of the answer before
 
     def begin(self, now: float, flags: int = 0) -> Call:
@@ -110,6 +111,7 @@ class Calls:
                 self.dropped["late" if 0 < number <= self._last else "unknown"] += 1
             elif kind != STEP:
                 call.outcome = Outcome(kind, flags, body)
+                self._answered += 1
                 del self.open[number]
             elif not call.add(step, body):
                 self.dropped["repeated"] += 1
@@ -145,6 +147,10 @@ class Calls:
     def cancel(self, call: Call) -> list[Any]:
         """Ask for the end of a call that is waited for still; return what is to be sent."""
         return [seal(CANCEL, call.number, flags=envelope.WAITS)] if call.number in self.open else []
+
+    def counts(self) -> ClientStats:
+        """Return what became of the calls."""
+        return ClientStats(self._last, self._answered, len(self.open), dict(self.dropped))
 
     def fail(self, reason: str) -> None:
         """End all calls: their server is gone."""

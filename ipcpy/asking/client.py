@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..graph import EndpointInfo
 from ..node.node import Node
 from ..node.shared import node_for, shared_node
+from ..stats import ClientStats
 from ..timeouts import NEVER, seconds
 from .asker import Asker
 from .envelope import STEPS, TRACE
@@ -73,6 +74,11 @@ class Client:
     def servers(self) -> tuple[EndpointInfo, ...]:
         """The servers that are known now."""
         return self._asker.servers()
+
+    @property
+    def stats(self) -> ClientStats:
+        """What became of the calls."""
+        return self._asker.stats()
 
     def call(self, data: Any = None, timeout: float | None = None) -> Any:
         """Ask, and wait for the answer.

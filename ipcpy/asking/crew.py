@@ -107,7 +107,7 @@ class Crew:
         return None
 
     def _on_alarm(self) -> None:
-        """Give the reading to another thread, if who reads has been away for long. In the I/O thread."""
+        """Hand the reading to another thread, if who reads has been away for long. In the I/O thread."""
         with self._lock:
             since = self._away_since
             if not since:

@@ -183,14 +183,16 @@ def _fitting(service: str, what: str, own: Codec | None, sent: Kind) -> Codec:
 
 
 def encode(codec: Codec, data: Any) -> Body:
-    """Encode; what a user's own codec raises becomes a CodecError.
+    """Encode. A library of one message takes whatever has its fields: a mapping, the values, another class of them.
 
     Raises:
-        CodecError: the codec does not take the data.
+        CodecError: the codec does not take the data, or failed.
     """
     try:
         return codec.encode(data)
     except CodecError:
-        raise
+        if not isinstance(codec, MsgLibrary) or len(codec.sizes) != 1:
+            raise
+        return codec.encode(data, *codec.sizes)
     except Exception as error:
         raise CodecError(f"the codec {codec.name!r} failed: {error!r:.300}") from error

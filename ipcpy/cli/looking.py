@@ -11,7 +11,7 @@ import ipcpy as ipc
 
 from .jsonform import dumps, to_json
 
-__all__ = ["STOPPED", "endpoint_record", "look", "node_record", "nobody", "topic_record"]
+__all__ = ["STOPPED", "endpoint_record", "look", "node_record", "nobody", "schema_record", "topic_record"]
 
 STOPPED = "A program that was stopped before (Ctrl-Z, a debugger) is seen once it goes on."
 FIRST_PICTURE = 0.45  # seconds that the first picture may take to be complete; then what is there is shown
@@ -74,13 +74,13 @@ def topic_record(topic: ipc.TopicInfo, known: Mapping[str, ipc.NodeInfo]) -> dic
     return {
         "topic": topic.name,
         "codec": topic.codec,
-        "schema": _schema_record(topic.schema),
+        "schema": schema_record(topic.schema),
         "publishers": [endpoint_record(endpoint, known) for endpoint in topic.publishers],
         "subscribers": [endpoint_record(endpoint, known) for endpoint in topic.subscribers],
     }
 
 
-def _schema_record(schema: Mapping[str, Any]) -> Any:
+def schema_record(schema: Mapping[str, Any]) -> Any:
     """Make what JSON shows of a schema: a peer may have put into it whatever travels, as into a message."""
     try:
         made = to_json(dict(schema))

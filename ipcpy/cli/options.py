@@ -23,6 +23,7 @@ __all__ = [
     "node_options",
     "open_node",
     "optional_topic",
+    "service_argument",
     "topic_argument",
     "topics_argument",
 ]
@@ -96,19 +97,32 @@ class _Topic(_ParamType):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Ask the network for names, and say nothing about what goes wrong: the user is typing."""
         try:
-            names = _topic_names(ctx)
+            names = self.names(ctx)
         except Exception:
             return []
         typed = unicodedata.normalize("NFC", incomplete)
         return [CompletionItem(name) for name in names if name.startswith(typed)]
 
+    def names(self, ctx: click.Context) -> list[str]:
+        """Return the names of topics that are announced now."""
+        with ipc.Node("ipcpy-completion", **(ctx.obj or {})) as node:
+            look(node, COMPLETION_TIME, lambda: bool(node.topics()))
+            return [topic.name for topic in node.topics() if "*" not in topic.name]
 
-def _topic_names(ctx: click.Context) -> list[str]:
-    with ipc.Node("ipcpy-completion", **(ctx.obj or {})) as node:
-        look(node, COMPLETION_TIME, lambda: bool(node.topics()))
-        return [topic.name for topic in node.topics() if "*" not in topic.name]
+
+class _Service(_Topic):
+    """The name of a service; those that are answered complete."""
+
+    name = "service"
+
+    def names(self, ctx: click.Context) -> list[str]:
+        """Return the names of services that are answered now."""
+        with ipc.Node("ipcpy-completion", **(ctx.obj or {})) as node:
+            look(node, COMPLETION_TIME, lambda: bool(ipc.services(0, node)))
+            return [service.name for service in ipc.services(0, node)]
 
 
+service_argument = click.argument("service", type=_Service())
 topic_argument = click.argument("topic", type=_Topic())
 optional_topic = click.argument("topic", type=_Topic(), required=False)
 topics_argument = click.argument("topics", type=_Topic(), nargs=-1)

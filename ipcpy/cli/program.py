@@ -11,6 +11,7 @@ import ipcpy as ipc
 
 from .bag import bag
 from .blackbox import blackbox
+from .call import call
 from .completion import completion
 from .demo import demo
 from .doctor import doctor
@@ -23,6 +24,7 @@ from .options import node_options
 from .play import play
 from .pub import pub
 from .record import record
+from .services import services
 
 __all__ = ["program"]
 
@@ -56,6 +58,7 @@ def program(ctx: click.Context) -> None:
       ipcpy list                        what is there
       ipcpy echo imu                    listen
       ipcpy pub cmd '{"speed": 0.5}'    talk
+      ipcpy call arm/move '{"x": 1}'    ask
       ipcpy doctor                      nothing arrives? what is wrong
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing found before --timeout, 4 and 5 warnings and problems of
@@ -65,6 +68,24 @@ def program(ctx: click.Context) -> None:
         ctx.color = False
 
 
-_COMMANDS = (list_topics, info, echo, hz, bw, delay, pub, record, play, bag, blackbox, nodes, doctor, demo, completion)
+_COMMANDS = (
+    list_topics,
+    info,
+    echo,
+    hz,
+    bw,
+    delay,
+    pub,
+    services,
+    call,
+    record,
+    play,
+    bag,
+    blackbox,
+    nodes,
+    doctor,
+    demo,
+    completion,
+)
 for _command in _COMMANDS:
     program.add_command(_command)

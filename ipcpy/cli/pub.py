@@ -21,7 +21,7 @@ from .listen import left
 from .options import COUNT, RATE, SECONDS, as_json, node_options, open_node, optional_topic
 from .render import plural, printable
 
-__all__ = ["pub"]
+__all__ = ["DataCommand", "pub"]
 
 LINGER = 0.1  # seconds that the publisher stays after its last message, so that none meets a subscriber that let go
 BRIEF = 0.3  # seconds to wait for subscribers of another topic, when those of others were waited for in vain
@@ -32,7 +32,7 @@ PACE_LIMIT = 3600.0  # seconds; a longer pause between two recorded messages is 
 _NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-class _Command(click.Command):
+class DataCommand(click.Command):
     """Takes negative numbers for data: click takes whatever begins with a dash for an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -70,7 +70,7 @@ class _Command(click.Command):
         return options, data
 
 
-@click.command(cls=_Command, short_help="Publish messages.")
+@click.command(cls=DataCommand, short_help="Publish messages.")
 @optional_topic
 @click.argument("data", required=False)
 @click.option("-r", "--rate", type=RATE, help="Messages a second.  [default: 1]")

@@ -36,7 +36,7 @@ from .network import Network
 from .peering import Peering
 from .picture import Picture
 from .rendezvous import Rendezvous
-from .view import Listener, View
+from .view import View
 from .watch import Watch
 from .ways import Ways
 
@@ -57,8 +57,8 @@ class Core:
         way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
         closed: whether it was closed.
         handovers: how memory is shared with subscribers of this host.
+        listen: has a Listener told of the graph (view.py).
         picture: the graph, for publishers and subscribers that say why nothing comes.
-        begun_at: when it began: a moment later it knows who is there.
         close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
 
     Raises:
@@ -70,7 +70,7 @@ class Core:
         self.name = check_name(name)
         self.domain = settings.domain
         self.sockets = sockets
-        self.closed, self.close_by, self.begun_at = False, NEVER, 0.0
+        self.closed, self.close_by = False, NEVER
         self._settings = settings
         self._publishers: dict[int, OwnPublisher] = {}
         self._subscribers: dict[int, OwnSubscriber] = {}
@@ -92,7 +92,7 @@ class Core:
                 if self._peering is not None:
                     self._peering.abandon()
             raise
-        self._begun, self.begun_at = True, time.monotonic()
+        self._begun = True
         lifetimes.opened(self)
 
     def _make(self) -> None:
@@ -101,6 +101,7 @@ class Core:
         self._link = link = Link(self.id, pack_entry(entry), self.domain, os.urandom(32))
         link.hosts.port = GROUP_PORT  # only the group is bound to it
         self._view = View()
+        self.listen = self._view.listen
         self.picture = Picture(self._view, link.peers)
         self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
@@ -151,11 +152,6 @@ class Core:
         """Return a watch on the graph, which keeps the handle of its node alive."""
         self.ensure_open()
         return self._view.watch(node, hidden=hidden)
-
-    def listen(self, listener: Listener) -> None:
-        """Have somebody told of the graph in the I/O thread, what is there first; it is not kept alive."""
-        self.ensure_open()
-        self._view.listen(listener)
 
     def wait_complete(self, timeout: float | None) -> bool:
         """Wait until all that is there is known, as far as can be told."""

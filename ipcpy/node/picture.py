@@ -28,9 +28,13 @@ class Picture:
     Args:
         view: the graph.
         peers: those of the link, by id.
+
+    Attributes:
+        begun_at: when the node began: a moment later it knows who is there.
     """
 
     def __init__(self, view: View, peers: Mapping[int, Heard]) -> None:
+        self.begun_at = time.monotonic()
         self._view = view
         self._peers = peers
 

@@ -1,0 +1,99 @@
+"""The threads of a service: one reads always, quick calls cost no hand-over, and clients take turns."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import ipcpy as ipc
+from lan_process import wait_until
+
+
+def test_quick_calls_are_done_by_the_thread_that_reads(serve, ask):
+    serve(lambda request: threading.get_ident(), threads=4)
+    client = ask()
+    found = [client.call(timeout=10) for _ in range(200)]
+    changes = sum(before != after for before, after in zip(found, found[1:], strict=False))
+    assert changes < 100  # a slow machine may have the reading change now and then
+
+
+def test_what_is_cancelled_is_heard_while_all_threads_work(serve, ask):
+    seen = threading.Semaphore(0)
+
+    def slow(request):
+        while not request.cancelled:
+            time.sleep(0.001)
+        seen.release()
+
+    serve(slow, threads=2)
+    client = ask()
+    client.wait_for_service(5)
+    for _ in range(2):
+        try:
+            client.call(timeout=0.05)
+        except TimeoutError:
+            pass
+    assert seen.acquire(timeout=10)
+    assert seen.acquire(timeout=10)
+
+
+def test_a_call_that_was_cancelled_while_it_waited_is_not_begun(serve, ask):
+    go, done = threading.Event(), []
+
+    def slow(request):
+        done.append(request.data)
+        go.wait(20)
+
+    service = serve(slow)
+    client, impatient = ask(), ask()
+    thread = threading.Thread(target=client.call, args=("first", 20))
+    thread.start()
+    wait_until(lambda: done == ["first"])
+    impatient.wait_for_service(5)
+    try:
+        impatient.call("never", timeout=0.1)
+    except TimeoutError:
+        pass
+    wait_until(lambda: service.stats.open == 2)
+    go.set()
+    thread.join(10)
+    wait_until(lambda: service.stats.cancelled == 1)
+    assert done == ["first"]
+
+
+def test_clients_take_turns_however_much_one_of_them_asks(serve, ask):
+    order, go = [], threading.Event()
+
+    def work(request):
+        go.wait(20)
+        order.append(request.data)
+
+    service = serve(work)
+    greedy, modest = ask(), ask()
+    threads = [threading.Thread(target=greedy.call, args=("greedy", 30)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: service.stats.open == 8)
+    last = threading.Thread(target=modest.call, args=("modest", 30))
+    last.start()
+    wait_until(lambda: service.stats.open == 9)
+    go.set()
+    for thread in [*threads, last]:
+        thread.join(30)
+    assert order.index("modest") <= 3
+
+
+def test_its_threads_end_with_it(serve, name):
+    service = serve(lambda request: 1, threads=3)
+    mine = f"ipcpy service {name}"
+    assert [thread.name for thread in threading.enumerate()].count(mine) == 4
+    service.close()
+    wait_until(lambda: mine not in [thread.name for thread in threading.enumerate()])
+
+
+def test_a_service_that_nobody_holds_answers_on(here, ask, name):
+    ipc.Service(name, lambda request: "still here", node=here)
+    import gc
+
+    gc.collect()
+    assert ask().call(timeout=10) == "still here"

@@ -1,0 +1,43 @@
+"""A line between one client and one server: forged answers, and what was answered before the server was gone."""
+
+from __future__ import annotations
+
+import threading
+
+import ipcpy as ipc
+from ipcpy.asking.envelope import RESULT, seal
+from ipcpy.asking.names import answers_topic, place_of, requests_topic
+from ipcpy.asking.types import Envelopes, Kind
+from lan_process import wait_until
+
+
+def test_answers_of_another_node_are_counted_and_not_believed(serve, ask, there, name):
+    go = threading.Event()
+    serve(lambda request: go.wait(20) and "right")
+    client = ask()
+    client.wait_for_service(5)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(client.call(timeout=20)))
+    thread.start()
+    wait_until(lambda: [len(each.clients) for each in ipc.services(0, there) if each.name == name] == [1])
+    topics = [topic for topic in there.topics(hidden=True) if topic.name.startswith(requests_topic(name, ""))]
+    place, asker = place_of(topics[0].name), topics[0].publishers[0].id
+    with ipc.Node("liar") as liar:
+        topic = answers_topic(place.server, asker)
+        with ipc.Publisher(topic, Envelopes(Kind("msgpack", {})), reliable=True, node=liar) as pub:
+            pub.wait_for_subscribers(timeout=5)
+            pub.publish(seal(RESULT, 1, b"\xa5wrong"))
+            wait_until(lambda: client.stats.dropped.get("forged") == 1)
+    go.set()
+    thread.join(20)
+    assert found == ["right"]
+
+
+def test_what_was_answered_before_the_server_was_gone_is_an_answer(serve, ask):
+    service = serve(lambda request: request.data)
+    client = ask()
+    client.wait_for_service(5)
+    for number in range(20):
+        assert client.call(number, timeout=10) == number
+    service.close()
+    assert client.stats.answered == 20
