@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROWS = "rtt1,asyncio,publish,nobody,steps"
+ROWS = "rtt1,asyncio,call,call8,publish,nobody,steps"
 
 
 def benchmark(spawn, *words):
@@ -31,6 +31,9 @@ def test_a_quick_run_has_figures_in_json_and_markdown(spawn, tmp_path):
         ("rtt1", "ipcpy", "p99"),
         ("asyncio", "raw asyncio", "p50"),
         ("asyncio", "ipcpy asyncio", "p50"),
+        ("call", "ipcpy ping-pong", "p50"),
+        ("call", "ipcpy call", "p50"),
+        ("call8", "ipcpy call", "share"),
         ("publish", "raw", "cpu"),
         ("publish", "ipcpy", "cpu"),
         ("nobody", "ipcpy", "cpu"),

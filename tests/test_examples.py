@@ -76,6 +76,20 @@ def test_replay(spawn, tmp_path):
         assert printed[3] == "the node has got Joint(angle=0.0, torque=0.0)"
 
 
+def test_an_arm_with_a_long_task(spawn):
+    arm = spawn(EXAMPLES / "14_arm.py")
+    arm.wait_line("the arm is ready", 20)
+    printed = spawn(EXAMPLES / "14_operator.py").succeed().splitlines()
+    assert printed[:2] == ["0.47 m to go", "0.45 m to go"]
+    assert printed[19:] == [
+        "0.00 m to go",
+        "arrived at 0.50, 0.20",
+        "stopped on the way: True, True",
+        "the arm says the same: True",
+        "'arm/move' answered ValueError: the arm reaches 1 m, and Point(x=3.0, y=0.0) is further",
+    ]
+
+
 def test_two_machines(lan):
     hosts = lan(2, env={"IPCPY_DOMAIN": "robot7"})
     laptop = hosts.spawn(2, EXAMPLES / "06_two_machines.py", "subscribe", "20")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import platform
 from dataclasses import dataclass
 
 from .contract import Adapter, Setting
@@ -49,6 +50,12 @@ ADAPTERS = {
     "zmq tcp": Family("zmq:ZmqTcp", "zmq", "zmq", "pyzmq"),
     "zmq ipc": Family("zmq:ZmqIpc", "zmq", "zmq", "pyzmq"),
     "nng": Family("nng:Nng", "nng", "pynng", "pynng"),
+    "ipcpy ping-pong": Family("asking:IpcpyPingPong"),
+    "ipcpy reliable ping-pong": Family("asking:IpcpyReliablePingPong"),
+    "ipcpy call": Family("asking:IpcpyCall"),
+    "zenoh query": Family("asking:ZenohQuery", "zenoh", "zenoh", "eclipse-zenoh"),
+    "ecal service": Family("asking:EcalService", "ecal", "ecal", "eclipse-ecal"),
+    "xmlrpc": Family("asking:XmlRpc", "xmlrpc"),
 }
 
 
@@ -71,4 +78,6 @@ def missing(name: str) -> str:
 def version(name: str) -> str:
     """Return the version of a peer; empty for what has none."""
     package = ADAPTERS[name].package
+    if name == "xmlrpc":
+        return f"of Python {platform.python_version()}"
     return importlib.metadata.version(package) if package else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .asking import Call, CallsFlatOut
 from .contract import QUICK, Amount, Row
 from .footprint import Footprint
 from .large import Image, LargeFanOut, LargeFlatOut, LargePaced
@@ -32,6 +33,8 @@ def all_rows() -> list[Row]:
         RoundTrip(2),
         RoundTripAsyncio(),
         OneWay(),
+        Call(),
+        CallsFlatOut(),
         PublishCost(),
         PublishToNobody(),
         FlatOut(),

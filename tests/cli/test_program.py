@@ -14,7 +14,22 @@ from ipcpy.cli.program import program
 
 SOURCES = sorted((Path(__file__).parents[2] / "ipcpy" / "cli").glob("*.py"))
 COMMANDS = sorted(program.commands)
-LISTENING = ["list", "info", "echo", "hz", "bw", "delay", "pub", "record", "play", "nodes", "doctor", "demo"]
+LISTENING = [
+    "list",
+    "info",
+    "echo",
+    "hz",
+    "bw",
+    "delay",
+    "pub",
+    "services",
+    "call",
+    "record",
+    "play",
+    "nodes",
+    "doctor",
+    "demo",
+]
 OTHERS = ["bag", "blackbox", "completion"]
 
 

@@ -10,6 +10,10 @@ from pathlib import Path
 import msgpack
 import pytest
 
+from ipcpy.asking import envelope
+from ipcpy.asking.names import requests_topic
+from ipcpy.asking.types import Kind as TypeKind
+from ipcpy.asking.types import Told, schema_of
 from ipcpy.codec import MsgLibrary, MsgPack
 from ipcpy.protocol import wire
 from ipcpy.protocol.data import batch, matching, places
@@ -86,6 +90,7 @@ SPOT = places.Spot(1, 7, 3, 4_096, 6_220_992)
 OFFER = places.Offer(places.OfferKind.OFFER, PUBLISHER, SUBSCRIBER, TOKEN, 0, 4 << 20)
 RETIRED = OFFER._replace(kind=places.OfferKind.RETIRED, segment=2, size=8 << 20)
 ECHO = echo.pack_echo(NODE, NONCE, DOMAIN, size=52, answer=46, aside=True)
+SERVER = Told(TypeKind("any", {}), TypeKind("msgpack", {}), steps=False)
 VECTORS = {
     "domain default": domain_number("default").to_bytes(8, "little"),
     "DATA": pack_frame(Kind.DATA, PUBLISHER, 5, SENT, STRUCT, codec=1),
@@ -121,8 +126,11 @@ VECTORS = {
     "entry publisher struct": pack_entry(PublisherEntry("imu", "struct", IMU.schema)),
     "array": msgpack.packb(msgpack.ExtType(78, struct.pack("<HH", 16, 8) + ARRAY + struct.pack("<4x3H", 1, 2, 3))),
     "entry subscriber": pack_entry(SubscriberEntry("*/imu", "any", 4_000)),
+    "envelope call": envelope.seal(envelope.CALL, 7, msgpack.packb(None), flags=envelope.STEPS),
+    "envelope lost": envelope.seal(envelope.LOST, 9, envelope.pack_lost(8)),
+    "entry server": pack_entry(SubscriberEntry(requests_topic("arm", f"{NODE:016x}"), "any", 4_000, schema_of(SERVER))),
 }
-NO_FRAMES = ("entry", "array", "domain", "OFFER", "TAKEN", "RETIRED")
+NO_FRAMES = ("entry", "envelope", "array", "domain", "OFFER", "TAKEN", "RETIRED")
 
 
 def vectors_of_document() -> dict[str, bytes]:
@@ -172,7 +180,7 @@ def test_the_document_lists_every_kind() -> None:
 
 def test_the_document_has_the_numbers_of_shared_memory() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    chapter = re.sub(r"\s+", " ", text[text.index("## 11. Shared memory") :])
+    chapter = re.sub(r"\s+", " ", text[text.index("## 11. Shared memory") : text.index("## 12. Services")])
     assert places.TABLE_SIZE == 8 * places.ENTRIES
     for words in (
         f"a PLACED frame of {len(VECTORS['PLACED'])} bytes",
