@@ -270,7 +270,7 @@ class Delivery:
         route = self.outlet.by_number.get(frame.sent_ns if frame.kind == Kind.MISSING else frame.seq)
         if route is None or route.address != address:
             return
-        max_body = route.max_body
+        max_body, self.outlet.quick = route.max_body, 0
         if frame.kind == Kind.ANSWER:
             if route.match.answered(frame, now):
                 route.begin(self._first_for(route), now)

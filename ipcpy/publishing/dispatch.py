@@ -18,6 +18,7 @@ from ..protocol.wire import OVERHEAD, Buffer
 from .delivery import Delivery
 from .framing import Framing, parts_of
 from .placing import Placing
+from .quick import QUICK, Quick
 
 
 class Dispatch:
@@ -34,6 +35,7 @@ class Dispatch:
         self._pacing = delivery.pacing
         self._framing = framing
         self._topic = topic
+        self._quick = Quick(delivery.outlet, framing, delivery.clock)
         self._placing = Placing(delivery.outlet, framing, delivery.clock)
 
     def one(self, body: Body) -> int:
@@ -43,6 +45,10 @@ class Dispatch:
             ArgumentError: if it is larger than subscribers take.
             ClosedError: if the publisher is closed.
         """
+        if self._outlet.quick and type(body) is bytes and len(body) <= QUICK:
+            sent = self._quick.publish(body)
+            if sent is not None:
+                return sent
         if self._outlet.monitor.owned():
             if not isinstance(body, bytes):  # the caller may change it before it is sent
                 body = b"".join(parts_of(body)[0])
@@ -119,7 +125,9 @@ class Dispatch:
         yield from self._make_room(len(body) + OVERHEAD)
         if len(body) > outlet.max_body:  # it is less than before the waiting
             return (yield from self._large(*parts_of(body)))
-        return outlet.send_kept(self._framing.kept(bytes(body), outlet.reliable.history.next))
+        handed = outlet.send_kept(self._framing.kept(bytes(body), outlet.reliable.history.next))
+        self._quick.see()
+        return handed
 
     def _several(self, bodies: Sequence[Any]) -> Work[int]:
         """Publish bodies that fitted one frame together when it was looked at."""

@@ -63,6 +63,7 @@ class Outlet:
         memory: what is shared with subscribers of this host.
         needs_check: whether a frame needs a check: some subscriber is on another host.
         beating: whether heartbeats follow the last message; if not, ``start_beating`` is to be called with the next.
+        quick: how many small messages of a reliable topic may follow without a look (quick.py).
         usable: whether the publisher is neither closed nor left behind by a fork.
         withdrawn: whether closing has come to its end.
         abandoned: whether the publisher was left behind by a fork.
@@ -84,11 +85,10 @@ class Outlet:
         self.routes: tuple[Route, ...] = ()
         self.sharers: tuple[Route, ...] = ()
         self.by_number: dict[int, Route] = {}
-        self.reliable = reliable
+        self.reliable, self.quick = reliable, 0
         self.max_body = self.small = MAX_BODY
         self.needs_check = True
-        self.beating = False
-        self.closed = False
+        self.beating = self.closed = False
         self.usable = True
         self.withdrawn = False
         self.abandoned = False
@@ -145,7 +145,7 @@ class Outlet:
 
     def send_large(self, message: Kept) -> int:
         """Send a message of several frames as far as credit goes; ``send_rest`` has to follow."""
-        now = self._clock()
+        now, self.quick = self._clock(), 0
         if self.reliable is not None:
             self._keep(message, message.size, now)
         try:
@@ -248,6 +248,7 @@ class Outlet:
 
     def rebuild(self) -> None:
         """Look anew whom to send to, and by which ways."""
+        self.quick = 0
         routes = [route for route in self.by_number.values() if route.match.open]
         fanouts = [fanout for fanout in self._fanouts if fanout.members]
         by_multicast = {number for fanout in fanouts for number in fanout.members}
@@ -302,6 +303,7 @@ class Outlet:
 
     def handle_timer(self, now: float) -> None:
         """Send the challenges and polls that are due."""
+        self.quick = 0
         for route in list(self.by_number.values()):
             if route.handle_timer(now):
                 self.rebuild()

@@ -63,6 +63,15 @@ class History:
     def __len__(self) -> int:
         return len(self._kept)
 
+    @property
+    def count(self) -> int:
+        """How many messages are kept at most."""
+        return self._count
+
+    def spare(self, size: int, most: int) -> int:
+        """Return how many messages of a size, at most so many, may be added without one giving way for its bytes."""
+        return min(most, (self._max_bytes - self._bytes) // size)
+
     def add(self, message: Kept) -> None:
         """Keep a message; the oldest give way."""
         kept = self._kept

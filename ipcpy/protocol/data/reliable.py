@@ -170,6 +170,15 @@ class Reliable:
         """Return the lowest number that some follower has not confirmed; that of the next message if there is none."""
         return min([self.history.next, *(follower.next for follower in self.followers.values())])
 
+    def spare(self, size: int) -> int:
+        """Return how many messages of up to a size may be added before somebody holds the publisher up.
+
+        None may be where ``next_timer`` would change: whoever adds one has to look at it.
+        """
+        if self._at == NEVER:
+            return 0
+        return self.history.spare(size, min(MAX_AHEAD, self.history.count) - (self.history.next - self.needed_from()))
+
     def count_given_up(self) -> None:
         """Bring ``given_up`` of all followers up to date."""
         for follower in self.followers.values():

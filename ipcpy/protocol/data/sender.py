@@ -46,7 +46,8 @@ class Sender:
         passage: learns which fragments arrive; None where nobody asks.
 
     Attributes:
-        position: how many bytes were charged so far.
+        position, polled: how many bytes were charged so far, and up to the last poll.
+        open_end: whether fragments, or small frames once more, were sent after the last poll.
         idle: whether no fragment waits to be sent; if not, perhaps one does.
         acknowledged: the position up to which all has left the subscriber's socket, or got lost.
         limit: bytes that may be on their way: the window, or less of it after losses.
@@ -60,10 +61,9 @@ class Sender:
         self.lossy = lossy
         self.retransmitted = self.given_up = 0
         self._outgoing: deque[Outgoing] = deque()
-        self.position = self.acknowledged = self._polled = 0
+        self.position = self.acknowledged = self.polled = 0
         self._asked_at: float | None = None  # when the poll that waits for its answer was first sent
-        self._poll_at = NEVER
-        self._pause = POLL_PAUSE
+        self._poll_at, self._pause = NEVER, POLL_PAUSE
         self._tries = 0  # polls since the last answer that brought news
         self._round_trip = POLL_PAUSE / 4
         self._timed: tuple[int, float] | None = None  # a position, and when it was polled for, to time the answer
@@ -72,7 +72,7 @@ class Sender:
         self._added = -HURRY  # when the last message was owed
         self._hurried = False  # whether that was soon after the one before it
         self._silent = False  # whether the subscriber was given up, and has not answered since
-        self._open_end = False  # whether fragments, or small frames once more, were sent after the last poll
+        self.open_end = False
         self._shrunk = 0  # the position up to which losses have made the limit smaller
 
     @property
@@ -97,7 +97,7 @@ class Sender:
             again: whether the frame was asked for; then a poll is due at once.
         """
         self.position += size + DATAGRAM_COST
-        self._open_end = self._open_end or again
+        self.open_end = self.open_end or again
 
     def owes(self, seq: int) -> bool:
         """Tell whether a message of a number is owed."""
@@ -175,7 +175,7 @@ class Sender:
         return affordable if affordable or self.position > self.acknowledged else 1
 
     def _charge(self, message: Outgoing, count: int) -> Sequence[int]:
-        self._open_end = True
+        self.open_end = True
         cost = message.datagram + DATAGRAM_COST
         begin, self.position = self.position, self.position + count * cost
         positions = range(begin + cost, self.position + 1, cost)
@@ -193,10 +193,10 @@ class Sender:
 
     def poll(self, now: float) -> int | None:
         """Return the position to poll for if it is time to: credit is used up, or a message may be incomplete."""
-        unpolled = self.position - self._polled
+        unpolled = self.position - self.polled
         if not unpolled:
             return None
-        ended = self._open_end and not self.busy
+        ended = self.open_end and not self.busy
         if ended and self._hurried and not self.lossy:  # each poll costs both sides as much as a small message
             ended = False
             self._poll_at = min(self._poll_at, now + HURRY)
@@ -212,8 +212,8 @@ class Sender:
         self._poll_at = min(self._poll_at, now + HURRY)
 
     def _poll(self, now: float) -> int:
-        self._polled = self.position
-        self._open_end = False
+        self.polled = self.position
+        self.open_end = False
         if self._asked_at is None:
             self._asked_at = now
         self._poll_at = now + self._pause
@@ -246,8 +246,8 @@ class Sender:
             if message.first_time:
                 self._passage.arrived(message.largest)
         if position == self.acknowledged:
-            self._asked_at = now if position < self._polled else None
-            again = position < self._polled or (self._outgoing and not self.busy)
+            self._asked_at = now if position < self.polled else None
+            again = position < self.polled or (self._outgoing and not self.busy)
             self._poll_at = now + self._pause if again else NEVER  # what is missing may have been said, and lost
 
     def settle(self, position: int, now: float) -> None:
