@@ -72,6 +72,9 @@ class Asker:
             SchemaError: its types are others.
             ClosedError: the client, or its node, is closed.
         """
+        line = self._line
+        if line is not None and line.ready and not (line.lost or self._servers.ended):
+            return line
         while True:
             line = self._current()
             if line is None:
@@ -84,6 +87,9 @@ class Asker:
 
     async def line_async(self, timeout: float | None, deadline: float) -> Line:
         """Return as ``line``, to a coroutine."""
+        line = self._line
+        if line is not None and line.ready and not (line.lost or self._servers.ended):
+            return line
         while True:
             line = self._current()
             if line is None:

@@ -16,7 +16,21 @@ from typing import Any, NamedTuple
 
 from ..stats import ClientStats
 from . import envelope
-from .envelope import ANSWERS, ASK, CALL, CANCEL, LOST, STEP, Malformed, seal, unpack_lost, unseal
+from .envelope import (
+    ANSWERS,
+    ASK,
+    CALL,
+    CANCEL,
+    LOST,
+    MAX_PART,
+    PART,
+    STEP,
+    Malformed,
+    seal,
+    seal_all,
+    unpack_lost,
+    unseal,
+)
 
 ASK_AFTER = 2.0  # seconds without an answer after which a client asks whether the server knows of the call
 MAX_STEPS = 1_000  # steps of one call that are kept unread, the newest
@@ -38,10 +52,11 @@ class Call:
         number: among the calls of its client at this server, from 1.
         outcome: how it ended; None while it is open.
         steps: bodies of steps that nobody has taken yet.
+        begin: the beginning of an answer that does not fit into a message.
         missed: steps that were dropped, because too many were unread or some did not arrive.
     """
 
-    __slots__ = ("_step", "asked_at", "flags", "missed", "number", "outcome", "steps")
+    __slots__ = ("_step", "asked_at", "begin", "flags", "missed", "number", "outcome", "steps")
 
     def __init__(self, number: int, flags: int, now: float) -> None:
         self.number = number
@@ -50,11 +65,12 @@ class Call:
         self.outcome: Outcome | None = None
         self.steps: deque[Any] = deque()
         self.missed = 0
+        self.begin = b""
         self._step = 0
 
-    def request(self, body: Any) -> Any:
-        """Return what asks for it."""
-        return seal(CALL, self.number, body, flags=self.flags)
+    def request(self, body: Any) -> list[Any]:
+        """Return what asks for it, mostly one piece."""
+        return seal_all(CALL, self.number, body, flags=self.flags)
 
     def add(self, step: int, body: Any) -> bool:
         """Keep a step; False if it was there already, or an old one."""
@@ -109,7 +125,10 @@ class Calls:
             call = self.open.get(number)
             if call is None:
                 self.dropped["late" if 0 < number <= self._last else "unknown"] += 1
+            elif kind == PART:
+                call.begin = bytes(body[:MAX_PART])
             elif kind != STEP:
+                body = b"".join((call.begin, body)) if call.begin else body
                 call.outcome = Outcome(kind, flags, body)
                 self._answered += 1
                 del self.open[number]

@@ -17,6 +17,8 @@ from .envelope import (
     CALL,
     CANCEL,
     LOST,
+    MAX_PART,
+    PART,
     REFUSED,
     WAITS,
     Failure,
@@ -72,11 +74,12 @@ class Cancel(NamedTuple):
 
 
 class _Client:
-    __slots__ = ("jobs", "last")
+    __slots__ = ("begin", "jobs", "last")
 
     def __init__(self, last: int) -> None:
         self.last = last  # the highest number that was taken, or given up
         self.jobs: dict[int, Job] = {}
+        self.begin = (0, b"")  # a call, and the beginning of a request that does not fit into a message
 
 
 class Duties:
@@ -143,6 +146,9 @@ class Duties:
             return self._cancelled(known, number, waits=bool(flags & WAITS))
         if kind == ASK:
             return self._asked(client, known, number)
+        if kind == PART:
+            known.begin = number, bytes(body[:MAX_PART])
+            return []
         self.dropped["malformed"] += 1
         return []
 
@@ -158,6 +164,9 @@ class Duties:
         if refusal:
             self.refused += 1
             return [*told, Tell(client, seal(REFUSED, number, pack_failure(Failure("Refused", refusal))))]
+        if known.begin[0] == number:
+            body = b"".join((known.begin[1], body))
+            known.begin = 0, b""
         job = known.jobs[number] = Job(client, number, flags, body)
         self._jobs += 1
         return [*told, job]

@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 import msgpack
 
 from ..codec import Body
+from ..protocol.data.fragments import MAX_MESSAGE
 
 CALL, CANCEL, ASK = 1, 2, 3  # what clients send
 RESULT, STEP, ERROR, REFUSED, LOST = 17, 18, 19, 20, 21  # what servers send
-REQUESTS = frozenset((CALL, CANCEL, ASK))
-ANSWERS = frozenset((RESULT, STEP, ERROR, REFUSED, LOST))
+PART = 32  # what both send: the beginning of a body that is too large for one message
+REQUESTS = frozenset((CALL, CANCEL, ASK, PART))
+ANSWERS = frozenset((RESULT, STEP, ERROR, REFUSED, LOST, PART))
+KINDS = REQUESTS | ANSWERS
 
 STEPS = 1  # on a CALL: the client wants the steps, too
 TRACE = 2  # on a CALL: and of an exception the traceback
@@ -26,10 +29,12 @@ NOTHING = 2  # on a RESULT: the function returned None; there is no body
 
 SIZE = 16
 JOINED = 4_096  # bytes of a body up to which a copy takes less time than a list
+MAX_PART = 1 << 20  # bytes of a PART that are taken
 MAX_TEXT = 16_384  # characters of a traceback, or of what an exception says
 
 _HEADER = Struct("<BBHIQ")
 _pack, _unpack = _HEADER.pack, _HEADER.unpack_from
+_new = tuple.__new__
 _RANGE = Struct("<Q")
 
 
@@ -61,6 +66,26 @@ def seal(kind: int, number: int, body: Body = b"", *, flags: int = 0, step: int 
     return header + body if len(body) <= JOINED else [header, body]
 
 
+def seal_all(kind: int, number: int, body: Body, *, flags: int = 0, step: int = 0) -> list[Body]:
+    """Return the envelopes of a body of any size: two where it just does not fit into a message, with its envelope.
+
+    So what has 64 MiB for the user arrives, whatever its codec puts around it.
+    """
+    parts: list[Any] = [each for each in body if len(each)] if isinstance(body, list) else [body]
+    over = SIZE + sum(memoryview(part).nbytes for part in parts) - MAX_MESSAGE
+    if over <= 0:
+        return [seal(kind, number, body, flags=flags, step=step)]
+    begin: list[Any] = []
+    while parts and over > 0:
+        part = memoryview(parts[0]).cast("B")
+        begin.append(part[:over])
+        parts[0] = part[over:]
+        over -= len(begin[-1])
+        if over > 0:
+            del parts[0]
+    return [seal(PART, number, begin), seal(kind, number, parts, flags=flags, step=step)]
+
+
 def unseal(data: Any) -> Envelope:
     """Take an envelope apart.
 
@@ -70,11 +95,11 @@ def unseal(data: Any) -> Envelope:
     if len(data) < SIZE:
         raise Malformed(f"{len(data)} bytes are no envelope, which has {SIZE} at least")
     kind, flags, _, step, number = _unpack(data)
-    if kind not in REQUESTS and kind not in ANSWERS:
+    if kind not in KINDS:
         raise Malformed(f"kind {kind} is not known")
     if type(data) is bytearray or (type(data) is bytes and len(data) > JOINED):
         data = memoryview(data).toreadonly()
-    return Envelope(kind, flags, step, number, data[SIZE:])
+    return _new(Envelope, (kind, flags, step, number, data[SIZE:]))  # in half the time that Envelope(...) takes
 
 
 class Failure(NamedTuple):

@@ -123,7 +123,8 @@ class Line:
                     return None
                 call = self.calls.begin(time.monotonic(), flags)
             try:
-                self._requests.publish(call.request(body))
+                for each in call.request(body):
+                    self._requests.publish(each)
             except BaseException as error:
                 self._forget(call)
                 if isinstance(error, ClosedError) and self.lost:
@@ -242,7 +243,8 @@ class Line:
             asks = self.calls.arrived(message.data, message.seq, time.monotonic())
         if asks:
             self._send(asks)
-        self._bell.ring()
+        if self.calls.open:  # one of them may be over, or be waited for by who reads next
+            self._bell.ring()
 
     def _is_server(self, publisher: str) -> bool:
         """Tell whether a publisher of answers is one of the server's node; it is the one from now on."""

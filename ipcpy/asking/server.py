@@ -25,7 +25,7 @@ from ..publishing.publisher import Publisher
 from ..subscribing.subscriber import Subscriber
 from . import envelope
 from .duties import Cancel, Duties, Job, Tell
-from .envelope import ERROR, RESULT, STEP, TRACE, Failure, pack_failure, seal
+from .envelope import ERROR, RESULT, STEP, TRACE, Failure, pack_failure, seal, seal_all
 from .names import answers_topic, client_of, requests_topic
 from .request import Request
 from .types import AnyEnvelopes, Decode, Envelopes, Kind, Told, encode, kind_of, reader, schema_of
@@ -228,12 +228,12 @@ class Server:
             nothing = value is None and self.terms.steps
             flags = (envelope.NOTHING if nothing else 0) | (envelope.CANCELLED if job.cancelled else 0)
             body = b"" if nothing else encode(self._reply, value)
-            data = seal(RESULT, job.number, body, flags=flags)
+            data = seal_all(RESULT, job.number, body, flags=flags)
             with self._lock:
                 wanted = self._duties.finished(job)
                 self.counts["cancelled" if job.cancelled else "answered"] += 1
-            if wanted:
-                self._tell(job.client, data)
+            for each in data if wanted else ():
+                self._tell(job.client, each)
         except (CodecError, ArgumentError) as error:
             self.fail(job, error)
 

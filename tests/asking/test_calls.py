@@ -104,6 +104,14 @@ def test_a_call_that_is_cancelled_is_waited_for_still():
     assert call.outcome.flags == envelope.CANCELLED
 
 
+def test_an_answer_in_two_pieces_is_put_together():
+    calls = Calls()
+    call = calls.begin(0.0)
+    calls.arrived(seal(envelope.PART, 1, b"ab"), 1, 0.0)
+    calls.arrived(seal(RESULT, 1, b"cd"), 2, 0.0)
+    assert call.outcome.body == b"abcd"
+
+
 def test_all_calls_end_with_their_server():
     calls = Calls()
     made = [calls.begin(0.0) for _ in range(3)]
@@ -159,7 +167,7 @@ class World:
     def call(self):
         call = self.calls.begin(self.now)
         self.made.append(call)
-        self.asked.append((self.client, call.request(b"go")))
+        self.asked += [(self.client, each) for each in call.request(b"go")]
 
     def give_up(self, choice):
         if self.calls.open:

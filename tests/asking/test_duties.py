@@ -13,6 +13,7 @@ from ipcpy.asking.envelope import (
     CALL,
     CANCEL,
     LOST,
+    PART,
     REFUSED,
     RESULT,
     WAITS,
@@ -131,6 +132,14 @@ def test_clients_that_left_are_remembered_up_to_a_bound(monkeypatch):
     assert duties.arrived("c", seal(CALL, 1)) == []
     duties.join("a")
     assert len(duties.arrived("a", seal(CALL, 1))) == 1
+
+
+def test_a_request_in_two_pieces_is_put_together_and_no_other_is(duties):
+    assert duties.arrived("a", seal(PART, 2, b"ab")) == []
+    (job,) = duties.arrived("a", seal(CALL, 1, b"x"))
+    assert job.body == b"x"
+    (job,) = duties.arrived("a", seal(CALL, 2, b"cd"))
+    assert job.body == b"abcd"
 
 
 def test_what_only_servers_send_is_no_request(duties):

@@ -72,3 +72,16 @@ def test_the_range_of_what_is_lost_has_eight_bytes():
     assert unpack_lost(memoryview(pack_lost(2**63))) == 2**63
     with pytest.raises(Malformed):
         unpack_lost(b"1234567")
+
+
+@pytest.mark.parametrize("over", [0, 1, 5, 30])
+@pytest.mark.parametrize("as_list", [False, True])
+def test_what_just_does_not_fit_into_a_message_is_sent_in_two(monkeypatch, over, as_list):
+    monkeypatch.setattr(envelope, "MAX_MESSAGE", 100)
+    body = bytes(range(100 - envelope.SIZE + over))
+    sent = envelope.seal_all(envelope.RESULT, 7, [body[:3], body[3:]] if as_list else body, flags=1)
+    pieces = [unseal(b"".join(each) if isinstance(each, list) else bytes(each)) for each in sent]
+    assert [piece.kind for piece in pieces] == [envelope.PART, envelope.RESULT][not over :]
+    assert {piece.number for piece in pieces} == {7}
+    assert b"".join(piece.body for piece in pieces) == body
+    assert all(envelope.SIZE + len(piece.body) <= 100 for piece in pieces)
