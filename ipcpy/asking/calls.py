@@ -90,11 +90,13 @@ class Calls:
 
     Attributes:
         open: those without an outcome, by number.
+        touched: calls that are over or have a new step, since whoever drives this looked; it empties the list.
         dropped: answers that concern no open call, by cause.
     """
 
     def __init__(self) -> None:
         self.open: dict[int, Call] = {}
+        self.touched: list[Call] = []
         self.dropped: Counter[str] = Counter()
         self._last = self._answered = 0
         self._seq = 0  # of the answer before
@@ -129,10 +131,11 @@ class Calls:
                 call.begin = bytes(body[:MAX_PART])
             elif kind != STEP:
                 body = b"".join((call.begin, body)) if call.begin else body
-                call.outcome = Outcome(kind, flags, body)
                 self._answered += 1
-                del self.open[number]
-            elif not call.add(step, body):
+                self._end(number, Outcome(kind, flags, body))
+            elif call.add(step, body):
+                self.touched.append(call)
+            else:
                 self.dropped["repeated"] += 1
         gap, self._seq = self._seq and seq > self._seq + 1, max(seq, self._seq)
         return self._ask(self.open.values(), now) if gap else []
@@ -145,7 +148,12 @@ class Calls:
 
     def _lose(self, first: int, last: int) -> None:
         for number in [number for number in self.open if first <= number <= last]:
-            self.open.pop(number).outcome = Outcome(LOST, 0, b"")
+            self._end(number, Outcome(LOST, 0, b""))
+
+    def _end(self, number: int, outcome: Outcome) -> None:
+        call = self.open.pop(number)
+        call.outcome = outcome
+        self.touched.append(call)
 
     def due(self, now: float) -> list[Any]:
         """Return what asks for the calls that have been open for long without a word."""
@@ -173,5 +181,5 @@ class Calls:
 
     def fail(self, reason: str) -> None:
         """End all calls: their server is gone."""
-        while self.open:
-            self.open.popitem()[1].outcome = Outcome(GONE, 0, reason)
+        for number in list(self.open):
+            self._end(number, Outcome(GONE, 0, reason))

@@ -71,6 +71,8 @@ def seal_all(kind: int, number: int, body: Body, *, flags: int = 0, step: int = 
 
     So what has 64 MiB for the user arrives, whatever its codec puts around it.
     """
+    if type(body) is bytes and len(body) <= JOINED:
+        return [_pack(kind, flags, 0, step, number) + body]
     parts: list[Any] = [each for each in body if len(each)] if isinstance(body, list) else [body]
     over = SIZE + sum(memoryview(part).nbytes for part in parts) - MAX_MESSAGE
     if over <= 0:

@@ -54,7 +54,7 @@ class Line:
         self.calls = Calls()
         self._lock = threading.RLock()  # over the calls; short
         self._sending = threading.RLock()  # over the order of requests
-        self._bell = Bell()
+        self._followers: dict[int, tuple[Call, Bell]] = {}  # who waits while another one reads, by call
         self._reader: object = None  # the call whose thread or coroutine reads
         self._answerer = ""  # the publisher of the answers
         self._requests = Publisher(requests_topic(*place), Envelopes(sends), reliable=True, node=node)
@@ -94,14 +94,14 @@ class Line:
         with self._lock:
             self.lost = self.lost or reason
         post(self._answers, _OVER)
-        self._bell.ring()
+        self._wake()
 
     def close(self) -> None:
         """End all calls, and leave; idempotent."""
         with self._lock:
             self.lost = self.lost or "closed here"
             self.calls.fail(self.lost)
-        self._bell.ring()
+        self._wake()
         self._answers.close()
         self._requests.close()
 
@@ -141,7 +141,6 @@ class Line:
         with self._lock:
             told = self.calls.give_up(call)
         self._send(told)
-        self._bell.ring()
 
     def cancel(self, call: Call) -> None:
         """Ask the server to end a call that is waited for still."""
@@ -160,15 +159,14 @@ class Line:
 
     def wait(self, call: Call, timeout: float | None, deadline: float, *, steps: bool = False) -> None:
         """Wait until a call is over, or with ``steps`` until there is one, or the time is up."""
-        pause = ASK_AFTER if timeout is None else min(timeout, ASK_AFTER)
+        pause = ASK_AFTER if timeout is None or timeout > ASK_AFTER else timeout
         while not (call.outcome or (steps and call.steps)):
-            reads = False
             try:
-                reads = self._take_turn(call)
-                if reads:
+                bell = self._take_turn(call)
+                if bell is None:
                     self._read(pause)
                 else:
-                    wait = self._bell.waiter()
+                    wait = bell.waiter()
                     if self._reader is not None and not (call.outcome or (steps and call.steps)):
                         wait(pause)
             finally:
@@ -196,10 +194,11 @@ class Line:
             self._ask_again(now)
             try:
                 async with timeout_at(clock() + min(deadline - now, ASK_AFTER)):
-                    if self._take_turn(call):
+                    bell = self._take_turn(call)
+                    if bell is None:
                         self._take(await self._answers.recv_async())
                     else:
-                        await self._bell.wait_async(lambda: over() or self._reader is None)
+                        await bell.wait_async(lambda: over() or self._reader is None)
             except TimeoutError:
                 pass
             except ClosedError:
@@ -207,17 +206,35 @@ class Line:
             finally:
                 self._leave_turn(call)
 
-    def _take_turn(self, call: Call) -> bool:
-        """Have a call's thread or coroutine read for all; False if another one does."""
+    def _take_turn(self, call: Call) -> Bell | None:
+        """Have a call's thread or coroutine read for all; if another one does, return what wakes this one."""
         with self._lock:
             if self._reader is None:
                 self._reader = call
-            return self._reader is call
+            if self._reader is call:
+                return None
+            return self._followers.setdefault(call.number, (call, Bell()))[1]
 
     def _leave_turn(self, call: Call) -> None:
+        """Follow and read no more; if nobody reads then, wake one of those who wait: it does."""
         if self._reader is call:
             self._reader = None
-            self._bell.ring()
+            if not self._followers:
+                return
+        with self._lock:
+            self._followers.pop(call.number, None)
+            bell = next((bell for _, bell in self._followers.values()), None) if self._reader is None else None
+        if bell is not None:
+            bell.ring()
+
+    def _wake(self) -> None:
+        """Wake those who wait for what has changed; all of them if the server is gone."""
+        with self._lock:
+            touched, self.calls.touched = self.calls.touched, []
+            numbers = list(self._followers) if self.lost else [call.number for call in touched]
+            bells = [self._followers[number][1] for number in numbers if number in self._followers]
+        for bell in bells:
+            bell.ring()
 
     def _ask_again(self, now: float) -> None:
         with self._lock:
@@ -241,10 +258,12 @@ class Line:
                 self.calls.dropped["forged"] += 1
                 return
             asks = self.calls.arrived(message.data, message.seq, time.monotonic())
+            if not self._followers:
+                self.calls.touched.clear()
         if asks:
             self._send(asks)
-        if self.calls.open:  # one of them may be over, or be waited for by who reads next
-            self._bell.ring()
+        if self.calls.touched:
+            self._wake()
 
     def _is_server(self, publisher: str) -> bool:
         """Tell whether a publisher of answers is one of the server's node; it is the one from now on."""
@@ -269,4 +288,4 @@ class Line:
         with self._lock:
             self.lost = self.lost or "closed here"
             self.calls.fail(self.lost)
-        self._bell.ring()
+        self._wake()
