@@ -183,6 +183,8 @@ class Asker:
         outcome = call.outcome
         assert outcome is not None
         kind, flags, body = outcome
+        if call.given_up:
+            raise ClosedError(f"this call of {self.name!r} was closed before it was answered")
         if kind == GONE:
             self.check_open()
             raise NoService(reasons.gone(self.name, line.server, body))

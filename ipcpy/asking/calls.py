@@ -35,6 +35,7 @@ from .envelope import (
 ASK_AFTER = 2.0  # seconds without an answer after which a client asks whether the server knows of the call
 MAX_STEPS = 1_000  # steps of one call that are kept unread, the newest
 GONE = 0  # the kind of an outcome that no answer brought: the server is gone, and the body is the reason
+GIVEN_UP = 1  # likewise: the client waits no more
 
 
 class Outcome(NamedTuple):
@@ -67,6 +68,11 @@ class Call:
         self.missed = 0
         self.begin = b""
         self._step = 0
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the client waits for it no more."""
+        return self.outcome is not None and self.outcome.kind == GIVEN_UP
 
     def request(self, body: Any) -> list[Any]:
         """Return what asks for it, mostly one piece."""
@@ -169,6 +175,7 @@ class Calls:
         """Wait for a call no more; return what is to be sent."""
         if self.open.pop(call.number, None) is None:
             return []
+        call.outcome = Outcome(GIVEN_UP, 0, b"")
         return [seal(CANCEL, call.number)]
 
     def cancel(self, call: Call) -> list[Any]:

@@ -110,7 +110,7 @@ class Client:
         finally:
             if call.outcome is None:
                 line.give_up(call)
-        if call.outcome is None:
+        if call.given_up:
             raise asker.late(timeout)
         return asker.reply(line, call)
 
@@ -135,7 +135,7 @@ class Client:
         finally:
             if call.outcome is None:
                 line.give_up(call)
-        if call.outcome is None:
+        if call.given_up:
             raise asker.late(timeout)
         return asker.reply(line, call)
 

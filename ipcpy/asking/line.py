@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DEPTH = 10_000  # answers that nobody has taken yet
 DEPTH_BYTES = 256 << 20
+TURN = 2 * ASK_AFTER  # seconds: whoever reads looks up more often
 LOOK = 0.05  # seconds between two looks whether the server is still there, while it is being matched
 _OVER = object()  # what is posted to who waits when the server is gone
 
@@ -55,7 +56,8 @@ class Line:
         self._lock = threading.RLock()  # over the calls; short
         self._sending = threading.RLock()  # over the order of requests
         self._followers: dict[int, tuple[Call, Bell]] = {}  # who waits while another one reads, by call
-        self._reader: object = None  # the call whose thread or coroutine reads
+        self._reader: Call | None = None  # the call whose thread or coroutine reads
+        self._turn_ends = 0.0  # when it has looked up, if it still does
         self._answerer = ""  # the publisher of the answers
         self._requests = Publisher(requests_topic(*place), Envelopes(sends), reliable=True, node=node)
         topic = answers_topic(place.server, self._requests.id)
@@ -207,11 +209,15 @@ class Line:
                 self._leave_turn(call)
 
     def _take_turn(self, call: Call) -> Bell | None:
-        """Have a call's thread or coroutine read for all; if another one does, return what wakes this one."""
+        """Have a call's thread or coroutine read for all; if another one does, return what wakes this one.
+
+        An exception from outside, in the midst of leaving, keeps the turn for one that does not read. It ends with its
+        call, or after a time in which whoever reads would have looked up.
+        """
         with self._lock:
-            if self._reader is None:
-                self._reader = call
-            if self._reader is call:
+            reader, now = self._reader, time.monotonic()
+            if reader is None or reader is call or reader.outcome or now > self._turn_ends:
+                self._reader, self._turn_ends = call, now + TURN
                 return None
             return self._followers.setdefault(call.number, (call, Bell()))[1]
 
@@ -223,9 +229,19 @@ class Line:
                 return
         with self._lock:
             self._followers.pop(call.number, None)
-            bell = next((bell for _, bell in self._followers.values()), None) if self._reader is None else None
+            bell = self._next_follower() if self._reader is None else None
         if bell is not None:
             bell.ring()
+
+    def _next_follower(self) -> Bell | None:
+        """Return what wakes one of those who wait, each in turn; those whose calls are over are forgotten."""
+        while self._followers:
+            number = next(iter(self._followers))
+            follower = self._followers.pop(number)
+            if number in self.calls.open:
+                self._followers[number] = follower
+                return follower[1]
+        return None
 
     def _wake(self) -> None:
         """Wake those who wait for what has changed; all of them if the server is gone."""

@@ -92,7 +92,7 @@ def test_a_call_that_is_given_up_is_cancelled_once_and_its_answer_is_late():
     assert calls.give_up(call) == []
     assert calls.cancel(call) == []
     calls.arrived(seal(RESULT, 1), 1, 0.0)
-    assert (call.outcome, calls.dropped["late"]) == (None, 1)
+    assert (call.given_up, calls.dropped["late"]) == (True, 1)
 
 
 def test_a_call_that_is_cancelled_is_waited_for_still():

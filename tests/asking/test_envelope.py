@@ -78,6 +78,7 @@ def test_the_range_of_what_is_lost_has_eight_bytes():
 @pytest.mark.parametrize("as_list", [False, True])
 def test_what_just_does_not_fit_into_a_message_is_sent_in_two(monkeypatch, over, as_list):
     monkeypatch.setattr(envelope, "MAX_MESSAGE", 100)
+    monkeypatch.setattr(envelope, "JOINED", 10)
     body = bytes(range(100 - envelope.SIZE + over))
     sent = envelope.seal_all(envelope.RESULT, 7, [body[:3], body[3:]] if as_list else body, flags=1)
     pieces = [unseal(b"".join(each) if isinstance(each, list) else bytes(each)) for each in sent]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 import ipcpy as ipc
+from ipcpy.asking import line
 from ipcpy.asking.envelope import RESULT, seal
 from ipcpy.asking.names import answers_topic, place_of, requests_topic
 from ipcpy.asking.types import Envelopes, Kind
@@ -41,3 +44,21 @@ def test_what_was_answered_before_the_server_was_gone_is_an_answer(serve, ask):
         assert client.call(number, timeout=10) == number
     service.close()
     assert client.stats.answered == 20
+
+
+def test_who_was_interrupted_in_the_midst_of_leaving_keeps_nobody_from_reading(serve, ask, monkeypatch):
+    serve(lambda request: request.data)
+    client = ask()
+    assert client.call(1, timeout=10) == 1
+    leave = line.Line._leave_turn
+    interrupts = [KeyboardInterrupt]
+
+    def interrupted(self, call):
+        if interrupts:
+            raise interrupts.pop()
+        leave(self, call)
+
+    monkeypatch.setattr(line.Line, "_leave_turn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        client.call(2, timeout=10)
+    assert [client.call(n, timeout=10) for n in range(10)] == list(range(10))

@@ -169,3 +169,12 @@ def test_an_asynchronous_generator_that_is_cancelled_gets_cancelled_error(serve,
     for _ in stream:
         pass
     assert (stream.cancelled, seen.wait(10)) == (True, True)
+
+
+def test_a_stream_that_is_closed_has_no_result(serve, ask):
+    serve(endless)
+    stream = ask().stream(timeout=10)
+    next(stream)
+    stream.close()
+    with pytest.raises(ipc.ClosedError, match="was closed before it was answered"):
+        stream.result  # noqa: B018
