@@ -6,17 +6,15 @@ It is the event loop that runs where the service is made, else one of its own in
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ..errors import ClosedError
 from ..locks import start
 from ..wakeups import call_in
 from .duties import Job
 from .server import Server
-
-log = logging.getLogger(__name__)
 
 
 class Chorus:
@@ -27,7 +25,7 @@ class Chorus:
         work: answers one call; it raises nothing but CancelledError.
     """
 
-    def __init__(self, server: Server, work: Callable[[Job], Awaitable[None]]) -> None:
+    def __init__(self, server: Server, work: Callable[[Job], Coroutine[Any, Any, None]]) -> None:
         self._server = server
         self._work = work
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,7 +51,7 @@ class Chorus:
             while True:
                 job = take(await requests.recv_async())
                 if job is not None:
-                    task = loop.create_task(self._do(job))
+                    task = loop.create_task(self._work(job))
                     self._keep(task)
                     job.on_cancel = lambda task=task: call_in(loop, task.cancel)
                     if job.cancelled:
@@ -62,6 +60,3 @@ class Chorus:
             pass
         finally:
             self._server.close()
-
-    async def _do(self, job: Job) -> None:
-        await self._work(job)

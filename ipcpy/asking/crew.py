@@ -7,7 +7,6 @@ at once sees to it that somebody reads always: what is cancelled is heard, and w
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict, deque
@@ -18,8 +17,6 @@ from ..locks import start
 from ..node.loop import Alarm, Loop
 from .duties import Job
 from .server import Server
-
-log = logging.getLogger(__name__)
 
 AWAY = 0.001  # seconds that who reads may work before another thread reads on
 
@@ -64,6 +61,7 @@ class Crew:
             pass
         finally:
             self._leave(me)
+            self._server.close()  # the node may have ended it: what others are at is cancelled
 
     def _take_turn(self, me: object) -> None:
         if self._reader is not me:

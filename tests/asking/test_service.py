@@ -177,6 +177,24 @@ def test_a_node_that_is_closed_closes_its_services(name):
         ipc.Service(name, lambda request: 1, node=node)
 
 
+def test_a_node_that_is_closed_cancels_what_its_services_are_at(ask, name):
+    begun, seen = threading.Event(), threading.Event()
+
+    def slow(request):
+        begun.set()
+        while not request.cancelled:
+            time.sleep(0.001)
+        seen.set()
+
+    node = ipc.Node("brief")
+    ipc.Service(name, slow, node=node)
+    client = ask()
+    threading.Thread(target=lambda: (begun.wait(10), node.close())).start()
+    with pytest.raises(ipc.NoService):
+        client.call(timeout=30)
+    assert seen.wait(10)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
