@@ -72,7 +72,7 @@ class Line:
             try:
                 self._requests.wait_for_subscribers(1, left)
                 self._answers.wait_for_publishers(1, left)
-                self.ready = True
+                self._met()
             except RecvTimeout:
                 if time.monotonic() >= deadline:
                     return False
@@ -85,11 +85,19 @@ class Line:
             try:
                 await self._requests.wait_for_subscribers_async(1, left)
                 await self._answers.wait_for_publishers_async(1, left)
-                self.ready = True
+                self._met()
             except RecvTimeout:
                 if time.monotonic() >= deadline:
                     return False
         return True
+
+    def _met(self) -> None:
+        """Ask from now on; who answers is known already, for it may be gone before its first answer is looked at."""
+        with self._lock:
+            for publisher in self._answers.publishers:
+                if not self._answerer and publisher.node.id == self.server.node.id:
+                    self._answerer = publisher.id
+        self.ready = True
 
     def lose(self, reason: str) -> None:
         """Take note that the server is gone; what it has answered before is taken yet. In the I/O thread."""

@@ -116,8 +116,9 @@ class Server:
                 call(self._on_hearing if came else self._on_gone, event.subscriber, client)
 
     def end(self) -> None:
-        """The node is closed."""
+        """The node is closed, and closes what is ours; what is being done is cancelled."""
         self.closed.set()
+        self._cancel_all()
 
     def abandon(self) -> None:
         """The process is a forked child: there the threads are not, and the parent's server answers on."""
@@ -279,14 +280,17 @@ class Server:
         """Take no more calls, cancel those that are open; idempotent. Their clients hear that the server is gone."""
         self.closed.set()
         self.requests.close()
+        for answers in self._cancel_all():
+            answers.close()
+
+    def _cancel_all(self) -> list[Publisher]:
+        """Forget all clients, and cancel what they asked; return the publishers of their answers."""
         with self._lock:
             clients, self._clients = self._clients, {}
             jobs = [job for id in clients for job in self._duties.leave(id)]
         for job in jobs:
             self._cancel(job)
-        for known in clients.values():
-            if known.answers is not None:
-                known.answers.close()
+        return [known.answers for known in clients.values() if known.answers is not None]
 
 
 def _refusing(error: SchemaError) -> Decode:

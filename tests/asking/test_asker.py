@@ -25,6 +25,7 @@ def test_a_server_that_is_started_again_is_found_again(serve, ask):
         service = serve(lambda request, number=number: number)
         assert client.call(timeout=10) == number
         service.close()
+        wait_until(lambda: client.servers == ())
 
 
 def test_a_client_whose_node_is_closed_says_so(serve, name):

@@ -100,6 +100,7 @@ def test_of_two_servers_one_is_asked_and_the_other_once_that_is_gone(serve, ask)
     wait_until(lambda: len(client.servers) == 2)
     (chosen,) = {client.call(timeout=10) for _ in range(10)}
     services[chosen].close()
+    wait_until(lambda: len(client.servers) == 1)
     assert {client.call(timeout=10) for _ in range(10)} == {1 - chosen}
 
 
