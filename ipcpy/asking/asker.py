@@ -54,12 +54,10 @@ class Asker:
         self._core.listen(self._servers)
 
     def _on_lost(self, topic: str, reason: str) -> None:
-        self._core.loop.call(self._lose, topic, reason)
-
-    def _lose(self, topic: str, reason: str) -> None:
         line = self._line
         if line is not None and line.server.topic == topic:
-            line.lose(reason)
+            line.lost = line.lost or reason  # now: it is asked no more; what is open ends soon
+            self._core.loop.call(line.lose, reason)
 
     # -- the server ----------------------------------------------------------------------------------------------------
 
