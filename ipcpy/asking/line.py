@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ClosedError, RecvTimeout
 from ..graph import EndpointInfo
-from ..locks import Bell
 from ..message import Message
 from ..publishing.publisher import Publisher
 from ..subscribing.posting import post
 from ..subscribing.subscriber import Subscriber
 from .calls import ASK_AFTER, Call, Calls
 from .names import answers_topic, place_of, requests_topic
+from .turns import Turns
 from .types import AnyEnvelopes, Envelopes, Kind
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 DEPTH = 10_000  # answers that nobody has taken yet
 DEPTH_BYTES = 256 << 20
-TURN = 2 * ASK_AFTER  # seconds: whoever reads looks up more often
 LOOK = 0.05  # seconds between two looks whether the server is still there, while it is being matched
 _OVER = object()  # what is posted to who waits when the server is gone
 
@@ -55,9 +54,7 @@ class Line:
         self.calls = Calls()
         self._lock = threading.RLock()  # over the calls; short
         self._sending = threading.RLock()  # over the order of requests
-        self._followers: dict[int, tuple[Call, Bell]] = {}  # who waits while another one reads, by call
-        self._reader: Call | None = None  # the call whose thread or coroutine reads
-        self._turn_ends = 0.0  # when it has looked up, if it still does
+        self._turns = Turns(self._lock, self.calls.open)
         self._answerer = ""  # the publisher of the answers
         self._requests = Publisher(requests_topic(*place), Envelopes(sends), reliable=True, node=node)
         topic = answers_topic(place.server, self._requests.id)
@@ -172,15 +169,15 @@ class Line:
         pause = ASK_AFTER if timeout is None or timeout > ASK_AFTER else timeout
         while not (call.outcome or (steps and call.steps)):
             try:
-                bell = self._take_turn(call)
+                bell = self._turns.take(call)
                 if bell is None:
                     self._read(pause)
                 else:
                     wait = bell.waiter()
-                    if self._reader is not None and not (call.outcome or (steps and call.steps)):
+                    if self._turns.reader is not None and not (call.outcome or (steps and call.steps)):
                         wait(pause)
             finally:
-                self._leave_turn(call)
+                self._turns.leave(call)
             if call.outcome or (steps and call.steps):
                 break
             now = time.monotonic()
@@ -204,61 +201,23 @@ class Line:
             self._ask_again(now)
             try:
                 async with timeout_at(clock() + min(deadline - now, ASK_AFTER)):
-                    bell = self._take_turn(call)
+                    bell = self._turns.take(call)
                     if bell is None:
                         self._take(await self._answers.recv_async())
                     else:
-                        await bell.wait_async(lambda: over() or self._reader is None)
+                        await bell.wait_async(lambda: over() or self._turns.reader is None)
             except TimeoutError:
                 pass
             except ClosedError:
                 self._end()
             finally:
-                self._leave_turn(call)
-
-    def _take_turn(self, call: Call) -> Bell | None:
-        """Have a call's thread or coroutine read for all; if another one does, return what wakes this one.
-
-        An exception from outside, in the midst of leaving, keeps the turn for one that does not read. It ends with its
-        call, or after a time in which whoever reads would have looked up.
-        """
-        with self._lock:
-            reader, now = self._reader, time.monotonic()
-            if reader is None or reader is call or reader.outcome or now > self._turn_ends:
-                self._reader, self._turn_ends = call, now + TURN
-                return None
-            return self._followers.setdefault(call.number, (call, Bell()))[1]
-
-    def _leave_turn(self, call: Call) -> None:
-        """Follow and read no more; if nobody reads then, wake one of those who wait: it does."""
-        if self._reader is call:
-            self._reader = None
-            if not self._followers:
-                return
-        with self._lock:
-            self._followers.pop(call.number, None)
-            bell = self._next_follower() if self._reader is None else None
-        if bell is not None:
-            bell.ring()
-
-    def _next_follower(self) -> Bell | None:
-        """Return what wakes one of those who wait, each in turn; those whose calls are over are forgotten."""
-        while self._followers:
-            number = next(iter(self._followers))
-            follower = self._followers.pop(number)
-            if number in self.calls.open:
-                self._followers[number] = follower
-                return follower[1]
-        return None
+                self._turns.leave(call)
 
     def _wake(self) -> None:
         """Wake those who wait for what has changed; all of them if the server is gone."""
         with self._lock:
             touched, self.calls.touched = self.calls.touched, []
-            numbers = list(self._followers) if self.lost else [call.number for call in touched]
-            bells = [self._followers[number][1] for number in numbers if number in self._followers]
-        for bell in bells:
-            bell.ring()
+        self._turns.wake(None if self.lost else [call.number for call in touched])
 
     def _ask_again(self, now: float) -> None:
         with self._lock:
@@ -282,7 +241,7 @@ class Line:
                 self.calls.dropped["forged"] += 1
                 return
             asks = self.calls.arrived(message.data, message.seq, time.monotonic())
-            if not self._followers:
+            if not self._turns.followers:
                 self.calls.touched.clear()
         if asks:
             self._send(asks)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import ipcpy as ipc
-from ipcpy.asking import line
+from ipcpy.asking import turns
 from ipcpy.asking.envelope import RESULT, seal
 from ipcpy.asking.names import answers_topic, place_of, requests_topic
 from ipcpy.asking.types import Envelopes, Kind
@@ -50,7 +50,7 @@ def test_who_was_interrupted_in_the_midst_of_leaving_keeps_nobody_from_reading(s
     serve(lambda request: request.data)
     client = ask()
     assert client.call(1, timeout=10) == 1
-    leave = line.Line._leave_turn
+    leave = turns.Turns.leave
     interrupts = [KeyboardInterrupt]
 
     def interrupted(self, call):
@@ -58,7 +58,7 @@ def test_who_was_interrupted_in_the_midst_of_leaving_keeps_nobody_from_reading(s
             raise interrupts.pop()
         leave(self, call)
 
-    monkeypatch.setattr(line.Line, "_leave_turn", interrupted)
+    monkeypatch.setattr(turns.Turns, "leave", interrupted)
     with pytest.raises(KeyboardInterrupt):
         client.call(2, timeout=10)
     assert [client.call(n, timeout=10) for n in range(10)] == list(range(10))
