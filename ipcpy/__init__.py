@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .bag.recorder import Recorder as Recorder
     from .bag.recorder import RecorderStats as RecorderStats
     from .bag.recorder import TopicStats as TopicStats
+    from .clock import Clock as Clock
+    from .clock import Delay as Delay
     from .codec import Codec as Codec
     from .codec import MsgLibrary as MsgLibrary
     from .codec import MsgPack as MsgPack
@@ -89,6 +91,7 @@ _HOMES = {
     "bag.blackbox": "BlackBox",
     "bag.player": "Player PlayerStats",
     "bag.recorder": "Recorder RecorderStats TopicStats",
+    "clock": "Clock Delay",
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
     "doctor.examination": "diagnose",
     "errors": "ArgumentError ClosedError CodecError IpcError NoService RecvTimeout SchemaError ServiceError "

@@ -18,6 +18,7 @@ LEAVES = {
     "addresses",
     "alarms",
     "budget",
+    "clock",
     "errors",
     "events",
     "facts",

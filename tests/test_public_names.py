@@ -58,13 +58,13 @@ def test_an_unknown_name_is_an_attribute_error():
 HANDLES = {
     "Bag": "about array close damage end_ns messages paths save size span_ns start_ns topics verify",
     "BlackBox": "close dump paths stats",
-    "Node": "close closed domain id name nodes stats topics wait_complete wait_complete_async watch",
+    "Node": "clock close closed domain id name nodes stats topics wait_complete wait_complete_async watch",
     "Player": "close duration last pause paused position publishers rate resume run run_async stats step steps topics"
     " wait_for_subscribers wait_for_subscribers_async",
     "Publisher": "close id loan publish publish_many stats subscribers topic"
     " wait_for_subscribers wait_for_subscribers_async why",
     "Recorder": "close failure path paths stats",
-    "Subscriber": "close id latest publishers recv recv_async stats topic"
+    "Subscriber": "close delay id latest publishers recv recv_async stats topic"
     " wait_for_publishers wait_for_publishers_async why",
     "Watch": "close get",
 }

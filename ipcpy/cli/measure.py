@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from .arrivals import Arrivals
 from .jsonform import dumps
 from .listen import first, nothing_came, subscribe
 from .options import COUNT, SECONDS, as_json, node_options, open_node, topic_argument
-from .render import duration, printable, size, warning
+from .render import duration, printable, size, warning, with_bound
 
 __all__ = ["bw", "delay", "hz"]
 
@@ -40,8 +41,9 @@ class _Options:
 class _Window:
     """The newest messages of a topic, and what the subscriber has counted since the last line."""
 
-    def __init__(self, sub: ipc.Subscriber, size: int) -> None:
+    def __init__(self, sub: ipc.Subscriber, size: int, *, late: bool = False) -> None:
         self.arrivals = Arrivals(size)
+        self.late: deque[ipc.Delay] | None = deque(maxlen=size) if late else None
         self.seconds = 0.0  # since the last line
         self.received = self.bytes = 0  # since then
         self.lost: dict[str, int] = {}  # in all
@@ -54,6 +56,12 @@ class _Window:
     def add(self, message: ipc.Message) -> None:
         """Take a message that came."""
         self.arrivals.add(message.sent_ns, message.received_ns)
+        if self.late is not None:
+            self.late.append(self.sub.delay(message))
+
+    def delays(self) -> list[ipc.Delay]:
+        """Return how late messages were, of those of which that is known."""
+        return [late for late in self.late or () if late.bound < math.inf]
 
     def turn(self) -> None:
         """Begin a new line: take what was counted since the last one."""
@@ -94,14 +102,14 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _run(ctx: click.Context, topic: str, report: Report, show: Show, options: _Options) -> None:
+def _run(ctx: click.Context, topic: str, report: Report, show: Show, options: _Options, *, late: bool = False) -> None:
     """Receive, and print a line a second."""
     with open_node(ctx) as node, subscribe(node, topic) as sub:
         try:
             message = first(sub, options.timeout)
         except ipc.RecvTimeout:
             raise nothing_came(sub, options.timeout) from None
-        seen = _Window(sub, options.window)
+        seen = _Window(sub, options.window, late=late)
         seen.add(message)
         due = time.monotonic()
         end = math.inf if options.duration is None else due + options.duration
@@ -201,10 +209,11 @@ def _bandwidth(seen: _Window) -> dict[str, Any]:
 @click.command(short_help="Measure how late messages arrive.")
 @_options
 def delay(ctx: click.Context, topic: str, **options: Any) -> None:
-    """Print once a second the time from publishing to receiving, by the wall clocks of both hosts.
+    """Print once a second how long messages took from publishing to receiving, and how wrong that can be.
 
-    Between two machines the difference of their clocks is in it, and it may be negative: then only how it varies
-    says something. With --json times are in seconds.
+    Between two machines the difference of their clocks is estimated all the time, and taken out. Of a machine whose
+    ipcpy is too old for that, the difference is in the times, and only how they vary says something. With --json times
+    are in seconds; 'bound' is how wrong p50 can be, null where nothing is known.
 
     \b
     Example:
@@ -214,21 +223,33 @@ def delay(ctx: click.Context, topic: str, **options: Any) -> None:
     told: set[str] = set()
 
     def report(seen: _Window) -> dict[str, Any]:
-        late = seen.arrivals.delays()
+        known = seen.delays()
+        late = [each.seconds for each in known] or seen.arrivals.delays()
         elsewhere = sorted({publisher.node.host for publisher in seen.sub.publishers} - {_own_host()})
-        if elsewhere and not told:
+        if elsewhere and not known and not told:
             told.update(elsewhere)
             hosts = printable(", ".join(elsewhere))
-            click.echo(warning(f"published on {hosts}: the difference of the clocks is in these times"), err=True)
-        return {"delay": _summary(late), "messages": len(late), "other_hosts": elsewhere}
+            what = "its clock is not known: the difference of the clocks is in these times"
+            click.echo(warning(f"published on {hosts}: {what}"), err=True)
+        bound = _bound_of_median(known) if known else None
+        return {"delay": _summary(late), "bound": bound, "messages": len(late), "other_hosts": elsewhere}
 
     def show(line: dict[str, Any]) -> str:
         if not line["delay"]:
             return "no message to measure"
         late = {name: duration(seconds) for name, seconds in line["delay"].items()}
+        if line["bound"]:
+            late["p50"] = with_bound(line["delay"]["p50"], line["bound"])
         return f"min {late['min']}  p50 {late['p50']}  p99 {late['p99']}  max {late['max']}  std {late['std']}"
 
-    _run(ctx, topic, report, show, _Options(**options))
+    _run(ctx, topic, report, show, _Options(**options), late=True)
+
+
+def _bound_of_median(late: Sequence[ipc.Delay]) -> float:
+    """Return how wrong the median can be: it lies between those of the least and of the greatest values."""
+    middle = len(late) // 2
+    least, told, most = (sorted(each.seconds + sign * each.bound for each in late)[middle] for sign in (-1, 0, 1))
+    return max(told - least, most - told)
 
 
 def _own_host() -> str:

@@ -6,6 +6,7 @@ All text from the network is made printable, so that nobody can move the cursor 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,7 @@ __all__ = [
     "table",
     "value",
     "warning",
+    "with_bound",
 ]
 
 MAX_ITEMS = 8  # of an array or list that are shown
@@ -79,6 +81,24 @@ def duration(seconds: float) -> str:
         if abs(seconds) * factor < 999.5:
             return f"{seconds * factor:.3g} {unit}"
     return f"{seconds:.3g} s" if abs(seconds) < 1000 else f"{seconds:,.0f} s"
+
+
+def with_bound(seconds: float, bound: float) -> str:
+    """Write a time span and how wrong it can be, in the unit and with the digits that make sense.
+
+    >>> with_bound(0.00121, 0.00009), with_bound(2.5, 0.0), with_bound(0.0409, 0.02)
+    ('1.21 ms ± 0.09 ms', '2.5 s', '40 ms ± 30 ms')
+    """
+    if not 0 < bound < math.inf:
+        return duration(seconds)
+    largest = max(abs(seconds), bound)
+    factor, unit = next(((f, u) for f, u in ((1e6, "µs"), (1e3, "ms")) if largest * f < 999.5), (1.0, "s"))
+    digits = -math.floor(math.log10(bound * factor))
+    shown = round(seconds * factor, digits)
+    step = 10.0**-digits
+    most = math.ceil((bound * factor + abs(seconds * factor - shown)) / step - 1e-9) * step
+    places = max(0, digits)
+    return f"{shown:.{places}f} {unit} ± {most:.{places}f} {unit}"
 
 
 def size(number: float) -> str:

@@ -56,6 +56,7 @@ class Core:
         loop: the one I/O thread.
         way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
         closed: whether it was closed.
+        clocks: the clocks of other nodes.
         handovers: how memory is shared with subscribers of this host.
         listen: has a Listener told of the graph (view.py).
         picture: the graph, for publishers and subscribers that say why nothing comes.
@@ -107,6 +108,7 @@ class Core:
         self._network = Network(self.loop, self._settings, self._on_network)
         on_event = self._introductions.on_link_event
         self._peering = Peering(self.loop, entry, link, self._network, self.sockets, on_event)
+        self.clocks = self._peering.clocks
         self._rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
         self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self._rendezvous)
         make, mtu_to = self.sockets.connected, self._network.mtu_to

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable
 from types import TracebackType
 
+from ..clock import Clock
 from ..errors import ArgumentError
-from ..graph import NodeInfo, TopicInfo
+from ..graph import EndpointInfo, NodeInfo, TopicInfo
 from ..settings import from_environment
 from ..stats import NodeStats
 from ..timeouts import seconds
@@ -112,6 +113,26 @@ class Node:
             ClosedError: (an OSError) if it is closed.
         """
         return self._core.watch(self, hidden=hidden)
+
+    def clock(self, peer: NodeInfo | EndpointInfo | str) -> Clock:
+        """Return how far the wall clock of a node is ahead of this host's, and how wrong that can be.
+
+        The first answer of a node comes within milliseconds. The estimate is renewed once a second, and twenty times
+        while somebody asks for it. Nodes of this host have its clock: offset, bound and age are 0.0.
+
+        Args:
+            peer: a node, a publisher or subscriber of it, the id of one of them, or the name of one node.
+
+        Returns:
+            Offset, bound and age, in seconds. Bound and age are ``inf`` while nothing is known: the node is not there,
+            has not answered yet, or runs an ipcpy that is too old to.
+
+        Raises:
+            ArgumentError: (a ValueError) if that is no peer.
+            ClosedError: (an OSError) if it is closed.
+        """
+        self._core.ensure_open()
+        return self._core.clocks.of(self._core.picture.node_number(peer))
 
     def wait_complete(self, timeout: float | None = 0.5) -> bool:
         """Wait until the first picture of the graph is complete.

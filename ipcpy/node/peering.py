@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ..addresses import LOOPBACK, Address, Way
+from ..protocol.link.clocks import is_clock
 from ..protocol.link.echo import is_echo
 from ..protocol.link.entries import NodeEntry
 from ..protocol.link.greeting import GREETINGS, domain_number
@@ -20,6 +21,7 @@ from ..settings import LINK_PORTS
 from ..transport.group import GroupSocket
 from ..transport.link import LinkSocket
 from ..transport.sockets import Sockets
+from .clocks import Clocks
 from .echoes import Echoes
 from .loop import Alarm, Loop
 from .network import Network
@@ -49,6 +51,7 @@ class Peering:
         received: datagrams that came to the link's sockets.
         sent: datagrams of the link; one by multicast goes out on each interface and counts once.
         refused: sends that the system refused, by cause: unicast, multicast.
+        clocks: those of the peers.
 
     Raises:
         TransportError: if there is no UDP port to be had.
@@ -76,6 +79,7 @@ class Peering:
         number = domain_number(entry.domain)
         self._echoes = Echoes(loop, link.id, number, self._socket, lambda: self._open_socket(()), link.dropped)
         self._echoes.way_to = network.way_to
+        self.clocks = Clocks(loop, link, self._send)
         self._heard_itself = False
         self._asked: dict[Address, str] = {}  # our own address that the last datagram from each went to
         self._processes = Processes(loop, entry, self._died)
@@ -192,6 +196,9 @@ class Peering:
             if source is self._socket and is_echo(data):
                 self._echoes.receive(data, address, self._socket)
                 news = True
+            elif source is self._socket and is_clock(data):
+                self.clocks.receive(data, address)
+                news = True
             else:
                 news |= self._link.receive_datagram(data, address, time.monotonic(), asked)
         self.received += count
@@ -227,13 +234,19 @@ class Peering:
             for event in events:
                 self._pass_on(event)
         for datagram, address in self._link.datagrams_to_send():
-            self.sent += 1
             if address is None:
+                self.sent += 1
                 self._multicast(datagram)
-            elif not self._socket.sendto(datagram, address, self._way_to(datagram, address)):
-                self.refused["unicast"] += 1
+            elif not self._send(datagram, address):
                 self._link.receive_unreachable(address, time.monotonic())
         self._alarm.by(self._link.next_timer())
+
+    def _send(self, datagram: bytes, address: Address) -> bool:
+        self.sent += 1
+        taken = self._socket.sendto(datagram, address, self._way_to(datagram, address))
+        if not taken:
+            self.refused["unicast"] += 1
+        return taken
 
     def _way_to(self, datagram: bytes, address: Address) -> Way | None:
         """Return how a datagram leaves: a greeting from where we were asked, else from where the peer knows us."""
@@ -252,6 +265,7 @@ class Peering:
             self._link.watch(event.id, self._processes.add(event.id, event.entry))
         elif isinstance(event, PeerLost):
             self._processes.remove(event.id)
+        self.clocks.on_event(event)
         self._on_event(event)
 
     def _on_timer(self) -> None:

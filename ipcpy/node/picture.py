@@ -4,15 +4,18 @@ last heard; changes neither.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from ..errors import ArgumentError
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
 from ..protocol.topics import is_own, matches
 from .view import View
 
+_ID = re.compile("[0-9a-f]{16}")
 MAX_NAMES = 10  # topics that are named where none fits
 
 
@@ -66,6 +69,27 @@ class Picture:
     def has(self, endpoint: EndpointInfo) -> bool:
         """Tell whether a publisher or subscriber is still there."""
         return self._view.endpoint(int(endpoint.node.id, 16), int(endpoint.id, 16)) is not None
+
+    def node_number(self, peer: object) -> int:
+        """Return the id of a node as a number, whether it is there or not.
+
+        Args:
+            peer: a node, a publisher or subscriber of it, the id of one of them, or the name of one node.
+
+        Raises:
+            ArgumentError: it is none of that, or the name of no node or of several.
+        """
+        if isinstance(peer, NodeInfo | EndpointInfo):
+            return int((peer if isinstance(peer, NodeInfo) else peer.node).id, 16)
+        if not isinstance(peer, str):
+            raise ArgumentError(f"a peer is a node, a publisher or subscriber, an id or a name, got {peer!r:.80}")
+        named = [node for node in self._view.nodes() if peer in (node.id, node.name)]
+        named += [endpoint.node for endpoint in self._view.endpoints() if endpoint.id == peer]
+        if len(named) == 1:
+            return int(named[0].id, 16)
+        if not named and _ID.fullmatch(peer):  # it went, or is not here yet
+            return int(peer, 16)
+        raise ArgumentError(f"{len(named) or 'no'} nodes are named {peer!r:.80}; a peer is one")
 
     def names(self, kind: str) -> list[str]:
         """Return the topics (and patterns) of all publishers, or of all subscribers, sorted."""

@@ -72,6 +72,7 @@ class Kind(IntEnum):
     ECHO = 23
     ECHOED = 24
     DIED = 25
+    CLOCK = 26
 
 
 CODECS = {"raw": 0, "struct": 1, "msgpack": 2}

@@ -104,6 +104,11 @@ class Inbound:
         each = {flow.id: flow.stats(self._inbox.dropped[flow.id]) for flow in flows}
         return sum(each.values(), self._others), each
 
+    def node_of(self, publisher: str) -> int | None:
+        """Return the id of a publisher's node, by the publisher's, also if it went not long ago."""
+        flows = [*self.flows.values(), *self._gone.values()]
+        return next((int(flow.info.node.id, 16) for flow in flows if flow.id == publisher), None)
+
     def let_go(self) -> None:
         """Share no memory with any publisher any more, but what users hold."""
         for flow in [*self.flows.values(), *self._gone.values()]:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from ..clock import Delay
 from ..codec import Codec, check_codec
 from ..errors import ArgumentError, ClosedError
 from ..graph import EndpointInfo
@@ -221,6 +222,13 @@ class Subscriber:
             return await self.recv_async()
         except ClosedError:
             raise StopAsyncIteration from None
+
+    def delay(self, message: Message) -> Delay:
+        """Return how many seconds a message of this subscriber's took, from ``publish`` to the socket, and the bound.
+
+        On one host the bound is 0.0, without any knowledge ``inf``. Ask in order, when they come: see docs/clocks.md.
+        """
+        return self._subscription.delay(message)
 
     def wait_for_publishers(self, count: int = 1, timeout: float | None = None) -> int:
         """Wait until publishers are matched: what they publish then arrives.

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ..addresses import Address
+from ..clock import Delay
 from ..codec import Codec
-from ..errors import ClosedError
+from ..errors import ArgumentError, ClosedError
 from ..graph import EndpointInfo
 from ..locks import Bell, Monitor
 from ..message import Message
@@ -24,6 +25,7 @@ from ..protocol.data.places import Offer
 from ..protocol.link.entries import SubscriberEntry
 from ..stats import SubscriberStats
 from ..transport.handover import HandoverSocket
+from .delays import Delays
 from .inbound import Inbound
 from .inbox import Inbox
 from .intake import Intake
@@ -90,6 +92,7 @@ class Subscription:
         self._inbound = Inbound(self._intake, wanted.codec)
         self.messages = inbox.messages
         self.reader = Reader(node.loop, socket, self._inbound, self._lock, wanted.spin)
+        self._delays = Delays(self._node_of)
         self._groups: dict[int, Address] = {}  # of publishers that send by multicast
         self._mismatch: dict[str, list[str]] = {}  # publisher's id -> how its types differ
 
@@ -132,6 +135,20 @@ class Subscription:
             unread = self._inbox.unread(time.time_ns())
         counts = (total.received, total.bytes, total.duplicates, total.reordered, total.lost)
         return SubscriberStats(*counts, self._wanted.topic, "", "", total.shared, dropped, flows, *unread)
+
+    def delay(self, message: Message) -> Delay:
+        """Return how long a message was on its way.
+
+        Raises:
+            ArgumentError: it is none.
+        """
+        if not isinstance(message, Message):
+            raise ArgumentError(f"a delay is that of a Message, got {message!r:.80}")
+        return self._delays.of(message, self._core.clocks)
+
+    def _node_of(self, publisher: str) -> int | None:
+        with self._lock:
+            return self._inbound.node_of(publisher)
 
     def why(self) -> list[str]:
         """Return a sentence for each publisher that is there, on how far the match is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from types import SimpleNamespace
 
@@ -24,6 +25,15 @@ ROBOT = """
             due += 0.01
             time.sleep(max(0.0, due - time.monotonic()))
 """
+
+
+FAST = """
+    import time
+    now = time.time_ns
+    time.time_ns = lambda: now() + 3 * 3600 * 10**9
+"""
+OLD = FAST + "    import ipcpy.protocol.link.greeting as greeting\n    greeting.CLOCKS = 0\n" + ROBOT
+FAST += ROBOT
 
 
 @pytest.fixture
@@ -99,9 +109,29 @@ def test_a_clock_that_is_set_back_makes_no_negative_intervals(robot, spawn):
     assert "the clock of this host was set by -3,600.0 s" in process.stderr
 
 
-def test_other_clocks_are_named(lan):
+def test_between_hosts_the_difference_of_the_clocks_is_taken_out(lan):
     hosts = lan(2)
-    hosts.spawn(1, ROBOT).wait_line("ready")
+    hosts.spawn(1, FAST).wait_line("ready")
+    process = hosts.spawn(2, [*IPCPY, "delay", "beat", "-n", "3", "--json"])
+    line = json.loads(process.succeed().splitlines()[-1])
+    assert line["other_hosts"] == ["h1"]
+    assert 0 < line["bound"] < 0.1
+    assert abs(line["delay"]["p50"]) < 0.5, "and not 3 hours"
+    assert process.stderr == ""
+    shown = hosts.spawn(2, [*IPCPY, "delay", "beat", "-n", "3"]).succeed().splitlines()[-1]
+    assert re.search(r"  p50 [\d.]+ (µs|ms) ± [\d.]+ (µs|ms)  ", shown)
+
+
+def test_of_an_older_peer_the_difference_of_the_clocks_is_named(lan):
+    hosts = lan(2)
+    hosts.spawn(1, OLD).wait_line("ready")
     process = hosts.spawn(2, [*IPCPY, "delay", "beat", "-n", "1", "--json"])
-    assert json.loads(process.succeed())["other_hosts"] == ["h1"]
-    assert "published on h1: the difference of the clocks" in process.stderr
+    line = json.loads(process.succeed())
+    assert line["delay"]["p50"] < -10_000
+    assert line["bound"] is None
+    assert "published on h1: its clock is not known: the difference of the clocks is in these times" in process.stderr
+
+
+def test_the_bound_of_a_median_is_that_of_the_medians_of_the_least_and_the_greatest():
+    late = [ipc.Delay(1.0, 0.5), ipc.Delay(2.0, 0.1), ipc.Delay(3.0, 0.2)]
+    assert measure._bound_of_median(late) == pytest.approx(0.1)

@@ -29,6 +29,7 @@ STATIC = 2  # the same for a static peer: multicast may not pass, so the two mus
 PARTS = (
     4  # in WELCOME and CONFIRM: the sender takes large entries in parts (table.py); who does not say so may be older
 )
+CLOCKS = 8  # in WELCOME and CONFIRM: the sender takes CLOCK frames (clocks.py)
 TOKENS = 256  # that are kept: each is asked for several times while two nodes greet
 
 
@@ -105,6 +106,6 @@ class Greeter:
 
     def _pack(self, kind: Kind, address: Address | None, echo: int, extra: int) -> bytes:
         if kind != Kind.HELLO:
-            extra |= PARTS
+            extra |= PARTS | CLOCKS
         body = GREETING_BODY.pack(self._domain, self.token(address))
         return pack_frame(kind, self._id, echo, 0, body, extra=extra)

@@ -25,7 +25,7 @@ from ...addresses import Address
 from ...timeouts import NEVER
 from ..wire import CHECK_SIZE, OVERHEAD, Frame, Kind, Malformed, frames
 from .entries import unpack_addresses
-from .greeting import GREETING_SIZE, GREETINGS, PARTS, STATIC, Greeter
+from .greeting import CLOCKS, GREETING_SIZE, GREETINGS, PARTS, STATIC, Greeter
 from .outbox import ALIVE_BODY, Outbox
 from .peers import (
     EntryChanged,
@@ -220,6 +220,7 @@ class Link:
             self.dropped["peers"] += 1
             return False
         peer.delivery.split = bool(frame.extra & PARTS)
+        peer.clocks = bool(frame.extra & CLOCKS)
         self._vigil.heard(peer, address, now)
         self._outbox.send_table(peer, now)
         self._outbox.owe_alive(peer, address, now)

@@ -155,6 +155,7 @@ class Peer:
         fault: why what it says of itself cannot be read; empty while there is nothing to say.
         announced: the version of its table that it last told.
         delivery: how far our table has got there.
+        clocks: whether it takes CLOCK frames; who does not say so may be older.
         watched: the operating system tells us when its process ends.
         refused_at: when its host said that nobody listens there, if it has not been heard since.
         told_at, told_by: when another node of its host said that its process had ended, and who.
@@ -177,6 +178,7 @@ class Peer:
     tell_pause: float = 0.0
     stalled: bool = False
     watched: bool = False
+    clocks: bool = False
     static: bool = False
     fault: str = ""
 
