@@ -28,7 +28,7 @@ class Clock:
     Attributes:
         offset: seconds that the node's clock is ahead of this host's.
         bound: how wrong that can be, in seconds; ``inf`` while nothing is known.
-        age: seconds since the node last answered; ``inf`` while it has not.
+        age: seconds since the node's clock was read last; ``inf`` while nothing is known.
         drift: seconds that the offset grows in each second.
     """
 

@@ -56,7 +56,7 @@ def test_an_unknown_name_is_an_attribute_error():
 # -- handles: what ``dir`` shows is for users ------------------------------------------------------------------------
 
 HANDLES = {
-    "Bag": "about array close damage end_ns messages paths save size span_ns start_ns topics verify",
+    "Bag": "about array clocks close damage delay end_ns messages paths save size span_ns start_ns topics verify",
     "BlackBox": "close dump paths stats",
     "Node": "clock close closed domain id name nodes stats topics wait_complete wait_complete_async watch",
     "Player": "close duration last pause paused position publishers rate resume run run_async stats step steps topics"

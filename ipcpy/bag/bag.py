@@ -6,12 +6,15 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..clock import Clock, Delay
 from ..errors import ArgumentError, ClosedError, CodecError
 from ..message import Message
-from .books import about, lost_by_topic, merged_books
+from .books import about, last_clocks, lost_by_topic, merged_books
+from .clocks import Point, clock_at_end, delay_by, read_traces
 from .extra import need_extra
 from .moments import Moment, moment_ns
 from .recording import Recording
@@ -178,6 +181,35 @@ class Bag:
                     yield new(Message, (data(entry), topic, high | sequence, publish_ns, log_ns, publisher))
                 except CodecError as error:
                     self._note(number, error)
+
+    def delay(self, message: Message) -> Delay:
+        """Return how many seconds a recorded message took to the recorder, and how wrong that can be.
+
+        The recording has how far the clock of each publisher's host was ahead of the recorder's, as
+        ``Subscriber.delay`` would have said; the bound is ``inf`` where it has not.
+
+        Raises:
+            ArgumentError: (a ValueError) if it is no message.
+        """
+        if not isinstance(message, Message):
+            raise ArgumentError(f"a delay is that of a Message, got {message!r:.80}")
+        traces = self._traces.get(self._nodes.get(message.publisher, ("", ""))[1], ())
+        return delay_by(traces, message.sent_ns, message.received_ns)
+
+    @cached_property
+    def clocks(self) -> Mapping[str, Clock]:
+        """How far the clocks of those who published were ahead of the recorder's at the end, by ``node@host``."""
+        return {who: clock_at_end(self._traces.get(id, ())) for who, id in self._nodes.values() if id}
+
+    @cached_property
+    def _traces(self) -> dict[str, list[list[Point]]]:
+        return read_traces(map(last_clocks, self._recording.files))
+
+    @cached_property
+    def _nodes(self) -> dict[str, tuple[str, str]]:
+        """Who each publisher was, and the id of its node."""
+        tracks = self._recording.tracks.values()
+        return {track.publisher: (f"{track.node}@{track.host}", track.node_id) for track in tracks}
 
     def array(self, topic: str, *, start: Moment | None = None, end: Moment | None = None) -> ndarray[Any, Any]:
         """Return the messages of a topic as a structured numpy array, with ``sent_ns`` and ``received_ns`` of each.

@@ -8,16 +8,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import CodecError
-from .form import BOOKS, LIBRARY
+from .form import BOOKS, CLOCKS, LIBRARY
 from .opened import Opened
 from .records import METADATA, parse
 
-__all__ = ["about", "last_books", "lost_by_topic", "merged_books"]
+__all__ = ["about", "last_books", "last_clocks", "lost_by_topic", "merged_books"]
 
 
 def last_books(file: Opened) -> dict[str, str]:
     """Return the books of a file, JSON by publisher: those that were written last; empty without any."""
     return next((told for name, told in _metadata(file, reverse=True) if name == BOOKS), {})
+
+
+def last_clocks(file: Opened) -> dict[str, str]:
+    """Return the traces of the clocks of a file, JSON by node: those that were written last; empty without any."""
+    return next((told for name, told in _metadata(file, reverse=True) if name == CLOCKS), {})
 
 
 def about(file: Opened) -> dict[str, str]:

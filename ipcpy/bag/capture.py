@@ -21,6 +21,7 @@ from ..node.node import Node
 from ..protocol.topics import check_pattern, matches
 from ..subscribing.subscriber import Subscriber
 from .chunk import Chunk
+from .clocks import Traces
 from .files import Books
 from .latches import Latches
 from .tape import Counts, Tape
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 DEPTH = 50_000  # messages that wait for the tape: a second of small ones
 DEPTH_BYTES = 256 << 20  # of which 671 bytes each are set aside: no look at those that have no more
+LOOK = 0.5  # seconds between two looks at the publishers' clocks
+OLD = 5.0  # seconds without an answer after which nothing more is known of a clock
 TICK = 0.2  # seconds after which a thread looks at the time though nothing comes
 DRAIN = 1.0  # seconds in which what has arrived is still taken when it ends
 MAX_SOURCES = 10_000  # publishers whose beginnings are remembered
@@ -128,6 +131,9 @@ class Capture:
         self.tape = Tape(put, self._sources.of, is_excluded=excluded, period_ns=period, bgr=bgr, latches=latches)
         self.failed = 0
         self._stopping = False
+        self._traces = Traces()
+        self._ended = threading.Event()
+        self._node = node
         self._settling = 0  # how often it was asked whether everything is taken
         self._idle: dict[str, int] = {}  # by subscriber, which time it had nothing unread
         self._last: dict[str, Any] = {}
@@ -143,6 +149,7 @@ class Capture:
             threading.Thread(target=self._listen, args=(sub,), name=f"ipcpy recording {sub.topic}", daemon=True)
             for sub in self._subscribers
         ]
+        self._threads.append(threading.Thread(target=self._look, name="ipcpy recording clocks", daemon=True))
         for thread in self._threads:
             thread.start()
 
@@ -175,6 +182,20 @@ class Capture:
                 if time.monotonic() > until:
                     return
 
+    def _look(self) -> None:
+        while not self._ended.wait(LOOK):
+            self._note_clocks()
+
+    def _note_clocks(self) -> None:
+        """Note how far the clocks are ahead of the nodes whose messages are recorded."""
+        with self.lock:
+            infos = list(map(self._sources.of, self.tape.counts()))
+        for node in {info.node.id: info.node for info in infos if info is not None}.values():
+            with contextlib.suppress(ClosedError):
+                clock = self._node.clock(node)
+                if clock.age < OLD:
+                    self._traces.add(node.id, time.time_ns() - round(clock.age * 1e9), clock)
+
     def _is_excluded(self, topic: str) -> bool:
         return any(matches(pattern, topic) for pattern in self._excluded)
 
@@ -193,9 +214,12 @@ class Capture:
     def close(self) -> None:
         """Take what has arrived, hand it on, and end; idempotent."""
         self._stopping = True
+        self._ended.set()
         for thread in self._threads:
             thread.join()
         self.flush()
+        if self._subscribers:
+            self._note_clocks()
         self._close_all()
 
     def _close_all(self) -> None:
@@ -257,7 +281,7 @@ class Capture:
             }
             lost += sum(flow.lost.values())
             told[publisher] = json.dumps(entry, separators=(",", ":"))
-        return Books(told, lost)
+        return Books(told, lost, self._traces.told())
 
 
 def check_topics(topics: str | Iterable[str], exclude: str | Iterable[str]) -> tuple[list[str], list[str]]:

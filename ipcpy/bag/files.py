@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .chunk import Sealed
-from .form import BOOKS
+from .form import BOOKS, CLOCKS
 from .mcapfile import McapFile
 
 __all__ = ["Books", "Files", "Split"]
@@ -23,10 +23,12 @@ class Books(NamedTuple):
     Attributes:
         told: JSON by publisher.
         lost: how many messages were lost in all.
+        clocks: traces of the clocks, JSON by node.
     """
 
     told: Mapping[str, str]
     lost: int = 0
+    clocks: Mapping[str, str] = {}
 
 
 class Split(NamedTuple):
@@ -126,9 +128,11 @@ class Files:
             TransportError: they cannot be written.
         """
         self._told_at = time.monotonic()
-        if books != self._told:
+        told, self._told = self._told, books
+        if books[:2] != told[:2]:
             self._file.add_metadata(BOOKS, books.told)
-            self._told = books
+        if books.clocks != told.clocks:
+            self._file.add_metadata(CLOCKS, books.clocks)
 
     def sync(self) -> None:
         """Have the system write to the medium what it holds back.

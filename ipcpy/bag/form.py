@@ -13,7 +13,9 @@ A recording is MCAP (https://mcap.dev/spec) that others read without knowing of 
   times. It is CDR with a definition of its own, so that no reader trips over it. Where it is there, it goes before what
   the channel says: body = ``bytes[:at] + data[skip:] + bytes[at:]``.
 - **The books** are MCAP metadata ``ipcpy.books``, written soon after a loss, every 10 s where there is none, and at the
-  end; the last one counts. ``ipcpy`` is MCAP metadata too: which form, which program, which part of a recording.
+  end; the last one counts. **The clocks** of the publishers' nodes are ``ipcpy.clocks``, written with them: by the
+  id of each node, see ``clocks.py``. ``ipcpy`` is MCAP metadata too: which form, which program, which part of a
+  recording.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from ..views.schema import ros_schema
 
 __all__ = [
     "BOOKS",
+    "CLOCKS",
     "FORM",
     "LIBRARY",
     "NONE",
@@ -44,6 +47,7 @@ __all__ = [
 FORM = "1"
 LIBRARY = "ipcpy"  # in the MCAP header, with the version behind it; and the name of the metadata about the file
 BOOKS = "ipcpy.books"
+CLOCKS = "ipcpy.clocks"
 ORIGINALS = "ipcpy/originals"
 NONE = "none"
 ORIGINALS_SCHEMA = ros_schema(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, CodecError
 from ..version import __version__
-from .books import merged_books
-from .form import BOOKS, LIBRARY, ORIGINALS
+from .books import last_clocks, merged_books
+from .clocks import read_traces
+from .form import BOOKS, CLOCKS, LIBRARY, ORIGINALS
 from .opened import Opened
 from .own import origin_of
 from .recording import FILE_BITS, Recording
@@ -174,12 +176,15 @@ class _Copy:
         written: list[Any] = []
         for file in self._recording.files:
             for record in _records(file, METADATA, file.contents.metadata, Metadata.read):
-                if record.name != BOOKS and record not in written[-1000:]:
+                if record.name not in (BOOKS, CLOCKS) and record not in written[-1000:]:
                     written.append(record)
                     self._writer.add_metadata(record.name, record.metadata)
         books = merged_books(self._recording.files)
         if books:
             self._writer.add_metadata(BOOKS, books)
+        traces = read_traces(map(last_clocks, self._recording.files))
+        if traces:
+            self._writer.add_metadata(CLOCKS, {node: json.dumps(each) for node, each in traces.items()})
 
     def _write_attachments(self) -> None:
         from mcap.records import Attachment

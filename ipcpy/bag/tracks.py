@@ -35,6 +35,7 @@ class Track:
         publisher: the id of its publisher where ipcpy recorded it; else the number of the channel.
         node: the name of the publisher's node.
         host: that of its host.
+        node_id: the id of that node; empty where it is not known.
         reliable: whether the publisher was.
         keep: how many messages it kept for late subscribers.
         faults: how many messages could not be decoded so far.
@@ -47,6 +48,7 @@ class Track:
         self.encoding = channel.message_encoding
         self.publisher = origin.publisher if origin else f"{channel.id:016x}"
         self.node, self.host = (origin.node, origin.host) if origin else ("", "")
+        self.node_id = origin.node_id if origin else ""
         self.reliable = origin is not None and origin.reliable
         self.keep = min(max(0, origin.keep), MAX_KEEP) if origin else _latched(channel.metadata)
         self._high = origin.high << 32 if origin else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from .jsonform import dumps
 from .moments import span_options
 from .opening import opened
 from .options import as_json
-from .render import per_second, plural, printable, printable_lines, size, table, warning
+from .render import duration, per_second, plural, printable, printable_lines, size, table, warning
 
 __all__ = ["bag"]
 
@@ -69,6 +70,11 @@ def _record(found: ipc.Bag) -> dict[str, Any]:
         "messages": len(found),
         "about": dict(found.about),
         "damage": list(found.damage),
+        "clocks": {
+            who: {"offset": clock.offset, "bound": clock.bound}
+            for who, clock in found.clocks.items()
+            if clock.bound < math.inf
+        },
         "topics": [
             {
                 "name": topic.name,
@@ -96,6 +102,11 @@ def _lines(found: ipc.Bag) -> list[str]:
     lines.append(printable(f"written{where} with {about['library'] or 'a library that does not say its name'}"))
     if about.get("reason"):
         lines.append(printable(f"because of: {about['reason']}"))
+    lines += [
+        printable(f"clock of {who}: {clock.offset:+,.4f} s ± {duration(clock.bound)}")
+        for who, clock in found.clocks.items()
+        if 0 < clock.bound < math.inf
+    ]
     rows = [
         (
             topic.name,

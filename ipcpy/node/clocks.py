@@ -181,5 +181,5 @@ class Clocks:
         if known is None or found is None:
             return UNKNOWN
         (low, high), drift = found
-        age = max(0, now.steady_ns - known.answered_ns) / 1e9
+        age = max(0.0, known.age_ns(now)) / 1e9
         return Clock((low + high) / 2e9, (high - low) / 2e9, age, drift)

@@ -60,6 +60,14 @@ def need(*tools: str) -> None:
         raise Unavailable(reason)
 
 
+def faketime() -> str:
+    """Return the path of libfaketime, which shows a program other clocks; raise Unavailable unless it is here."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not found:
+        raise Unavailable("libfaketime.so.1 not found (Debian: apt-get install libfaketime)")
+    return str(found[0])
+
+
 def need_root() -> None:
     """Raise Unavailable unless root runs the tests."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:

@@ -92,19 +92,15 @@ class Known:
     Attributes:
         line: how far our steady clock is ahead of the peer's; None before an answer.
         track: the peer's wall clock.
-        answered_ns: when it answered last, by our steady clock.
         begun_ns: when this began to be believed, as one of the steady clocks had jumped, or a computer slept.
         before: what was believed before that.
     """
 
-    __slots__ = ("answered_ns", "before", "begun_ns", "line", "track")
+    __slots__ = ("before", "begun_ns", "line", "track")
 
-    def __init__(
-        self, line: Line | None, track: Track, answered_ns: int, begun_ns: int = 0, before: Known | None = None
-    ) -> None:
+    def __init__(self, line: Line | None, track: Track, begun_ns: int = 0, before: Known | None = None) -> None:
         self.line = line
         self.track = track
-        self.answered_ns = answered_ns
         self.begun_ns = begun_ns
         self.before = before
 
@@ -117,6 +113,10 @@ class Known:
         own = now.wall_ns - now.steady_ns
         slow, fast = self.line.rates
         return Interval(epoch - own - high - slack, epoch - own - low + slack), -(slow + fast) / 2
+
+    def age_ns(self, now: Reading) -> float:
+        """Return how long ago the peer's clocks were read at most; ``inf`` before an answer."""
+        return NEVER if self.line is None else now.steady_ns - self.track.newest_ns - self.line.span(now.steady_ns)[0]
 
     def arrival(self, own_ns: Interval) -> Interval | None:
         """Return an interval of our steady clock by the peer's; None before an answer."""
@@ -147,7 +147,6 @@ class PeerClock:
         self._echo = (0, 0)
         self._estimate = Estimate()
         self._track = Track()
-        self._answered_ns = 0
 
     # -- when --------------------------------------------------------------------------------------------------------
 
@@ -217,7 +216,6 @@ class PeerClock:
         answers = told.echo_ns in self._sent
         lower = Bound(told.echo_ns, told.echo_ns - told.came_ns) if answers else None
         if answers:
-            self._answered_ns = came_ns
             self._wait(now, peers)
         self._learn(lower, upper, told.reading, now)
 
@@ -226,10 +224,10 @@ class PeerClock:
         begun, before = (old.begun_ns, old.before) if old is not None else (upper.at, None)
         if not self._estimate.add(lower, upper) and old is not None:
             self._track = Track()
-            begun, before = upper.at, Known(old.line, old.track, old.answered_ns)
+            begun, before = upper.at, Known(old.line, old.track)
             self.due = min(self.due, now)
         self._track = self._track.add(reading)
-        self.known = Known(self._estimate.line(), self._track, self._answered_ns, begun, before)
+        self.known = Known(self._estimate.line(), self._track, begun, before)
 
     def answer(self, source: int, token: int, reading: Reading) -> bytes:
         """Build the answer to a question that was received."""
