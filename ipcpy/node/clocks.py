@@ -21,6 +21,7 @@ from ..timeouts import NEVER
 from .loop import Alarm, Loop
 
 MAX_PAST = 64  # nodes that went of whose clocks something is known: their last messages may wait to be taken
+HURRY = 0.005  # seconds between two questions to a node whose clock may have been set
 TRIES = 5  # readings of which the best is taken, where this thread is interrupted between the two clocks
 APART = 20_000  # ns that the reading of a clock may take
 UNKNOWN = Clock(0.0, math.inf, math.inf)
@@ -104,6 +105,8 @@ class Clocks:
         except Malformed as error:
             self._link.dropped[error.cause] += 1
             return
+        if peer.entry is None:  # nobody has heard of it: nothing is remembered of it, and it asks again
+            return
         clock = self._clocks.setdefault(peer.id, PeerClock())
         self._own = self._own.add(reading)
         clock.receive(told, time.monotonic(), reading.steady_ns, len(self._clocks))
@@ -168,8 +171,9 @@ class Clocks:
     def _ask_now(self, id: int) -> None:
         self._hurried = False
         clock = self._clocks.get(id)
-        if clock is not None and clock.due != NEVER:
-            self._ask(id, clock, time.monotonic())
+        now = time.monotonic()
+        if clock is not None and clock.due != NEVER and now >= clock.asked_at + HURRY:
+            self._ask(id, clock, now)
 
     def of(self, id: int) -> Clock:
         """Return the wall clock of a node as it is now."""

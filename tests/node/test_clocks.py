@@ -11,6 +11,7 @@ import pytest
 import ipcpy as ipc
 from ipcpy.node.clocks import MAX_PAST, Clocks, read_clocks
 from ipcpy.protocol.link.clocks import Told, pack_clock, unpack_clock
+from ipcpy.protocol.link.entries import NodeEntry
 from ipcpy.protocol.link.link import PeerFound, PeerLost, PeerMoved
 from ipcpy.protocol.link.peers import Path, Peer
 from ipcpy.protocol.link.readings import Reading
@@ -44,6 +45,7 @@ class Made:
         peer = Peer(2, address, 0.0, Mirror())
         peer.paths[address] = Path(GIVEN, TOKEN, 0.0)
         peer.clocks = takes
+        peer.entry = NodeEntry("n", "h", 1, "1", "d")
         self.link = SimpleNamespace(id=1, peers={2: peer}, addresses={address: peer}, dropped=Counter())
         self.loop, self.sent, self.steady = Loop(), [], 50 * S
         self.clocks = Clocks(self.loop, self.link, lambda data, to: self.sent.append((data, to)), self.read)
@@ -159,8 +161,26 @@ def test_whoever_wants_to_know_has_the_peer_asked_sooner():
     count = len(made.loop.timers)
     made.clocks.known(2)
     assert len(made.loop.timers) <= count + 1
-    made.clocks.hurry(2)
-    assert len(made.sent) == 2, "at once"
+
+
+def test_a_node_whose_clock_may_have_been_set_is_asked_at_once_but_not_for_each_message():
+    made = Made()
+    made.find()
+    made.fire()
+    made.answer()
+    made.clocks._clocks[2].asked_at -= 1
+    for _ in range(10):
+        made.clocks.hurry(2)
+    assert len(made.sent) == 2
+
+
+def test_nothing_is_remembered_of_who_has_not_said_who_it_is():
+    made = Made()
+    made.link.peers[2].entry = None
+    made.take(ask=True)
+    assert not made.sent
+    assert not made.clocks._clocks
+    assert not made.link.dropped
 
 
 def test_both_clocks_are_read_at_one_moment():

@@ -30,6 +30,7 @@ def seeds(publisher, subscriber, node):
         Kind.TABLE: b"\x93\x00\x01\x92\x01\xc4\x01x",
         Kind.ALIVE: bytes(17),
         Kind.BYE: b"",
+        Kind.CLOCK: bytes(29),
         Kind.HELLO: bytes(16),
         Kind.WELCOME: bytes(16),
         Kind.CONFIRM: bytes(16),

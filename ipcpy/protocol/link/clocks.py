@@ -133,12 +133,14 @@ class PeerClock:
         known: what follows of it; None before anything came.
         here: whether the peer is on our own host, and so has our clock.
         due: when the peer is to be asked.
+        asked_at: when it was asked last.
     """
 
     def __init__(self) -> None:
         self.known: Known | None = None
         self.here = False
         self.due = NEVER
+        self.asked_at = -NEVER
         self._asked = 0  # of the first questions
         self._wanted_until = -NEVER
         self._sent: deque[int] = deque(maxlen=REMEMBERED)
@@ -168,11 +170,6 @@ class PeerClock:
         """Tell whether it is wanted already, and will be for another second."""
         return now < self._wanted_until - WANTED_FOR + 1.0
 
-    def hurry(self, now: float) -> None:
-        """Ask at once: the peer's clock may have been set."""
-        self.want(now)
-        self.due = now
-
     def _wait(self, now: float, peers: int) -> None:
         idle = max(IDLE, IDLE_EACH * peers)
         pause = FIRST[self._asked] if self._asked < len(FIRST) else idle
@@ -191,6 +188,7 @@ class PeerClock:
             peers: how many there are.
         """
         self._asked += 1
+        self.asked_at = now
         self._wait(now, peers)
         return self._pack(source, token, reading, ask=True)
 

@@ -38,8 +38,8 @@ class Line:
     """
 
     def __init__(self, lowers: Sequence[Bound], uppers: Sequence[Bound]) -> None:
-        self._lowers = lowers
-        self._uppers = uppers
+        self._lowers: Sequence[Bound] = _hull(lowers, 1)
+        self._uppers: Sequence[Bound] = _hull(uppers, -1)
 
     @cached_property
     def rates(self) -> tuple[float, float]:
@@ -76,6 +76,28 @@ class Line:
         low = max(offset + _least(at - begin, slow, fast) for begin, offset in self._lowers)
         high = min(offset + _most(at - begin, slow, fast) for begin, offset in self._uppers)
         return (low, high) if low <= high else (high, low)
+
+
+def _hull(bounds: Sequence[Bound], sign: int) -> list[Bound]:
+    """Return the bounds that can touch a line: those that no line through two others keeps it away from.
+
+    Args:
+        bounds: upper or lower ones.
+        sign: 1 for lower bounds, -1 for upper ones.
+    """
+    kept: list[Bound] = []
+    for bound in sorted(bounds):
+        while len(kept) > 1 and sign * _turn(kept[-2], kept[-1], bound) >= 0:
+            kept.pop()
+        kept.append(bound)
+    return kept
+
+
+def _turn(first: Bound, second: Bound, third: Bound) -> int:
+    """Return more than 0 where the way over three points turns upwards (Andrew's monotone chain)."""
+    return (second.at - first.at) * (third.offset - first.offset) - (second.offset - first.offset) * (
+        third.at - first.at
+    )
 
 
 def _least(passed: float, slow: float, fast: float) -> float:
