@@ -161,3 +161,18 @@ def test_a_folder_and_an_unknown_topic_are_wrong_usage(drive, tmp_path):
     assert code == 2
     assert "no topic 'gps'" in err
     assert not (tmp_path / "x.mcap").exists()
+
+
+def test_info_says_how_far_the_clocks_were_ahead(tmp_path):
+    path = tmp_path / "clocks.mcap"
+    with tapes.tape(path) as tape:
+        tape.add("imu", 1, node="driver", node_id="77", host="robot7", sent=7200.0)
+        trace = [[[tapes.START - 10**9, 7200 * 10**9, 100_000, 0], [tapes.START + 10**9, 7200 * 10**9, 100_000, 0]]]
+        tape.writer.add_metadata("ipcpy.clocks", {"77": json.dumps(trace)})
+    assert "clock of driver@robot7: +7,200.0000 s ± 100 µs" in run("info", path)[1].splitlines()
+    told = json.loads(run("info", "--json", path)[1])
+    assert told["clocks"] == {"driver@robot7": {"offset": 7200.0, "bound": 0.0001}}
+    with Bag(path) as bag:
+        (message,) = bag.messages()
+        delay = bag.delay(message)
+        assert delay.seconds <= delay.bound < 0.0002

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 
 import pytest
@@ -76,3 +77,20 @@ def test_durations(seconds, text):
 def test_a_moment_from_a_peer_may_be_anything():
     assert ":" in render.clock(1_795_000_000_000_000_000)
     assert render.clock(2**64 - 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bound", "text"),
+    [
+        (0.0012, 0.0001, "1.2 ms ± 0.1 ms"),
+        (0.00121, 0.00009, "1.21 ms ± 0.09 ms"),
+        (0.0012, 0.000104, "1.2 ms ± 0.2 ms"),
+        (0.0409, 0.02, "40 ms ± 30 ms"),
+        (0.0001, 0.0001, "100 µs ± 100 µs"),
+        (3.0, 0.0001, "3.0000 s ± 0.0001 s"),
+        (2.5, 0.0, "2.5 s"),
+        (2.5, math.inf, "2.5 s"),
+    ],
+)
+def test_a_time_has_the_digits_that_its_bound_leaves_and_what_is_shown_covers_the_truth(seconds, bound, text):
+    assert render.with_bound(seconds, bound) == text
