@@ -8,7 +8,6 @@ such a message it is certain that it was sent after the last frame that knew not
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 from ...timeouts import NEVER
@@ -38,7 +37,7 @@ class _Doubt(NamedTuple):
 
 
 class Lateness:
-    """Judges messages of one publisher, each when it was taken.
+    """Judges messages of one publisher, each when it was taken. Several threads may ask; none waits for another.
 
     Attributes:
         doubtful: whether the publisher's clock seems to have been set, and its host is to be asked.
@@ -47,7 +46,7 @@ class Lateness:
     def __init__(self) -> None:
         self.doubtful = False
         self._begun_ns = 0  # which belief of the clock the following belongs to
-        self._judged: deque[tuple[int, Interval]] = deque(maxlen=JUDGED)  # numbers, and when those were sent
+        self._judged: tuple[tuple[int, Interval], ...] = ()  # numbers, and when those were sent
         self._doubt: _Doubt | None = None
 
     def of(self, times: Times, known: Known, own: Track, now: Reading) -> Interval | None:
@@ -79,9 +78,9 @@ class Lateness:
     def _sent_at(self, seq: int, found: Found | None, known: Known, latest: float) -> Interval | None:
         """Return when a message was sent, which the publisher's clock says, or what is certain where that is wrong."""
         if known.begun_ns != self._begun_ns:
-            self._begun_ns, self._doubt = known.begun_ns, None
-            self._judged.clear()
-        if self._doubt is not None and known.track.newest_ns >= self._doubt.sent.high:
+            self._begun_ns, self._doubt, self._judged = known.begun_ns, None, ()
+        doubt = self._doubt
+        if doubt is not None and known.track.newest_ns >= doubt.sent.high:
             self._doubt = None
         low, high = self._between(seq)
         if found is not None and self._believes(seq, found) and low - ORDER <= found.high and found.low <= high + ORDER:
@@ -92,13 +91,14 @@ class Lateness:
             if sent.low > sent.high:
                 return None
             self._doubt = self._doubt or _Doubt(seq, sent)
-        self._judged.append((seq, sent))
+        self._judged = (*self._judged[-JUDGED + 1 :], (seq, sent))
         return sent
 
     def _between(self, seq: int) -> Interval:
         """Return when a message was sent as its neighbours say, of those that were judged of late."""
-        before = max((each for each in self._judged if each[0] < seq), default=None)
-        behind = min((each for each in self._judged if each[0] > seq), default=None)
+        judged = self._judged  # one for all, as another thread may judge a message meanwhile
+        before = max((each for each in judged if each[0] < seq), default=None)
+        behind = min((each for each in judged if each[0] > seq), default=None)
         return Interval(before[1].low if before is not None else 0, behind[1].high if behind is not None else NEVER)
 
     def _believes(self, seq: int, found: Found) -> bool:

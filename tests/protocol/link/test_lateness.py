@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -201,3 +203,30 @@ def test_a_latched_message_is_as_old_as_it_is():
     said = Lateness().of(times, world._us.known, world._own.add(subscriber.read(now)), subscriber.read(now))
     assert said.low <= now - long_ago <= said.high
     assert said.high - said.low < 3 * S
+
+
+def test_several_threads_may_ask_at_once():
+    world = World(fast(), slow()).run(3)
+    lateness, failed = Lateness(), []
+    own, taken = world._own, world.subscriber.read(4 * S)
+
+    def ask(first: int) -> None:
+        try:
+            for seq in range(first, 3000, 4):
+                at = 3 * S + seq * 100_000
+                times = Times(seq, world.publisher.read(at).wall_ns, world.subscriber.read(at + 100_000).wall_ns)
+                lateness.of(times, world._us.known, own.add(taken), taken)
+        except Exception as error:
+            failed.append(error)
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=ask, args=(first,)) for first in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+    assert not failed
