@@ -104,10 +104,10 @@ def test_delays_are_right_within_their_bound_between_clocks_that_differ_drift_an
     received = dict(received)
     assert len(rows) > SECONDS * 50
     assert len(recorded) > 0.9 * len(rows)
-    for said in (rows, recorded):
+    for said, share in ((rows, 1000), (recorded, 200)):  # a recorder looks at clocks twice a second
         wrong = [row for row in said if not judge(sent, received, row)]
         known = sorted(row[3] for row in said if row[3] < math.inf)
         print(len(said), len(wrong), *(f"{known[len(known) * part // 100]:.6f}" for part in (50, 99)))
-        assert len(wrong) <= len(said) // 1000, wrong
+        assert len(wrong) <= max(2, len(said) // share), wrong
         assert len(known) >= 0.99 * len(said)
         assert known[len(known) // 2] < 0.015, "half of the jitter"
