@@ -50,6 +50,7 @@ class EndpointInfo:
         keep: how many messages a late subscriber gets first.
         node: the node it belongs to.
         mismatch: why a subscriber and this endpoint do not fit, one sentence each; empty where nothing is known.
+        rate: messages a second that a publisher promises; 0 where it promises none.
     """
 
     id: str
@@ -61,6 +62,7 @@ class EndpointInfo:
     keep: int
     node: NodeInfo
     mismatch: tuple[str, ...] = ()
+    rate: float = 0.0
 
     @property
     def host(self) -> str:

@@ -1,5 +1,5 @@
-"""What to wait for: what a user's timeout and count may be, the time that never comes, waits in pieces, and the error
-of who waited in vain. Knows numbers, and which platform lets Ctrl-C end a wait; not what is waited for.
+"""What to wait for: what a user's timeout, count and rate may be, the time that never comes, waits in pieces, and the
+error of who waited in vain. Knows numbers, and which platform lets Ctrl-C end a wait; not what is waited for.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from .errors import ArgumentError, RecvTimeout
 NEVER = float("inf")
 SHARE = 200  # of the time that errors of short waits take to find out the reason, the whole is this many times as much
 FOR_EVER = 1e6  # seconds; select.poll takes no more than 24 days
+MAX_RATE = 1e6  # times a second
+SHORTEST = 0.001  # seconds: what is late by less nobody can be told in time
 PIECE = 0.1 if sys.platform == "win32" else None  # seconds
 """On Windows Ctrl-C ends no wait for a lock or a socket: KeyboardInterrupt comes after it. So waits are short there."""
 
@@ -60,6 +62,41 @@ def seconds(timeout: Any) -> float | None:
     if math.isnan(value):
         raise ArgumentError(f"timeout is a time in seconds, or None to wait for ever, got {timeout!r}")
     return None if value > FOR_EVER else max(value, 0.0)
+
+
+def hertz(rate: Any) -> float:
+    """Check how many times a second something is to happen.
+
+    Raises:
+        ArgumentError: if it is no number above 0, up to MAX_RATE.
+    """
+    if not 0 < (value := _plain(rate)) <= MAX_RATE:
+        raise ArgumentError(f"a rate is a number of times a second above 0, up to {MAX_RATE:,.0f}, got {rate!r}")
+    return value
+
+
+def patience(name: str, value: Any) -> float:
+    """Check how long a user is ready to do without something.
+
+    Args:
+        name: the argument's.
+
+    Raises:
+        ArgumentError: if it is no time from SHORTEST to FOR_EVER.
+    """
+    if not SHORTEST <= (found := _plain(value)) <= FOR_EVER:
+        raise ArgumentError(f"{name} is a time in seconds from {SHORTEST:g} to {FOR_EVER:,.0f}, got {value!r}")
+    return found
+
+
+def _plain(value: Any) -> float:
+    """Return a number of any kind as a float, what is none as not a number."""
+    if isinstance(value, bool | str | bytes):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def number(count: Any) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from ipcpy import ArgumentError, timeouts
-from ipcpy.timeouts import FOR_EVER, NEVER, SHARE, Explanations, in_pieces, number, piece, seconds
+from ipcpy.timeouts import FOR_EVER, NEVER, SHARE, Explanations, hertz, in_pieces, number, patience, piece, seconds
 
 
 @pytest.mark.parametrize(
@@ -116,3 +118,22 @@ def test_the_reason_is_found_out_at_once_but_of_short_waits_only_now_and_then():
     third = explanations.error("nothing came", why)
     assert len(asked) == 2
     assert [str(each) for each in (first, third, second)] == [f"nothing came. It is {n}." for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("rate", [0.001, 1, 100.0, 1_000_000, np.float32(0.5), np.int64(7)])
+def test_a_rate_is_a_number_above_zero(rate):
+    assert hertz(rate) == rate
+    assert type(hertz(rate)) is float
+
+
+@pytest.mark.parametrize("rate", [0, -1, 1_000_001, math.nan, math.inf, True, "7", None])
+def test_what_is_no_rate_is_refused(rate):
+    with pytest.raises(ArgumentError, match="a rate is a number of times a second above 0, up to 1,000,000, got"):
+        hertz(rate)
+
+
+@pytest.mark.parametrize("value", [0, -1, 0.0001, 2e6, math.nan, math.inf, True, "7", None])
+def test_what_is_no_patience_is_refused_by_its_name(value):
+    assert patience("deadline", 1) == 1.0
+    with pytest.raises(ArgumentError, match=r"max_age is a time in seconds from 0\.001 to 1,000,000, got"):
+        patience("max_age", value)

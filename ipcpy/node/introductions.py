@@ -261,9 +261,8 @@ class Introductions:
             return None
         id = f"{number:016x}"
         if isinstance(entry, PublisherEntry):
-            return EndpointInfo(
-                id, "publisher", entry.topic, entry.codec, entry.schema, entry.reliable, entry.keep, node
-            )
+            said = (entry.topic, entry.codec, entry.schema, entry.reliable, entry.keep)
+            return EndpointInfo(id, "publisher", *said, node, rate=entry.rate)
         reasons = tuple(str(reason) for reasons in entry.mismatch.values() for reason in _texts(reasons))
         return EndpointInfo(id, "subscriber", entry.topic, entry.codec, entry.schema, False, 0, node, reasons)
 

@@ -123,6 +123,7 @@ def _at(endpoint: EndpointInfo, node: NodeInfo) -> EndpointInfo:
         endpoint.keep,
         node,
         endpoint.mismatch,
+        endpoint.rate,
     )
 
 

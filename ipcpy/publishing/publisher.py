@@ -26,7 +26,7 @@ from ..protocol.link.entries import PublisherEntry
 from ..protocol.topics import check_topic
 from ..protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, Buffer, codec_number
 from ..stats import PublisherStats
-from ..timeouts import Explanations, after, number, seconds
+from ..timeouts import Explanations, hertz
 from .delivery import Delivery, Terms
 from .dispatch import Dispatch
 from .framing import DATA_OVERHEAD, Framing
@@ -34,6 +34,7 @@ from .loans import lend
 from .pacing import BLOCK
 from .reasons import why
 from .trial import Trial
+from .waits import Waits
 
 __all__ = ["Publisher"]
 
@@ -43,7 +44,7 @@ _pack_check = Struct("<I").pack
 _time_ns = time.time_ns
 
 
-class Publisher:
+class Publisher(Waits):
     """Publishes messages on a topic to every subscriber, on this host and on the LAN.
 
     It can be used from several threads, and from signal handlers: what a handler publishes in the midst of a
@@ -60,6 +61,8 @@ class Publisher:
         node: the node it belongs to; by default the one the process shares.
         block: seconds that ``publish`` on a reliable topic waits for subscribers that cannot follow, unless they do not
             answer at all; then the oldest message is given up, and they are told exactly which. 0 never waits.
+        rate: how many messages a second to expect of it, up to 1,000,000. It is a promise, and slows nothing down:
+            subscribers hold it against what comes (``late``), and ``ipcpy hz`` and ``info`` show it.
 
     Raises:
         ArgumentError: (a ValueError) which argument is wrong, and what was expected.
@@ -82,6 +85,7 @@ class Publisher:
         multicast: bool | None = None,
         node: Node | None = None,
         block: float = BLOCK,
+        rate: float | None = None,
     ) -> None:
         self._topic = topic = check_topic(topic)
         self._codec: Codec = MsgPack() if codec is None else check_codec(codec)
@@ -90,7 +94,14 @@ class Publisher:
         self._codec_number = codec_number(self._codec.name)
         self._unchecked = self._codec_number | UNCHECKED
         self._trial = Trial(self._encode)
-        entry = PublisherEntry(topic, self._codec.name, dict(self._codec.schema), bool(reliable), _check_keep(keep))
+        entry = PublisherEntry(
+            topic,
+            self._codec.name,
+            dict(self._codec.schema),
+            bool(reliable),
+            _check_keep(keep),
+            rate=0.0 if rate is None else hertz(rate),
+        )
         self._terms = Terms(entry, block=_check_block(block), multicast=_check_multicast(multicast))
         self._core = node_for(node)
         self._node = node  # a node that nobody holds is closed
@@ -264,41 +275,6 @@ class Publisher:
         if not self._outlet.usable:
             self._reopen()
         return lend(self._outlet.memory, shape, dtype)
-
-    def wait_for_subscribers(self, count: int = 1, timeout: float | None = None) -> int:
-        """Wait until subscribers are matched: what is published then arrives.
-
-        Args:
-            count: how many.
-            timeout: seconds; None waits for ever, 0 only looks.
-
-        Returns:
-            The number of subscribers matched.
-
-        Raises:
-            TimeoutError: if there are fewer when the time is up; its text says why.
-            ClosedError: if it is closed, also while waiting.
-            ArgumentError: (a ValueError) if count or timeout is no number.
-        """
-        count, timeout = number(count), seconds(timeout)
-        if not self._outlet.usable:
-            self._reopen()
-        return self._met(self._monitor.wait_for(partial(self._outlet.has, count), timeout), count, timeout)
-
-    async def wait_for_subscribers_async(self, count: int = 1, timeout: float | None = None) -> int:
-        """Wait as ``wait_for_subscribers``, in a coroutine; other coroutines run meanwhile."""
-        count, timeout = number(count), seconds(timeout)
-        if not self._outlet.usable:
-            self._reopen()
-        return self._met(await self._monitor.wait_for_async(partial(self._outlet.has, count), timeout), count, timeout)
-
-    def _met(self, enough: bool, count: int, timeout: float | None) -> int:
-        self._dispatch.check_open()
-        matched = self._outlet.confirmed()
-        if enough:
-            return matched
-        text = f"{matched} of {count} subscribers of {self._topic!r} {after(timeout)}"
-        raise self._explanations.error(text, self.why)
 
     def why(self) -> str:
         """Say in plain words why messages are sent to somebody, or not: who is there, and who left, when and how."""

@@ -45,7 +45,7 @@ def test_a_publisher_shows_what_is_for_its_user_and_nothing_else(node):
     shown = {name for name in dir(ipc.Publisher("t", node=node)) if not name.startswith("_")}
     assert shown == {
         *("close", "id", "loan", "publish", "publish_many", "stats", "subscribers", "topic", "wait_for_subscribers"),
-        *("wait_for_subscribers_async", "why"),
+        *("publish_async", "publish_many_async", "wait_for_subscribers_async", "why"),
     }
 
 

@@ -19,6 +19,7 @@ from .. import topics
 
 MAX_ENTRY = 60_000  # bytes
 MAX_MISMATCH = 8_000  # bytes of mismatches in a subscriber's entry
+MAX_RATE = 1e6  # messages a second that a publisher may promise
 KNOWN = 512  # bytes of an entry that is worth looking up
 MAX_TOLD = 64  # addresses that a PEERS frame may have
 _LIMITS = {
@@ -50,7 +51,12 @@ class NodeEntry:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class PublisherEntry:
-    """A publisher of a node; group is its multicast address, empty where it has none."""
+    """A publisher of a node.
+
+    Attributes:
+        group: its multicast address; empty where it has none.
+        rate: messages a second that it promises; 0 where it promises none.
+    """
 
     topic: str
     codec: str
@@ -59,6 +65,7 @@ class PublisherEntry:
     keep: int = 0
     group: str = ""
     group_port: int = 0
+    rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -95,6 +102,7 @@ _KEYS: dict[type, tuple[str, dict[str, str]]] = {
             "keep": "k",
             "group": "g",
             "group_port": "o",
+            "rate": "f",
         },
     ),
     SubscriberEntry: ("s", {"topic": "t", "codec": "c", "port": "p", "schema": "s", "mismatch": "x"}),
@@ -111,6 +119,7 @@ _TYPES: dict[str, type] = {
     "port": int,
     "group_port": int,
     "reliable": bool,
+    "rate": float,
     "schema": dict,
     "mismatch": dict,
 }
@@ -203,10 +212,14 @@ def _unpack(data: bytes) -> Entry:
 
 def _checked(name: str, value: Any, where: str) -> Any:
     wanted = _TYPES.get(name, str)
+    if wanted is float and type(value) is int:  # some languages write 100.0 so
+        value = float(value)
     if type(value) is not wanted:
         raise ValueError(f"{where} is {_MSGPACK.get(type(value), 'of another type')}, not {_MSGPACK[wanted]}")
     if type(value) is int and not 0 <= value <= _BOUNDS[name]:
         raise ValueError(f"{where} is {value}, not from 0 to {_BOUNDS[name]}")
+    if type(value) is float and not 0 <= value <= MAX_RATE:  # not a number either
+        raise ValueError(f"{where} is {value}, not from 0 to {MAX_RATE:g}")
     if isinstance(value, str) and (len(value) > _TEXT[name] or not value.isprintable()):
         raise ValueError(f"{where} is not a printable text of at most {_TEXT[name]} characters")
     return value

@@ -44,6 +44,10 @@ GOLDEN = [
             "2e312e32a16fcd456b"
         ),
     ),
+    (
+        PublisherEntry("imu", "raw", rate=100.0),
+        "84a165a170a174a3696d75a163a3726177a166cb4059000000000000",
+    ),
     (SubscriberEntry("imu", "any", 5), "84a165a173a174a3696d75a163a3616e79a17005"),
     (
         SUBSCRIBER,
@@ -83,6 +87,12 @@ def test_unknown_keys_are_for_later_versions():
         {"e": "p", "t": "imu", "c": "raw", "k": True},
         {"e": "p", "t": "imu", "c": "raw", "k": -1},
         {"e": "p", "t": "imu", "c": "raw", "r": 1},
+        {"e": "p", "t": "imu", "c": "raw", "f": "100"},
+        {"e": "p", "t": "imu", "c": "raw", "f": True},
+        {"e": "p", "t": "imu", "c": "raw", "f": -1.0},
+        {"e": "p", "t": "imu", "c": "raw", "f": 1e7},
+        {"e": "p", "t": "imu", "c": "raw", "f": float("nan")},
+        {"e": "p", "t": "imu", "c": "raw", "f": float("inf")},
         {"e": "p", "t": "imu", "c": "raw", "s": []},
         {"e": "p", "t": "imu", "c": "raw", "g": "8.8.8.8", "o": 5},
         {"e": "p", "t": "imu", "c": "raw", "g": "239.1.1.1"},
@@ -101,6 +111,12 @@ def test_unknown_keys_are_for_later_versions():
 def test_what_does_not_fit_is_refused(wire):
     with pytest.raises(ValueError):  # noqa: PT011
         unpack_entry(msgpack.packb(wire))
+
+
+def test_a_rate_may_be_written_as_an_integer():
+    entry = unpack_entry(msgpack.packb({"e": "p", "t": "imu", "c": "raw", "f": 100}))
+    assert entry == PublisherEntry("imu", "raw", rate=100.0)
+    assert type(entry.rate) is float
 
 
 WHOLE = {"n": {"e": "n", "n": "a", "h": "b", "p": 1, "v": "1", "d": "d"}}
