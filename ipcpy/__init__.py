@@ -56,8 +56,13 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .events import NodeStalled as NodeStalled
     from .events import PublisherFound as PublisherFound
     from .events import PublisherLost as PublisherLost
+    from .events import PublisherResumed as PublisherResumed
+    from .events import PublisherStalled as PublisherStalled
     from .events import SubscriberFound as SubscriberFound
     from .events import SubscriberLost as SubscriberLost
+    from .events import TopicEvent as TopicEvent
+    from .events import TopicInTime as TopicInTime
+    from .events import TopicLate as TopicLate
     from .facts import Diagnosis as Diagnosis
     from .facts import Finding as Finding
     from .graph import EndpointInfo as EndpointInfo
@@ -70,6 +75,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .node.shared import topics as topics
     from .node.watch import Watch as Watch
     from .publishing.publisher import Publisher as Publisher
+    from .rate import Rate as Rate
     from .stats import ClientStats as ClientStats
     from .stats import FlowStats as FlowStats
     from .stats import NodeStats as NodeStats
@@ -97,14 +103,15 @@ _HOMES = {
     "errors": "ArgumentError ClosedError CodecError IpcError NoService RecvTimeout SchemaError ServiceError "
     "TransportError",
     "facts": "Diagnosis Finding",
-    "events": "Event NodeFound NodeLost NodeResumed NodeStalled PublisherFound PublisherLost SubscriberFound "
-    "SubscriberLost",
+    "events": "Event NodeFound NodeLost NodeResumed NodeStalled PublisherFound PublisherLost PublisherResumed "
+    "PublisherStalled SubscriberFound SubscriberLost TopicEvent TopicInTime TopicLate",
     "graph": "EndpointInfo NodeInfo ServiceInfo TopicInfo",
     "message": "Message",
     "node.node": "Node",
     "node.shared": "nodes topics",
     "node.watch": "Watch",
     "publishing.publisher": "Publisher",
+    "rate": "Rate",
     "stats": "ClientStats FlowStats NodeStats PublisherStats RouteStats ServiceStats SubscriberStats",
     "subscribing.subscriber": "Subscriber",
     "transport.socketudp": "SocketUDP get_ip",

@@ -26,6 +26,7 @@ LEAVES = {
     "locks",
     "log",
     "message",
+    "rate",
     "settings",
     "stats",
     "timeouts",

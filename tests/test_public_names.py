@@ -61,12 +61,12 @@ HANDLES = {
     "Node": "clock close closed domain id name nodes stats topics wait_complete wait_complete_async watch",
     "Player": "close duration last pause paused position publishers rate resume run run_async stats step steps topics"
     " wait_for_subscribers wait_for_subscribers_async",
-    "Publisher": "close id loan publish publish_many stats subscribers topic"
+    "Publisher": "close id loan publish publish_async publish_many publish_many_async stats subscribers topic"
     " wait_for_subscribers wait_for_subscribers_async why",
     "Recorder": "close failure path paths stats",
     "Subscriber": "close delay id latest publishers recv recv_async stats topic"
     " wait_for_publishers wait_for_publishers_async why",
-    "Watch": "close get",
+    "Watch": "close get get_async",
 }
 
 

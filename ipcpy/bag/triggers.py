@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from ..errors import ArgumentError, ClosedError
-from ..events import NodeLost
+from ..events import Event, NodeLost
 from ..message import Message
 from ..node.node import Node
 from ..node.watch import Watch
@@ -70,7 +70,7 @@ class Triggers:
         self, node: Node, wanted: Wanted, fire: Callable[[str, str], object], lost: Callable[[], Counter[str]]
     ) -> None:
         self._fire = fire
-        self._open: list[Subscriber | Watch] = []
+        self._open: list[Subscriber | Watch[Event]] = []
         self._ended = threading.Event()
         threads: list[threading.Thread] = []
         try:
@@ -113,7 +113,7 @@ class Triggers:
                 heard = False
                 self._fire(f"nothing on {sub.topic} for {seconds:g} s", f"silence {sub.topic}")
 
-    def _await_death(self, watch: Watch, name: bool | str) -> None:
+    def _await_death(self, watch: Watch[Event], name: bool | str) -> None:
         with contextlib.suppress(ClosedError):
             for event in watch:
                 if isinstance(event, NodeLost) and event.reason in _DEATHS and name in (True, event.node.name):

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..addresses import Address
 from ..errors import ClosedError
@@ -39,6 +40,9 @@ from .rendezvous import Rendezvous
 from .view import View
 from .watch import Watch
 from .ways import Ways
+
+if TYPE_CHECKING:
+    from ..events import Event
 
 CLOSE_ALL = 0.05  # seconds, all together, that publishers wait for answers and subscribers for callbacks at its end
 STOP = 0.05  # seconds that close waits for the I/O thread
@@ -150,7 +154,7 @@ class Core:
         self.ensure_open()
         return self.picture.nodes()
 
-    def watch(self, node: object = None, *, hidden: bool = False) -> Watch:
+    def watch(self, node: object = None, *, hidden: bool = False) -> Watch[Event]:
         """Return a watch on the graph, which keeps the handle of its node alive."""
         self.ensure_open()
         return self._view.watch(node, hidden=hidden)

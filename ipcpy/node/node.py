@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..errors import ArgumentError
@@ -16,6 +17,9 @@ from ..timeouts import seconds
 from ..transport.sockets import Sockets
 from .core import Core
 from .watch import Watch
+
+if TYPE_CHECKING:
+    from ..events import Event
 
 __all__ = ["Node"]
 
@@ -103,7 +107,7 @@ class Node:
         """
         return self._core.nodes()
 
-    def watch(self, *, hidden: bool = False) -> Watch:
+    def watch(self, *, hidden: bool = False) -> Watch[Event]:
         """Watch nodes, publishers and subscribers come and go; what is there comes first.
 
         Args:

@@ -202,14 +202,14 @@ class View:
             yield min(calm_at - now if now < calm_at else LOOK, deadline - now)
         return False
 
-    def watch(self, keeps: object = None, *, hidden: bool = False) -> Watch:
+    def watch(self, keeps: object = None, *, hidden: bool = False) -> Watch[Event]:
         """Return a watch: what is there comes first.
 
         Args:
             keeps: what the watch keeps alive.
             hidden: whether it is told of ipcpy's own topics too.
         """
-        queue = EventQueue(own=hidden)
+        queue: EventQueue[Event] = EventQueue(own=hidden)
         self.listen(queue)
         return Watch(queue, self._forget, keeps)
 
@@ -225,7 +225,7 @@ class View:
             if self._closed:
                 listener.end()
 
-    def _forget(self, queue: EventQueue) -> None:
+    def _forget(self, queue: EventQueue[Event]) -> None:
         with self._lock:
             self._watches.discard(queue)
 

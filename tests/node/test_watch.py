@@ -189,3 +189,37 @@ def test_one_that_a_forked_child_has_ends_whoever_held_its_lock(watch, queue):
         with pytest.raises(ClosedError):
             watch.get(5)
         assert other.is_alive(), "nobody waited for it"
+
+
+def test_a_coroutine_waits_for_an_event_no_longer_than_its_timeout(watch, queue):
+    async def main():
+        for timeout in (0, 0.01, -1):
+            with pytest.raises(TimeoutError, match="no event within"):
+                await watch.get_async(timeout)
+        with pytest.raises(ArgumentError, match="timeout is a time in seconds"):
+            await watch.get_async("x")
+        threading.Timer(0.02, queue.put, [found(1)]).start()
+        assert await watch.get_async(timeout=5) == found(1)
+        threading.Timer(0.02, watch.close).start()
+        for timeout in (None, 5):
+            with pytest.raises(ClosedError):
+                await watch.get_async(timeout)
+
+    asyncio.run(main())
+
+
+def test_what_is_told_is_what_the_queue_makes_of_an_event():
+    queue = EventQueue(see=lambda event: [event, event] if event == found(1) else [])
+    for event in (found(0), found(1)):
+        queue.put(event)
+    watch = Watch(queue, lambda queue: None)
+    assert [watch.get(0), watch.get(0)] == [found(1), found(1)]
+    with pytest.raises(TimeoutError):
+        watch.get(0)
+
+
+def test_one_that_has_ended_takes_no_more(queue, watch):
+    watch.close()
+    queue.put(found(1))
+    with pytest.raises(ClosedError):
+        watch.get(0)
