@@ -26,11 +26,14 @@ class FlowStats:
             ``inbox`` (too many, or too many bytes, were unread: the oldest was dropped), ``fragments`` (a large
             message stayed incomplete), ``codec`` (its bytes could not be decoded), ``given up`` (a reliable publisher
             had it no more), ``interrupted`` (an exception from a signal handler came while they were handed on),
-            ``too large`` (more than the 64 MiB that a subscriber takes).
+            ``too large`` (more than the 64 MiB that a subscriber takes), ``too old`` (older than its ``max_age`` when
+            its turn came).
         topic: the publisher's topic; empty in a sum over several, as ``node`` and ``host`` are.
         node: the name of its node.
         host: the name of its host.
         shared: of those received, messages that came through shared memory.
+        late: how often the next message was late: by the subscriber's ``deadline``, or, if it has none, by the
+            publisher's ``rate``. It counts for the publisher whose message came last before.
     """
 
     received: int = 0
@@ -42,6 +45,7 @@ class FlowStats:
     node: str = ""
     host: str = ""
     shared: int = 0
+    late: int = 0
 
     def __add__(self, other: FlowStats) -> FlowStats:
         """Add the counts of two; the sum is of nobody."""
@@ -53,6 +57,7 @@ class FlowStats:
             self.reordered + other.reordered,
             {cause: self.lost.get(cause, 0) + other.lost.get(cause, 0) for cause in causes},
             shared=self.shared + other.shared,
+            late=self.late + other.late,
         )
 
 

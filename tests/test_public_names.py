@@ -65,7 +65,7 @@ HANDLES = {
     " wait_for_subscribers wait_for_subscribers_async why",
     "Recorder": "close failure path paths stats",
     "Subscriber": "close delay id latest publishers recv recv_async stats topic"
-    " wait_for_publishers wait_for_publishers_async why",
+    " wait_for_publishers wait_for_publishers_async watch why",
     "Watch": "close get get_async",
 }
 

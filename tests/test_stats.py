@@ -13,7 +13,7 @@ from ipcpy.stats import MAX_PAST, FlowStats, NodeStats, PastRoutes, PublisherSta
 COUNTS = st.integers(0, 1_000)
 ROUTES = st.builds(RouteStats, COUNTS, COUNTS, COUNTS, COUNTS, shared=COUNTS)
 CAUSES = st.dictionaries(st.sampled_from(["network", "inbox", "codec"]), COUNTS)
-FLOWS = st.builds(FlowStats, COUNTS, COUNTS, COUNTS, COUNTS, CAUSES, shared=COUNTS)
+FLOWS = st.builds(FlowStats, COUNTS, COUNTS, COUNTS, COUNTS, CAUSES, shared=COUNTS, late=COUNTS)
 
 
 def numbers(stats):
@@ -25,7 +25,7 @@ def test_flows_add_up_in_any_order_cause_by_cause(a, b, c):
     assert a + b == b + a and (a + b) + c == a + (b + c)
     total = a + b
     assert total.received == a.received + b.received and total.bytes == a.bytes + b.bytes
-    assert total.shared == a.shared + b.shared
+    assert total.shared == a.shared + b.shared and total.late == a.late + b.late
     assert total.lost.keys() == a.lost.keys() | b.lost.keys()
     assert sum(total.lost.values()) == sum(a.lost.values()) + sum(b.lost.values())
 

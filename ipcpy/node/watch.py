@@ -112,6 +112,11 @@ class EventQueue(Generic[E]):
                 self._events.extend(self._see(event))
                 self._monitor.bell.ring()
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._ended
+
     def end(self) -> None:
         """Let those who wait know that nothing more will come."""
         with self._lock:

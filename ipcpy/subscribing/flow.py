@@ -116,13 +116,13 @@ class Flow:
         self.address = self.multicast = None
         self.memory.close()
 
-    def stats(self, dropped: int) -> FlowStats:
-        """Return the counts; ``dropped`` is how many of its messages the inbox had no room for."""
-        causes = {**self.receiver.lost, "inbox": dropped, "codec": self.undecodable}
+    def stats(self, dropped: int, discarded: int, late: int) -> FlowStats:
+        """Return the counts; of its messages the inbox had no room for some, and others grew too old there."""
+        causes = {**self.receiver.lost, "inbox": dropped, "too old": discarded, "codec": self.undecodable}
         lost = {cause: count for cause, count in causes.items() if count}
-        received = self.receiver.received - dropped - self.undecodable
+        received = self.receiver.received - dropped - discarded - self.undecodable
         counts = (received, self.bytes, self.receiver.duplicates, self.receiver.reordered, lost)
-        return FlowStats(*counts, self.topic, self.info.node.name, self.info.node.host, self.shared)
+        return FlowStats(*counts, self.topic, self.info.node.name, self.info.node.host, self.shared, late)
 
     # -- frames ------------------------------------------------------------------------------------------------------
 

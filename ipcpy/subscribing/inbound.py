@@ -71,6 +71,7 @@ class Inbound:
         flow = self.flows.get(number) or self._gone.pop(number, None)
         if flow is None:
             flow = Flow(number, info, is_its_address, self._codec, self.intake)
+            self.intake.follow(flow)
         else:
             flow.renew(info, is_its_address)
         self.flows[number] = flow
@@ -78,6 +79,11 @@ class Inbound:
         if early is not None:
             flow.take_probe(*early)
         return flow
+
+    def flow_of(self, id: str) -> Flow | None:
+        """Return a publisher that is known, or was, by its id."""
+        number = int(id, 16)
+        return self.flows.get(number) or self._gone.get(number)
 
     def leave(self, number: int, now: float) -> None:
         """A publisher went. What it sent before may still be on its way, so it is forgotten a little later."""
@@ -96,12 +102,15 @@ class Inbound:
         while len(self._gone) > MAX_PAST:
             oldest = self._gone.pop(next(iter(self._gone)))
             self.intake.logged.discard(oldest.id)
-            self._others += oldest.stats(self._inbox.dropped.pop(oldest.id, 0))
+            inbox = self._inbox
+            counts = [books.pop(oldest.id, 0) for books in (inbox.dropped, inbox.discarded, self.intake.late)]
+            self._others += oldest.stats(*counts)
 
     def stats(self) -> tuple[FlowStats, dict[str, FlowStats]]:
         """Return the sums, and the counts of each publisher."""
         flows = [*self._gone.values(), *self.flows.values()]
-        each = {flow.id: flow.stats(self._inbox.dropped[flow.id]) for flow in flows}
+        dropped, discarded, late = self._inbox.dropped, self._inbox.discarded, self.intake.late
+        each = {flow.id: flow.stats(dropped[flow.id], discarded[flow.id], late[flow.id]) for flow in flows}
         return sum(each.values(), self._others), each
 
     def node_of(self, publisher: str) -> int | None:

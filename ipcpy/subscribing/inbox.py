@@ -30,6 +30,7 @@ class Inbox:
         self.messages: deque[Message] = deque()
         self.sizes: deque[int] = deque()
         self.dropped: Counter[str] = Counter()  # by publisher
+        self.discarded: Counter[str] = Counter()  # by publisher: those that were too old when they were taken
         self.depth = depth
         self.small = self._small = depth_bytes // (SHARE * depth)
         self._budget = depth_bytes - depth * self._small  # bytes that messages may have beyond ``small`` each

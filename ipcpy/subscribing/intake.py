@@ -55,6 +55,8 @@ class Intake:
         delivering: the Receiver that hands on more than one message that came in time; None if none does.
         handed: how many messages it has handed on, by its own counts, that have come to the inbox.
         timer: when ``Inbound.handle_timer`` wants to be called; ``inf`` for never.
+        late: how often messages were late, by publisher.
+        follow: called with each new Flow.
         way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
     """
 
@@ -77,6 +79,8 @@ class Intake:
         self.seed = seed
         self.window = socket.capacity
         self._socket = socket
+        self.late: Counter[str] = Counter()
+        self.follow: Callable[[Any], object] = lambda _: None
         self.way_to: Callable[[str, str], Way | None] = lambda *_: None
         self.sockets: list[CountsDrops] = [socket]
         self.losses = Losses(self.sockets)

@@ -62,6 +62,7 @@ class Reader:
         self._futures = self._waiters.futures
         self._timer_alarm = Alarm(loop, weakly(self._on_timer))
         self._lease = Lease(loop, self._inlets, self._turn, weakly(self._on_readable), self._wait.reset)
+        self.hurry = self._lease.hurry
 
     # -- threads -----------------------------------------------------------------------------------------------------
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..graph import NodeInfo
-from ..node.picture import place, silence
+from ..node.core import Core
+from ..node.picture import place, reasons, silence
 from ..timeouts import NEVER
 
 if TYPE_CHECKING:
     from .flow import Flow
+    from .subscription import Subscription
 
 
 def how_far(flow: Flow, node: NodeInfo) -> str:
@@ -30,3 +32,22 @@ def how_far(flow: Flow, node: NodeInfo) -> str:
     if flow.address is not None:
         return f"{where}: it is known and was answered; its START has not come yet."
     return f"{where}: it is known, but nothing has come from it to UDP here: is a firewall between?"
+
+
+def why(topic: str, subscription: Subscription, core: Core) -> str:
+    """Say in plain words why messages come, or do not: who is there, what is late, what was lost."""
+    if subscription.closed:
+        lines = [f"The subscriber of {topic!r} is closed."]
+    else:
+        lines = reasons("publisher", topic, subscription.why(), core) + subscription.timekeeper.sentences()
+    stats = subscription.stats()
+    if stats.unread:
+        lines.append(
+            f"Unread: {stats.unread}, {stats.unread_bytes:,} bytes in all; "
+            f"the oldest has been waiting for {stats.unread_age:.1f} s."
+        )
+    if subscription.slow:
+        lines.append(subscription.slow)
+    lines += [f"{count} lost: {cause}." for cause, count in sorted(stats.lost.items())]
+    lines += [f"{count} datagrams dropped: {cause}." for cause, count in sorted(stats.dropped.items())]
+    return "\n".join(lines)

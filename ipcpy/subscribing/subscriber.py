@@ -6,41 +6,43 @@ Its interior is subscription.py, how it waits reader.py.
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ..clock import Delay
 from ..codec import Codec, check_codec
-from ..errors import ArgumentError, ClosedError
+from ..errors import ArgumentError
 from ..graph import EndpointInfo
 from ..locks import start
 from ..message import Message
 from ..node.node import Node
-from ..node.picture import reasons
 from ..node.shared import node_for
+from ..node.watch import EventQueue, Watch
 from ..protocol.topics import check_pattern
 from ..stats import SubscriberStats
-from ..timeouts import NEVER, Explanations, after, number, seconds
+from ..timeouts import NEVER, Explanations, after, number, patience, seconds
 from ..wakeups import running_loop
+from .callbacks import call_with_events, call_with_messages
 from .inbox import DEPTH_BYTES
+from .iteration import Iteration
+from .reasons import why
 from .subscription import Subscription, Wanted
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-__all__ = ["Subscriber"]
+    from ..events import TopicEvent
 
-log = logging.getLogger(__name__)
+__all__ = ["Subscriber"]
 
 DEPTH = 1_000
 MAX_SPIN = 10.0  # seconds
 
 
-class Subscriber:
+class Subscriber(Iteration):
     """Receives what is published on a topic, or on all topics that a pattern matches.
 
     It can be used from several threads, each message goes to one of them. Waiting in ``recv`` has the lowest latency.
@@ -55,6 +57,11 @@ class Subscriber:
         spin: seconds that ``recv``, an iteration or the callback's thread polls before it sleeps. What comes meanwhile
             is there without anybody having to be woken, a fifth of the latency; it takes a core of its own.
         node: the node it belongs to; by default the one the process shares.
+        deadline: seconds within which the next message of a topic is expected, once a publisher was matched; by default
+            three periods of the publisher's ``rate``, at least 0.2, where it has one. See docs/timing.md.
+        on_late: called with TopicLate when a message is late, and with TopicInTime when the topic flows again, in a
+            thread of its own.
+        max_age: seconds since it was sent from which on a message is discarded when its turn comes, and counted.
 
     Raises:
         ArgumentError: (a ValueError) which argument is wrong, and what was expected.
@@ -72,26 +79,34 @@ class Subscriber:
         depth_bytes: int = DEPTH_BYTES,
         spin: float = 0.0,
         node: Node | None = None,
+        deadline: float | None = None,
+        on_late: Callable[[TopicEvent], object] | None = None,
+        max_age: float | None = None,
     ) -> None:
         codec = None if codec is None else check_codec(codec, callbacks=True)
         self._wanted = Wanted(
-            check_pattern(topic), codec, _check_depth(depth), _check_depth_bytes(depth_bytes), _check_spin(spin)
+            check_pattern(topic),
+            codec,
+            _check_depth(depth),
+            _check_depth_bytes(depth_bytes),
+            _check_spin(spin),
+            None if deadline is None else patience("deadline", deadline),
+            None if max_age is None else patience("max_age", max_age),
         )
         if callback is not None:
             _check_callback(callback)
+        if on_late is not None:
+            _check_on_late(on_late)
         self._core = node_for(node)
         self._node = node  # a node that nobody holds is closed
         self._explanations = Explanations()
         self._open()
+        if on_late is not None:
+            queue: EventQueue[Any] = EventQueue()
+            self._subscription.timekeeper.add(queue)
+            self._call("late", partial(self._tell_late, on_late, queue))
         if callback is not None:
-            name = f"ipcpy callback {topic}"
-            thread = threading.Thread(target=self._call_back, args=(callback,), name=name, daemon=True)
-            self._subscription.thread = thread
-            try:
-                start(thread)
-            except BaseException:  # from outside: nobody can close what was not made
-                self._subscription.close()
-                raise
+            self._call("callback", partial(self._call_back, callback))
 
     def _open(self) -> None:
         self._subscription = Subscription(self._core, self._wanted)
@@ -205,24 +220,6 @@ class Subscriber:
             except IndexError:
                 self._check_open()
 
-    def __iter__(self) -> Iterator[Message]:
-        return self
-
-    def __next__(self) -> Message:
-        try:
-            return self.recv()
-        except ClosedError:
-            raise StopIteration from None
-
-    def __aiter__(self) -> AsyncIterator[Message]:
-        return self
-
-    async def __anext__(self) -> Message:
-        try:
-            return await self.recv_async()
-        except ClosedError:
-            raise StopAsyncIteration from None
-
     def delay(self, message: Message) -> Delay:
         """Return how many seconds a message of this subscriber's took, from ``publish`` to the socket, and the bound.
 
@@ -264,20 +261,19 @@ class Subscriber:
         raise self._explanations.error(message, self.why)
 
     def why(self) -> str:
-        """Say in plain words why messages arrive, or do not: who is there, and who left, when and how."""
-        if self._subscription.closed:
-            lines = [f"The subscriber of {self.topic!r} is closed."]
-        else:
-            lines = reasons("publisher", self.topic, self._subscription.why(), self._core)
-        stats = self.stats
-        if stats.unread:
-            lines.append(
-                f"Unread: {stats.unread}, {stats.unread_bytes:,} bytes in all; "
-                f"the oldest has been waiting for {stats.unread_age:.1f} s."
-            )
-        lines += [f"{count} lost: {cause}." for cause, count in sorted(stats.lost.items())]
-        lines += [f"{count} datagrams dropped: {cause}." for cause, count in sorted(stats.dropped.items())]
-        return "\n".join(lines)
+        """Say in plain words why messages arrive, or do not: who is there, who left, when and how, and what is late."""
+        return why(self.topic, self._subscription, self._core)
+
+    def watch(self) -> Watch[TopicEvent]:
+        """Watch what becomes of the topic: publishers are found, stall, resume, are lost; it is late, or in time again.
+
+        What is so already comes first. For lateness it takes a ``deadline``, or publishers with a ``rate``.
+
+        Raises:
+            ClosedError: (an OSError) if it is closed.
+        """
+        self._check_open()
+        return self._subscription.watch(self)
 
     def close(self) -> None:
         """Stop receiving; idempotent, within 100 ms. Whoever waits gets ClosedError, iterations end."""
@@ -286,9 +282,7 @@ class Subscriber:
     def __enter__(self) -> Subscriber:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -309,17 +303,36 @@ class Subscriber:
         if self._subscription.abandoned:
             self._open()
 
+    def _call(self, name: str, function: Callable[[], object]) -> None:
+        """Have a function run in a thread of its own, which keeps this alive."""
+        thread = threading.Thread(target=function, name=f"ipcpy {name} {self.topic}", daemon=True)
+        self._subscription.threads.append(thread)
+        try:
+            start(thread)
+        except BaseException:  # from outside: nobody can close what was not made
+            self._subscription.close()
+            raise
+
     def _call_back(self, callback: Callable[[Message], object]) -> None:
-        for message in self:
-            try:
-                callback(message)
-            except Exception:
-                log.exception("the callback of the subscriber of %r failed", self.topic)
-            except BaseException:  # SystemExit: Python would end the thread by it without a word
-                log.exception(
-                    "the callback of the subscriber of %r ended its thread: the subscriber is closed", self.topic
-                )
-                self.close()
+        if not call_with_messages(callback, self, self._messages, self._subscription, self.topic):
+            self.close()
+
+    def _tell_late(self, on_late: Callable[[Any], object], queue: EventQueue[Any]) -> None:
+        if not call_with_events(on_late, queue, self.topic):
+            self.close()
+
+
+def _check_on_late(on_late: object) -> None:
+    if not callable(on_late):
+        raise ArgumentError(f"on_late is a function that takes a TopicLate or a TopicInTime, got {on_late!r}")
+    from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
+    functions = (on_late, getattr(on_late, "__call__", None))  # noqa: B004 (its type's method)
+    if any(test(each) for each in functions for test in (isasyncgenfunction, iscoroutinefunction, isgeneratorfunction)):
+        raise ArgumentError(
+            f"on_late is called in a thread of its own, where nobody awaits what {on_late!r} returns, or iterates over "
+            "it; in a coroutine write: async for event in subscriber.watch()"
+        )
 
 
 def _check_callback(callback: object) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..addresses import Address
 from ..clock import Delay
@@ -21,16 +21,24 @@ from ..message import Message
 from ..node.core import Core
 from ..node.identity import new_id
 from ..node.lifetimes import close_forgotten
+from ..node.watch import EventQueue, Watch
 from ..protocol.data.places import Offer
 from ..protocol.link.entries import SubscriberEntry
+from ..protocol.topics import is_own
 from ..stats import SubscriberStats
 from ..transport.handover import HandoverSocket
 from .delays import Delays
+from .freshness import Fresh, Unread
 from .inbound import Inbound
 from .inbox import Inbox
 from .intake import Intake
+from .lease import weakly
 from .reader import Reader
 from .reasons import how_far
+from .timekeeping import OwnTopic, Timekeeper
+
+if TYPE_CHECKING:
+    from ..events import TopicEvent
 
 CLOSE = 0.09  # seconds that close waits for those who still read and for a callback, both together
 
@@ -44,6 +52,8 @@ class Wanted(NamedTuple):
         depth: unread messages that are kept.
         depth_bytes: bytes of unread messages that are kept.
         spin: seconds to poll before sleeping.
+        deadline: seconds within which a message is expected; None goes by what the publishers promise.
+        max_age: seconds since it was sent after which a message is not handed out any more; None for any.
     """
 
     topic: str
@@ -51,6 +61,8 @@ class Wanted(NamedTuple):
     depth: int
     depth_bytes: int
     spin: float
+    deadline: float | None = None
+    max_age: float | None = None
 
 
 class Subscription:
@@ -67,9 +79,11 @@ class Subscription:
         number: its identity, new with every subscription.
         messages: what was received and is not yet taken; any thread may take from its left.
         reader: waits for more.
+        timekeeper: tells what is late.
+        slow: that the callback is slower than its topic, in a sentence, once that was said.
         closed: whether it takes nothing any more, for good.
         abandoned: whether it belongs to the parent of this forked process.
-        thread: the callback's, where there is one; ``close`` waits for it.
+        threads: those that call functions of the user's; ``close`` waits for them.
     """
 
     def __init__(self, node: Core, wanted: Wanted) -> None:
@@ -78,7 +92,8 @@ class Subscription:
         self.closed = False
         self.abandoned = False
         self._ended = False
-        self.thread: threading.Thread | None = None
+        self.threads: list[threading.Thread] = []
+        self.slow = ""
         self._core = node
         self._wanted = wanted
         self._monitor = Monitor(Bell())  # its lock is over what arrived; it rings when a publisher came or went
@@ -87,14 +102,22 @@ class Subscription:
         socket = node.sockets.data(node.bind_host)
         self._port = socket.port
         self._inbox = inbox
-        self._intake = Intake(self.number, socket, inbox, self._monitor.bell.ring)
+        self._intake = Intake(self.number, socket, inbox, weakly(self._on_matched))
         self._intake.way_to = node.way_to
         self._inbound = Inbound(self._intake, wanted.codec)
-        self.messages = inbox.messages
+        self.messages = self._unread()
         self.reader = Reader(node.loop, socket, self._inbound, self._lock, wanted.spin)
         self._delays = Delays(self._node_of)
+        self.timekeeper = Timekeeper(wanted.deadline, node, self.reader, self._intake, self._lock)
+        self._intake.follow = self.timekeeper.times.follow
         self._groups: dict[int, Address] = {}  # of publishers that send by multicast
         self._mismatch: dict[str, list[str]] = {}  # publisher's id -> how its types differ
+
+    def _unread(self) -> Unread:
+        inbox, max_age = self._inbox, self._wanted.max_age
+        if max_age is None:
+            return inbox.messages
+        return Fresh(inbox.messages, max_age, self.lag, self._lock, inbox.discarded)
 
     def announce(self) -> None:
         """Say what this subscriber is, and whose types differ; not any more once it is closed."""
@@ -134,7 +157,8 @@ class Subscription:
             dropped = dict(self._intake.dropped)
             unread = self._inbox.unread(time.time_ns())
         counts = (total.received, total.bytes, total.duplicates, total.reordered, total.lost)
-        return SubscriberStats(*counts, self._wanted.topic, "", "", total.shared, dropped, flows, *unread)
+        said = (self._wanted.topic, "", "", total.shared, total.late)
+        return SubscriberStats(*counts, *said, dropped, flows, *unread)
 
     def delay(self, message: Message) -> Delay:
         """Return how long a message was on its way.
@@ -157,6 +181,24 @@ class Subscription:
             there = [flow for flow in self._inbound.flows.values() if picture.has(flow.info)]
             return [how_far(flow, picture.node(flow.info.node)) for flow in there]
 
+    def lag(self, message: Message) -> float:
+        """Return how many seconds after it was sent a message was received, as far as that is known.
+
+        Between hosts whose clocks nobody has compared it is not known, and taken for none.
+        """
+        with self._lock:
+            flow = self._inbound.flow_of(message.publisher)
+        return max(0, message.received_ns - message.sent_ns) / 1e9 if flow is not None and flow.local else 0.0
+
+    def watch(self, keeps: object) -> Watch[TopicEvent]:
+        """Return a watch on the topic, which keeps the subscriber's handle alive."""
+        topic = self._wanted.topic
+        queue: EventQueue[TopicEvent] = EventQueue(own=is_own(topic), see=OwnTopic(topic))
+        self._core.ensure_open()
+        self._core.listen(queue)
+        self.timekeeper.add(queue)
+        return Watch(queue, lambda queue: None, keeps)  # one that has ended takes nothing more
+
     # -- what the node tells, in the I/O thread ----------------------------------------------------------------------
 
     def publisher_found(
@@ -165,6 +207,7 @@ class Subscription:
         """A publisher of the topic is there, or something about it changed."""
         with self._lock:
             flow = self._inbound.add(number, info, is_its_address)
+            self.timekeeper.found(info)
         if flow.mismatch and info.id not in self._mismatch:
             self._mismatch[info.id] = list(flow.mismatch)
             self.announce()
@@ -175,6 +218,8 @@ class Subscription:
     def publisher_lost(self, number: int) -> None:
         """A publisher is gone."""
         with self._lock:
+            if number in self._inbound.flows:
+                self.timekeeper.left(number, self._inbound.flows[number].topic)
             self._inbound.leave(number, time.monotonic())
             self._monitor.bell.ring()
         self.reader.timer_changed()
@@ -203,6 +248,10 @@ class Subscription:
             taken = flow.memory.take_offer(offer, descriptors, sock, self._core.loop, self._on_lie)
             return "" if taken else "memory"
 
+    def _on_matched(self) -> None:
+        self.timekeeper.matched(self._inbound.flows)
+        self._monitor.bell.ring()
+
     def _on_lie(self) -> None:
         self._intake.dropped["memory"] += 1
 
@@ -226,17 +275,19 @@ class Subscription:
             with self._lock:  # ``announce`` looks under it
                 self._core.withdraw(self.number)
                 self._monitor.bell.ring()
+            self.timekeeper.close()
             self.reader.close(max(0.0, until - time.monotonic()))
-            self.messages.clear()
+            self._inbox.messages.clear()
             with self._lock:
                 self._inbound.let_go()
             self._ended = True
         except BaseException:  # from outside: the I/O thread does what is left
             self._core.loop.call(self.close)
             raise
-        if self.thread is not None and self.thread is not threading.current_thread():
-            with contextlib.suppress(RuntimeError):  # an exception from outside ended the start of it
-                self.thread.join(max(0.0, until - time.monotonic()))
+        for thread in self.threads:
+            if thread is not threading.current_thread():
+                with contextlib.suppress(RuntimeError):  # an exception from outside ended the start of it
+                    thread.join(max(0.0, until - time.monotonic()))
 
     def forget(self) -> None:
         """Close, for the garbage collector: soon, in the I/O thread, where its own thread may hold the lock."""
@@ -259,5 +310,6 @@ class Subscription:
         self._inbound.abandon()
         self._monitor = Monitor(Bell())  # the old one may be held by a thread that is not there
         self._lock = self._monitor.lock
-        self.messages.clear()
+        self.timekeeper.abandon()
+        self._inbox.messages.clear()
         self.abandoned = True

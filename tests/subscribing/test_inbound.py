@@ -180,6 +180,46 @@ def test_the_sums_hold_however_many_publishers_came_and_went(side):
     assert (total.received, len(each)) == (count, MAX_PAST)
 
 
+def test_what_was_too_old_or_late_is_counted_for_its_publisher_also_when_that_is_not_listed_any_more(side):
+    id = f"{P:016x}"
+    side.match(P)
+    for number in (1, 2, 3):
+        side.data(P, number, b"x")
+    side.inbox.discarded[id] = side.intake.late[id] = 2
+    total, each = side.inbound.stats()
+    assert (each[id].received, each[id].lost, each[id].late) == (1, {"too old": 2}, 2)
+    assert (total.received, total.lost, total.late) == (1, {"too old": 2}, 2)
+    side.inbound.leave(P, side.now)
+    for number in range(1_000, 1_000 + MAX_PAST + 1):
+        side.now += 2 * LINGER
+        side.inbound.handle_timer(side.now)
+        side.match(number)
+        side.inbound.leave(number, side.now)
+    side.inbound.handle_timer(side.now + 2 * LINGER)
+    total, each = side.inbound.stats()
+    assert id not in each
+    assert (total.received, total.lost, total.late) == (1, {"too old": 2}, 2)
+    assert not side.inbox.discarded
+    assert not side.intake.late
+
+
+def test_who_is_met_is_told_once_to_who_follows(side):
+    followed = []
+    side.intake.follow = lambda flow: followed.append(flow.number)
+    for number in (P, P, Q):
+        side.match(number)
+    assert followed == [P, Q]
+
+
+def test_a_publisher_is_found_by_its_id_also_when_it_has_gone(side):
+    flow = side.match(P)
+    assert side.inbound.flow_of(f"{P:016x}") is flow
+    side.inbound.leave(P, side.now)
+    side.inbound.handle_timer(side.now + 2 * LINGER)
+    assert side.inbound.flow_of(f"{P:016x}") is flow
+    assert side.inbound.flow_of(f"{Q:016x}") is None
+
+
 def test_a_publisher_that_never_sent_leaves_no_counts(side):
     side.meet(P)
     side.inbound.leave(P, side.now)

@@ -8,7 +8,7 @@ import pytest
 
 from ipcpy.locks import Turn
 from ipcpy.subscribing import lease as lease_module
-from ipcpy.subscribing.lease import LONG, MANY, SHORT, Lease, weakly
+from ipcpy.subscribing.lease import HURRIED, LONG, MANY, SHORT, Lease, weakly
 
 
 class Socket:
@@ -116,6 +116,21 @@ def test_one_who_waits_and_has_got_nothing_keeps_them_and_is_woken_when_the_time
     world.lease.turn = elsewhere
     world.run(0.1)
     assert not world.lease.taken
+
+
+def test_where_it_matters_when_a_message_came_a_reader_is_looked_for_more_often_at_once(world):
+    world.lease.take()
+    world.lease.reads += 1
+    world.run(SHORT)
+    world.lease.reads += 1
+    world.lease.hurry(True)
+    assert world.run(2 * HURRIED) == [HURRIED, HURRIED]
+    assert not world.lease.taken
+    world.lease.take()
+    assert world.run(1.0)[0] == HURRIED, "another look is from before"
+    world.lease.hurry(False)
+    world.lease.take()
+    assert world.run(1.0) == [SHORT]
 
 
 def test_an_exception_from_outside_while_it_is_taken_is_no_harm(world):

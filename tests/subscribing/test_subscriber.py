@@ -55,6 +55,70 @@ def test_wrong_arguments_are_refused_at_once(node):
         ipc.Subscriber("t", callback=5, node=node)
 
 
+@pytest.mark.parametrize("name", ["deadline", "max_age"])
+@pytest.mark.parametrize("value", [0, -1, 0.0001, 1e7, float("nan"), True, "1"])
+def test_times_that_are_none_are_refused_at_once(node, name, value):
+    with pytest.raises(ValueError, match=rf"{name} is a time in seconds from 0\.001 to 1,000,000, got"):
+        ipc.Subscriber("t", node=node, **{name: value})
+
+
+def test_on_late_is_a_function_that_nobody_has_to_await(node):
+    async def coroutine(event): ...
+
+    def generator(event):
+        yield
+
+    with pytest.raises(ipc.ArgumentError, match="on_late is a function that takes a TopicLate or a TopicInTime, got 5"):
+        ipc.Subscriber("t", deadline=1, on_late=5, node=node)
+    for function in (coroutine, generator):
+        with pytest.raises(ipc.ArgumentError, match="in a coroutine write: async for event in subscriber.watch()"):
+            ipc.Subscriber("t", deadline=1, on_late=function, node=node)
+
+
+# -- what is too old ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_too_old_when_its_turn_comes_is_discarded_and_counted(node, wait_until):
+    publisher, subscriber = pair(node, max_age=0.2)
+    for number in range(3):
+        publisher.publish(number)
+    wait_until(lambda: subscriber.stats.unread == 3)
+    time.sleep(0.25)  # that is what it is about
+    publisher.publish("fresh")
+    assert subscriber.recv(5).data == "fresh"
+    stats = subscriber.stats
+    assert (stats.received, dict(stats.lost)) == (1, {"too old": 3})
+    assert stats.publishers[publisher.id].lost == {"too old": 3}
+    assert "3 lost: too old." in subscriber.why()
+
+
+def test_where_all_is_too_old_one_waits_and_polls_as_where_nothing_is_there(node, wait_until):
+    async def wait():
+        with pytest.raises(TimeoutError):
+            await subscriber.recv_async(timeout=0.01)
+
+    publisher, subscriber = pair(node, max_age=0.05)
+    for look in (
+        lambda: pytest.raises(TimeoutError, subscriber.recv, 0),
+        lambda: pytest.raises(TimeoutError, subscriber.recv, 0.01),
+        lambda: asyncio.run(wait()),
+        lambda: subscriber.latest() is None,
+    ):
+        publisher.publish(1)
+        wait_until(lambda: subscriber.stats.unread)
+        time.sleep(0.06)  # that is what it is about
+        assert look() is not False
+    assert subscriber.stats.lost == {"too old": 4}
+
+
+def test_the_newest_is_the_newest_that_is_young_enough(node, wait_until):
+    publisher, subscriber = pair(node, max_age=30)
+    publisher.publish_many([1, 2, 3])
+    wait_until(lambda: subscriber.stats.unread == 3)
+    assert subscriber.latest().data == 3
+    assert subscriber.stats.lost == {}
+
+
 def test_a_wrong_codec_is_refused_at_once_and_a_function_is_taken_for_a_callback(node):
     with pytest.raises(ipc.ArgumentError, match=r"a codec has name, .* did you mean callback=print\?"):
         ipc.Subscriber("t", print, node=node)

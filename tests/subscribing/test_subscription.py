@@ -173,13 +173,13 @@ def test_however_many_callbacks_are_busy_a_node_that_closes_waits_for_all_of_the
     for _ in range(5):
         subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
         subscription.announce()
-        subscription.thread = busy
+        subscription.threads.append(busy)
         subscription.close()
     assert len(busy.waits) == 5 and all(0 <= wait <= 0.05 for wait in busy.waits)
     core.close_by = time.monotonic() - 1
     subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
     subscription.announce()
-    subscription.thread = busy
+    subscription.threads.append(busy)
     subscription.close()
     assert busy.waits[-1] == 0
 

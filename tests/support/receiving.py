@@ -21,9 +21,8 @@ NODE = NodeInfo("00000000000000aa", "arm", "h1", 1, "test", "10.0.0.7:1", "1", "
 
 def publisher_info(number: int, **changes: Any) -> EndpointInfo:
     """Return what discovery says of a publisher: raw, best effort, on topic ``t``."""
-    known = {"codec": "raw", "schema": {}, "reliable": False, "keep": 0, "topic": "t", **changes}
-    topic, codec, schema, reliable, keep = (known[name] for name in ("topic", "codec", "schema", "reliable", "keep"))
-    return EndpointInfo(f"{number:016x}", "publisher", topic, codec, schema, reliable, keep, NODE)
+    known = {"codec": "raw", "schema": {}, "reliable": False, "keep": 0, "topic": "t", "node": NODE, **changes}
+    return EndpointInfo(id=f"{number:016x}", kind="publisher", **known)
 
 
 class Socket:
