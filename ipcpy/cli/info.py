@@ -146,6 +146,7 @@ def _row(endpoint: ipc.EndpointInfo, known: Nodes) -> tuple[str, ...]:
     notes = []
     if endpoint.kind == "publisher":
         notes += ["reliable" if endpoint.reliable else "best effort", f"keep={endpoint.keep}"]
+        notes.append(f"promises {endpoint.rate:g} Hz" if endpoint.rate else "")
     else:
         notes += [f"takes {endpoint.codec}", f"pattern {endpoint.topic}" if "*" in endpoint.topic else ""]
     if node.state != "alive":

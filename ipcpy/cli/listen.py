@@ -20,9 +20,9 @@ WORRY = 2.0  # seconds of nothing after which a person at a terminal is told why
 DEPTH = 100_000  # messages that wait while the terminal or the next program in the pipe is slow
 
 
-def subscribe(node: ipc.Node, topic: str) -> ipc.Subscriber:
+def subscribe(node: ipc.Node, topic: str, deadline: float | None = None) -> ipc.Subscriber:
     """Make a command's subscriber."""
-    return ipc.Subscriber(topic, depth=DEPTH, node=node)
+    return ipc.Subscriber(topic, depth=DEPTH, deadline=deadline, node=node)
 
 
 def messages(sub: ipc.Subscriber, count: int | None = None, timeout: float | None = None) -> Iterator[ipc.Message]:

@@ -64,6 +64,7 @@ def endpoint_record(endpoint: ipc.EndpointInfo, known: Mapping[str, ipc.NodeInfo
         "codec": endpoint.codec,
         "reliable": endpoint.reliable,
         "keep": endpoint.keep,
+        "rate": endpoint.rate,
         "mismatch": list(endpoint.mismatch),
         "node": node_record(known.get(endpoint.node.id, endpoint.node)),
     }

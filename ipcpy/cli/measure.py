@@ -16,8 +16,9 @@ import ipcpy as ipc
 
 from .arrivals import Arrivals
 from .jsonform import dumps
+from .lateness import Lateness, often_late, promised
 from .listen import first, nothing_came, subscribe
-from .options import COUNT, SECONDS, as_json, node_options, open_node, topic_argument
+from .options import COUNT, PATIENCE, SECONDS, as_json, node_options, open_node, topic_argument
 from .render import duration, printable, size, warning, with_bound
 
 __all__ = ["bw", "delay", "hz"]
@@ -36,6 +37,7 @@ class _Options:
     duration: float | None
     timeout: float | None
     as_json: bool
+    deadline: float | None = None
 
 
 class _Window:
@@ -49,6 +51,7 @@ class _Window:
         self.lost: dict[str, int] = {}  # in all
         self.dropped: dict[str, int] = {}  # in all
         self.sub = sub
+        self.lateness: Lateness | None = None  # for those who ask
         self._before = (0, 0)
         self._at = time.monotonic()
         self.turn()
@@ -104,7 +107,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _run(ctx: click.Context, topic: str, report: Report, show: Show, options: _Options, *, late: bool = False) -> None:
     """Receive, and print a line a second."""
-    with open_node(ctx) as node, subscribe(node, topic) as sub:
+    with open_node(ctx) as node, subscribe(node, topic, options.deadline) as sub:
         try:
             message = first(sub, options.timeout)
         except ipc.RecvTimeout:
@@ -149,33 +152,41 @@ def _by_cause(counts: Mapping[str, int]) -> str:
 
 
 @click.command(short_help="Measure the rate of a topic.")
+@click.option("--deadline", type=PATIENCE, help="Call a message late that comes so many seconds after the last.")
 @_options
 def hz(ctx: click.Context, topic: str, **options: Any) -> None:
     """Print once a second how often messages come: the rate, the time between two, and losses by cause.
 
-    'lost' are messages that did not arrive and 'dropped' datagrams that were none, both since it began. With --json
-    'rate' is in Hz, 'interval' in seconds.
+    'lost' are messages that did not arrive and 'dropped' datagrams that were none, both since it began. Where the
+    publisher promises a rate it stands beside that which comes, and 'late' is how often nothing came for three of its
+    periods; with --deadline, for so long. With --json 'rate' is in Hz, 'interval' in seconds.
 
     \b
     Example:
       ipcpy hz imu
+      ipcpy hz imu --deadline 0.05
       ipcpy hz imu -n 5 --json
     """
+    deadline = options["deadline"]
 
     def show(line: dict[str, Any]) -> str:
+        rate, times = f"{line['rate']:.1f} Hz{promised(line)}", often_late(line, deadline)
+        times = warning(times) if line["late"] else times
         if not line["interval"]:
-            return f"{line['rate']:.1f} Hz"
+            return rate + times
         gap = {name: duration(seconds) for name, seconds in line["interval"].items()}
-        return f"{line['rate']:.1f} Hz  min {gap['min']}  max {gap['max']}  std {gap['std']}  of {line['messages']}"
+        return f"{rate}  min {gap['min']}  max {gap['max']}  std {gap['std']}  of {line['messages']}{times}"
 
     _run(ctx, topic, _rate, show, _Options(**options))
 
 
 def _rate(seen: _Window) -> dict[str, Any]:
+    seen.lateness = seen.lateness or Lateness(seen.sub)
     return {
         "rate": seen.received / seen.seconds,
         "messages": len(seen.arrivals),
         "interval": _summary(seen.arrivals.intervals()),
+        **seen.lateness.record(),
     }
 
 

@@ -17,6 +17,7 @@ from .looking import look
 
 __all__ = [
     "COUNT",
+    "PATIENCE",
     "RATE",
     "SECONDS",
     "as_json",
@@ -81,6 +82,7 @@ class _Number(click.FloatRange):
 
 
 SECONDS = _Number(min=0.0)
+PATIENCE = _Number(min=0.001)  # seconds
 RATE = _Number(min=1e-6)  # a second
 COUNT = click.IntRange(min=1, max=sys.maxsize)
 

@@ -23,7 +23,7 @@ ROBOT = """
     Imu = namedtuple("Imu", "gx gy")
     Wrong = namedtuple("Imu", "gx gy gz")
     node = ipc.Node("robot")
-    pub = ipc.Publisher("robot/imu", ipc.MsgLibrary({23: ("<2f", Imu)}), reliable=True, keep=3, node=node)
+    pub = ipc.Publisher("robot/imu", ipc.MsgLibrary({23: ("<2f", Imu)}), reliable=True, keep=3, rate=50, node=node)
     sub = ipc.Subscriber("robot/*", node=ipc.Node("listener"))
     other = ipc.Subscriber("robot/imu", ipc.MsgLibrary({23: ("<3d", Wrong)}), node=ipc.Node("confused"))
     pub.wait_for_subscribers(timeout=5)
@@ -47,7 +47,7 @@ def lines(text):
 def test_info(robot, spawn):
     printed = spawn([*IPCPY, "info", "robot/imu"]).succeed()
     assert "message 23 Imu  <2f\n  gx  float32\n  gy  float32\n" in printed
-    assert "reliable, keep=3" in printed
+    assert "reliable, keep=3, promises 50 Hz" in printed
     assert "pattern robot/*" in printed
     assert "confused gets nothing, the types differ: message 23 (Imu)" in printed
 

@@ -70,6 +70,7 @@ def test_records_are_json_and_say_all():
         "codec": "raw",
         "reliable": True,
         "keep": 3,
+        "rate": 0.0,
         "mismatch": ["They differ."],
         "node": json.loads(json.dumps(node_record(ARM))),
     }

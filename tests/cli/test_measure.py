@@ -91,6 +91,18 @@ def test_a_topic_that_falls_silent_has_a_rate_of_0(robot, spawn):
     assert json.loads(process.succeed().splitlines()[-1])["rate"] == 0
 
 
+def test_what_is_promised_and_what_is_late_stand_beside_what_comes(spawn):
+    robot = spawn(ROBOT.replace("ipc.Raw()", "ipc.Raw(), rate=100"))
+    robot.wait_line("ready")
+    process = spawn([*IPCPY, "hz", "beat", "--deadline", "0.3", "-n", "4", "--json"])
+    process.wait_line("rate")
+    robot.kill()
+    first, *_, last = map(json.loads, process.succeed().splitlines())
+    assert (first["promised"], first["late_now"]) == (100.0, [])
+    assert (last["promised"], last["late_now"]) == (None, ["beat"])
+    assert last["late"] == first["late"] + 1
+
+
 SET = """
     import time
     now, began = time.time_ns, time.monotonic()
