@@ -23,13 +23,14 @@ from ..node.shared import node_for
 from ..node.watch import EventQueue, Watch
 from ..protocol.topics import check_pattern
 from ..stats import SubscriberStats
-from ..timeouts import NEVER, Explanations, after, number, patience, seconds
+from ..timeouts import NEVER, Explanations, patience, seconds
 from ..wakeups import running_loop
 from .callbacks import call_with_events, call_with_messages
 from .inbox import DEPTH_BYTES
 from .iteration import Iteration
 from .reasons import why
 from .subscription import Subscription, Wanted
+from .waits import Waits
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -42,7 +43,7 @@ DEPTH = 1_000
 MAX_SPIN = 10.0  # seconds
 
 
-class Subscriber(Iteration):
+class Subscriber(Iteration, Waits):
     """Receives what is published on a topic, or on all topics that a pattern matches.
 
     It can be used from several threads, each message goes to one of them. Waiting in ``recv`` has the lowest latency.
@@ -226,39 +227,6 @@ class Subscriber(Iteration):
         On one host the bound is 0.0, without any knowledge ``inf``. Ask in order, when they come: see docs/clocks.md.
         """
         return self._subscription.delay(message)
-
-    def wait_for_publishers(self, count: int = 1, timeout: float | None = None) -> int:
-        """Wait until publishers are matched: what they publish then arrives.
-
-        Args:
-            count: how many.
-            timeout: seconds; None waits for ever, 0 only looks.
-
-        Returns:
-            The number of publishers matched.
-
-        Raises:
-            TimeoutError: if there are fewer when the time is up; its text says why.
-            ClosedError: if it is closed, also while waiting.
-            ArgumentError: (a ValueError) if count or timeout is no number.
-        """
-        count, timeout = number(count), seconds(timeout)
-        self._check_open()
-        return self._met(self._subscription.wait_for_publishers(count, timeout), count, timeout)
-
-    async def wait_for_publishers_async(self, count: int = 1, timeout: float | None = None) -> int:
-        """Wait as ``wait_for_publishers``, in a coroutine; other coroutines run meanwhile."""
-        count, timeout = number(count), seconds(timeout)
-        self._check_open()
-        return self._met(await self._subscription.wait_for_publishers_async(count, timeout), count, timeout)
-
-    def _met(self, enough: bool, count: int, timeout: float | None) -> int:
-        self._subscription.check_open()
-        matched = self._subscription.count()
-        if enough:
-            return matched
-        message = f"{matched} of {count} publishers of {self.topic!r} {after(timeout)}"
-        raise self._explanations.error(message, self.why)
 
     def why(self) -> str:
         """Say in plain words why messages arrive, or do not: who is there, who left, when and how, and what is late."""
