@@ -90,6 +90,16 @@ def test_an_arm_with_a_long_task(spawn):
     ]
 
 
+def test_watchdog(spawn):
+    watchdog = spawn(EXAMPLES / "15_watchdog.py")
+    camera = spawn(EXAMPLES / "15_camera.py", "40")
+    printed = watchdog.succeed().splitlines()
+    assert "40 images, " in camera.succeed()
+    assert printed[0] == "go: a camera is there, 30 images a second"
+    assert printed[1:3] == ["stop: no image for 0.3 s", "go: images come again"]
+    assert printed[-2:] == ["stop: the camera is gone: closed", "steered by some images"]
+
+
 def test_two_machines(lan):
     hosts = lan(2, env={"IPCPY_DOMAIN": "robot7"})
     laptop = hosts.spawn(2, EXAMPLES / "06_two_machines.py", "subscribe", "20")
@@ -153,6 +163,7 @@ def test_camera_and_detector(spawn):
         ["08_garbage.py"],
         ["09_images.py"],
         ["11_detector.py", "10_camera_loan.py"],
+        ["15_watchdog.py", "15_camera.py"],
     ],
     ids=lambda programs: programs[0],
 )

@@ -24,6 +24,7 @@ from .render import plural, printable
 __all__ = ["DataCommand", "pub"]
 
 LINGER = 0.1  # seconds that the publisher stays after its last message, so that none meets a subscriber that let go
+MOST = 1e6  # messages a second that a publisher may promise
 BRIEF = 0.3  # seconds to wait for subscribers of another topic, when those of others were waited for in vain
 PACE_LIMIT = 3600.0  # seconds; a longer pause between two recorded messages is taken for a mistake of a clock
 
@@ -142,7 +143,8 @@ class _Sinks:
         try:
             sink = self._sinks.get(topic)
             if sink is None:
-                sink = self._sinks[topic] = _Sink(self._node, topic, self._asked)
+                promised = self._asked.rate if self._topic is not None else None  # else several topics share it
+                sink = self._sinks[topic] = _Sink(self._node, topic, self._asked, promised)
             if sink.prepare(item):
                 self._await_subscribers(sink)
                 waited = time.monotonic() - began
@@ -220,9 +222,10 @@ class _Sink:
     discovery, before any message.
     """
 
-    def __init__(self, node: ipc.Node, topic: str, asked: _Asked) -> None:
+    def __init__(self, node: ipc.Node, topic: str, asked: _Asked, rate: float | None) -> None:
         self.topic = topic
         self._node = node
+        self._rate = None if rate is None else min(rate, MOST)
         self._asked = asked
         self._publisher: ipc.Publisher | None = None
         self._codec = ""
@@ -243,7 +246,8 @@ class _Sink:
             codec = ipc.MsgLibrary.from_schema({"messages": list(self._messages.values())})
         asked = self._asked
         self._codec = item.codec
-        self._publisher = ipc.Publisher(self.topic, codec, reliable=asked.reliable, keep=asked.keep, node=self._node)
+        terms: dict[str, Any] = {"reliable": asked.reliable, "keep": asked.keep, "rate": self._rate}
+        self._publisher = ipc.Publisher(self.topic, codec, **terms, node=self._node)
         return True
 
     def wait(self, timeout: float) -> None:

@@ -137,7 +137,7 @@ class Punctuality:
             if now > self.as_of:
                 now = self.as_of
             before, line.at = line.at, now
-            if now > before + line.patience:
+            if line.late or now > before + line.patience:
                 self._came(line, now - before, info)
             line.last = info
             return value

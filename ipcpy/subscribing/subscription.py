@@ -310,6 +310,6 @@ class Subscription:
         self._inbound.abandon()
         self._monitor = Monitor(Bell())  # the old one may be held by a thread that is not there
         self._lock = self._monitor.lock
-        self.timekeeper.abandon()
+        self.timekeeper.abandon(self._lock)
         self._inbox.messages.clear()
         self.abandoned = True

@@ -166,9 +166,9 @@ class Timekeeper:
             for queue in list(self._queues):
                 queue.end()
 
-    def abandon(self) -> None:
-        """The same in a forked child, where threads are gone that held locks."""
-        self._closed = True
+    def abandon(self, lock: threading.RLock) -> None:
+        """The same in a forked child, where threads are gone that held locks; the subscriber has a new one."""
+        self._closed, self._lock = True, lock
         for queue in list(self._queues):
             queue.abandon()
 
