@@ -35,7 +35,7 @@ from .waits import Waits
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from ..events import TopicEvent
+    from ..events import TopicEvent, TopicInTime, TopicLate
 
 __all__ = ["Subscriber"]
 
@@ -81,7 +81,7 @@ class Subscriber(Iteration, Waits):
         spin: float = 0.0,
         node: Node | None = None,
         deadline: float | None = None,
-        on_late: Callable[[TopicEvent], object] | None = None,
+        on_late: Callable[[TopicLate | TopicInTime], object] | None = None,
         max_age: float | None = None,
     ) -> None:
         codec = None if codec is None else check_codec(codec, callbacks=True)

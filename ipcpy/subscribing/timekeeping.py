@@ -57,9 +57,8 @@ class Timekeeper:
         self._queues: WeakSet[EventQueue[Any]] = WeakSet()
         self._slow: dict[str, str] = {}  # publishers that promise less than is expected, by id: a sentence
         self.times = Punctuality(deadline, time.monotonic, intake.late, weakly(self._tell))
+        self._hurried = False
         self._alarm = Alarm(core.loop, weakly(self._look))
-        if deadline is not None:
-            reader.hurry(True)
 
     # -- publishers, with the lock held ------------------------------------------------------------------------------
 
@@ -97,7 +96,6 @@ class Timekeeper:
             self._queues.add(queue)
             if self._closed:
                 queue.end()
-            self._reader.hurry(True)
             self._by_due()
 
     def told(self) -> list[EventQueue[Any]]:
@@ -129,7 +127,9 @@ class Timekeeper:
                 expected = f"{max(line.rates.values(), default=0) or line.last.rate:g} a second are promised"
             passed = f"{seconds:.2f} s" if seconds < 1 else span(seconds)
             found.append(f"Late: nothing has come on {line.topic!r} for {passed}; {expected}.")
-        return [*found, f"Late {times:,} times so far."] if times > 1 else found
+        if times:
+            found.append(f"Late {'once' if times == 1 else f'{times:,} times'} so far.")
+        return found
 
     # -- time, in the I/O thread -------------------------------------------------------------------------------------
 
@@ -137,13 +137,19 @@ class Timekeeper:
         """Have the times looked at when the next line may be late, if anybody wants to know."""
         due = self.times.due()
         if due != NEVER and (self._deadline is not None or self._queues):
+            self._hurry(True)
             self._alarm.by(due)
+
+    def _hurry(self, wanted: bool) -> None:
+        if wanted != self._hurried:
+            self._hurried = wanted
+            self._reader.hurry(wanted)
 
     def _look(self) -> None:
         if self._closed:
             return
         if self._deadline is None and not self.told():  # nobody wants to know any more
-            self._reader.hurry(False)
+            self._hurry(False)
             return
         with self._lock:
             due = self.times.due()

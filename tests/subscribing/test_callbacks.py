@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from types import SimpleNamespace
 
 import pytest
 
+import ipcpy as ipc
 from ipcpy.node.watch import EventQueue
 from ipcpy.stats import SubscriberStats
 from ipcpy.subscribing import callbacks
@@ -104,6 +106,19 @@ def test_it_is_said_once_in_the_log_and_stays_in_why(subscription, monkeypatch, 
     assert len(warnings) == 1
     assert warnings[0].startswith("the callback of the subscriber of 'imu' is slower than its topic: it takes 25 ms a")
     assert subscription.slow == f"The callback is slower than its topic: {warnings[0].partition('topic: ')[2]}."
+
+
+def test_a_real_one_that_is_too_slow_is_told_and_why_says_so(caplog, wait_until):
+    with ipc.Node("test") as node, ipc.Publisher("imu", node=node) as pub:
+        with ipc.Subscriber("imu", callback=lambda message: time.sleep(0.05), node=node) as sub:
+            pub.wait_for_subscribers(timeout=5)
+
+            def is_told():
+                pub.publish_many(range(10))
+                return "The callback is slower than its topic: it takes " in sub.why()
+
+            wait_until(is_told, timeout=20)
+            assert caplog.text.count("the callback of the subscriber of 'imu' is slower than its topic") == 1
 
 
 def test_what_a_function_raises_is_logged_and_the_next_call_is_made(subscription, caplog):
