@@ -334,3 +334,17 @@ def test_a_publisher_that_lies_later_is_counted(subscription, wait_until):
         giver.send(giver.offer._replace(segment=5))
         wait_until(lambda: giver.read() or giver.sock.ended)
         assert subscription.stats().dropped == {"memory": 1}
+
+
+# -- how old a message is ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ip", "lag"), [("127.0.0.1", 0.25), ("10.0.0.7", 0.0)])
+def test_how_long_a_message_was_on_its_way_is_known_on_one_host_and_not_between_clocks_that_nobody_compared(
+    subscription, ip, lag
+):
+    match(subscription, ip)
+    message = ipc.Message(None, "t", 1, 1_000_000_000, 1_250_000_000, f"{P:016x}")
+    assert subscription.lag(message) == lag
+    assert subscription.lag(message._replace(sent_ns=2_000_000_000)) == 0.0, "the clock was set meanwhile"
+    assert subscription.lag(message._replace(publisher="f" * 16)) == 0.0
