@@ -72,7 +72,9 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .message import Message as Message
     from .node.node import Node as Node
     from .node.shared import nodes as nodes
+    from .node.shared import nodes_async as nodes_async
     from .node.shared import topics as topics
+    from .node.shared import topics_async as topics_async
     from .node.watch import Watch as Watch
     from .publishing.publisher import Publisher as Publisher
     from .rate import Rate as Rate
@@ -108,7 +110,7 @@ _HOMES = {
     "graph": "EndpointInfo NodeInfo ServiceInfo TopicInfo",
     "message": "Message",
     "node.node": "Node",
-    "node.shared": "nodes topics",
+    "node.shared": "nodes nodes_async topics topics_async",
     "node.watch": "Watch",
     "publishing.publisher": "Publisher",
     "rate": "Rate",

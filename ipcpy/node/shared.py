@@ -10,7 +10,7 @@ from ..graph import NodeInfo, TopicInfo
 from .core import Core
 from .node import Node
 
-__all__ = ["nodes", "topics"]
+__all__ = ["nodes", "nodes_async", "topics", "topics_async"]
 
 _shared: Node | None = None
 _lock = threading.RLock()
@@ -55,6 +55,13 @@ def topics(timeout: float | None = 0.5) -> tuple[TopicInfo, ...]:
     return node.topics()
 
 
+async def topics_async(timeout: float | None = 0.5) -> tuple[TopicInfo, ...]:
+    """Return the topics as ``topics``, in a coroutine; other coroutines run meanwhile."""
+    node = shared_node()
+    await node.wait_complete_async(timeout)
+    return node.topics()
+
+
 def nodes(timeout: float | None = 0.5) -> tuple[NodeInfo, ...]:
     """Return the nodes on the network.
 
@@ -63,6 +70,13 @@ def nodes(timeout: float | None = 0.5) -> tuple[NodeInfo, ...]:
     """
     node = shared_node()
     node.wait_complete(timeout)
+    return node.nodes()
+
+
+async def nodes_async(timeout: float | None = 0.5) -> tuple[NodeInfo, ...]:
+    """Return the nodes as ``nodes``, in a coroutine; other coroutines run meanwhile."""
+    node = shared_node()
+    await node.wait_complete_async(timeout)
     return node.nodes()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import ipcpy as ipc
@@ -25,6 +27,26 @@ def test_it_is_made_on_first_use_and_then_the_same():
     with ipc.Publisher("shared/a"):
         assert [topic.name for topic in ipc.topics(timeout=10)] == ["shared/a"]
     assert node.id in {each.id for each in ipc.nodes(timeout=10)}
+
+
+def test_coroutines_ask_it_too_while_others_run():
+    async def main():
+        turns = 0
+
+        async def others():
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        running = asyncio.create_task(others())
+        with ipc.Publisher("shared/a"):
+            assert [topic.name for topic in await ipc.topics_async(timeout=10)] == ["shared/a"]
+        assert shared_node().id in {each.id for each in await ipc.nodes_async(timeout=10)}
+        running.cancel()
+        assert turns
+
+    asyncio.run(main())
 
 
 def test_after_it_was_closed_another_one_is_made():
