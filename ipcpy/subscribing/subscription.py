@@ -26,6 +26,7 @@ from ..protocol.data.places import Offer
 from ..protocol.link.entries import SubscriberEntry
 from ..protocol.topics import is_own
 from ..stats import SubscriberStats
+from ..timeouts import NEVER
 from ..transport.handover import HandoverSocket
 from .delays import Delays
 from .freshness import Fresh, Unread
@@ -182,13 +183,19 @@ class Subscription:
             return [how_far(flow, picture.node(flow.info.node)) for flow in there]
 
     def lag(self, message: Message) -> float:
-        """Return how many seconds after it was sent a message was received, as far as that is known.
+        """Return how many seconds after it was sent a message was received; 0.0 where nothing is known of its clock.
 
-        Between hosts whose clocks nobody has compared it is not known, and taken for none.
+        Between hosts it is the estimate. Where that may be wrong by more than ``max_age`` it is the least that it can
+        be: while a clock is being set nothing is discarded for it.
         """
         with self._lock:
             flow = self._inbound.flow_of(message.publisher)
-        return max(0, message.received_ns - message.sent_ns) / 1e9 if flow is not None and flow.local else 0.0
+        if flow is not None and flow.local:
+            return max(0, message.received_ns - message.sent_ns) / 1e9
+        seconds, bound = self.delay(message)
+        if bound == NEVER:
+            return 0.0
+        return max(0.0, seconds if bound <= (self._wanted.max_age or 0.0) else seconds - bound)
 
     def watch(self, keeps: object) -> Watch[TopicEvent]:
         """Return a watch on the topic, which keeps the subscriber's handle alive."""

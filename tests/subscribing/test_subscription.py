@@ -70,6 +70,7 @@ class Core:
     close_by = NEVER
     bind_host = "127.0.0.1"
     way_to = staticmethod(lambda *_: None)
+    clocks = SimpleNamespace(is_here=lambda id: False, known=lambda id: None)  # of nobody
 
     def __init__(self):
         self.entries = []
@@ -348,3 +349,18 @@ def test_how_long_a_message_was_on_its_way_is_known_on_one_host_and_not_between_
     assert subscription.lag(message) == lag
     assert subscription.lag(message._replace(sent_ns=2_000_000_000)) == 0.0, "the clock was set meanwhile"
     assert subscription.lag(message._replace(publisher="f" * 16)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bound", "lag"),
+    [(0.3, 0.05, 0.3), (0.3, 0.2, 0.3), (0.3, 0.25, 0.05), (0.3, 5.0, 0.0), (-0.01, 0.02, 0.0), (9.0, NEVER, 0.0)],
+)
+def test_between_hosts_it_is_the_estimate_unless_that_may_be_wrong_by_more_than_what_matters(
+    core, monkeypatch, seconds, bound, lag
+):
+    subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0, max_age=0.2))
+    match(subscription, "10.0.0.7")
+    monkeypatch.setattr(subscription, "delay", lambda message: (seconds, bound))
+    message = ipc.Message(None, "t", 1, 0, 0, f"{P:016x}")
+    assert subscription.lag(message) == pytest.approx(lag)
+    subscription.close()

@@ -149,3 +149,37 @@ def test_the_programs_of_the_document_run(spawn, number):
     if number == 0:
         assert re.search(r"no image for \d\.\d\d s, the last was of ", printed)
         assert re.search(r"images come again, after \d\.\d\d s\n", printed)
+
+
+HOURS_BEHIND = """
+    import time
+    real = time.time_ns
+    time.time_ns = lambda: real() - 7200 * 10**9
+    import ipcpy as ipc
+    with ipc.Publisher("camera", rate=50) as pub:
+        for number in range(100_000):
+            pub.publish(number)
+            time.sleep(0.02)
+"""
+FRESH = """
+    import time
+    import ipcpy as ipc
+    with ipc.Subscriber("camera", max_age=2.0) as sub:
+        message = sub.recv(20)
+        print("seems to have taken", round((message.received_ns - message.sent_ns) / 1e9), "s", flush=True)
+        for _ in range(50):
+            sub.recv(5)
+        print("discarded", sub.stats.lost.get("too old", 0), flush=True)
+        time.sleep(3)  # that is what it is about
+        sub.recv(5)
+        print("discarded", sub.stats.lost.get("too old", 0), flush=True)
+"""
+
+
+def test_what_is_too_old_is_known_between_hosts_whose_clocks_are_hours_apart(lan):
+    hosts = lan(2)
+    hosts.spawn(1, HOURS_BEHIND)
+    skew, before, after = hosts.spawn(2, FRESH).succeed().splitlines()
+    assert skew == "seems to have taken 7200 s"
+    assert before == "discarded 0"
+    assert int(after.split()[1]) >= 10, "what waited for longer than 2 s"
