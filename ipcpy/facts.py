@@ -188,6 +188,8 @@ class SettingsFacts:
         unknown: variables that begin with IPCPY_ and mean nothing.
         missing: interfaces that the settings name and this host does not have.
         log: the level of ``IPCPY_LOG``.
+        namespace: what topics are put under.
+        remap: what topics are called instead, as ``IPCPY_REMAP`` has it.
     """
 
     domain: str = "default"
@@ -198,6 +200,8 @@ class SettingsFacts:
     unknown: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     log: str = ""
+    namespace: str = ""
+    remap: str = ""
 
 
 @dataclass(frozen=True, slots=True)

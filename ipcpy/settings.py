@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from .addresses import is_loopback
 from .errors import ArgumentError
 
-__all__ = ["LINK_PORTS", "StaticPeer", "Settings", "from_environment"]
+__all__ = ["LINK_PORTS", "Remap", "StaticPeer", "Settings", "from_environment"]
 
 DOMAIN = "default"
 MEMORY = 256  # MiB
 MAX_MEMORY = 1024
 LINK_PORTS = range(17_770, 17_780)
 """The ports a node's link takes the first free one of; a static peer without a port is knocked at on all of them."""
+
+Remap = Mapping[str, str] | str | Iterable[str]
 
 _LOOPBACK_NAMES = ("lo", "lo0") if sys.platform == "darwin" else ("lo",)
 _IN_NO_NAME = frozenset(";/,")  # and no blanks, but in the names that Windows gives interfaces
@@ -39,12 +41,16 @@ class Settings:
         interfaces: names or addresses; empty for all of them. Loopback is always used.
         peers: static peers, for networks where multicast does not pass.
         memory: bytes that a publisher may share with subscribers of this host; 0 for none.
+        namespace: what its topics are put under; empty for nothing.
+        remap: pairs of what is asked for and what it is called. Neither is known here to be a name.
     """
 
     domain: str = DOMAIN
     interfaces: tuple[str, ...] = ()
     peers: tuple[StaticPeer, ...] = ()
     memory: int = MEMORY << 20
+    namespace: str = ""
+    remap: tuple[tuple[str, str], ...] = ()
 
     @property
     def only_loopback(self) -> bool:
@@ -58,6 +64,9 @@ def from_environment(
     interfaces: str | Iterable[str] | None = None,
     peers: str | Iterable[str] | None = None,
     environ: Mapping[str, str] = os.environ,
+    *,
+    namespace: str | None = None,
+    remap: Remap | None = None,
 ) -> Settings:
     """Join arguments with the environment; an argument that is not None has precedence.
 
@@ -65,6 +74,8 @@ def from_environment(
         domain: else ``IPCPY_DOMAIN``.
         interfaces: names or addresses, as a comma-separated str or one each; else ``IPCPY_INTERFACES``.
         peers: ``host`` or ``host:port``, likewise; else ``IPCPY_PEERS``.
+        namespace: else ``IPCPY_NAMESPACE``.
+        remap: see ``parse_remap``; else ``IPCPY_REMAP``.
 
     Raises:
         ArgumentError: which one is wrong, and what was expected.
@@ -85,7 +96,12 @@ def from_environment(
             f"IPCPY_SHM is how many MiB each publisher may share with subscribers of this host, from 0 (none) to "
             f"{MAX_MEMORY}, got {memory!r}"
         )
-    return Settings(domain, names, tuple(map(parse_peer, hosts)), int(memory) << 20)
+    if namespace is None:
+        namespace = environ.get("IPCPY_NAMESPACE", "")
+    if not isinstance(namespace, str):
+        raise ArgumentError(f"namespace is a name such as 'robot1', got {namespace!r}")
+    rules = parse_remap(environ.get("IPCPY_REMAP", "") if remap is None else remap)
+    return Settings(domain, names, tuple(map(parse_peer, hosts)), int(memory) << 20, namespace, rules)
 
 
 def _items(what: str, value: str | Iterable[str]) -> tuple[str, ...]:
@@ -96,6 +112,33 @@ def _items(what: str, value: str | Iterable[str]) -> tuple[str, ...]:
     if not all(isinstance(part, str) for part in parts):
         raise ArgumentError(f"{what} are texts, comma-separated or one each, got {value!r}")
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def parse_remap(remap: Remap) -> tuple[tuple[str, str], ...]:
+    """Read what topics are called instead.
+
+    Args:
+        remap: a dict, or ``old:=new``, comma-separated or one each.
+
+    Raises:
+        ArgumentError: if it is none of these.
+
+    >>> parse_remap("imu:=front/imu,gps:=/gps"), parse_remap({"imu": "front/imu"})
+    ((('imu', 'front/imu'), ('gps', '/gps')), (('imu', 'front/imu'),))
+    """
+    if isinstance(remap, Mapping):
+        pairs = list(remap.items())
+    else:
+        parts = [part.partition(":=") for part in _items("remap", remap)]
+        wrong = [part for part in parts if not (part[1] and part[0].strip() and part[2].strip())]
+        if wrong:
+            raise ArgumentError(
+                f"remap is OLD:=NEW, such as imu:=front/imu, comma-separated, got {''.join(wrong[0])!r}"
+            )
+        pairs = [(old.strip(), new.strip()) for old, _, new in parts]
+    if not all(isinstance(name, str) for pair in pairs for name in pair):
+        raise ArgumentError(f"remap is a dict such as {{'imu': 'front/imu'}}, got {remap!r:.80}")
+    return tuple(pairs)
 
 
 def _check_interface(name: str) -> None:

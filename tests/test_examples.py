@@ -151,6 +151,14 @@ def test_camera_and_detector(spawn):
     assert summary.endswith(" through shared memory, lost 0")
 
 
+def test_the_same_program_twice_under_two_namespaces(spawn):
+    printed = spawn(EXAMPLES / "17_robot.py", "3").succeed().splitlines()
+    sides = [("left", 1), ("right", -1)]
+    assert printed == [f"{side}/speed: {sign * n} rad/s" for n in range(3) for side, sign in sides] + [
+        "both have stopped"
+    ]
+
+
 @pytest.mark.parametrize(
     "programs",
     [
@@ -164,6 +172,7 @@ def test_camera_and_detector(spawn):
         ["09_images.py"],
         ["11_detector.py", "10_camera_loan.py"],
         ["15_watchdog.py", "15_camera.py"],
+        ["17_robot.py"],
     ],
     ids=lambda programs: programs[0],
 )

@@ -58,7 +58,8 @@ def test_an_unknown_name_is_an_attribute_error():
 HANDLES = {
     "Bag": "about array clocks close damage delay end_ns messages paths save size span_ns start_ns topics verify",
     "BlackBox": "close dump paths stats",
-    "Node": "clock close closed domain id name nodes stats topics wait_complete wait_complete_async watch",
+    "Node": "clock close closed domain id name namespace nodes resolve stats topics wait_complete wait_complete_async"
+    " watch",
     "Player": "close duration last pause paused position publishers rate resume run run_async stats step steps topics"
     " wait_for_subscribers wait_for_subscribers_async",
     "Publisher": "close id loan publish publish_async publish_many publish_many_async stats subscribers topic"

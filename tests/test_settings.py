@@ -106,3 +106,35 @@ def test_how_much_memory_may_be_shared_is_said_in_mib(text, mib):
 def test_what_is_no_amount_of_memory_is_refused_with_what_is_one(text):
     with pytest.raises(ArgumentError, match=r"IPCPY_SHM is how many MiB .* from 0 \(none\) to 1024, got"):
         from_environment(environ={"IPCPY_SHM": text})
+
+
+@pytest.mark.parametrize(
+    ("remap", "pairs"),
+    [
+        ("imu:=front/imu", (("imu", "front/imu"),)),
+        (" a := b ,, /c:=/d", (("a", "b"), ("/c", "/d"))),
+        (["a:=b", "c:=d"], (("a", "b"), ("c", "d"))),
+        ({"a,b": "c"}, (("a,b", "c"),)),
+        ("", ()),
+        ({}, ()),
+    ],
+)
+def test_names_are_remapped_by_texts_or_a_dict(remap, pairs):
+    assert from_environment(environ={}, remap=remap).remap == pairs
+    assert from_environment(environ={"IPCPY_REMAP": "x:=y"}, remap=remap).remap == pairs
+    if isinstance(remap, str):
+        assert from_environment(environ={"IPCPY_REMAP": remap}).remap == pairs
+
+
+@pytest.mark.parametrize("remap", ["imu", "imu=gps", "a:=", ":=b", "a:=b,c", 5, [5], {"a": 5}, {5: "a"}, [("a", "b")]])
+def test_a_wrong_rule_is_refused_with_what_one_is(remap):
+    with pytest.raises(ArgumentError, match="remap (is|are)"):
+        from_environment(environ={}, remap=remap)
+
+
+def test_a_namespace_is_an_argument_or_in_the_environment():
+    environ = {"IPCPY_NAMESPACE": "robot1"}
+    assert from_environment(environ=environ).namespace == "robot1"
+    assert from_environment(environ=environ, namespace="robot2").namespace == "robot2"
+    assert from_environment(environ=environ, namespace="").namespace == ""
+    assert from_environment(environ={}).namespace == ""

@@ -64,7 +64,7 @@ class BlackBox:
         self,
         seconds: float = 60.0,
         path: str | os.PathLike[str] | None = None,
-        topics: str | Iterable[str] = "**",
+        topics: str | Iterable[str] = "/**",
         *,
         exclude: str | Iterable[str] = (),
         size: int = SIZE,

@@ -18,7 +18,7 @@ from ..errors import ArgumentError, ClosedError, CodecError
 from ..events import PublisherFound
 from ..graph import EndpointInfo
 from ..node.node import Node
-from ..protocol.topics import check_pattern, matches
+from ..protocol.topics import check_asked, matches
 from ..subscribing.subscriber import Subscriber
 from .chunk import Chunk
 from .clocks import Traces
@@ -123,12 +123,13 @@ class Capture:
         bgr: bool = False,
         latches: Latches | None = None,
     ) -> None:
-        names, self._excluded = check_topics(topics, exclude)
+        names, excluded = check_topics(topics, exclude)
+        self._excluded = list(map(node.resolve, excluded))
         period = 0 if max_rate is None else round(1e9 / check_rate(max_rate))
         self.lock = threading.RLock()
         self._sources = Sources(node)
-        excluded = self._is_excluded
-        self.tape = Tape(put, self._sources.of, is_excluded=excluded, period_ns=period, bgr=bgr, latches=latches)
+        left_out = self._is_excluded
+        self.tape = Tape(put, self._sources.of, is_excluded=left_out, period_ns=period, bgr=bgr, latches=latches)
         self.failed = 0
         self._stopping = False
         self._traces = Traces()
@@ -285,7 +286,7 @@ class Capture:
 
 
 def check_topics(topics: str | Iterable[str], exclude: str | Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the topics that are recorded, and those that are not.
+    """Return the topics that are recorded, and those that are not, as they were asked for.
 
     Raises:
         ArgumentError: one of them is no name or pattern, or nothing is recorded.
@@ -293,7 +294,9 @@ def check_topics(topics: str | Iterable[str], exclude: str | Iterable[str]) -> t
     names, excluded = ([each] if isinstance(each, str) else list(dict.fromkeys(each)) for each in (topics, exclude))
     if not names:
         raise ArgumentError("topics are names or patterns, such as ['imu', 'camera/**']; got none")
-    return list(map(check_pattern, names)), list(map(check_pattern, excluded))
+    for name in (*names, *excluded):
+        check_asked(name)
+    return names, excluded
 
 
 def check_rate(rate: object) -> float:

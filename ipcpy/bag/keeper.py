@@ -106,7 +106,7 @@ class Keeper:
         self._compression = keeping.compression
         self._compress = compressor(keeping.compression)
         try:
-            self._answers = Publisher(DONE, keep=16, node=node)
+            self._answers = Publisher(f"/{DONE}", keep=16, node=node)
             self._open.insert(0, self._answers)
             self.press = Press(self.ring, keeping.compression, limit=QUEUE, every=TICK, copied=True)
             self._open.insert(0, self.press)
@@ -119,7 +119,7 @@ class Keeper:
                 latches=self._latches,
             )
             self._open.insert(0, self.capture)
-            self._open.insert(0, Subscriber(ASKED, callback=self._asked, node=node))
+            self._open.insert(0, Subscriber(f"/{ASKED}", callback=self._asked, node=node))
             self._open.insert(0, Triggers(node, wanted, self._fire, self.capture.lost))
         except BaseException:
             self.close()

@@ -68,7 +68,8 @@ class Player:
         end: where it is over.
         rate: how much faster it goes than it went; ``math.inf`` goes as fast as it can.
         loop: whether it begins again when it is over.
-        remap: what topics are called instead: ``{"imu": "replay/imu"}``.
+        remap: what topics are called instead: ``{"imu": "replay/imu"}``. Names of a recording are whole: they are not
+            put under the namespace of the node.
         keep: how many messages late subscribers of each topic first get; None as many as when it was recorded.
         node: the node that it publishes on; by default the one the process shares.
 

@@ -118,7 +118,7 @@ class Recorder:
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,
-        topics: str | Iterable[str] = "**",
+        topics: str | Iterable[str] = "/**",
         *,
         exclude: str | Iterable[str] = (),
         compression: str = "zstd",

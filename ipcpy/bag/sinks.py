@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import ArgumentError, RecvTimeout
 from ..node.node import Node
-from ..protocol.topics import check_topic
+from ..protocol.topics import check_asked, check_topic
 from ..publishing.publisher import Publisher
 from .own import Verbatim
 from .records import Entry
@@ -63,7 +63,7 @@ class Sinks:
                     f"the recording has more than {MAX_PUBLISHERS:,} publishers: choose some of its topics (--topics)"
                 )
             told = Verbatim(codec.name, codec.schema)
-            self._publishers[key] = Publisher(topic, told, reliable=track.reliable, keep=keep, node=self._node)
+            self._publishers[key] = Publisher(f"/{topic}", told, reliable=track.reliable, keep=keep, node=self._node)
         return self._publishers[key]
 
     def body(self, entry: Entry) -> Any:
@@ -128,4 +128,4 @@ def check_remap(remap: object) -> dict[str, str]:
         return {}
     if not isinstance(remap, Mapping):
         raise ArgumentError(f"remap is a dict such as {{'imu': 'robot/imu'}}, got {remap!r:.80}")
-    return {check_topic(old): check_topic(new) for old, new in remap.items()}
+    return {check_topic(check_asked(old)[1]): check_topic(check_asked(new)[1]) for old, new in remap.items()}

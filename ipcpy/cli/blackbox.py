@@ -17,8 +17,8 @@ from .render import plural, printable, size
 
 __all__ = ["blackbox"]
 
-ASKED = "ipcpy/blackbox/dump"
-DONE = "ipcpy/blackbox/done"
+ASKED = "/ipcpy/blackbox/dump"
+DONE = "/ipcpy/blackbox/done"
 LOOK = 0.25  # seconds between two looks whether those that are waited for are still there
 
 

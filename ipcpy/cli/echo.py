@@ -11,7 +11,7 @@ import ipcpy as ipc
 
 from .jsonform import dumps, record, struct_of
 from .listen import Sources, messages, subscribe
-from .options import COUNT, SECONDS, as_json, node_options, open_node, topic_argument
+from .options import COUNT, SECONDS, as_json, naming_options, node_options, open_node, topic_argument
 from .render import clock, dim, duration, heading, plural, printable, value
 
 __all__ = ["echo"]
@@ -26,6 +26,7 @@ _PLAIN = "biufSU"  # kinds of numpy's scalars that Python has too, without loss
 @click.option("--field", "path", help="Print one field of each message only: gz, or pose.position.0")
 @as_json
 @node_options
+@naming_options
 @click.pass_context
 def echo(
     ctx: click.Context, topic: str, count: int | None, timeout: float | None, path: str | None, as_json: bool

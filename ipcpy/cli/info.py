@@ -13,9 +13,9 @@ import ipcpy as ipc
 
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import STOPPED, look, nobody, topic_record
+from .looking import STOPPED, look, named, nobody, topic_record
 from .observe import Observed, observe
-from .options import SECONDS, as_json, node_options, open_node, topic_argument
+from .options import SECONDS, as_json, naming_options, node_options, open_node, topic_argument
 from .render import dim, duration, heading, plural, printable, size, table, warning
 
 __all__ = ["info"]
@@ -32,6 +32,7 @@ Nodes = Mapping[str, ipc.NodeInfo]
 @click.option("--timeout", type=SECONDS, default=1.0, show_default=True, help="Seconds to look for the topic.")
 @as_json
 @node_options
+@naming_options
 @click.pass_context
 def info(ctx: click.Context, topic: str, measure: float | None, timeout: float, as_json: bool) -> None:
     """Show a topic's messages field by field, its publishers and subscribers, and where their types differ.
@@ -45,13 +46,14 @@ def info(ctx: click.Context, topic: str, measure: float | None, timeout: float, 
       ipcpy info imu --measure 2
     """
     with open_node(ctx) as node:
-        if not look(node, timeout, lambda: _find(node, topic) is not None):
+        name = node.resolve(topic)
+        if not look(node, timeout, lambda: _find(node, name) is not None):
             raise NothingFound(_missing(node, topic, timeout))
-        found = _find(node, topic)
+        found = _find(node, name)
         assert found is not None
         known = {each.id: each for each in node.nodes()}
         seconds = MOMENT if measure is None else measure
-        seen = observe(node, found, seconds) if seconds and found.publishers else None
+        seen = observe(node, found, seconds, topic) if seconds and found.publishers else None
         if as_json:
             click.echo(dumps(_record(found, known, seen, measure)))
             return
@@ -65,10 +67,10 @@ def _missing(node: ipc.Node, topic: str, timeout: float) -> str:
     """Say that a topic is not there: which ones are, or, where there are none, why that may be."""
     names = [known.name for known in node.topics()]
     if not names:
-        return nobody(f"topic {topic!r}", timeout, node.domain)
+        return nobody(f"topic {named(node, topic)}", timeout, node.domain)
     one = " It takes the name of one topic, no pattern." if "*" in topic else ""
     listed = ", ".join(map(printable, names[:10])) + (", ..." if len(names) > 10 else "")
-    what = f"no topic {topic!r} within {timeout:g} s in domain {node.domain!r}."
+    what = f"no topic {named(node, topic)} within {timeout:g} s in domain {node.domain!r}."
     return f"{what}{one} Topics there are: {listed}. {STOPPED}"
 
 

@@ -11,7 +11,7 @@ import ipcpy as ipc
 
 from .jsonform import dumps, to_json
 
-__all__ = ["STOPPED", "endpoint_record", "look", "node_record", "nobody", "schema_record", "topic_record"]
+__all__ = ["STOPPED", "endpoint_record", "look", "named", "node_record", "nobody", "schema_record", "topic_record"]
 
 STOPPED = "A program that was stopped before (Ctrl-Z, a debugger) is seen once it goes on."
 FIRST_PICTURE = 0.45  # seconds that the first picture may take to be complete; then what is there is shown
@@ -44,6 +44,12 @@ def nobody(what: str, timeout: float, domain: str) -> str:
         f"(IPCPY_DOMAIN)? {STOPPED} On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). "
         "Try: ipcpy doctor."
     )
+
+
+def named(node: ipc.Node, asked: str) -> str:
+    """Say what was asked for, and what it became where that is another name."""
+    name = node.resolve(asked)
+    return repr(name) if name == asked.removeprefix("/") else f"{name!r} (asked for as {asked!r})"
 
 
 def node_record(node: ipc.NodeInfo) -> dict[str, Any]:

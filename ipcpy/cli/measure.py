@@ -18,7 +18,16 @@ from .arrivals import Arrivals
 from .jsonform import dumps
 from .lateness import Lateness, often_late, promised
 from .listen import first, nothing_came, subscribe
-from .options import COUNT, PATIENCE, SECONDS, as_json, node_options, open_node, topic_argument
+from .options import (
+    COUNT,
+    PATIENCE,
+    SECONDS,
+    as_json,
+    naming_options,
+    node_options,
+    open_node,
+    topic_argument,
+)
 from .render import duration, printable, size, warning, with_bound
 
 __all__ = ["bw", "delay", "hz"]
@@ -92,6 +101,7 @@ def _summary(values: Sequence[float]) -> dict[str, float]:
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.pass_context,
+        naming_options,
         node_options,
         as_json,
         click.option("--timeout", type=SECONDS, help="Give up when no first message came in so many seconds."),
@@ -123,8 +133,8 @@ def _run(ctx: click.Context, topic: str, report: Report, show: Show, options: _O
             seen.turn()
             if step := seen.arrivals.told_step():
                 click.echo(warning(f"the clock of this host was set by {step:+,.1f} s"), err=True)
-            line = {"topic": topic, **report(seen), "lost": seen.lost, "dropped": seen.dropped}
-            text = f"{printable(topic)}  {show(line)}{_losses(seen.lost)}{_drops(seen.dropped)}"
+            line = {"topic": sub.topic, **report(seen), "lost": seen.lost, "dropped": seen.dropped}
+            text = f"{printable(sub.topic)}  {show(line)}{_losses(seen.lost)}{_drops(seen.dropped)}"
             click.echo(dumps(line) if options.as_json else text)
             lines += 1
 

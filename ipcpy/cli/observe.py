@@ -82,10 +82,10 @@ class Observed:
         }
 
 
-def observe(node: ipc.Node, topic: ipc.TopicInfo, seconds: float) -> Observed:
-    """Listen to a topic for some seconds."""
+def observe(node: ipc.Node, topic: ipc.TopicInfo, seconds: float, asked: str = "") -> Observed:
+    """Listen to a topic, which the user may have asked for by another name, for some seconds."""
     seen = Observed(seconds, {publisher.id: publisher.keep for publisher in topic.publishers})
-    with subscribe(node, topic.name) as sub:
+    with subscribe(node, asked or f"/{topic.name}") as sub:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             try:

@@ -21,6 +21,7 @@ __all__ = [
     "RATE",
     "SECONDS",
     "as_json",
+    "naming_options",
     "node_options",
     "open_node",
     "optional_topic",
@@ -59,6 +60,29 @@ def node_options(command: F) -> F:
     return command
 
 
+def _keep_rules(ctx: click.Context, param: click.Parameter, rules: tuple[str, ...]) -> None:
+    _keep(ctx, param, ",".join(rules) or None)
+
+
+def naming_options(command: F) -> F:
+    """Add ``--namespace`` and ``--remap``, for what is asked for by name; likewise before or after."""
+    for name, metavar, kept, text in (
+        ("--remap", "OLD:=NEW", _keep_rules, "Another name instead; again, or comma-separated, for more."),
+        ("--namespace", "TEXT", _keep, "What names are put under that do not begin with '/'."),
+    ):
+        variable = f"IPCPY_{name.removeprefix('--').upper()}"
+        option = click.option(
+            name,
+            metavar=metavar,
+            multiple=kept is _keep_rules,
+            expose_value=False,
+            callback=kept,
+            help=f"{text}  [env: {variable}]",
+        )
+        command = option(command)
+    return command
+
+
 def open_node(ctx: click.Context) -> ipc.Node:
     """Make the node of a command, named after it."""
     return ipc.Node(f"ipcpy-{ctx.info_name}", **(ctx.obj or {}))
@@ -88,7 +112,10 @@ COUNT = click.IntRange(min=1, max=sys.maxsize)
 
 
 class _Topic(_ParamType):
-    """The name of a topic, in the form of Unicode that names of topics have; what has been announced completes."""
+    """The name of a topic, in the form of Unicode that names of topics have; what has been announced completes.
+
+    What is under the namespace completes without it, everything completes behind a ``/``.
+    """
 
     name = "topic"
 
@@ -98,18 +125,18 @@ class _Topic(_ParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Ask the network for names, and say nothing about what goes wrong: the user is typing."""
+        typed = unicodedata.normalize("NFC", incomplete)
         try:
-            names = self.names(ctx)
+            with ipc.Node("ipcpy-completion", **(ctx.obj or {})) as node:
+                look(node, COMPLETION_TIME, lambda: bool(self.names(node)))
+                names = [_as_typed(name, node.namespace, typed) for name in self.names(node)]
         except Exception:
             return []
-        typed = unicodedata.normalize("NFC", incomplete)
         return [CompletionItem(name) for name in names if name.startswith(typed)]
 
-    def names(self, ctx: click.Context) -> list[str]:
-        """Return the names of topics that are announced now."""
-        with ipc.Node("ipcpy-completion", **(ctx.obj or {})) as node:
-            look(node, COMPLETION_TIME, lambda: bool(node.topics()))
-            return [topic.name for topic in node.topics() if "*" not in topic.name]
+    def names(self, node: ipc.Node) -> list[str]:
+        """Return the whole names of topics that are announced now."""
+        return [topic.name for topic in node.topics() if "*" not in topic.name]
 
 
 class _Service(_Topic):
@@ -117,11 +144,15 @@ class _Service(_Topic):
 
     name = "service"
 
-    def names(self, ctx: click.Context) -> list[str]:
-        """Return the names of services that are answered now."""
-        with ipc.Node("ipcpy-completion", **(ctx.obj or {})) as node:
-            look(node, COMPLETION_TIME, lambda: bool(ipc.services(0, node)))
-            return [service.name for service in ipc.services(0, node)]
+    def names(self, node: ipc.Node) -> list[str]:
+        """Return the whole names of services that are answered now."""
+        return [service.name for service in ipc.services(0, node)]
+
+
+def _as_typed(name: str, namespace: str, typed: str) -> str:
+    """Return a whole name as one asks for it in a namespace."""
+    above = f"{namespace}/" if namespace else ""
+    return name.removeprefix(above) if name.startswith(above) and not typed.startswith("/") else f"/{name}"
 
 
 service_argument = click.argument("service", type=_Service())

@@ -20,7 +20,7 @@ from .endings import ended_well
 from .graph import list_topics, nodes
 from .info import info
 from .measure import bw, delay, hz
-from .options import node_options
+from .options import naming_options, node_options
 from .play import play
 from .pub import pub
 from .record import record
@@ -49,6 +49,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
 @node_options
+@naming_options
 @click.pass_context
 def program(ctx: click.Context) -> None:
     """Look at, listen to and talk to the topics of robot programs.

@@ -18,7 +18,7 @@ from .endings import NothingFound
 from .jsonform import dumps
 from .lines import Item, read_data, read_lines
 from .listen import left
-from .options import COUNT, RATE, SECONDS, as_json, node_options, open_node, optional_topic
+from .options import COUNT, RATE, SECONDS, as_json, naming_options, node_options, open_node, optional_topic
 from .render import plural, printable
 
 __all__ = ["DataCommand", "pub"]
@@ -85,6 +85,7 @@ class DataCommand(click.Command):
 @click.option("--reliable", is_flag=True, help="Send again what a subscriber misses.")
 @as_json
 @node_options
+@naming_options
 @click.pass_context
 def pub(ctx: click.Context, /, topic: str | None, data: str | None, **options: Any) -> None:
     """Publish DATA: JSON, or else a plain text. Without DATA each line of standard input is a message.
@@ -155,10 +156,11 @@ class _Sinks:
         return waited
 
     def _topic_of(self, item: Item) -> str:
+        """Return the topic to publish on; lines have whole names."""
         if self._topic is None:
             if not item.topic:
                 raise item.refusal("it names no topic, as lines of 'ipcpy echo --json' do: ipcpy pub TOPIC < FILE")
-            return item.topic
+            return f"/{item.topic}"
         self._recorded = self._recorded or item.topic
         if item.topic not in ("", self._recorded):
             raise item.refusal(
@@ -191,13 +193,14 @@ class _Sinks:
             for name in topics:
                 done = self._sinks.get(name)
                 counts = (done.published, done.handed) if done else (0, 0)
-                click.echo(dumps({"topic": name, "published": counts[0], "handed": counts[1]}))
+                click.echo(dumps({"topic": self._node.resolve(name), "published": counts[0], "handed": counts[1]}))
         else:
-            where = self._topic or (next(iter(self._sinks)) if len(sinks) == 1 else plural(len(sinks), "topic"))
+            one = self._topic or (next(iter(self._sinks)) if len(sinks) == 1 else "")
+            where = self._node.resolve(one) if one else plural(len(sinks), "topic")
             what = f"published {plural(sum(sink.published for sink in sinks), 'message')} on {printable(where)}"
             times = plural(sum(sink.handed for sink in sinks), "time")
             click.echo(f"{what}, handed to subscribers {times}", err=True)
-        unheard = [sink.topic for sink in sinks if not sink.handed]
+        unheard = [self._node.resolve(sink.topic) for sink in sinks if not sink.handed]
         if self._topic is None and self._asked.wait and unheard:
             listed = ", ".join(map(printable, unheard[:10])) + (", ..." if len(unheard) > 10 else "")
             if len(unheard) == len(sinks):

@@ -15,7 +15,8 @@ import ipcpy as ipc
 from .endings import NothingFound
 from .interrupts import Terminated, take_time
 from .jsonform import dumps
-from .options import RATE, as_json, node_options, open_node, topics_argument
+from .looking import named
+from .options import RATE, as_json, naming_options, node_options, open_node, topics_argument
 from .render import plural, printable
 from .tally import Progress, record_of, summary
 from .units import BYTES, DURATION, SILENCE, SPLIT, TIME_OR_NONE
@@ -30,7 +31,7 @@ _FILE_ONLY = ("split", "max_rate", "force")
 
 @click.command(short_help="Record topics into a file, or keep their last seconds.")
 @topics_argument
-@click.option("-a", "--all", "everything", is_flag=True, help="Record all topics, as '**' does.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Record all topics, as '/**' does.")
 @click.option("-x", "--exclude", metavar="TOPIC", multiple=True, help="Leave out topics, by name or pattern.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file.  [default: a name made of the time]")
 @click.option("-d", "--duration", type=DURATION, help="End after so much time.")
@@ -50,6 +51,7 @@ _FILE_ONLY = ("split", "max_rate", "force")
 @click.option("--on-loss", is_flag=True, help="Write when a message was lost.")
 @as_json
 @node_options
+@naming_options
 @click.pass_context
 def record(ctx: click.Context, /, topics: tuple[str, ...], everything: bool, as_json: bool, **options: Any) -> None:
     """Record topics, by name or pattern, into an MCAP file until Ctrl-C: those there are and those to come.
@@ -67,7 +69,7 @@ def record(ctx: click.Context, /, topics: tuple[str, ...], everything: bool, as_
     """
     if everything == bool(topics):
         raise click.UsageError("name TOPICs, or -a for all of them" + (", not both" if topics else ""))
-    wanted = ("**",) if everything else topics
+    wanted = ("/**",) if everything else topics
     ring = options["ring"] is not None
     foreign = [name for name in (_FILE_ONLY if ring else _RING_ONLY) if options[name] not in (None, False, ())]
     if foreign:
@@ -113,7 +115,8 @@ def _record(node: ipc.Node, topics: tuple[str, ...], options: dict[str, Any], *,
     if failure is not None:
         raise failure
     if not stats.messages:
-        raise NothingFound(f"nothing was published on {', '.join(map(repr, topics))}; see ipcpy list")
+        listed = ", ".join(named(node, topic) for topic in topics)
+        raise NothingFound(f"nothing was published on {listed}; see ipcpy list")
 
 
 def _wait(held: ipc.Recorder | ipc.BlackBox, duration: float | None) -> None:

@@ -168,6 +168,8 @@ class _Examination:
             unknown=tuple(sorted(name for name in os.environ if name.startswith("IPCPY_") and name not in VARIABLES)),
             missing=tuple(name for name in settings.interfaces if name not in there and name != "lo"),
             log=os.environ.get("IPCPY_LOG", ""),
+            namespace=settings.namespace,
+            remap=", ".join(map(":=".join, settings.remap)),
         )
 
     def _name_facts(self, peer: StaticPeer) -> NameFacts:

@@ -19,6 +19,7 @@ from ..graph import NodeInfo, TopicInfo
 from ..log import configure
 from ..protocol.link.entries import PublisherEntry, SubscriberEntry, pack_entry
 from ..protocol.link.link import Link
+from ..protocol.naming import Naming
 from ..protocol.wire import sources
 from ..settings import Settings
 from ..stats import NodeStats
@@ -57,6 +58,7 @@ class Core:
 
     Attributes:
         id: 64 bits, new with every start, and in a forked child.
+        naming: what names that users ask for become.
         loop: the one I/O thread.
         way_to: returns how to leave for an address of a node, by its id; None where the system may choose.
         closed: whether it was closed.
@@ -67,13 +69,14 @@ class Core:
         close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
 
     Raises:
-        ArgumentError: if the name, or a setting of the log, is wrong.
+        ArgumentError: if the name, the namespace, a rule of ``remap``, or a setting of the log is wrong.
     """
 
     def __init__(self, name: str | None, settings: Settings, sockets: Sockets) -> None:
         configure()
         self.name = check_name(name)
         self.domain = settings.domain
+        self.naming = Naming(settings.namespace, settings.remap)
         self.sockets = sockets
         self.closed, self.close_by = False, NEVER
         self._settings = settings

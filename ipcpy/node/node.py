@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..clock import Clock
 from ..errors import ArgumentError
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
-from ..settings import from_environment
+from ..settings import Remap, from_environment
 from ..stats import NodeStats
 from ..timeouts import seconds
 from ..transport.sockets import Sockets
@@ -37,6 +37,10 @@ class Node:
         interfaces: names or addresses of the network interfaces to use, comma-separated or one each; by default
             ``IPCPY_INTERFACES``, or all. ``lo`` alone keeps everything on this host.
         peers: static addresses, ``host`` or ``host:port``, for networks without multicast; by default ``IPCPY_PEERS``.
+        namespace: a name such as ``robot1`` that its topics, services and parameters are put under: ``imu`` is
+            ``robot1/imu``, and ``/imu`` is ``imu``; by default ``IPCPY_NAMESPACE``, or none. "" for none.
+        remap: what names are called instead, as a dict or ``imu:=front/imu``, comma-separated or one each; by default
+            ``IPCPY_REMAP``. Both sides are put under the namespace. ``camera/**:=front/**`` is for all below camera.
         key: reserved; sealing of frames is not there yet, so any key is refused rather than ignored.
 
     Raises:
@@ -56,11 +60,14 @@ class Node:
         domain: str | None = None,
         interfaces: str | Iterable[str] | None = None,
         peers: str | Iterable[str] | None = None,
+        namespace: str | None = None,
+        remap: Remap | None = None,
         key: str | bytes | None = None,
     ) -> None:
         if key is not None or os.environ.get("IPCPY_KEY"):
             raise ArgumentError("this version cannot seal frames: key (IPCPY_KEY) must not be set")
-        self._core = Core(name, from_environment(domain, interfaces, peers), Sockets())
+        settings = from_environment(domain, interfaces, peers, namespace=namespace, remap=remap)
+        self._core = Core(name, settings, Sockets())
         self._core.ensure_open()  # now, when this can close it, whatever comes
 
     @property
@@ -77,6 +84,24 @@ class Node:
     def domain(self) -> str:
         """The domain it belongs to."""
         return self._core.domain
+
+    @property
+    def namespace(self) -> str:
+        """What its topics, services and parameters are put under; empty for nothing."""
+        return self._core.naming.namespace
+
+    def resolve(self, name: str) -> str:
+        """Return what a name or pattern becomes here: the whole name, as other nodes see it.
+
+        Raises:
+            ArgumentError: (a ValueError) if it is neither.
+
+        >>> import ipcpy as ipc
+        >>> with ipc.Node(interfaces="lo", namespace="robot1", remap="imu:=front/imu") as node:
+        ...     node.resolve("gps"), node.resolve("imu"), node.resolve("/gps")
+        ('robot1/gps', 'robot1/front/imu', 'gps')
+        """
+        return self._core.naming.pattern(name).topic
 
     @property
     def closed(self) -> bool:

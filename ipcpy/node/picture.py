@@ -145,7 +145,7 @@ class Place(Protocol):
     picture: Picture
 
 
-def reasons(kind: str, topic: str, known: list[str], node: Place) -> list[str]:
+def reasons(kind: str, topic: str, known: list[str], node: Place, told: str = "") -> list[str]:
     """Return sentences on why a publisher or subscriber meets whom it meets.
 
     Args:
@@ -153,12 +153,13 @@ def reasons(kind: str, topic: str, known: list[str], node: Place) -> list[str]:
         topic: its own topic or pattern.
         known: what it says of each that is there.
         node: its own.
+        told: how sentences name the topic, where it is not as it was asked for.
     """
     picture = node.picture
     left = picture.departed(kind, topic)
     if known:
         return known + [f"{each[0].upper()}{each[1:]}." for each in left]
-    nobody = f"No {kind} of {topic!r} is known in domain {node.domain!r}"
+    nobody = f"No {kind} of {told or repr(topic)} is known in domain {node.domain!r}"
     if left:
         return [f"{nobody}: {'; '.join(left)}."]
     others = picture.names(kind)

@@ -3,6 +3,8 @@
 A name is 1 to 255 bytes of UTF-8: segments joined by ``/``, none of them empty, without control characters,
 spaces or ``*``. In a pattern a segment may be ``*`` (any one segment) or ``**`` (any number of them, none included).
 
+What a user asks for may begin with ``/``, which says that it is whole already: naming.py makes names of that.
+
 Unicode has two ways to write an ``é``, and which one a user types is the keyboard's and the file system's choice. So
 every name is brought to one of them, NFC, wherever it comes in: from a user, and from a peer.
 
@@ -63,6 +65,19 @@ def check_pattern(topic: object) -> str:
         if segment in _MQTT:
             raise ArgumentError(f"a segment {segment!r} is MQTT's: use {_MQTT[segment]} here, got {topic!r}")
     return name
+
+
+def check_asked(asked: object) -> tuple[bool, str]:
+    """Return whether what a user asked for is absolute, and the name or pattern that it has, in NFC.
+
+    Raises:
+        ArgumentError: as ``check_pattern``.
+
+    >>> check_asked("imu"), check_asked("/robot2/imu")
+    ((False, 'imu'), (True, 'robot2/imu'))
+    """
+    absolute = isinstance(asked, str) and asked.startswith("/") and asked[1:2] not in ("", "/")
+    return absolute, check_pattern(asked[1:] if absolute and isinstance(asked, str) else asked)
 
 
 def told_topic(topic: str) -> str:

@@ -27,15 +27,15 @@ class Dispatch:
     Every method returns the number of subscribers that the last message was handed to, or will be.
 
     Args:
-        topic: for what errors say.
+        told: the topic, as errors name it.
     """
 
-    def __init__(self, delivery: Delivery, framing: Framing, topic: str) -> None:
+    def __init__(self, delivery: Delivery, framing: Framing, told: str) -> None:
         self._outlet = delivery.outlet
         self._pacing = delivery.pacing
         self._framing = framing
-        self._topic = topic
         self._quick = Quick(delivery.outlet, framing, delivery.clock)
+        self._told = told
         self._placing = Placing(delivery.outlet, framing, delivery.clock)
 
     def one(self, body: Body) -> int:
@@ -99,7 +99,7 @@ class Dispatch:
             ClosedError: if it is.
         """
         if self._outlet.closed:
-            raise ClosedError(f"the publisher of {self._topic!r} is closed")
+            raise ClosedError(f"the publisher of {self._told} is closed")
 
     def _do(self, work: Work[int]) -> int:
         """Do work under the lock; in a signal handler that interrupted other work of this publisher, after that."""

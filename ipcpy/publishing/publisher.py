@@ -23,7 +23,7 @@ from ..node.node import Node
 from ..node.shared import node_for
 from ..protocol.data.batch import fitting
 from ..protocol.link.entries import PublisherEntry
-from ..protocol.topics import check_topic
+from ..protocol.topics import check_asked
 from ..protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, Buffer, codec_number
 from ..stats import PublisherStats
 from ..timeouts import Explanations, hertz
@@ -52,7 +52,7 @@ class Publisher(Waits):
     each type is encoded, to see whether it can be.
 
     Args:
-        topic: a name such as ``robot/imu``.
+        topic: a name such as ``robot/imu``. It is put under the namespace of its node, ``/robot/imu`` is not.
         codec: a MsgLibrary, Raw, MsgPack (the default) or anything with ``name``, ``encode``, ``decode``, ``schema``.
         reliable: fill gaps: what a subscriber misses is sent again while it is kept (10,000 messages, 64 MiB).
         keep: how many messages a late subscriber gets first ("latched"); gaps in those are filled too.
@@ -87,25 +87,19 @@ class Publisher(Waits):
         block: float = BLOCK,
         rate: float | None = None,
     ) -> None:
-        self._topic = topic = check_topic(topic)
+        check_asked(topic)  # before a node is made
         self._codec: Codec = MsgPack() if codec is None else check_codec(codec)
         self._encode: Callable[..., Any] = self._codec.encode
         self._encode_many = variant(self._codec, "encode_many", "encode")
         self._codec_number = codec_number(self._codec.name)
         self._unchecked = self._codec_number | UNCHECKED
         self._trial = Trial(self._encode)
-        entry = PublisherEntry(
-            topic,
-            self._codec.name,
-            dict(self._codec.schema),
-            bool(reliable),
-            _check_keep(keep),
-            rate=0.0 if rate is None else hertz(rate),
-        )
-        self._terms = Terms(entry, block=_check_block(block), multicast=_check_multicast(multicast))
         self._core = node_for(node)
-        self._node = node  # a node that nobody holds is closed
-        self._explanations = Explanations()
+        self._name = self._core.naming.topic(topic)
+        told = self._name.topic, self._codec.name, dict(self._codec.schema), bool(reliable), _check_keep(keep)
+        entry = PublisherEntry(*told, rate=0.0 if rate is None else hertz(rate))
+        self._terms = Terms(entry, block=_check_block(block), multicast=_check_multicast(multicast))
+        self._node, self._explanations = node, Explanations()  # a node that nobody holds is closed
         self._open()
 
     def _open(self) -> None:
@@ -113,7 +107,7 @@ class Publisher(Waits):
         self._framing = Framing(new_id(), self._codec_number)
         self._delivery = Delivery(self._core, self._framing, self._terms, alarm=partial(Alarm, self._core.loop))
         self._outlet = self._delivery.outlet
-        self._dispatch = Dispatch(self._delivery, self._framing, self._topic)
+        self._dispatch = Dispatch(self._delivery, self._framing, self._name.told)
         self._monitor = self._outlet.monitor
         self._lock, self._owned, self._later = self._monitor.lock, self._monitor.owned, self._monitor.later
         try:
@@ -125,8 +119,8 @@ class Publisher(Waits):
 
     @property
     def topic(self) -> str:
-        """The topic."""
-        return self._topic
+        """The topic, by the whole name that others see: under the namespace of its node, and remapped."""
+        return self._name.topic
 
     @property
     def id(self) -> str:
@@ -278,7 +272,7 @@ class Publisher(Waits):
 
     def why(self) -> str:
         """Say in plain words why messages are sent to somebody, or not: who is there, and who left, when and how."""
-        return why(self._topic, self._outlet, self._core)
+        return why(self._name, self._outlet, self._core)
 
     def close(self) -> None:
         """Withdraw the topic; idempotent. It waits until all have confirmed the last message, for at most 50 ms."""
@@ -298,7 +292,7 @@ class Publisher(Waits):
 
     def __repr__(self) -> str:
         state = "closed" if self._outlet.closed else f"{self._outlet.confirmed()} subscribers"
-        return f"<ipcpy.Publisher {self._topic!r} {self._codec.name} {state}>"
+        return f"<ipcpy.Publisher {self._name.told} {self._codec.name} {state}>"
 
 
 def _encode_alike(encode_many: Callable[..., Any], messages: list[Any], room: int) -> tuple[Buffer, int] | None:

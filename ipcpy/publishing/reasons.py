@@ -7,6 +7,7 @@ from ..graph import EndpointInfo
 from ..node.core import Core
 from ..node.picture import place, reasons, silence
 from ..protocol.data.matching import Match, State
+from ..protocol.naming import Resolved
 from .outlet import Outlet
 
 _HOW_FAR = {
@@ -40,12 +41,12 @@ def how_far(match: Match, info: EndpointInfo, way: str = "") -> str:
     return f"{where}: {said}{_WAYS.get(way, '') if match.state is State.MATCHED else ''}"
 
 
-def why(topic: str, outlet: Outlet, core: Core) -> str:
+def why(name: Resolved, outlet: Outlet, core: Core) -> str:
     """Say in plain words why messages of a publisher are sent to somebody, or not: who is there, and who left."""
     if outlet.closed:
-        return f"The publisher of {topic!r} is closed."
+        return f"The publisher of {name.told} is closed."
     picture = core.picture
     with outlet.monitor.lock:
         routes = [route for route in outlet.by_number.values() if picture.has(route.info)]
         known = [how_far(route.match, picture.endpoint(route.info), route.sharing.way) for route in routes]
-    return "\n".join(reasons("subscriber", topic, known, core))
+    return "\n".join(reasons("subscriber", name.topic, known, core, name.told))

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..locks import Monitor
+from ..protocol.naming import Resolved
 from ..timeouts import Explanations, after, number, seconds
 from ..wakeups import running_loop
 from .dispatch import Dispatch
@@ -19,7 +20,7 @@ from .outlet import Outlet
 class Waits:
     """The part of a Publisher that waits, each wait with an awaitable twin."""
 
-    _topic: str
+    _name: Resolved
     _encode: Callable[..., Any]
     _outlet: Outlet
     _dispatch: Dispatch
@@ -93,5 +94,5 @@ class Waits:
         matched = self._outlet.confirmed()
         if enough:
             return matched
-        text = f"{matched} of {count} subscribers of {self._topic!r} {after(timeout)}"
+        text = f"{matched} of {count} subscribers of {self._name.told} {after(timeout)}"
         raise self._explanations.error(text, self.why)

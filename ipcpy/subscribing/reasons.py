@@ -34,12 +34,12 @@ def how_far(flow: Flow, node: NodeInfo) -> str:
     return f"{where}: it is known, but nothing has come from it to UDP here: is a firewall between?"
 
 
-def why(topic: str, subscription: Subscription, core: Core) -> str:
+def why(topic: str, told: str, subscription: Subscription, core: Core) -> str:
     """Say in plain words why messages come, or do not: who is there, what is late, what was lost."""
     if subscription.closed:
-        lines = [f"The subscriber of {topic!r} is closed."]
+        lines = [f"The subscriber of {told} is closed."]
     else:
-        lines = reasons("publisher", topic, subscription.why(), core) + subscription.timekeeper.sentences()
+        lines = reasons("publisher", topic, subscription.why(), core, told) + subscription.timekeeper.sentences()
     stats = subscription.stats()
     if stats.unread:
         lines.append(

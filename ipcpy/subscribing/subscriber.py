@@ -21,7 +21,7 @@ from ..message import Message
 from ..node.node import Node
 from ..node.shared import node_for
 from ..node.watch import EventQueue, Watch
-from ..protocol.topics import check_pattern
+from ..protocol.topics import check_asked
 from ..stats import SubscriberStats
 from ..timeouts import NEVER, Explanations, patience, seconds
 from ..wakeups import running_loop
@@ -49,7 +49,8 @@ class Subscriber(Iteration, Waits):
     It can be used from several threads, each message goes to one of them. Waiting in ``recv`` has the lowest latency.
 
     Args:
-        topic: a name, or a pattern: ``robot/*/imu`` (any one segment), ``robot/**`` (any number of them).
+        topic: a name, or a pattern: ``robot/*/imu`` (any one segment), ``robot/**`` (any number of them). It is put
+            under the namespace of its node, ``/robot/imu`` is not.
         codec: what its own types are; by default the publisher's schema decides, which comes with discovery.
         callback: called with each Message in a thread of its own; what it raises is logged and stops nothing.
         depth: how many unread messages are kept, from 1 (1,000); the oldest give way, and are counted.
@@ -85,20 +86,17 @@ class Subscriber(Iteration, Waits):
         max_age: float | None = None,
     ) -> None:
         codec = None if codec is None else check_codec(codec, callbacks=True)
-        self._wanted = Wanted(
-            check_pattern(topic),
-            codec,
-            _check_depth(depth),
-            _check_depth_bytes(depth_bytes),
-            _check_spin(spin),
-            None if deadline is None else patience("deadline", deadline),
-            None if max_age is None else patience("max_age", max_age),
-        )
+        check_asked(topic)  # before a node is made
+        bounds = _check_depth(depth), _check_depth_bytes(depth_bytes), _check_spin(spin)
+        late = None if deadline is None else patience("deadline", deadline)
+        old = None if max_age is None else patience("max_age", max_age)
         if callback is not None:
             _check_callback(callback)
         if on_late is not None:
             _check_on_late(on_late)
         self._core = node_for(node)
+        whole, _, self._told = self._core.naming.pattern(topic)
+        self._wanted = Wanted(whole, codec, *bounds, late, old, self._told)
         self._node = node  # a node that nobody holds is closed
         self._explanations = Explanations()
         self._open()
@@ -122,7 +120,7 @@ class Subscriber(Iteration, Waits):
 
     @property
     def topic(self) -> str:
-        """The topic or pattern."""
+        """The topic or pattern, by the whole name that others see: under the namespace of its node, and remapped."""
         return self._wanted.topic
 
     @property
@@ -172,7 +170,7 @@ class Subscriber(Iteration, Waits):
             with contextlib.suppress(IndexError):
                 return self._messages.popleft()
             if not left:
-                raise self._explanations.error(f"no message on {self.topic!r} within {timeout:g} s", self.why)
+                raise self._explanations.error(f"no message on {self._told} within {timeout:g} s", self.why)
 
     def latest(self) -> Message | None:
         """Return the newest message and discard the older ones; None if there is none. Never waits.
@@ -211,7 +209,7 @@ class Subscriber(Iteration, Waits):
             async with asyncio.timeout(timeout):
                 return await self._next(loop)
         except TimeoutError:
-            raise self._explanations.error(f"no message on {self.topic!r} within {timeout:g} s", self.why) from None
+            raise self._explanations.error(f"no message on {self._told} within {timeout:g} s", self.why) from None
 
     async def _next(self, loop: AbstractEventLoop) -> Message:
         while True:
@@ -230,7 +228,7 @@ class Subscriber(Iteration, Waits):
 
     def why(self) -> str:
         """Say in plain words why messages arrive, or do not: who is there, who left, when and how, and what is late."""
-        return why(self.topic, self._subscription, self._core)
+        return why(self.topic, self._told, self._subscription, self._core)
 
     def watch(self) -> Watch[TopicEvent]:
         """Watch what becomes of the topic: publishers are found, stall, resume, are lost; it is late, or in time again.
@@ -264,7 +262,7 @@ class Subscriber(Iteration, Waits):
     def __repr__(self) -> str:
         subscription = self._subscription
         state = f"{subscription.count()} publishers, {len(self._messages)} unread"
-        return f"<ipcpy.Subscriber {self.topic!r} {'closed' if subscription.closed else state}>"
+        return f"<ipcpy.Subscriber {self._told} {'closed' if subscription.closed else state}>"
 
     def _check_open(self) -> None:
         self._subscription.check_open()

@@ -55,6 +55,7 @@ class Wanted(NamedTuple):
         spin: seconds to poll before sleeping.
         deadline: seconds within which a message is expected; None goes by what the publishers promise.
         max_age: seconds since it was sent after which a message is not handed out any more; None for any.
+        told: how errors name the topic, where it is not as it was asked for.
     """
 
     topic: str
@@ -64,6 +65,7 @@ class Wanted(NamedTuple):
     spin: float
     deadline: float | None = None
     max_age: float | None = None
+    told: str = ""
 
 
 class Subscription:
@@ -309,7 +311,7 @@ class Subscription:
             ClosedError: it was closed.
         """
         if self.closed:
-            raise ClosedError(f"the subscriber of {self._wanted.topic!r} is closed")
+            raise ClosedError(f"the subscriber of {self._wanted.told or repr(self._wanted.topic)} is closed")
 
     def abandon(self) -> None:
         """Let go of what belongs to the parent, in a forked child; the child's subscriber begins a new one."""

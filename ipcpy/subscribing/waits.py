@@ -10,6 +10,7 @@ class Waits:
     """The part of a Subscriber that waits for publishers."""
 
     _subscription: Subscription
+    _told: str
     _explanations: Explanations
 
     @property
@@ -54,5 +55,5 @@ class Waits:
         matched = self._subscription.count()
         if enough:
             return matched
-        message = f"{matched} of {count} publishers of {self.topic!r} {after(timeout)}"
+        message = f"{matched} of {count} publishers of {self._told} {after(timeout)}"
         raise self._explanations.error(message, self.why)

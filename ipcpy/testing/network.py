@@ -10,7 +10,7 @@ from ..addresses import LOOPBACK
 from ..errors import ArgumentError, ClosedError
 from ..node.core import Core
 from ..node.node import Node
-from ..settings import Settings
+from ..settings import Remap, Settings, parse_remap
 from ..transport.sockets import Sockets
 from .sockets import sockets_in
 from .weather import Weather
@@ -110,15 +110,21 @@ class MemoryNetwork:
     def delay(self, seconds: float) -> None:
         self._weather.delay = _delay(seconds)
 
-    def node(self, name: str | None = None) -> Node:
+    def node(self, name: str | None = None, *, namespace: str = "", remap: Remap = ()) -> Node:
         """Make a node on this network; it is closed with the network.
 
+        Args:
+            name: what others see.
+            namespace: as of ``ipcpy.Node``; the environment is not looked at.
+            remap: likewise.
+
         Raises:
+            ArgumentError: (a ValueError) if one of them is wrong.
             ClosedError: (an OSError) if the network is closed.
         """
         if self._closed:
             raise ClosedError("the network is closed")
-        node = _NetworkNode(name, self._domain, self._sockets)
+        node = _NetworkNode(name, self._domain, self._sockets, namespace, remap)
         self._nodes.append(node)
         return node
 
@@ -151,8 +157,9 @@ def core_of(node: Node) -> Core:
 class _NetworkNode(Node):
     """A node on loopback whose core is made of other sockets."""
 
-    def __init__(self, name: str | None, domain: str, sockets: Sockets) -> None:
-        self._core = Core(name, Settings(domain, interfaces=(LOOPBACK,)), sockets)
+    def __init__(self, name: str | None, domain: str, sockets: Sockets, namespace: str = "", remap: Remap = ()) -> None:
+        settings = Settings(domain, (LOOPBACK,), namespace=namespace, remap=parse_remap(remap))
+        self._core = Core(name, settings, sockets)
         self._core.ensure_open()
 
 

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 def ipcpy_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryNetwork]:
     """A MemoryNetwork in fair weather: ``ipcpy_network.loss = 0.1`` makes it worse.
 
-    IPCPY_DOMAIN and IPCPY_INTERFACES are set, so that processes that the test starts are on it too.
+    IPCPY_DOMAIN and IPCPY_INTERFACES are set, so that processes that the test starts are on it too. Names are what
+    they are: IPCPY_NAMESPACE and IPCPY_REMAP are not.
     """
     from .network import MemoryNetwork
 
     with MemoryNetwork() as network:
         monkeypatch.setenv("IPCPY_DOMAIN", network.domain)
         monkeypatch.setenv("IPCPY_INTERFACES", "127.0.0.1")
-        monkeypatch.delenv("IPCPY_PEERS", raising=False)
+        for name in ("IPCPY_PEERS", "IPCPY_NAMESPACE", "IPCPY_REMAP"):
+            monkeypatch.delenv(name, raising=False)
         yield network
 
 

@@ -194,3 +194,15 @@ def test_wrong_topics_are_refused_and_nothing_stays_open(network, topics) -> Non
 def test_a_wrong_rate_is_refused(network, rate) -> None:
     with pytest.raises(ipc.ArgumentError, match="max_rate is a number of messages a second"):
         Capture("**", print, node=network.node("recorder"), max_rate=rate)
+
+
+def test_what_is_captured_and_left_out_is_under_the_namespace(network):
+    chunks = []
+    node = network.node("recorder", namespace="r")
+    capture = Capture("**", chunks.append, node=node, exclude="gps")
+    for topic in ("r/imu", "r/gps"):
+        publish(network, topic, None, 1)
+    elsewhere = ipc.Publisher("imu", node=network.node("elsewhere"))
+    capture.close()
+    assert [count(chunks, topic) for topic in ("r/imu", "r/gps")] == [1, 0]
+    assert elsewhere.stats.handed == 0

@@ -36,6 +36,17 @@ def listen(net):
     return lambda topic, **options: Subscriber(topic, depth=10_000, node=node, **options)
 
 
+def test_names_of_a_recording_are_whole(net, listen, drive):
+    sub = listen("front/imu")
+    with Player(
+        drive, node=net.node("player", namespace="robot1"), topics="imu", remap={"/imu": "front/imu"}
+    ) as player:
+        assert player.topics == ("front/imu",)
+        player.wait_for_subscribers(timeout=10)
+        player.run()
+    assert sub.recv(timeout=10).topic == "front/imu"
+
+
 @pytest.fixture
 def drive(tmp_path):
     path = tmp_path / "drive.mcap"

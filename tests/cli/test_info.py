@@ -191,3 +191,11 @@ def test_nobody_is_listened_to_where_the_user_says_so():
         assert pub.stats.handed == 0
     (topic,) = lines(done.output)
     assert topic["observed"] is None and "measured" not in topic
+
+
+def test_a_topic_is_asked_for_as_the_namespace_has_it(robot, spawn):
+    env = {"IPCPY_NAMESPACE": "robot", "IPCPY_REMAP": "sensor:=imu"}
+    assert spawn([*IPCPY, "info", "sensor"], env=env).succeed().startswith("robot/imu  struct")
+    missing = spawn([*IPCPY, "info", "gps", "--timeout", "0.2"], env=env)
+    assert missing.wait() == 3
+    assert "no topic 'robot/gps' (asked for as 'gps') within 0.2 s" in missing.stderr

@@ -10,7 +10,7 @@ import pytest
 
 import ipcpy as ipc
 from ipcpy.cli import looking
-from ipcpy.cli.looking import endpoint_record, look, nobody, node_record, topic_record
+from ipcpy.cli.looking import endpoint_record, look, named, nobody, node_record, topic_record
 
 ARM = ipc.NodeInfo("0a" * 8, "arm", "robot7", 4711, "lab", "10.0.0.7:17770", "1.2.3", "alive", 0.5)
 IMU = ipc.EndpointInfo("0b" * 8, "publisher", "imu", "raw", {"any": 1}, True, 3, ARM, ("They differ.",))
@@ -107,3 +107,8 @@ def test_whatever_a_peer_calls_its_schema_can_be_json(schema, shown):
 
 def test_where_nobody_is_found_it_is_said_that_a_stopped_program_is_not_seen():
     assert "stopped before (Ctrl-Z, a debugger) is seen once it goes on" in nobody("topic", 1.0, "lab")
+
+
+def test_a_name_is_said_with_what_was_asked_for_where_that_is_another():
+    node = SimpleNamespace(resolve=lambda asked: asked[1:] if asked.startswith("/") else f"r/{asked}")
+    assert [named(node, "imu"), named(node, "/imu")] == ["'r/imu' (asked for as 'imu')", "'imu'"]

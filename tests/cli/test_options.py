@@ -9,11 +9,12 @@ from click.testing import CliRunner
 
 import ipcpy as ipc
 from ipcpy.cli import options
-from ipcpy.cli.options import LONGEST, SECONDS, as_json, node_options, open_node, topic_argument
+from ipcpy.cli.options import LONGEST, SECONDS, as_json, naming_options, node_options, open_node, topic_argument
 
 
 @click.group()
 @node_options
+@naming_options
 def program():
     """A program with the one command that tests need."""
 
@@ -23,6 +24,7 @@ def program():
 @click.option("--timeout", type=SECONDS, default=1.0)
 @as_json
 @node_options
+@naming_options
 @click.pass_context
 def look(ctx, topic, timeout, as_json):
     """Say how it was called."""
@@ -68,6 +70,14 @@ def test_help_names_the_variables():
         assert name in run("look", "--help")
 
 
+def test_names_may_be_under_a_namespace_and_remapped():
+    kept = "[('namespace', 'r'), ('remap', 'a:=b,c:=d')]"
+    assert kept in run("--namespace", "r", "look", "imu", "--remap", "a:=b", "--remap", "c:=d")
+    assert kept in run("--remap", "a:=x", "look", "imu", "--remap", "a:=b,c:=d", "--namespace", "r")
+    for name in ("IPCPY_NAMESPACE", "IPCPY_REMAP"):
+        assert name in run("look", "--help")
+
+
 @pytest.mark.parametrize("seconds", ["-1", "x", "nan", "-inf"])
 def test_a_time_is_a_number_from_0(seconds):
     assert CliRunner().invoke(program, ["look", "imu", "--timeout", seconds]).exit_code == 2
@@ -89,6 +99,11 @@ def test_topics_complete_but_patterns_do_not(monkeypatch, wait_until):
             wait_until(lambda: complete(["look"], "o/") == ["o/gps", "o/imu"], timeout=20.0)
             wait_until(lambda: complete(["look"], "o/i") == ["o/imu"], timeout=20.0)
             assert complete(["look"], "p/") == []
+            wait_until(lambda: complete(["look"], "/o/i") == ["/o/imu"], timeout=20.0)
+            monkeypatch.setenv("IPCPY_NAMESPACE", "o")
+            wait_until(lambda: complete(["look"], "") == ["gps", "imu"], timeout=20.0)
+            monkeypatch.setenv("IPCPY_NAMESPACE", "p")
+            wait_until(lambda: complete(["look"], "") == ["/o/gps", "/o/imu"], timeout=20.0)
 
 
 def test_whatever_goes_wrong_while_the_user_types_is_silence(monkeypatch):

@@ -51,6 +51,19 @@ def test_one_message(heard, spawn, text, shown):
     assert "published 1 message on cmd, handed to subscribers 1 time" in done.stderr
 
 
+def test_an_argument_is_under_the_namespace_and_lines_have_whole_names(heard, spawn):
+    subscriber = heard("p/cmd")
+    done = spawn([*IPCPY, "pub", "cmd", "5", "--namespace", "p"])
+    done.succeed()
+    assert subscriber.wait_line(r"^1 (.*)$")[1] == "5"
+    assert "published 1 message on p/cmd, handed to subscribers 1 time" in done.stderr
+    again = spawn([*IPCPY, "pub", "--json"], env={"IPCPY_NAMESPACE": "q"})
+    again.send_line('{"topic": "p/cmd", "seq": 1, "sent_ns": 1, "codec": "msgpack", "data": 6}')
+    again.close_stdin()
+    assert json.loads(again.succeed()) == {"topic": "p/cmd", "published": 1, "handed": 1}
+    assert subscriber.wait_line(r"^1 (6)$")
+
+
 def test_rate_and_count(heard, spawn):
     subscriber = heard("cmd")
     done = spawn([*IPCPY, "pub", "cmd", "7", "--rate", "50", "-n", "11", "--json"])

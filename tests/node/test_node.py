@@ -33,6 +33,10 @@ def node():
         ({"domain": "a\nb"}, "domain is"),
         ({"interfaces": [1]}, "interfaces are"),
         ({"peers": "robot:0"}, "a peer is"),
+        ({"namespace": "a b"}, "namespace is a name such as 'robot1'"),
+        ({"namespace": 5}, "namespace is a name such as 'robot1'"),
+        ({"remap": "imu=gps"}, "remap is OLD:=NEW"),
+        ({"remap": {"imu": "a b"}}, "remap is OLD:=NEW"),
         ({"key": "secret"}, "cannot seal"),
     ],
 )
@@ -256,3 +260,48 @@ def test_nothing_is_made_on_a_node_that_is_closed_meanwhile(kind):
     with pytest.raises(ClosedError):
         kind("t", node=node)
     assert own_udp_ports() <= before
+
+
+def test_a_node_says_what_names_become(monkeypatch):
+    monkeypatch.setenv("IPCPY_NAMESPACE", "robot1")
+    monkeypatch.setenv("IPCPY_REMAP", "imu:=front/imu, gps:=/gps")
+    with ipc.Node(interfaces="lo") as node:
+        assert node.namespace == "robot1"
+        assert [node.resolve(each) for each in ("imu", "gps", "a/*", "/a")] == [
+            "robot1/front/imu",
+            "gps",
+            "robot1/a/*",
+            "a",
+        ]
+        with pytest.raises(ipc.ArgumentError, match="a topic is a name"):
+            node.resolve("a b")
+    with ipc.Node(interfaces="lo", namespace="", remap={"imu": "rear/imu"}) as node:
+        assert [node.namespace, node.resolve("imu"), node.resolve("gps")] == ["", "rear/imu", "gps"]
+
+
+def test_publisher_and_subscriber_meet_under_a_namespace_and_say_both_names():
+    with ipc.Node(interfaces="lo", domain="names", namespace="r") as node:
+        pub, sub = ipc.Publisher("imu", node=node), ipc.Subscriber("/r/*", node=node)
+        assert (pub.topic, sub.topic) == ("r/imu", "r/*")
+        pub.wait_for_subscribers(timeout=10)
+        pub.publish(1)
+        assert sub.recv(timeout=10).topic == "r/imu"
+        nobody = ipc.Subscriber("gps", node=node)
+        both = "'r/gps' \\(asked for as 'gps', in namespace 'r'\\)"
+        with pytest.raises(ipc.RecvTimeout, match=f"no message on {both} within 0 s. No publisher of {both} is known"):
+            nobody.recv(0)
+        with pytest.raises(ipc.RecvTimeout, match=f"0 of 1 publishers of {both}"):
+            nobody.wait_for_publishers(timeout=0)
+        nobody.close()
+        for wrong in (nobody.recv, nobody.latest):
+            with pytest.raises(ClosedError, match=f"the subscriber of {both} is closed"):
+                wrong()
+        alone = ipc.Publisher("cmd", node=node)
+        with pytest.raises(
+            ipc.RecvTimeout, match=r"0 of 1 subscribers of 'r/cmd' \(asked for as 'cmd'.*No subscriber of 'r/cmd'"
+        ):
+            alone.wait_for_subscribers(timeout=0)
+        assert both not in repr(alone) and "asked for as 'cmd'" in repr(alone)
+        alone.close()
+        with pytest.raises(ClosedError, match=r"'r/cmd' \(asked for as 'cmd'"):
+            alone.publish(1)

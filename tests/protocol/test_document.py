@@ -19,8 +19,7 @@ from ipcpy.protocol import wire
 from ipcpy.protocol.data import batch, matching, places
 from ipcpy.protocol.data.heads import Place, pack_fragment
 from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
-from ipcpy.protocol.link import echo
-from ipcpy.protocol.link.clocks import Told, pack_clock
+from ipcpy.protocol.link import clocks, echo
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_addresses, pack_entry
 from ipcpy.protocol.link.greeting import CLOCKS, GREETING_BODY, PARTS, domain_number
 from ipcpy.protocol.link.outbox import ALIVE_BODY, ASK
@@ -120,8 +119,8 @@ VECTORS = {
     "ALIVE": pack_frame(Kind.ALIVE, NODE, TOKEN, 0, ALIVE_BODY.pack(3, 9, ASK)),
     "BYE": pack_frame(Kind.BYE, NODE, TOKEN, 0),
     "PEERS": pack_frame(Kind.PEERS, NODE, TOKEN, 0, pack_addresses([("10.0.0.7", 17_770), ("", 17_771)])),
-    "CLOCK": pack_clock(
-        Told(NODE, TOKEN, 3, Reading(86_400_000_000_000, SENT), 7_000_000_000, 86_399_990_000_000, True)
+    "CLOCK": clocks.pack_clock(
+        clocks.Told(NODE, TOKEN, 3, Reading(86_400_000_000_000, SENT), 7_000_000_000, 86_399_990_000_000, True)
     ),
     "DIED": pack_frame(Kind.DIED, NODE, TOKEN, 0, (9).to_bytes(8, "little")),
     "ECHO": ECHO,

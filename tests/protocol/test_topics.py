@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.errors import ArgumentError
-from ipcpy.protocol.topics import check_pattern, check_topic, is_pattern, matches, told_pattern, told_topic
+from ipcpy.protocol.topics import check_asked, check_pattern, check_topic, is_pattern, matches, told_pattern, told_topic
 
 
 @pytest.mark.parametrize("topic", ["imu", "robot/7/imu", "a" * 255, "ü/日本", "a.b-c_d:e"])
@@ -40,6 +40,14 @@ def test_neither(topic):
 def test_no_text(topic):
     with pytest.raises(ArgumentError, match="a topic is a str"):
         check_topic(topic)
+
+
+def test_what_is_asked_for_is_absolute_behind_a_slash():
+    assert check_asked("imu") == (False, "imu")
+    assert check_asked("/cafe\u0301/*") == (True, "caf\u00e9/*")
+    for wrong in ("/", "//imu", "/imu/", "/#", "", None):
+        with pytest.raises(ArgumentError):
+            check_asked(wrong)
 
 
 segments = st.sampled_from(["a", "b", "*", "**"])

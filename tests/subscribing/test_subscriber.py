@@ -36,7 +36,7 @@ def pair(node, **options):
     return publisher, subscriber
 
 
-@pytest.mark.parametrize("topic", ["", "a b", "/imu", "rob*", "a//b", 5])
+@pytest.mark.parametrize("topic", ["", "a b", "//imu", "rob*", "a//b", 5])
 def test_a_wrong_topic_is_refused_at_once(node, topic):
     with pytest.raises(ValueError, match="topic"):
         ipc.Subscriber(topic, node=node)

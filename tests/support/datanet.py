@@ -176,7 +176,7 @@ class Publisher:
             clock=net.clock,
             bell=MadeUpBell(net.wait),
         )
-        self._dispatch = Dispatch(self.delivery, self.framing, "t")
+        self._dispatch = Dispatch(self.delivery, self.framing, "'t'")
         net.hosts[self.address] = self
         self.delivery.announce()
 

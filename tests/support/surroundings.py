@@ -296,7 +296,7 @@ class Surroundings:
         terms = Terms(entry, multicast, block)
         delivery = Delivery(self, framing, terms, alarm=self.alarm, clock=self.clock, bell=MadeUpBell(self._wait))
         delivery.announce()
-        return delivery, Dispatch(delivery, framing, "topic")
+        return delivery, Dispatch(delivery, framing, "'topic'")
 
     def listen(self, number: int, address: Address = (LOOPBACK, 0), **options: Any) -> Listener:
         """Let a subscriber come; port 0 is one of its own."""

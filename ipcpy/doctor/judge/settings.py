@@ -8,7 +8,16 @@ from ...facts import Finding, NameFacts, SettingsFacts
 
 __all__ = ["judge_name", "judge_settings", "judge_strangers"]
 
-VARIABLES = ("IPCPY_DOMAIN", "IPCPY_INTERFACES", "IPCPY_PEERS", "IPCPY_KEY", "IPCPY_LOG", "IPCPY_SHM")
+VARIABLES = (
+    "IPCPY_DOMAIN",
+    "IPCPY_INTERFACES",
+    "IPCPY_PEERS",
+    "IPCPY_KEY",
+    "IPCPY_LOG",
+    "IPCPY_SHM",
+    "IPCPY_NAMESPACE",
+    "IPCPY_REMAP",
+)
 
 
 def judge_settings(facts: SettingsFacts) -> Iterator[Finding]:
@@ -31,8 +40,10 @@ def judge_settings(facts: SettingsFacts) -> Iterator[Finding]:
 def _understood(facts: SettingsFacts) -> str:
     interfaces = ", ".join(facts.interfaces) or "all interfaces"
     peers = ", ".join(_place(peer) for peer in facts.peers) or "no static peers"
+    under = f", topics under {facts.namespace!r}" if facts.namespace else ""
+    renamed = f", remapped {facts.remap}" if facts.remap else ""
     log = f", log from {facts.log}" if facts.log else ""
-    return f"Domain {facts.domain!r}, {interfaces}, {peers}{log}."
+    return f"Domain {facts.domain!r}, {interfaces}, {peers}{under}{renamed}{log}."
 
 
 def _place(peer: NameFacts) -> str:

@@ -27,6 +27,9 @@ def test_settings(facts, expected):
 
 def test_settings_are_said_as_they_are_understood():
     facts = SettingsFacts("lab", ("eth0",), (NameFacts("base", 9, ("10.0.0.1",)),), log="debug")
+    named = SettingsFacts("lab", namespace="robot1", remap="imu:=front/imu")
+    expected = "Domain 'lab', all interfaces, no static peers, topics under 'robot1', remapped imu:=front/imu."
+    assert text(judge_settings(named), "settings") == expected
     assert text(judge_settings(facts), "settings") == "Domain 'lab', eth0, base:9, log from debug."
 
 
