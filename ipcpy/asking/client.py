@@ -13,7 +13,7 @@ from ..stats import ClientStats
 from ..timeouts import NEVER, seconds
 from .asker import Asker
 from .envelope import STEPS, TRACE
-from .names import check_service
+from .names import check_service, service_name
 from .stream import Stream
 from .types import check_type
 
@@ -63,12 +63,13 @@ class Client:
         codecs = check_type("request", request), check_type("reply", reply)
         core = node_for(node)
         self._flags = TRACE if trace else 0
+        name = service_name(name, core.naming)
         self._asker = Asker(name, *codecs, shared_node() if node is None else node, core)
 
     @property
     def name(self) -> str:
-        """The name of the service."""
-        return self._asker.name
+        """The whole name of the service: under the namespace of its node, and remapped."""
+        return str(self._asker.name)
 
     @property
     def servers(self) -> tuple[EndpointInfo, ...]:
@@ -204,4 +205,4 @@ class Client:
 
     def __repr__(self) -> str:
         state = "closed" if self._asker.closed else f"{len(self.servers)} servers"
-        return f"<ipcpy.Client {self.name!r} {state}>"
+        return f"<ipcpy.Client {self._asker.name!r} {state}>"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..errors import ArgumentError
-from ..protocol.topics import OWN, OwnTopic, check_topic, own_topic
+from ..protocol.naming import Naming
+from ..protocol.topics import OWN, OwnTopic, check_asked, is_pattern, own_topic
 
 MAX_NAME = 200  # bytes: what is before and after it in the topic takes 32 of its 255
 _SERVICE = f"{OWN}/service/"
@@ -24,18 +25,49 @@ class Place(NamedTuple):
     server: str
 
 
+class ServiceName(str):
+    """The whole name of a service. Its ``repr``, with which errors name it, says what was asked for too.
+
+    Attributes:
+        told: what that is.
+    """
+
+    told: str
+
+    def __repr__(self) -> str:
+        return self.told
+
+
 def check_service(name: object) -> str:
     """Return the name of a service if it is one: what a topic's may be, and not longer than 200 bytes.
+
+    It is as it was asked for: ``service_name`` makes the whole name of it.
 
     Raises:
         ArgumentError: it is none.
     """
     if not isinstance(name, str):
         raise ArgumentError(f"a service's name is a str such as 'arm/move', got {type(name).__name__}")
-    checked = check_topic(name)
+    checked = check_asked(name)[1]
+    if is_pattern(checked):
+        raise ArgumentError(f"a service's name cannot be a pattern, got {name!r}")
     if len(checked.encode()) > MAX_NAME:
         raise ArgumentError(f"a service's name has at most {MAX_NAME} bytes, got {name!r:.300}")
-    return checked
+    return name
+
+
+def service_name(asked: str, naming: Naming) -> ServiceName:
+    """Return what the name of a service becomes at a node.
+
+    Raises:
+        ArgumentError: it becomes longer than 200 bytes.
+    """
+    whole = naming.topic(asked)
+    if len(whole.topic.encode()) > MAX_NAME:
+        raise ArgumentError(f"a service's name has at most {MAX_NAME} bytes, got {whole.told:.600}")
+    name = ServiceName(whole.topic)
+    name.told = whole.told
+    return name
 
 
 def requests_topic(service: str, server: str) -> OwnTopic:

@@ -16,7 +16,7 @@ from ..stats import ServiceStats
 from ..timeouts import in_pieces, seconds
 from .answering import kind_of_function, work, work_async
 from .crew import Crew
-from .names import check_service
+from .names import check_service, service_name
 from .request import Request
 from .server import Server, Terms
 from .types import check_type
@@ -73,7 +73,7 @@ class Service:
         threads = _check_count("threads", threads, MAX_THREADS)
         goals = threads if goals is None else _check_count("goals", goals, 1_000)
         core = node_for(node)
-        terms = Terms(name, function, *codecs, steps, goals, 0.0 if asynchronous else BLOCK)
+        terms = Terms(service_name(name, core.naming), function, *codecs, steps, goals, 0.0 if asynchronous else BLOCK)
         self._server = Server(terms, shared_node() if node is None else node, core)
         try:
             if asynchronous:
@@ -89,8 +89,8 @@ class Service:
 
     @property
     def name(self) -> str:
-        """The name."""
-        return self._server.terms.name
+        """The whole name: under the namespace of its node, and remapped."""
+        return str(self._server.terms.name)
 
     @property
     def clients(self) -> tuple[EndpointInfo, ...]:
@@ -130,7 +130,7 @@ class Service:
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"{len(self.clients)} clients"
-        return f"<ipcpy.Service {self.name!r} {state}>"
+        return f"<ipcpy.Service {self._server.terms.name!r} {state}>"
 
 
 def _check_count(what: str, count: object, most: int) -> int:

@@ -13,12 +13,18 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import ArgumentError
-from .topics import MAX_BYTES, check_asked, check_topic, is_pattern
+from .topics import MAX_BYTES, OWN, OwnTopic, check_asked, check_topic, is_own, is_pattern
 
-__all__ = ["Naming", "Resolved"]
+__all__ = ["Naming", "Resolved", "Whole"]
 
 OURS = "ipcpy/"  # what begins with it is ipcpy's own, and called what it is called
 _BELOW = "/**"
+
+
+class Whole(str):
+    """A name that has become what it becomes, and of which others are made: nothing changes it any more."""
+
+    __slots__ = ()
 
 
 class Resolved(NamedTuple):
@@ -94,7 +100,7 @@ class Naming:
             ArgumentError: it is neither, or becomes neither.
         """
         absolute, name = check_asked(asked)
-        if absolute and name.startswith(OURS):
+        if isinstance(asked, OwnTopic | Whole) or (absolute and name.startswith(OURS)):
             return Resolved(name, name, repr(name))
         whole = name if absolute else self._under(name)
         topic = self._renamed(whole)
@@ -106,6 +112,8 @@ class Naming:
             told = f"{topic!r} ({', '.join(how)})"
         if len(topic.encode()) > MAX_BYTES:
             raise ArgumentError(f"a topic has at most {MAX_BYTES} bytes, got {told}")
+        if is_own(topic):
+            raise ArgumentError(f"names that begin with '{OWN}/' are ipcpy's own, got {told}")
         return Resolved(topic, written, told)
 
     def _whole(self, asked: str) -> str:
