@@ -76,6 +76,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .node.shared import topics as topics
     from .node.shared import topics_async as topics_async
     from .node.watch import Watch as Watch
+    from .parameters.parameters import Parameters as Parameters
     from .publishing.publisher import Publisher as Publisher
     from .rate import Rate as Rate
     from .stats import ClientStats as ClientStats
@@ -112,6 +113,7 @@ _HOMES = {
     "node.node": "Node",
     "node.shared": "nodes nodes_async topics topics_async",
     "node.watch": "Watch",
+    "parameters.parameters": "Parameters",
     "publishing.publisher": "Publisher",
     "rate": "Rate",
     "stats": "ClientStats FlowStats NodeStats PublisherStats RouteStats ServiceStats SubscriberStats",

@@ -151,6 +151,17 @@ def test_camera_and_detector(spawn):
     assert summary.endswith(" through shared memory, lost 0")
 
 
+def test_camera_with_parameters(spawn):
+    camera = spawn(EXAMPLES / "16_camera.py", "1000000")
+    printed = spawn(EXAMPLES / "16_gain.py").succeed().splitlines()
+    *turned, refused, last = printed
+    assert [line.split(": ")[1] for line in turned[:2]] == ["gain 2", "gain 4"]
+    assert refused == "mode='manual', gain=100.0 of 'camera' was refused: the sensor amplifies up to 16 times"
+    assert last.startswith("{'exposure': 0.005, 'gain': ") and last.endswith(", 'mode': 'manual'}")
+    camera.signal(signal.SIGINT)
+    assert camera.wait() == 0
+
+
 def test_the_same_program_twice_under_two_namespaces(spawn):
     printed = spawn(EXAMPLES / "17_robot.py", "3").succeed().splitlines()
     sides = [("left", 1), ("right", -1)]
@@ -172,6 +183,7 @@ def test_the_same_program_twice_under_two_namespaces(spawn):
         ["09_images.py"],
         ["11_detector.py", "10_camera_loan.py"],
         ["15_watchdog.py", "15_camera.py"],
+        ["16_camera.py", "16_gain.py"],
         ["17_robot.py"],
     ],
     ids=lambda programs: programs[0],

@@ -39,7 +39,7 @@ LAYERS = [
     {"node"},
     {"doctor", "publishing", "subscribing", "views"},
     {"asking"},
-    {"bag"},
+    {"bag", "parameters"},
     {"__init__"},
     {"cli", "testing"},
     {"__main__"},
@@ -63,6 +63,8 @@ PURE = {
     "discovery.agenda",
     "discovery.sightings",
     "doctor.judge",
+    "parameters.functions",
+    "parameters.kinds",
     "protocol",
     "views",
 }
@@ -79,7 +81,7 @@ IMPURE = {
     "time",
 }
 ONLY_IN = {"socket": "transport", "zeroconf": "discovery", "click": "cli"}
-LAZY = {"mcap", "numpy", "zeroconf"}  # an extra, 94 and 55 ms: inside the functions that need them
+LAZY = {"mcap", "numpy", "tomli_w", "zeroconf"}  # an extra, 94 and 55 ms: inside the functions that need them
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ HANDLES = {
     "BlackBox": "close dump paths stats",
     "Node": "clock close closed domain id name namespace nodes resolve stats topics wait_complete wait_complete_async"
     " watch",
+    "Parameters": "close keys load on_change on_set save set set_async wait_for_parameters wait_for_parameters_async",
     "Player": "close duration last pause paused position publishers rate resume run run_async stats step steps topics"
     " wait_for_subscribers wait_for_subscribers_async",
     "Publisher": "close id loan publish publish_async publish_many publish_many_async stats subscribers topic"
@@ -79,6 +80,7 @@ def handles():
         yield {
             "Node": node,
             "Watch": node.watch(),
+            "Parameters": ipcpy.Parameters("a", node=node),
             "Publisher": ipcpy.Publisher("a", node=node),
             "Subscriber": ipcpy.Subscriber("a", node=node),
         }

@@ -63,7 +63,7 @@ class Player:
     Args:
         bag: the recording.
         topics: a topic, a pattern, or several; None for all but ipcpy's own (``ipcpy/...``), such as requests to black
-            boxes.
+            boxes, and but parameters, which the program that has them tells.
         start: where it begins, as in ``Bag.messages``.
         end: where it is over.
         rate: how much faster it goes than it went; ``math.inf`` goes as fast as it can.

@@ -8,10 +8,12 @@ from operator import itemgetter
 
 from .recording import Recording
 from .records import Entry
+from .tracks import Track
 
 __all__ = ["Reel", "latched"]
 
 _OWN = "ipcpy/"
+_PARAMETERS = "/parameters"
 
 
 class Reel:
@@ -19,7 +21,8 @@ class Reel:
 
     Args:
         recording: the recording.
-        topics: a topic, a pattern, or several; None for all but ipcpy's own, which ask black boxes to write.
+        topics: a topic, a pattern, or several; None for all but ipcpy's own, which ask black boxes to write, and
+            but parameters: their owner tells them.
         span_ns: the first moment, and the first one that is not wanted.
 
     Raises:
@@ -38,7 +41,7 @@ class Reel:
         self.tracks = {
             number: track
             for number, track in found.items()
-            if recording.counts[number] and (topics is not None or not track.topic.startswith(_OWN))
+            if recording.counts[number] and (topics is not None or not _is_others(track))
         }
         self.first_ns = max(recording.first_ns, span_ns[0])
         self.last_ns = max(self.first_ns, min(recording.last_ns, span_ns[1]))
@@ -50,6 +53,13 @@ class Reel:
     def latched(self) -> list[Entry]:
         """Return what latched topics kept at its beginning: the last messages before it."""
         return latched(self._recording, self.tracks, self._span_ns[0])
+
+
+def _is_others(track: Track) -> bool:
+    """Tell whether a topic is somebody's own to publish on."""
+    if track.topic.endswith(_PARAMETERS):
+        return "parameters" in track.reading.codec.schema
+    return track.topic.startswith(_OWN)
 
 
 def latched(recording: Recording, numbers: Iterable[int], start_ns: int) -> list[Entry]:

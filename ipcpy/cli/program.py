@@ -21,6 +21,7 @@ from .graph import list_topics, nodes
 from .info import info
 from .measure import bw, delay, hz
 from .options import naming_options, node_options
+from .param import param
 from .play import play
 from .pub import pub
 from .record import record
@@ -79,6 +80,7 @@ _COMMANDS = (
     pub,
     services,
     call,
+    param,
     record,
     play,
     bag,

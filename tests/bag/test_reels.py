@@ -7,6 +7,7 @@ import pytest
 import tapes
 from ipcpy.bag.recording import Recording
 from ipcpy.bag.reels import Reel
+from ipcpy.parameters.owner import Values
 from tapes import START
 
 S = 1_000_000_000
@@ -62,4 +63,15 @@ def test_tracks_without_messages_are_left_out(tmp_path):
         writer.add_message(writer.register_channel("loud", "json", 0), 1, b"1", 1)
     recording = Recording([tmp_path / "x.mcap"])
     assert [track.topic for track in Reel(recording, None, (0, END)).tracks.values()] == ["loud"]
+    recording.close()
+
+
+def test_parameters_are_played_if_they_are_named_only(tmp_path):
+    with tapes.tape(tmp_path / "a.mcap") as tape:
+        tape.add("camera/parameters", {"gain": 1.0}, 0, Values({"gain": "float"}))
+        tape.add("arm/parameters", {"gain": 1.0}, 1)
+    recording = Recording([tmp_path / "a.mcap"])
+    everything = (0, END)
+    assert {track.topic for track in Reel(recording, None, everything).tracks.values()} == {"arm/parameters"}
+    assert len(Reel(recording, "**", everything).tracks) == 2
     recording.close()
