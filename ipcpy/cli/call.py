@@ -13,7 +13,7 @@ import ipcpy as ipc
 from .endings import NothingFound
 from .jsonform import dumps, to_json
 from .lines import read_data
-from .options import SECONDS, as_json, node_options, open_node, service_argument
+from .options import SECONDS, as_json, naming_options, node_options, open_node, service_argument
 from .pub import DataCommand
 from .render import dim, duration, heading, value
 
@@ -33,6 +33,7 @@ __all__ = ["call"]
 @click.option("--trace", is_flag=True, help="Show the server's traceback, too, where its function fails.")
 @as_json
 @node_options
+@naming_options
 @click.pass_context
 def call(ctx: click.Context, /, service: str, data: str | None, timeout: float, trace: bool, as_json: bool) -> None:
     """Ask SERVICE with DATA, which is JSON or else a plain text; without DATA with nothing. Print the answer.

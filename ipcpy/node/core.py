@@ -75,8 +75,7 @@ class Core:
     def __init__(self, name: str | None, settings: Settings, sockets: Sockets) -> None:
         configure()
         self.name = check_name(name)
-        self.domain = settings.domain
-        self.naming = Naming(settings.namespace, settings.remap)
+        self.domain, self.naming = settings.domain, Naming(settings.namespace, settings.remap)
         self.sockets = sockets
         self.closed, self.close_by = False, NEVER
         self._settings = settings
@@ -113,8 +112,7 @@ class Core:
         self.picture = Picture(self._view, link.peers)
         self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
-        on_event = self._introductions.on_link_event
-        self._peering = Peering(self.loop, entry, link, self._network, self.sockets, on_event)
+        self._peering = Peering(self.loop, entry, link, self._network, self.sockets, self._introductions.on_link_event)
         self.clocks = self._peering.clocks
         self._rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
         self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self._rendezvous)

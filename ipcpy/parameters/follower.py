@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..asking.client import Client
-from ..errors import ArgumentError, ClosedError, IpcError, NoService, ServiceError
+from ..errors import ArgumentError, ClosedError, IpcError, NoService, RecvTimeout, ServiceError
 from ..locks import Bell, Monitor
 from ..message import Message
 from ..node.departures import whereabouts
@@ -155,7 +155,7 @@ class Follower:
         self._check_one()
         try:
             reply = self._client.call(request, timeout=PATIENCE)
-        except (ServiceError, NoService) as error:
+        except (ServiceError, NoService, RecvTimeout) as error:
             raise self._as_here(error) from None
         self._take_reply(reply)
 
@@ -170,14 +170,14 @@ class Follower:
         self._check_one()
         try:
             reply = await self._client.call_async(request, timeout=PATIENCE)
-        except (ServiceError, NoService) as error:
+        except (ServiceError, NoService, RecvTimeout) as error:
             raise self._as_here(error) from None
         self._take_reply(reply)
 
-    def _as_here(self, error: ServiceError | NoService) -> IpcError:
+    def _as_here(self, error: ServiceError | NoService | RecvTimeout) -> IpcError:
         """Return what an owner answered as its program would have raised it, and of what nobody answers which it is."""
-        if isinstance(error, NoService):
-            return NoService(f"the parameters {self.told} cannot be set: {error}")
+        if not isinstance(error, ServiceError):
+            return type(error)(f"the parameters {self.told} cannot be set: {error}")
         return ArgumentError(error.text) if error.type == "ArgumentError" else error
 
     def _request(self, changes: object) -> dict[str, Any]:

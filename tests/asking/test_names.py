@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import ipcpy as ipc
-from ipcpy.asking.names import answers_topic, check_service, client_of, place_of, requests_topic
+from ipcpy.asking.names import answers_topic, check_service, client_of, place_of, requests_topic, service_name
+from ipcpy.protocol.naming import Naming
 from ipcpy.protocol.topics import check_pattern, check_topic, matches
 
 SERVER, CLIENT = "0123456789abcdef", "fedcba9876543210"
@@ -28,10 +29,19 @@ def test_the_longest_name_of_a_service_still_makes_a_topic():
         check_service("é" * 101)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "arm/*", "/arm", "@ipcpy/service/x/0123456789abcdef", None, b"arm"])
+@pytest.mark.parametrize("name", ["", "a b", "arm/*", "//arm", "@ipcpy/service/x/0123456789abcdef", None, b"arm"])
 def test_a_wrong_name_is_refused(name):
     with pytest.raises(ipc.ArgumentError):
         check_service(name)
+
+
+def test_a_name_is_under_the_namespace_and_says_what_was_asked_for():
+    naming = Naming("left", [("move", "go")])
+    name = service_name(check_service("move"), naming)
+    assert (str(name), repr(name)) == ("left/go", "'left/go' (asked for as 'move', in namespace 'left', remapped)")
+    assert service_name(check_service("/move"), naming) == "move"
+    with pytest.raises(ipc.ArgumentError, match="at most 200 bytes, got 'left/"):
+        service_name(check_service("a" * 200), naming)
 
 
 @pytest.mark.parametrize("topic", ["@ipcpy", "@ipcpy/service/arm/0123456789abcdef", "@ipcpy/**"])

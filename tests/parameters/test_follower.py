@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -102,6 +103,20 @@ def test_who_has_gone_is_told_and_the_values_stay(net, owner, follow, monkeypatc
     with ipc.Parameters("cam", gain=7.0, node=net.node("again")) as again:
         follower.change({"gain": 8.0})
         assert (again.gain, follower.known()) == (8.0, {"gain": 8.0})
+
+
+def test_one_that_does_not_answer_in_time_is_named(net, follow, monkeypatch):
+    released = threading.Event()
+    with ipc.Parameters("cam", gain=1.0, node=net.node("camera", namespace="r")) as owner:
+        owner.on_set(lambda changes: None if released.wait(20) else "never")
+        follower = follow(namespace="r")
+        follower.wait(10)
+        monkeypatch.setattr(follower_module, "PATIENCE", 0.3)
+        says = r"the parameters 'r/cam' \(asked for as 'cam', in namespace 'r'\) cannot be set: "
+        with pytest.raises(RecvTimeout, match=says):
+            follower.change({"gain": 2.0})
+        assert follower.known() == {"gain": 1.0}, "reading waits for nobody"
+        released.set()
 
 
 def test_two_programs_of_one_name_are_both_named_and_none_is_asked(net, owner, follow, monkeypatch, wait_until):
