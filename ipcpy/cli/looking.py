@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipcpy as ipc
 
 from .jsonform import dumps, to_json
 
-__all__ = ["STOPPED", "endpoint_record", "look", "named", "node_record", "nobody", "schema_record", "topic_record"]
+__all__ = [
+    "PARAMETERS",
+    "STOPPED",
+    "Told",
+    "endpoint_record",
+    "look",
+    "named",
+    "node_record",
+    "nobody",
+    "parameters_of",
+    "schema_record",
+    "topic_record",
+]
 
+PARAMETERS = "/parameters"  # behind their name in that of their topic
 STOPPED = "A program that was stopped before (Ctrl-Z, a debugger) is seen once it goes on."
 FIRST_PICTURE = 0.45  # seconds that the first picture may take to be complete; then what is there is shown
 
@@ -44,6 +57,30 @@ def nobody(what: str, timeout: float, domain: str) -> str:
         f"(IPCPY_DOMAIN)? {STOPPED} On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). "
         "Try: ipcpy doctor."
     )
+
+
+class Told(NamedTuple):
+    """Parameters that somebody tells.
+
+    Attributes:
+        name: theirs, whole.
+        kinds: of each parameter.
+        owner: who tells them.
+    """
+
+    name: str
+    kinds: Mapping[str, str]
+    owner: ipc.EndpointInfo
+
+
+def parameters_of(node: ipc.Node) -> Iterator[Told]:
+    """Yield the parameters that are told now, by name."""
+    for topic in node.topics():
+        for publisher in topic.publishers:
+            kinds = publisher.schema.get("parameters")  # it came from the network
+            if isinstance(kinds, Mapping) and topic.name.endswith(PARAMETERS):
+                told = {str(key): str(kind) for key, kind in kinds.items()}
+                yield Told(topic.name.removesuffix(PARAMETERS), told, publisher)
 
 
 def named(node: ipc.Node, asked: str) -> str:

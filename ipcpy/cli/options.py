@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 import ipcpy as ipc
 
-from .looking import look
+from .looking import look, parameters_of
 
 __all__ = [
     "COUNT",
@@ -24,7 +24,9 @@ __all__ = [
     "naming_options",
     "node_options",
     "open_node",
+    "optional_parameters",
     "optional_topic",
+    "parameters_argument",
     "service_argument",
     "topic_argument",
     "topics_argument",
@@ -149,6 +151,16 @@ class _Service(_Topic):
         return [service.name for service in ipc.services(0, node)]
 
 
+class _Parameters(_Topic):
+    """The name of parameters; those that somebody tells complete."""
+
+    name = "parameters"
+
+    def names(self, node: ipc.Node) -> list[str]:
+        """Return the whole names of parameters that are told now."""
+        return [name for name, _, _ in parameters_of(node)]
+
+
 def _as_typed(name: str, namespace: str, typed: str) -> str:
     """Return a whole name as one asks for it in a namespace."""
     above = f"{namespace}/" if namespace else ""
@@ -156,6 +168,8 @@ def _as_typed(name: str, namespace: str, typed: str) -> str:
 
 
 service_argument = click.argument("service", type=_Service())
+parameters_argument = click.argument("name", type=_Parameters())
+optional_parameters = click.argument("name", type=_Parameters(), required=False)
 topic_argument = click.argument("topic", type=_Topic())
 optional_topic = click.argument("topic", type=_Topic(), required=False)
 topics_argument = click.argument("topics", type=_Topic(), nargs=-1)

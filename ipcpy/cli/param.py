@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -15,35 +15,27 @@ import ipcpy as ipc
 from .endings import NothingFound
 from .jsonform import dumps, loads, to_json
 from .listen import left
-from .looking import STOPPED, look, named
-from .options import SECONDS, as_json, naming_options, node_options, open_node
+from .looking import PARAMETERS, STOPPED, Told, look, named, parameters_of
+from .options import (
+    SECONDS,
+    as_json,
+    naming_options,
+    node_options,
+    open_node,
+    optional_parameters,
+    parameters_argument,
+)
 from .render import dim, plural, printable, table
 
 __all__ = ["param"]
 
-PATTERN = "/**"
-_TAIL = "/parameters"
+EVERYTHING = "/**"
 _TRUE, _FALSE = ("true", "on", "yes"), ("false", "off", "no")
 
 _timeout = click.option(
     "--timeout", type=SECONDS, default=2.0, show_default=True, help="Seconds to look for the program that has them."
 )
-_name = click.argument("name", metavar="NAME")
 _file = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
-
-
-class _Known(NamedTuple):
-    """Parameters that somebody tells.
-
-    Attributes:
-        name: theirs, whole.
-        kinds: of each parameter.
-        owner: who tells them.
-    """
-
-    name: str
-    kinds: Mapping[str, str]
-    owner: ipc.EndpointInfo
 
 
 @click.group(short_help="Show and change the parameters of programs.")
@@ -52,13 +44,13 @@ def param() -> None:
 
 
 @param.command("list", short_help="Show all parameters, or those of a pattern.")
-@click.argument("name", metavar="[NAME]", default=PATTERN)
+@optional_parameters
 @_timeout
 @as_json
 @node_options
 @naming_options
 @click.pass_context
-def list_parameters(ctx: click.Context, name: str, timeout: float, as_json: bool) -> None:
+def list_parameters(ctx: click.Context, name: str | None, timeout: float, as_json: bool) -> None:
     """Show the parameters there are, with their values and kinds and the program that has them.
 
     NAME may be a pattern, such as 'robot1/**'. Exit code 3 if there are none.
@@ -69,7 +61,7 @@ def list_parameters(ctx: click.Context, name: str, timeout: float, as_json: bool
       ipcpy param list camera --json
     """
     with open_node(ctx) as node:
-        found = _find(node, name, timeout)
+        found = _find(node, name or EVERYTHING, timeout)
         rows = list(_rows(node, found, timeout))
         if as_json:
             for row in rows:
@@ -83,7 +75,7 @@ def list_parameters(ctx: click.Context, name: str, timeout: float, as_json: bool
 
 
 @param.command(short_help="Print a value, or all of one program.")
-@_name
+@parameters_argument
 @click.argument("parameter", required=False)
 @_timeout
 @as_json
@@ -101,7 +93,7 @@ def get(ctx: click.Context, name: str, parameter: str | None, timeout: float, as
       ipcpy param get camera --json
     """
     with open_node(ctx) as node, _opened(node, name, timeout) as params:
-        values = to_json(dict(params))
+        values = _values(params)
         if parameter is not None:
             if parameter not in values:
                 raise click.ClickException(_without(node, name, parameter, values))
@@ -117,16 +109,18 @@ def get(ctx: click.Context, name: str, parameter: str | None, timeout: float, as
 @param.command(
     "set", short_help="Change one or several.", context_settings={"ignore_unknown_options": True}
 )  # what begins with a dash is a number below 0
-@_name
+@parameters_argument
 @click.argument("pairs", metavar="PARAMETER VALUE...", nargs=-1, required=True, type=click.UNPROCESSED)
 @_timeout
+@as_json
 @node_options
 @naming_options
 @click.pass_context
-def set_parameters(ctx: click.Context, name: str, pairs: tuple[str, ...], timeout: float) -> None:
+def set_parameters(ctx: click.Context, name: str, pairs: tuple[str, ...], timeout: float, as_json: bool) -> None:
     """Change a PARAMETER of a program, or several at once: all of them or, if it refuses one, none.
 
-    A VALUE is JSON, or a text. Exit code 1 if the program refuses, with its reason.
+    A VALUE is JSON, or a text. Exit code 1 if the program refuses, with its reason. With --json all its values are
+    printed as they are then.
 
     \b
     Example:
@@ -136,19 +130,22 @@ def set_parameters(ctx: click.Context, name: str, pairs: tuple[str, ...], timeou
     if len(pairs) % 2:
         raise click.UsageError(f"PARAMETER and VALUE come in pairs, got {' '.join(pairs)!r:.200}")
     with open_node(ctx) as node, _opened(node, name, timeout) as params:
-        kinds = next((known.kinds for known in _known(node) if known.name == node.resolve(name)), {})
+        kinds = next((known.kinds for known in parameters_of(node) if known.name == node.resolve(name)), {})
         asked = zip(pairs[::2], pairs[1::2], strict=True)
         _obey(partial(params.set, {key: _read(text, kinds.get(key, "")) for key, text in asked}))
+        if as_json:
+            click.echo(dumps(_values(params)))
 
 
 @param.command(short_help="Write values into a TOML file.")
-@_name
+@parameters_argument
 @_file
 @_timeout
+@as_json
 @node_options
 @naming_options
 @click.pass_context
-def save(ctx: click.Context, name: str, file: str, timeout: float) -> None:
+def save(ctx: click.Context, name: str, file: str, timeout: float, as_json: bool) -> None:
     """Write the values of a program into a TOML FILE, as the table NAME; what else is in it stays.
 
     NAME may be a pattern: then the file gets a table for each program.
@@ -168,13 +165,14 @@ def save(ctx: click.Context, name: str, file: str, timeout: float) -> None:
 
 
 @param.command(short_help="Set what a TOML file has.")
-@_name
+@parameters_argument
 @_file
 @_timeout
+@as_json
 @node_options
 @naming_options
 @click.pass_context
-def load(ctx: click.Context, name: str, file: str, timeout: float) -> None:
+def load(ctx: click.Context, name: str, file: str, timeout: float, as_json: bool) -> None:
     """Set what the table NAME of a TOML FILE has: all of it or, if the program refuses one value, nothing.
 
     NAME may be a pattern: then each program gets its table.
@@ -187,24 +185,13 @@ def load(ctx: click.Context, name: str, file: str, timeout: float) -> None:
         for each in _each(node, name, timeout):
             with _opened(node, each, timeout) as params:
                 _obey(partial(params.load, file))
-            click.echo(f"{printable(node.resolve(each))}: set from {printable(file)}", err=True)
+            _say(node.resolve(each), f"set from {printable(file)}", params, as_json=as_json)
 
 
 # -- finding them ------------------------------------------------------------------------------------------------------
 
 
-def _known(node: ipc.Node) -> Iterator[_Known]:
-    """Yield the parameters that are told now."""
-    for topic in node.topics():
-        for publisher in topic.publishers:
-            kinds = publisher.schema.get("parameters")  # it came from the network
-            if isinstance(kinds, Mapping) and topic.name.endswith(_TAIL):
-                yield _Known(
-                    topic.name.removesuffix(_TAIL), {str(key): str(kind) for key, kind in kinds.items()}, publisher
-                )
-
-
-def _find(node: ipc.Node, name: str, timeout: float) -> list[_Known]:
+def _find(node: ipc.Node, name: str, timeout: float) -> list[Told]:
     """Return those of a name or pattern, by name.
 
     Raises:
@@ -212,11 +199,11 @@ def _find(node: ipc.Node, name: str, timeout: float) -> list[_Known]:
     """
     wanted = node.resolve(name)
 
-    def found() -> list[_Known]:
-        return [each for each in _known(node) if _matches(wanted, each.name)]
+    def found() -> list[Told]:
+        return [each for each in parameters_of(node) if _matches(wanted, each.name)]
 
     if not look(node, timeout, lambda: bool(found())):
-        there = sorted({each.name for each in _known(node)})
+        there = sorted({each.name for each in parameters_of(node)})
         listed = f"Parameters there are: {', '.join(map(printable, there[:10]))}" if there else "There are none at all"
         raise NothingFound(
             f"no parameters {named(node, name)} within {timeout:g} s in domain {node.domain!r}. {listed}. {STOPPED}"
@@ -254,13 +241,13 @@ def _opened(node: ipc.Node, name: str, timeout: float) -> ipc.Parameters:
     return params
 
 
-def _rows(node: ipc.Node, found: Iterable[_Known], timeout: float) -> Iterator[dict[str, Any]]:
+def _rows(node: ipc.Node, found: Iterable[Told], timeout: float) -> Iterator[dict[str, Any]]:
     """Yield what is shown of each parameter; of two programs with one name each tells its own."""
     until = time.monotonic() + timeout
     told: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(each.name for each in found):
         wanted = {each.owner.id for each in found if each.name == name}
-        with ipc.Subscriber(f"/{name}{_TAIL}", node=node) as sub:
+        with ipc.Subscriber(f"/{name}{PARAMETERS}", node=node) as sub:
             while wanted - told.keys():
                 try:
                     message = sub.recv(max(0.5, left(until) or 0.0))
@@ -273,12 +260,35 @@ def _rows(node: ipc.Node, found: Iterable[_Known], timeout: float) -> Iterator[d
             yield {
                 "name": each.name,
                 "parameter": key,
-                "value": to_json(values.get(key)),
+                "value": _shown(values.get(key)),
                 "kind": kind,
                 "node": each.owner.node.name,
                 "host": each.owner.node.host,
                 "pid": each.owner.node.pid,
             }
+
+
+def _shown(value: Any) -> Any:
+    """Make what JSON shows of a value; whatever a peer published, the next one is shown."""
+    try:
+        made = to_json(value)
+        dumps(made)
+    except (TypeError, ValueError, RecursionError) as error:
+        return {"unreadable": str(error)}
+    return made
+
+
+def _values(params: ipc.Parameters) -> dict[str, Any]:
+    """Make what JSON shows of all values."""
+    return {key: _shown(params[key]) for key in params}
+
+
+def _say(name: str, what: str, params: ipc.Parameters, *, as_json: bool) -> None:
+    """Say what was done with the parameters of a program."""
+    if as_json:
+        click.echo(dumps({"name": name, "values": _values(params)}))
+    else:
+        click.echo(f"{printable(name)}: {what}", err=True)
 
 
 def _short(row: Mapping[str, Any], key: str) -> str:

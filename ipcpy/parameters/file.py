@@ -22,6 +22,16 @@ __all__ = ["check_file", "read_table", "read_tables", "write_table"]
 _lock = threading.RLock()  # over reading a file and writing it again
 
 
+def _renew_lock() -> None:
+    """Forget, in a forked child, who of the parent's threads held the lock: none of them is here."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 def need_extra() -> None:
     """Look whether what writing needs is installed.
 

@@ -109,6 +109,17 @@ def test_where_nobody_is_found_it_is_said_that_a_stopped_program_is_not_seen():
     assert "stopped before (Ctrl-Z, a debugger) is seen once it goes on" in nobody("topic", 1.0, "lab")
 
 
+def test_parameters_are_found_by_their_schema():
+    camera = replace(IMU, topic="r/camera/parameters", schema={"parameters": {"gain": "float"}})
+    impostors = [replace(camera, schema={"parameters": 5}), replace(camera, schema={})]
+    topics = [
+        ipc.TopicInfo(topic, "msgpack", {}, publishers, ())
+        for topic, publishers in [("r/camera/parameters", (camera, *impostors)), ("r/camera", (camera,))]
+    ]
+    found = list(looking.parameters_of(SimpleNamespace(topics=lambda: topics)))
+    assert found == [("r/camera", {"gain": "float"}, camera)]
+
+
 def test_a_name_is_said_with_what_was_asked_for_where_that_is_another():
     node = SimpleNamespace(resolve=lambda asked: asked[1:] if asked.startswith("/") else f"r/{asked}")
     assert [named(node, "imu"), named(node, "/imu")] == ["'r/imu' (asked for as 'imu')", "'imu'"]

@@ -106,6 +106,15 @@ def test_topics_complete_but_patterns_do_not(monkeypatch, wait_until):
             wait_until(lambda: complete(["look"], "") == ["/o/gps", "/o/imu"], timeout=20.0)
 
 
+def test_parameters_complete(monkeypatch, wait_until):
+    monkeypatch.setattr(options, "COMPLETION_TIME", 20.0)
+    with ipc.Node("robot") as node, ipc.Parameters("o/camera", gain=1.0, node=node), ipc.Publisher("o/x", node=node):
+        command = click.Command("get", params=[click.Argument(["name"], type=options._Parameters())])
+        group = click.Group("p", commands={"get": command})
+        complete = ShellComplete(group, {}, "p", "_P").get_completions
+        wait_until(lambda: [item.value for item in complete(["get"], "o")] == ["o/camera"], timeout=20.0)
+
+
 def test_whatever_goes_wrong_while_the_user_types_is_silence(monkeypatch):
     def refuse(*_, **__):
         raise ipc.TransportError(24, "Too many open files")

@@ -69,6 +69,7 @@ def test_one_value_or_all_are_printed(camera, run):
 
 
 def test_several_are_set_of_their_kinds_and_below_zero(camera, run):
+    assert json.loads(run("set", "camera", "gain", "3", "--json").succeed())["gain"] == 3.0
     run("set", "camera", "gain", "2", "mode", "7", "on", "off", "n", "-5", "roi", "[-1, 2]").succeed()
     camera.send_line()
     changed = "{'exposure': 0.01, 'gain': 2.0, 'mode': '7', 'on': False, 'n': -5, 'roi': (-1, 2)}"
@@ -112,7 +113,9 @@ def test_they_are_saved_and_loaded_one_program_or_all(camera, spawn, run, tmp_pa
     run("save", "/**", str(every)).succeed()
     assert list(tomllib.loads(every.read_text())) == ["camera", "robot1/camera"]
     one.write_text("[camera]\ngain = 4.0\n")
-    run("load", "camera", str(one), "--namespace", "robot1").succeed()
+    told = run("load", "camera", str(one), "--namespace", "robot1", "--json").succeed()
+    assert json.loads(told)["name"] == "robot1/camera"
+    assert json.loads(told)["values"]["gain"] == 4.0
     assert run("get", "robot1/camera", "gain").succeed() == "4.0\n"
     assert run("get", "camera", "gain").succeed() == "1.0\n"
 

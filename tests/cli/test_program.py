@@ -30,7 +30,18 @@ LISTENING = [
     "doctor",
     "demo",
 ]
-OTHERS = ["bag", "blackbox", "completion"]
+OTHERS = ["param", "bag", "blackbox", "completion"]
+NAMING = [
+    "info",
+    "echo",
+    "hz",
+    "bw",
+    "delay",
+    "pub",
+    "call",
+    "record",
+    *map("param {}".format, program.commands["param"].commands),
+]
 
 
 def test_all_commands_are_there():
@@ -43,6 +54,15 @@ def test_each_command_has_json_an_example_and_the_options_of_a_node(name):
     assert done.exit_code == 0
     assert f"Example:\n    ipcpy {name}" in done.output
     for option in ("--json", "--domain", "--interfaces", "--peers"):
+        assert option in done.output
+
+
+@pytest.mark.parametrize("words", NAMING)
+def test_each_command_that_is_told_a_name_takes_a_namespace_and_rules(words):
+    done = CliRunner().invoke(program, [*words.split(), "--help"])
+    assert done.exit_code == 0
+    assert f"Example:\n    ipcpy {words}" in done.output
+    for option in ("--json", "--domain", "--namespace", "--remap"):
         assert option in done.output
 
 
@@ -83,6 +103,9 @@ def test_version():
         ["hz", "imu", "-w", "9" * 30],
         ["info", "imu", "--measure", "nan"],
         ["--domain", "", "list"],
+        ["--namespace", "a b", "list"],
+        ["echo", "imu", "--remap", "imu"],
+        ["echo", "imu", "--remap", "imu:=a b"],
         ["list", "--peers", "host:port"],
         ["demo", "--csv", "/no/such/file"],
         ["completion", "tcsh"],
