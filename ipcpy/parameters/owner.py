@@ -196,6 +196,7 @@ class Owner:
         """Withdraw them; idempotent. They keep their values."""
         self.closed = True
         if os.getpid() == self._pid:
+            self._rivals.end()
             self._service.close()
             self._publisher.close()
 
@@ -207,27 +208,30 @@ class _Rivals:
 
     def __init__(self, topic: str, id: str, core: Core) -> None:
         self._topic, self._id, self._core = topic, id, core
-        self._suspect: EndpointInfo | None = None
+        self._suspects: dict[str, EndpointInfo] = {}
+        self._told = False
         self._alarm = Alarm(core.loop, self._look)
 
     def put(self, event: Event) -> None:
         """Take a change of the graph: who has the same is looked at again later. It may be this program, killed."""
-        if self._suspect is not None or not isinstance(event, PublisherFound):
+        if self._told or not isinstance(event, PublisherFound):
             return
         other = event.publisher
         if other.topic == self._topic and other.id != self._id and SCHEMA in other.schema:
-            self._suspect = other
+            self._suspects[other.node.id] = other
             self._alarm.by(time.monotonic() + GRACE)
 
     def _look(self) -> None:
-        other = self._suspect
-        if other is None or not self._core.picture.has(other):
-            self._suspect = None
+        suspects, self._suspects = self._suspects, {}
+        other = next(filter(self._core.picture.has, suspects.values()), None)
+        if other is None or self._told:
             return
+        self._told = True
         words = "%s has parameters of the same name, %r: nobody can tell the two apart. Give one a namespace"
         log.warning(words, whereabouts(other.node), self._topic)
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """Nothing more is told: the parameters, or their node, are closed."""
+        self._told = True
 
     abandon = end
