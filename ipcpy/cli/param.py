@@ -230,9 +230,17 @@ def _opened(node: ipc.Node, name: str, timeout: float) -> ipc.Parameters:
 
     Raises:
         NothingFound: nobody tells them in time.
+        click.ClickException: several programs have parameters of that name.
     """
     until = time.monotonic() + timeout
-    _find(node, name, timeout)
+    found = _find(node, name, timeout)
+    if len(found) > 1:
+        owners = ", ".join(
+            sorted(f"{each.owner.node.name} ({each.owner.host}, pid {each.owner.pid})" for each in found)
+        )
+        raise click.ClickException(
+            printable(f"{len(found)} programs have parameters {named(node, name)}: {owners}. Give one a namespace.")
+        )
     params = ipc.Parameters(name, node=node)
     try:
         params.wait_for_parameters(max(0.5, left(until) or 0.0))

@@ -97,6 +97,18 @@ def test_what_cannot_be_done_is_said(camera, run, words, code, says):
     done.wait_line(says, stream="stderr")
 
 
+def test_two_programs_of_one_name_are_both_listed_and_none_is_asked(camera, spawn, run, wait_until):
+    spawn(CAMERA).wait_line("ready")
+    wait_until(lambda: "12 parameters of 2 programs" in run("list", "camera").succeed(), timeout=20.0)
+    for words in (["get", "camera", "gain"], ["set", "camera", "gain", "2"]):
+
+        def is_refused(words=words):
+            done = run(*words)
+            return done.wait() == 1 and "2 programs have parameters 'camera'" in done.stderr
+
+        wait_until(is_refused, timeout=20.0)
+
+
 def test_pairs_are_pairs():
     done = CliRunner().invoke(program, ["param", "set", "camera", "gain"])
     assert done.exit_code == 2
