@@ -76,9 +76,8 @@ class Core:
         configure()
         self.name = check_name(name)
         self.domain, self.naming = settings.domain, Naming(settings.namespace, settings.remap)
-        self.sockets = sockets
         self.closed, self.close_by = False, NEVER
-        self._settings = settings
+        self.sockets, self._settings = sockets, settings
         self._publishers: dict[int, OwnPublisher] = {}
         self._subscribers: dict[int, OwnSubscriber] = {}
         self._lock = threading.RLock()
@@ -120,8 +119,7 @@ class Core:
         ways = Ways(self._network, self._introductions, link.peers)
         self.way_to = ways.to_node
         self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make, ways.to_subscriber)
-        memory = self._settings.memory if self.sockets.memory else 0
-        self.handovers = Handovers(self.loop, self.id, self._subscribers, memory)
+        self.handovers = Handovers(self.loop, self.id, self._subscribers, self.sockets.memory and self._settings.memory)
         self._view.add_node(self.id, node_info(entry, self.id, None))
         self.loop.call(self._start)
 
