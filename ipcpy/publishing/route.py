@@ -273,7 +273,10 @@ class Route:
         self.sharing.acknowledged(self.sender.acknowledged)
         _warn_if_smaller(self, size)
         if self._reliable is not None:
-            self._resend(self._reliable.reported(self.match.subscriber, report, now), now)
+            lacking = self._reliable.reported(self.match.subscriber, report, now)
+            if lacking and self.sender.backlog >= MAX_BACKLOG and not self.sender.owes(lacking[0].seq):
+                self.sender.forget_sent()  # later ones, which wait there for this one, must not wait for it here too
+            self._resend(lacking, now)
         else:
             self._resend(self._memory.asked(report.missing), now)
         self.pump(now)

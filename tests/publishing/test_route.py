@@ -134,6 +134,19 @@ def test_with_too_many_large_messages_owed_those_of_a_reliable_topic_wait_to_be_
     assert route.stats().given_up == 0
 
 
+def test_a_message_that_all_later_ones_wait_for_is_sent_though_as_many_of_these_are_owed_as_may_be():
+    world = World(reliable=True)
+    route = world.begun()
+    lost, *later = [large(world.framing, 70_000) for _ in range(MAX_BACKLOG + 1)]
+    for message in (lost, *later):
+        world.reliable.add(message, 0.0)
+    for message in later:  # they are there, and no report can say so: its first number is that of what is lost
+        route.owe(message, 0.0)
+    route.reported(report(lost.seq, route.sender.position, [(lost.seq, lost.seq + 1)]), 0.001)
+    assert route.sender.owes(lost.seq)
+    assert lost.seq in {frame.seq for frame in sent(route, Kind.FRAGMENT)}
+
+
 def test_what_a_report_asks_for_is_sent_again_and_counted():
     world = World(reliable=True)
     route = world.begun()

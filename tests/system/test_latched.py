@@ -16,7 +16,7 @@ with ipc.Publisher("latched", ipc.Raw(), **options) as publisher:
         publisher.publish((b"%d" % number).zfill(size))
     print("ready", publisher.id, flush=True)
     start = time.monotonic()
-    while rate and time.monotonic() < start + 30:
+    while rate and time.monotonic() < start + 100:
         number += 1
         publisher.publish((b"%d" % number).zfill(size))
         time.sleep(max(0.0, start + (number - count) / rate - time.monotonic()))

@@ -131,6 +131,11 @@ class Sender:
             owed.remove(victim)
             self.given_up += 1
 
+    def forget_sent(self) -> None:
+        """Owe no more what was sent whole and has left the subscriber's socket: what it lacks of it, it asks for."""
+        owed = self._outgoing
+        self._outgoing = deque(m for m in owed if m.next < m.count or m.resend or max(m.sent_at) > self.acknowledged)
+
     def replace(self, seq: int, parts: Sequence[memoryview]) -> None:
         """Send what is still owed of a message from other parts: the caller's buffer is the caller's again."""
         for message in self._outgoing:
