@@ -35,7 +35,8 @@ def run(spawn, publisher_env=None, subscriber_env=None, *, subscribers=None, **j
     for each, mine, others in zip(listening, books, by_udp, strict=True):
         assert mine["received"] == published and mine["lost"] == {} and mine["duplicates"] == 0
         assert told["shared"][each.ids[0]] == mine["shared"]
-        assert mine["dropped"] == {} and mine["handovers"] == told["handovers"] == {}
+        assert set(mine["dropped"]) <= {"source"}  # sent to the group, before this one was asked whether it hears it
+        assert mine["handovers"] == told["handovers"] == {}
         assert mine["order"] or not job.get("options")  # best effort may be overtaken
         assert published - mine["shared"] - others <= (MOST if first else COUNT), told
     return books, told
