@@ -75,6 +75,10 @@ class Outgoing:
         """Whether nothing is to be sent at the moment."""
         return self.next >= self.count and not self.resend
 
+    def has_left(self, position: int) -> bool:
+        """Tell whether all of it was sent, and has left the subscriber's socket, which is empty up to a position."""
+        return self.done and max(self.sent_at) <= position
+
     def fragments(self, indexes: Sequence[int]) -> list[Sequence[bytes | memoryview]]:
         """Return fragments, each as the buffers of one datagram."""
         found: list[Sequence[bytes | memoryview]] = []

@@ -133,8 +133,7 @@ class Sender:
 
     def forget_sent(self) -> None:
         """Owe no more what was sent whole and has left the subscriber's socket: what it lacks of it, it asks for."""
-        owed = self._outgoing
-        self._outgoing = deque(m for m in owed if m.next < m.count or m.resend or max(m.sent_at) > self.acknowledged)
+        self._outgoing = deque(each for each in self._outgoing if not each.has_left(self.acknowledged))
 
     def replace(self, seq: int, parts: Sequence[memoryview]) -> None:
         """Send what is still owed of a message from other parts: the caller's buffer is the caller's again."""
@@ -238,7 +237,9 @@ class Sender:
         if self.acknowledged < position <= self.position:
             self.acknowledged = position
             self._progress = now
-            self._time_answer(now)
+            if self._timed is not None and self.acknowledged >= self._timed[0]:
+                self._round_trip += (now - self._timed[1] - self._round_trip) / 4
+                self._timed = None
             self._tries = 0
             self._pause = min(max(4 * self._round_trip, MIN_PAUSE), POLL_PAUSE)
             self.window = _window(window)
@@ -260,11 +261,6 @@ class Sender:
         if position == self.position and not self._outgoing and self._asked_at is None:
             self.reported(position, 0, self.window, now)
 
-    def _time_answer(self, now: float) -> None:
-        if self._timed is not None and self.acknowledged >= self._timed[0]:
-            self._round_trip += (now - self._timed[1] - self._round_trip) / 4
-            self._timed = None
-
     def missing(self, seq: int, first: int, bitmap: bytes | memoryview) -> bool:
         """Learn which fragments of a message are missing; tell whether any got lost: some may be on their way."""
         for message in self._outgoing:
@@ -277,11 +273,10 @@ class Sender:
     def missing_range(self, start: int, stop: int) -> None:
         """Learn that whole messages are missing; those that are not owed, or still on their way, are ignored."""
         for message in list(self._outgoing):
-            if start <= message.seq < stop and message.next == message.count and not message.resend:
-                if max(message.sent_at) <= self.acknowledged:
-                    message.ask_all()
-                    self._lost_some()
-                    self._learn(message)
+            if start <= message.seq < stop and message.has_left(self.acknowledged):
+                message.ask_all()
+                self._lost_some()
+                self._learn(message)
 
     def _learn(self, message: Outgoing) -> None:
         """Send smaller fragments from now on, if those of full size do not come."""
