@@ -77,7 +77,7 @@ def test_incomplete_large_messages(lan):
     publisher.ask("publish", 60, answer="published")  # 2 s: what was published in the last of them may still arrive
     hosts.heal()
     books = balanced(subscriber, 60)
-    assert set(books["lost"]) <= {"fragments", "network"} and sum(books["lost"].values()) > 3
+    assert books["lost"] and set(books["lost"]) <= {"fragments", "network"}
 
 
 def test_a_publisher_that_closes_after_its_last_message(spawn):

@@ -362,10 +362,10 @@ async def main():
     waiting = asyncio.create_task(both())
     await asyncio.sleep(0)
     if os.fork() == 0:
-        print(f"child {asyncio.run(both())}", flush=True)  # in one write: the other process prints too
+        os.write(1, f"child {asyncio.run(both())}\\n".encode())  # in one write: the other process prints too
         sys.stdin.read()
         os._exit(0)
-    print(f"parent {await waiting}", flush=True)
+    os.write(1, f"parent {await waiting}\\n".encode())
 
 asyncio.run(main())
 sys.stdin.read()
