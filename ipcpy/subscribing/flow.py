@@ -50,7 +50,7 @@ class Flow:
     Attributes:
         address: where its data comes from; None before it is challenged.
         multicast: where its multicast comes from.
-        matched, local: whether its data arrives, and from this host.
+        matched, local, timed: whether its data arrives, from this host, and is noted when it does (punctuality.py).
         memory: what it shares with this subscriber.
         reach: which numbers it can have come to.
         left_at: when the publisher went.
@@ -63,7 +63,7 @@ class Flow:
 
     __slots__ = tuple(
         "address bytes codec_number decode decode_many fastest_ns id info is_its_address left_at local matched memory"
-        " mismatch multicast number reach receiver shared topic unchecked undecodable"
+        " mismatch multicast number reach receiver shared timed topic unchecked undecodable"
         " _drops_before _intake _poll".split()
     )
 
@@ -77,7 +77,7 @@ class Flow:
         self.is_its_address = is_its_address
         self.address: Address | None = None
         self.multicast: Address | None = None
-        self.matched = self.local = False
+        self.matched = self.local = self.timed = False
         self.left_at = NEVER
         self.receiver: Receiver[Any] = Receiver(
             reliable=info.reliable or info.keep > 0, assembly=Assembly(spares=intake.spares), seed=intake.seed

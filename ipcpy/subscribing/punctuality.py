@@ -21,10 +21,11 @@ MAX_LINES = 1_024  # topics without a publisher that are remembered, of a patter
 
 
 class Source(Protocol):
-    """What is asked of a flow: who publishes, and what decodes its messages."""
+    """What is asked of a flow: who publishes, what decodes its messages, and whether it is noted when they come."""
 
     number: int
     info: EndpointInfo
+    timed: bool
     decode: Callable[[Any], Any]
     decode_many: Callable[[bytes, int], list[Any]]
 
@@ -89,7 +90,7 @@ class Punctuality:
     # -- publishers --------------------------------------------------------------------------------------------------
 
     def follow(self, source: Source) -> None:
-        """Note from now on when messages of a publisher come, if they are expected in time."""
+        """Note from now on when messages of a new publisher come, if it says when, or a deadline does."""
         if self._deadline is None and not source.info.rate:
             return
         topic = source.info.topic
@@ -97,8 +98,13 @@ class Punctuality:
         if line is None:
             self._make_room()
             line = self.lines[topic] = Line(topic, source.info)
-        source.decode = self._noting(line, source.info, source.decode)
-        source.decode_many = self._noting(line, source.info, source.decode_many)
+        self._note(line, source)
+
+    def _note(self, line: Line, source: Source) -> None:
+        if not source.timed:
+            source.timed = True
+            source.decode = self._noting(line, source.info, source.decode)
+            source.decode_many = self._noting(line, source.info, source.decode_many)
 
     def _make_room(self) -> None:
         while len(self.lines) >= MAX_LINES:
@@ -107,10 +113,17 @@ class Punctuality:
                 return
             del self.lines[deserted]
 
-    def matched(self, number: int, info: EndpointInfo) -> None:
-        """A publisher is matched: its first message is expected from now on."""
+    def matched(self, source: Source) -> None:
+        """A publisher is matched: its first message is expected from now on.
+
+        Where others promise when messages come, and it does not, its messages count as theirs do.
+        """
+        number, info = source.number, source.info
         line = self.lines.get(info.topic)
-        if line is None or number in line.rates or (self._deadline is None and not info.rate):
+        if line is None or number in line.rates:
+            return
+        self._note(line, source)
+        if self._deadline is None and not info.rate:
             return
         line.rates[number] = info.rate
         if line.at == NEVER:

@@ -75,9 +75,9 @@ class Timekeeper:
 
     def matched(self, flows: Mapping[int, Flow]) -> None:
         """Somebody was matched."""
-        for number, flow in flows.items():
+        for flow in flows.values():
             if flow.matched:
-                self.times.matched(number, flow.info)
+                self.times.matched(flow)
         self._by_due()
 
     def left(self, number: int, topic: str) -> None:

@@ -31,9 +31,10 @@ class Told:
     def meet(self, number, topic="t", rate=0.0):
         """Have a publisher matched; return what stands for its flow."""
         info = publisher_info(number, topic=topic, rate=rate)
-        source = SimpleNamespace(number=number, info=info, decode=lambda body: body, decode_many=lambda data, size: [])
+        decode = {"decode": lambda body: body, "decode_many": lambda data, size: []}
+        source = SimpleNamespace(number=number, info=info, timed=False, **decode)
         self.times.follow(source)
-        self.times.matched(number, info)
+        self.times.matched(source)
         return source
 
     def look(self, now):
@@ -105,9 +106,9 @@ def test_any_publisher_of_a_topic_will_do_and_topics_of_a_pattern_are_apart():
 
 def test_a_message_that_cannot_be_decoded_is_none():
     told = Told(0.1)
-    flow = SimpleNamespace(number=P, info=publisher_info(P), decode=lambda body: 1 / 0, decode_many=None)
+    flow = SimpleNamespace(number=P, info=publisher_info(P), timed=False, decode=lambda body: 1 / 0, decode_many=None)
     told.times.follow(flow)
-    told.times.matched(P, flow.info)
+    told.times.matched(flow)
     told.now = 100.15
     with pytest.raises(ZeroDivisionError):
         flow.decode(b"")
@@ -123,6 +124,21 @@ def test_without_a_deadline_only_who_promises_a_rate_is_followed_and_three_perio
     told.meet(3, "fast", rate=1000.0)
     deadlines = {topic: line.deadline for topic, line in told.times.lines.items()}
     assert deadlines == {"slow": PERIODS / 2, "fast": FLOOR}
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["who promises is first", "who promises comes later"])
+def test_messages_of_one_that_promises_nothing_count_beside_those_of_one_that_does(first):
+    told = Told(None)
+    flows = [told.meet(P, rate=0.0 if first else 10.0), told.meet(Q, rate=10.0 if first else 0.0)]
+    for flow in flows:
+        told.times.matched(flow)
+    plain = flows[0 if first else 1]
+    for number in range(4):
+        told.now = 100.0 + 0.25 * number
+        plain.decode(b"")
+    assert told.look(101.0) == []
+    assert told.look(101.1) == [("t", "late", 0.35, plain.info.id[-2:])]
+    assert told.times.lines["t"].deadline == pytest.approx(PERIODS / 10)
 
 
 def test_the_fastest_promise_counts_and_goes_with_who_made_it_unless_nobody_is_left():
@@ -166,7 +182,7 @@ def followed(**changes):
     side, told = Side(), Told(0.1)
     side.intake.follow = told.times.follow
     flow = side.match(P, **changes)
-    told.times.matched(P, flow.info)
+    told.times.matched(flow)
     return side, told
 
 
