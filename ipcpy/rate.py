@@ -26,7 +26,7 @@ class Rate:
             move()
 
     Args:
-        hz: ticks a second, up to 1,000,000.
+        hz: ticks a second, from 0.000001 to 1,000,000.
 
     Attributes:
         missed: ticks that were left out, in all.

@@ -16,6 +16,7 @@ NEVER = float("inf")
 SHARE = 200  # of the time that errors of short waits take to find out the reason, the whole is this many times as much
 FOR_EVER = 1e6  # seconds; select.poll takes no more than 24 days
 MAX_RATE = 1e6  # times a second
+MIN_RATE = 1 / FOR_EVER
 SHORTEST = 0.001  # seconds: what is late by less nobody can be told in time
 PIECE = 0.1 if sys.platform == "win32" else None  # seconds
 """On Windows Ctrl-C ends no wait for a lock or a socket: KeyboardInterrupt comes after it. So waits are short there."""
@@ -68,10 +69,12 @@ def hertz(rate: Any) -> float:
     """Check how many times a second something is to happen.
 
     Raises:
-        ArgumentError: if it is no number above 0, up to MAX_RATE.
+        ArgumentError: if it is no number from MIN_RATE to MAX_RATE.
     """
-    if not 0 < (value := _plain(rate)) <= MAX_RATE:
-        raise ArgumentError(f"a rate is a number of times a second above 0, up to {MAX_RATE:,.0f}, got {rate!r}")
+    if not MIN_RATE <= (value := _plain(rate)) <= MAX_RATE:
+        raise ArgumentError(
+            f"a rate is a number of times a second from {MIN_RATE:f} to {MAX_RATE:,.0f}, got {rate!r:.80}"
+        )
     return value
 
 

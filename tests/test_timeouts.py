@@ -120,15 +120,15 @@ def test_the_reason_is_found_out_at_once_but_of_short_waits_only_now_and_then():
     assert [str(each) for each in (first, third, second)] == [f"nothing came. It is {n}." for n in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("rate", [0.001, 1, 100.0, 1_000_000, np.float32(0.5), np.int64(7)])
-def test_a_rate_is_a_number_above_zero(rate):
+@pytest.mark.parametrize("rate", [1e-6, 0.001, 1, 100.0, 1_000_000, np.float32(0.5), np.int64(7)])
+def test_a_rate_is_a_number_from_once_in_a_time_that_can_be_waited_to_a_million(rate):
     assert hertz(rate) == rate
     assert type(hertz(rate)) is float
 
 
-@pytest.mark.parametrize("rate", [0, -1, 1_000_001, math.nan, math.inf, True, "7", None])
+@pytest.mark.parametrize("rate", [0, -1, 9e-7, 1e-320, 1_000_001, math.nan, math.inf, True, "7", None])
 def test_what_is_no_rate_is_refused(rate):
-    with pytest.raises(ArgumentError, match="a rate is a number of times a second above 0, up to 1,000,000, got"):
+    with pytest.raises(ArgumentError, match=r"a rate is a number of times a second from 0\.000001 to 1,000,000, got"):
         hertz(rate)
 
 

@@ -61,7 +61,7 @@ class Publisher(Waits):
         node: the node it belongs to; by default the one the process shares.
         block: seconds that ``publish`` on a reliable topic waits for subscribers that cannot follow, unless they do not
             answer at all; then the oldest message is given up, and they are told exactly which. 0 never waits.
-        rate: how many messages a second to expect of it, up to 1,000,000. It is a promise, and slows nothing down:
+        rate: how many messages a second to expect of it, 0.000001 to 1,000,000. It is a promise, slows nothing down:
             subscribers hold it against what comes (``late``), and ``ipcpy hz`` and ``info`` show it.
 
     Raises:
