@@ -130,7 +130,7 @@ def parse_remap(remap: Remap) -> tuple[tuple[str, str], ...]:
         pairs = list(remap.items())
     else:
         parts = [part.partition(":=") for part in _items("remap", remap)]
-        wrong = [part for part in parts if not (part[1] and part[0].strip() and part[2].strip())]
+        wrong = [part for part in parts if not (part[1] and part[0].strip() and part[2].strip()) or ":=" in part[2]]
         if wrong:
             raise ArgumentError(
                 f"remap is OLD:=NEW, such as imu:=front/imu, comma-separated, got {''.join(wrong[0])!r}"

@@ -126,7 +126,9 @@ def test_names_are_remapped_by_texts_or_a_dict(remap, pairs):
         assert from_environment(environ={"IPCPY_REMAP": remap}).remap == pairs
 
 
-@pytest.mark.parametrize("remap", ["imu", "imu=gps", "a:=", ":=b", "a:=b,c", 5, [5], {"a": 5}, {5: "a"}, [("a", "b")]])
+@pytest.mark.parametrize(
+    "remap", ["imu", "imu=gps", "a:=", ":=b", "a:=b,c", "a:=b:=c", 5, [5], {"a": 5}, {5: "a"}, [("a", "b")]]
+)
 def test_a_wrong_rule_is_refused_with_what_one_is(remap):
     with pytest.raises(ArgumentError, match="remap (is|are)"):
         from_environment(environ={}, remap=remap)

@@ -63,7 +63,7 @@ def node_options(command: F) -> F:
 
 
 def _keep_rules(ctx: click.Context, param: click.Parameter, rules: tuple[str, ...]) -> None:
-    _keep(ctx, param, ",".join(rules) or None)
+    _keep(ctx, param, ",".join(rules) if rules else None)
 
 
 def naming_options(command: F) -> F:

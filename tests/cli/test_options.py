@@ -74,6 +74,10 @@ def test_names_may_be_under_a_namespace_and_remapped():
     kept = "[('namespace', 'r'), ('remap', 'a:=b,c:=d')]"
     assert kept in run("--namespace", "r", "look", "imu", "--remap", "a:=b", "--remap", "c:=d")
     assert kept in run("--remap", "a:=x", "look", "imu", "--remap", "a:=b,c:=d", "--namespace", "r")
+
+
+def test_empty_ones_mean_none_whatever_the_environment_says():
+    assert "[('namespace', ''), ('remap', '')]" in run("look", "imu", "--namespace", "", "--remap", "")
     for name in ("IPCPY_NAMESPACE", "IPCPY_REMAP"):
         assert name in run("look", "--help")
 
