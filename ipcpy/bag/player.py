@@ -98,6 +98,7 @@ class Player:
     ) -> None:
         if not isinstance(bag, Bag):
             raise ArgumentError(f"a player plays a Bag, got {bag!r:.80}: did you mean Player(Bag(path))?")
+        self._bag = bag  # one that nobody holds is closed
         self._pace = Pace(rate)
         recording, names = recording_of(bag), check_remap(remap)
         for name in names:

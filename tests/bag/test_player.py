@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 from collections import namedtuple
@@ -73,6 +74,14 @@ def test_messages_are_published_as_they_were(net, listen, drive):
     assert [message.data["n"] for message in states] == [0, 10, 20, 30, 40]
     assert (states[4].data["image"] == 40).all()
     assert (stats.published, stats.handed, stats.skipped, stats.rounds) == (55, 55, 0, 1)
+
+
+def test_a_bag_that_nobody_else_holds_is_open_while_it_is_played(net, listen, drive):
+    sub = listen("imu")
+    with Player(Bag(drive.paths[0]), rate=math.inf, node=net.node("player")) as player:
+        gc.collect()
+        assert player.run().published == 55
+        assert drain(sub, 50)[-1].data == Imu(49, 24.5, -49)
 
 
 def test_the_bytes_are_those_that_were_published(net, listen, drive):
