@@ -8,13 +8,19 @@ that it can see ``request.cancelled`` and return; if it yields all the same, it 
 from __future__ import annotations
 
 import inspect
-from asyncio import CancelledError
+import threading
+import time
+from asyncio import CancelledError, current_task, sleep
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import ArgumentError
+from ..publishing.pacing import BLOCK_PAUSE
 from .duties import Job
 from .server import Server
+
+PATIENCE = 10.0  # seconds that an answer waits for a client that answers, but cannot take it yet; else it were lost
+SHORTEST = 0.000_5  # seconds between the first two looks whether a client can take more
 
 
 def kind_of_function(function: object) -> tuple[bool, bool]:
@@ -38,16 +44,15 @@ def kind_of_function(function: object) -> tuple[bool, bool]:
 def work(server: Server, job: Job) -> None:
     """Answer one call with a function, or a generator function, in the calling thread."""
     try:
-        if job.cancelled:  # while it was waiting
-            server.answer(job, None)
-            return
-        value = server.terms.function(server.request_of(job))
-        if server.terms.steps:
-            value = _run(server, job, value)
+        value = None
+        if not job.cancelled:  # while it was waiting
+            value = server.terms.function(server.request_of(job))
+            if server.terms.steps:
+                value = _run(server, job, value)
+        for each in server.answer(job, value):
+            server.tell(job.client, each)
     except BaseException as error:  # SystemExit too: it is the call that failed, and the server goes on
         server.fail(job, error)
-    else:
-        server.answer(job, value)
 
 
 def _run(server: Server, job: Job, steps: Any) -> Any:
@@ -59,7 +64,8 @@ def _run(server: Server, job: Job, steps: Any) -> Any:
                 steps.close()
                 return None
             number += 1
-            server.step(job, number, value)
+            for each in server.step(job, number, value):
+                server.tell(job.client, each)
             warned = job.cancelled
     except StopIteration as end:
         return end.value
@@ -74,17 +80,30 @@ async def work_async(server: Server, job: Job) -> None:
             value = await _run_async(server, job, server.terms.function(server.request_of(job)))
         else:
             value = await server.terms.function(server.request_of(job))
-    except CancelledError:
-        if not job.cancelled:  # the event loop ends
+        await _tell_all(server, job, server.answer(job, value))
+    except CancelledError as error:
+        task = current_task()
+        if job.cancelled:
+            await _tell_all(server, job, server.answer(job, None))
+        elif task is not None and task.cancelling():
             server.fail(job, CancelledError("the server's event loop ended"))
             raise
-        server.answer(job, None)
-    except BaseException as error:
+        else:  # the function's own
+            server.fail(job, error)
+    except BaseException as error:  # SystemExit too, as in a thread
         server.fail(job, error)
-        if not isinstance(error, Exception):
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
-    else:
-        server.answer(job, value)
+
+
+async def _tell_all(server: Server, job: Job, answers: list[Any]) -> None:
+    """Tell a client answers; before each wait, for a bounded time, until it can take that. The event loop goes on."""
+    for each in answers:
+        deadline, pause = time.monotonic() + PATIENCE, SHORTEST
+        while not server.has_room(job, each) and time.monotonic() < deadline:
+            await sleep(pause)
+            pause = min(2 * pause, BLOCK_PAUSE)
+        server.tell(job.client, each)
 
 
 async def _run_async(server: Server, job: Job, steps: Any) -> Any:
@@ -92,7 +111,7 @@ async def _run_async(server: Server, job: Job, steps: Any) -> Any:
     try:
         async for value in steps:
             number += 1
-            server.step(job, number, value)
+            await _tell_all(server, job, server.step(job, number, value))
     finally:
         await steps.aclose()
     return None

@@ -11,6 +11,7 @@ the call, or has answered it: then the answer was before, or is lost.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from typing import Any, NamedTuple
 
@@ -34,6 +35,9 @@ from .envelope import (
 
 ASK_AFTER = 2.0  # seconds without an answer after which a client asks whether the server knows of the call
 MAX_STEPS = 1_000  # steps of one call that are kept unread, the newest
+MAX_UNREAD = 256 << 20  # bytes of them
+LARGE = MAX_UNREAD // MAX_STEPS  # bytes of a step of which fewer may be too much
+UNSENT = math.inf
 GONE = 0  # the kind of an outcome that no answer brought: the server is gone, and the body is the reason
 GIVEN_UP = 1  # likewise: the client waits no more
 
@@ -57,12 +61,13 @@ class Call:
         missed: steps that were dropped, because too many were unread or some did not arrive.
     """
 
-    __slots__ = ("_step", "asked_at", "begin", "flags", "missed", "number", "outcome", "steps")
+    __slots__ = ("_begun_at", "_step", "asked_at", "begin", "flags", "missed", "number", "outcome", "steps")
 
     def __init__(self, number: int, flags: int, now: float) -> None:
         self.number = number
         self.flags = flags
-        self.asked_at = now  # when it began, or was asked for last
+        self.asked_at = UNSENT  # when it began, or was asked for last; before it is sent nothing may overtake it
+        self._begun_at = now
         self.outcome: Outcome | None = None
         self.steps: deque[Any] = deque()
         self.missed = 0
@@ -78,6 +83,10 @@ class Call:
         """Return what asks for it, mostly one piece."""
         return seal_all(CALL, self.number, body, flags=self.flags)
 
+    def sent(self) -> None:
+        """Take note that its request is on the way."""
+        self.asked_at = self._begun_at
+
     def add(self, step: int, body: Any) -> bool:
         """Keep a step; False if it was there already, or an old one."""
         if step <= self._step:
@@ -86,6 +95,9 @@ class Call:
         self._step = step
         self.steps.append(body)
         if len(self.steps) > MAX_STEPS:
+            self.steps.popleft()
+            self.missed += 1
+        while len(body) > LARGE and len(self.steps) > 1 and sum(map(len, self.steps.copy())) > MAX_UNREAD:
             self.steps.popleft()
             self.missed += 1
         return True
@@ -150,7 +162,8 @@ class Calls:
         """Take note that the answers come from another publisher of the server from now on, numbered anew."""
         self._seq = 0
         for call in self.open.values():
-            call.asked_at = -ASK_AFTER  # what was answered before may be lost
+            if call.asked_at != UNSENT:
+                call.asked_at = -ASK_AFTER  # what was answered before may be lost
 
     def _lose(self, first: int, last: int) -> None:
         for number in [number for number in self.open if first <= number <= last]:
@@ -166,7 +179,7 @@ class Calls:
         return self._ask([call for call in self.open.values() if now >= call.asked_at + ASK_AFTER], now)
 
     def _ask(self, calls: Any, now: float) -> list[Any]:
-        asked = list(calls)
+        asked = [call for call in calls if call.asked_at != UNSENT]
         for call in asked:
             call.asked_at = now
         return [seal(ASK, call.number) for call in asked]

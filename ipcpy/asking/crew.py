@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import partial
 
 from ..errors import ClosedError
 from ..locks import start
@@ -71,7 +72,7 @@ class Crew:
     def _leave(self, me: object) -> None:
         with self._lock:
             if self._reader is me:
-                self._reader = None
+                self._reader, self._away_since = None, 0.0
                 self._turn.release()
 
     def _read(self) -> Job:
@@ -87,6 +88,9 @@ class Crew:
                     self._away_since = now = time.monotonic()
                     break
                 self._waiting.setdefault(job.client, deque()).append(job)
+            job.on_cancel = partial(self._drop, job)
+            if job.cancelled:  # meanwhile
+                self._drop(job)
         self._alarm.by(now + AWAY)
         return job
 
@@ -103,6 +107,17 @@ class Crew:
             if self._reader is me:
                 self._away_since = 0.0
         return None
+
+    def _drop(self, job: Job) -> None:
+        """Have a job that is cancelled wait no more, however long the others take."""
+        with self._lock:
+            jobs = self._waiting.get(job.client)
+            if jobs is None or job not in jobs:
+                return
+            jobs.remove(job)
+            if not jobs:
+                del self._waiting[job.client]
+        self._work(job)
 
     def _on_alarm(self) -> None:
         """Hand the reading to another thread, if who reads has been away for long. In the I/O thread."""

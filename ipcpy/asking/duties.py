@@ -4,7 +4,8 @@ A call is done at most once. Its number tells: each client numbers its calls, an
 is a repetition, whatever its bytes say. A client is new with every start, so a number never means another call. What a
 gap in the numbers jumps over is lost, the client is told so, and those numbers are not taken any more.
 
-Bounds: clients, jobs in all, jobs of one client, open goals. What is above them is refused with a sentence.
+Bounds: clients, jobs in all and their bytes, jobs of one client, open goals. What is above them is refused with a
+sentence.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .envelope import (
 MAX_CLIENTS = 1_000
 MAX_JOBS = 10_000
 MAX_OF_ONE = 1_000  # jobs of one client
+MAX_BYTES = 1 << 30  # of the requests of all jobs
 MAX_LEFT = 4_000  # clients that left whose last number is remembered: one that was only cut off comes back
 
 
@@ -43,18 +45,20 @@ class Job:
         number: the call's.
         flags: of the call.
         body: of the request.
+        size: how many bytes that has.
         cancelled: whether the client wants it no more.
         wanted: whether the client wants to know how it ends.
         on_cancel: called when it is cancelled.
     """
 
-    __slots__ = ("body", "cancelled", "client", "flags", "number", "on_cancel", "wanted")
+    __slots__ = ("body", "cancelled", "client", "flags", "number", "on_cancel", "size", "wanted")
 
     def __init__(self, client: str, number: int, flags: int, body: Any) -> None:
         self.client = client
         self.number = number
         self.flags = flags
         self.body = body
+        self.size = len(body)
         self.cancelled = False
         self.wanted = True
         self.on_cancel: Any = None
@@ -99,7 +103,7 @@ class Duties:
         self._goals = goals
         self._clients: dict[str, _Client] = {}
         self._left: dict[str, int] = {}
-        self._jobs = 0
+        self._jobs = self._bytes = 0
         self.dropped: Counter[str] = Counter()
         self.refused = 0
 
@@ -125,6 +129,7 @@ class Duties:
             del self._left[next(iter(self._left))]
         jobs = list(known.jobs.values())
         self._jobs -= len(jobs)
+        self._bytes -= sum(job.size for job in jobs)
         for job in jobs:
             job.cancelled, job.wanted = True, False
         return jobs
@@ -160,7 +165,7 @@ class Duties:
         if number > known.last + 1:
             told.append(Tell(client, seal(LOST, number - 1, pack_lost(known.last + 1))))
         known.last = number
-        refusal = self._refusal(known)
+        refusal = self._refusal(known, len(body))
         if refusal:
             self.refused += 1
             return [*told, Tell(client, seal(REFUSED, number, pack_failure(Failure("Refused", refusal))))]
@@ -169,9 +174,10 @@ class Duties:
             known.begin = 0, b""
         job = known.jobs[number] = Job(client, number, flags, body)
         self._jobs += 1
+        self._bytes += job.size
         return [*told, job]
 
-    def _refusal(self, known: _Client) -> str:
+    def _refusal(self, known: _Client, size: int) -> str:
         if self._goals is not None and self._jobs >= self._goals:
             many = "1 open goal" if self._jobs == 1 else f"{self._jobs} open goals"
             return f"{self._name!r} has {many}, and takes no more"
@@ -179,6 +185,8 @@ class Duties:
             return f"{self._name!r} has not answered {MAX_OF_ONE:,} calls of this client yet, and takes no more"
         if self._jobs >= MAX_JOBS:
             return f"{self._name!r} has {MAX_JOBS:,} open calls, and takes no more"
+        if self._jobs and self._bytes + size > MAX_BYTES:
+            return f"the open calls of {self._name!r} have {self._bytes >> 20:,} MiB, and it takes no more"
         return ""
 
     def _cancelled(self, known: _Client, number: int, *, waits: bool) -> list[Job | Cancel | Tell]:
@@ -203,4 +211,5 @@ class Duties:
         if known is not None and known.jobs.get(job.number) is job:
             del known.jobs[job.number]
             self._jobs -= 1
+            self._bytes -= job.size
         return job.wanted

@@ -132,7 +132,11 @@ class Line:
             try:
                 for each in call.request(body):
                     self._requests.publish(each)
+                call.sent()
             except BaseException as error:
+                if not isinstance(error, Exception):  # Ctrl-C: it may be on the way
+                    self.give_up(call)
+                    raise
                 self._forget(call)
                 if isinstance(error, ClosedError) and self.lost:
                     return None

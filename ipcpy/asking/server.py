@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codec import Codec, MsgPack
-from ..errors import ArgumentError, ClosedError, CodecError, IpcError, SchemaError
+from ..errors import ClosedError, CodecError, IpcError, SchemaError
 from ..events import PublisherFound, PublisherLost, SubscriberFound, SubscriberLost
 from ..graph import EndpointInfo
 from ..message import Message
@@ -22,6 +22,7 @@ from ..node.core import Core
 from ..node.identity import new_id
 from ..node.node import Node
 from ..publishing.publisher import Publisher
+from ..publishing.room import has_room
 from ..subscribing.subscriber import Subscriber
 from . import envelope
 from .duties import Cancel, Duties, Job, Tell
@@ -62,7 +63,7 @@ class _Client:
 
     def __init__(self) -> None:
         self.asks: EndpointInfo | None = None  # the publisher of its requests
-        self.hears: EndpointInfo | None = None  # the subscriber of its answers
+        self.hears: set[str] = set()  # the nodes that have a subscriber of its answers: its own, if nobody forges
         self.answers: Publisher | None = None
         self.decode: Decode | None = None
 
@@ -129,24 +130,22 @@ class Server:
     def _on_asking(self, publisher: EndpointInfo, id: str) -> None:
         with self._lock:
             known = self._clients.setdefault(id, _Client())
-            known.asks = publisher
+            known.asks = known.asks or publisher
         self._welcome(id)
 
     def _on_hearing(self, subscriber: EndpointInfo, id: str) -> None:
         with self._lock:
-            known = self._clients.setdefault(id, _Client())
-            known.hears = known.hears or subscriber
+            self._clients.setdefault(id, _Client()).hears.add(subscriber.node.id)
         self._welcome(id)
 
     def _welcome(self, id: str) -> None:
         """Open a client's way back, once it has told both of its topics; both must be of one node."""
         with self._lock:
             known = self._clients[id]
-            if self.closed.is_set() or known.answers is not None or known.asks is None or known.hears is None:
+            if self.closed.is_set() or known.answers is not None or known.asks is None or not known.hears:
                 return
-            if known.asks.node.id != known.hears.node.id:
+            if known.asks.node.id not in known.hears:
                 self._duties.dropped["forged"] += 1
-                known.hears = None
                 return
             if not self._duties.join(id):
                 log.warning("service %s: too many clients; %s is not answered", self.terms.name, known.asks.node.name)
@@ -167,15 +166,24 @@ class Server:
         except SchemaError as error:
             return _refusing(error)
 
-    def _on_gone(self, _: EndpointInfo, id: str) -> None:
-        """Forget a client, and cancel what it asked: nobody waits for that any more."""
+    def _on_gone(self, endpoint: EndpointInfo, id: str) -> None:
+        """Forget a client, and cancel what it asked: nobody waits for that any more. Its place is another one's."""
         with self._lock:
-            known = self._clients.pop(id, None)
+            known = self._clients.get(id)
+            if known is not None and known.asks is not None and known.asks.node.id != endpoint.node.id:
+                known.hears.discard(endpoint.node.id)  # another node's, which it concerns in nothing
+                return
+            self._clients.pop(id, None)
             jobs = self._duties.leave(id)
         for job in jobs:
             self._cancel(job)
         if known is not None and known.answers is not None:
             known.answers.close()
+            with self._lock:
+                waiting = (id for id, each in self._clients.items() if each.answers is None and each.hears)
+                next_one = next(waiting, None)
+            if next_one is not None:
+                self._welcome(next_one)
 
     # -- what is asked -------------------------------------------------------------------------------------------------
 
@@ -188,7 +196,7 @@ class Server:
             if type(each) is Job:
                 job = each
             elif type(each) is Tell:
-                self._tell(each.client, each.data)
+                self.tell(each.client, each.data)
             elif type(each) is Cancel:
                 self._cancel(each.job)
         return job
@@ -212,31 +220,37 @@ class Server:
 
     # -- what is answered ----------------------------------------------------------------------------------------------
 
-    def step(self, job: Job, number: int, value: Any) -> None:
-        """Answer a step, if the client wants to know.
+    def step(self, job: Job, number: int, value: Any) -> list[Any]:
+        """Return what is to be told of a step: nothing if the client does not want to know.
 
         Raises:
             CodecError: the value cannot be sent.
         """
-        if job.wanted and job.flags & envelope.STEPS:
-            self._tell(job.client, seal(STEP, job.number, encode(self._reply, value), step=number))
+        if not (job.wanted and job.flags & envelope.STEPS):
+            return []
+        return [seal(STEP, job.number, encode(self._reply, value), step=number)]
 
-    def answer(self, job: Job, value: Any) -> None:
-        """Answer a call; what cannot be sent is answered as an error."""
+    def answer(self, job: Job, value: Any) -> list[Any]:
+        """Take note that a call is done; return what is to be told of it.
+
+        Raises:
+            CodecError: the value cannot be sent.
+        """
         if isinstance(value, Request):
             value = value.data
-        try:
-            nothing = value is None and self.terms.steps
-            flags = (envelope.NOTHING if nothing else 0) | (envelope.CANCELLED if job.cancelled else 0)
-            body = b"" if nothing else encode(self._reply, value)
-            data = seal_all(RESULT, job.number, body, flags=flags)
-            with self._lock:
-                wanted = self._duties.finished(job)
-                self.counts["cancelled" if job.cancelled else "answered"] += 1
-            for each in data if wanted else ():
-                self._tell(job.client, each)
-        except (CodecError, ArgumentError) as error:
-            self.fail(job, error)
+        nothing = value is None and (self.terms.steps or job.cancelled)
+        flags = (envelope.NOTHING if nothing else 0) | (envelope.CANCELLED if job.cancelled else 0)
+        body = b"" if nothing else encode(self._reply, value)
+        data = seal_all(RESULT, job.number, body, flags=flags)
+        with self._lock:
+            wanted = self._duties.finished(job)
+            self.counts["cancelled" if job.cancelled else "answered"] += 1
+        return data if wanted else []
+
+    def has_room(self, job: Job, data: Any) -> bool:
+        """Tell whether a client can take an answer now: else one that it was not sent yet would be given up for it."""
+        known = self._clients.get(job.client)
+        return known is None or known.answers is None or has_room(known.answers, data)
 
     def fail(self, job: Job, error: BaseException) -> None:
         """Answer a call with what went wrong."""
@@ -252,9 +266,17 @@ class Server:
             log.info("service %s: a call failed", self.terms.name, exc_info=error)
         if wanted:
             failure = Failure(type(error).__name__, text, trace)
-            self._tell(job.client, seal(ERROR, job.number, pack_failure(failure)))
+            try:
+                self.tell(job.client, seal(ERROR, job.number, pack_failure(failure)))
+            except Exception:  # no memory, or no descriptors: what asks again is told that it is lost
+                log.exception("service %s: an answer could not be sent", self.terms.name)
 
-    def _tell(self, client: str, data: Any) -> None:
+    def tell(self, client: str, data: Any) -> None:
+        """Tell a client something; one that is gone meanwhile hears nothing.
+
+        Raises:
+            ArgumentError: it is larger than what is sent.
+        """
         known = self._clients.get(client)
         if known is None or known.answers is None:
             return

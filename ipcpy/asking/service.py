@@ -11,10 +11,9 @@ from ..errors import ArgumentError
 from ..graph import EndpointInfo
 from ..node.node import Node
 from ..node.shared import node_for, shared_node
-from ..publishing.pacing import BLOCK
 from ..stats import ServiceStats
 from ..timeouts import in_pieces, seconds
-from .answering import kind_of_function, work, work_async
+from .answering import PATIENCE, kind_of_function, work, work_async
 from .crew import Crew
 from .names import check_service, service_name
 from .request import Request
@@ -73,7 +72,9 @@ class Service:
         threads = _check_count("threads", threads, MAX_THREADS)
         goals = threads if goals is None else _check_count("goals", goals, 1_000)
         core = node_for(node)
-        terms = Terms(service_name(name, core.naming), function, *codecs, steps, goals, 0.0 if asynchronous else BLOCK)
+        terms = Terms(
+            service_name(name, core.naming), function, *codecs, steps, goals, 0.0 if asynchronous else PATIENCE
+        )
         self._server = Server(terms, shared_node() if node is None else node, core)
         try:
             if asynchronous:

@@ -90,7 +90,10 @@ def _format(what: str, outer: type, cls: type) -> str:
         raise ArgumentError(
             f"{what} is a codec, or a NamedTuple or dataclass with typed fields, got the class {cls.__name__}"
         )
-    hints = typing.get_type_hints(cls)
+    try:
+        hints = typing.get_type_hints(cls)
+    except Exception as error:  # a name in quotes that is none, mostly
+        raise ArgumentError(f"{what}: the types of {cls.__name__} are not known: {error}") from None
     names = [each.name for each in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else list(cls._fields)
     found = ""
     for name in names:
@@ -189,10 +192,19 @@ def encode(codec: Codec, data: Any) -> Body:
         CodecError: the codec does not take the data, or failed.
     """
     try:
-        return codec.encode(data)
+        body = codec.encode(data)
     except CodecError:
         if not isinstance(codec, MsgLibrary) or len(codec.sizes) != 1:
             raise
         return codec.encode(data, *codec.sizes)
     except Exception as error:
         raise CodecError(f"the codec {codec.name!r} failed: {error!r:.300}") from error
+    return body if type(body) is bytes else _checked(codec, body)
+
+
+def _checked(codec: Codec, body: Any) -> Body:
+    """Return what a codec made, if it can be sent."""
+    for part in body if isinstance(body, list) else [body]:
+        if not isinstance(part, bytes | bytearray | memoryview) or not memoryview(part).c_contiguous:
+            raise CodecError(f"the codec {codec.name!r} made no bytes of the data, but {part!r:.80}")
+    return body  # type: ignore[no-any-return]  # looked at just now

@@ -63,15 +63,35 @@ class Pacing:
             pause = deadline - now
             if any(route.sharing.busy for route in outlet.routes):
                 pause = min(pause, TAKING_PAUSE)
-            for route in outlet.routes:
-                if route.sharing.ready and route.sender.backlog and not route.sender.busy and now >= ask_at:
-                    route.poll()  # all was sent to it in fragments: once that is there, shared memory is the way again
-                    ask_at = now + BLOCK_PAUSE
+            if now >= ask_at and self._ask_slow():
+                ask_at = now + BLOCK_PAUSE
             if outlet.reliable is not None:
-                followers = [number for number in behind if number in outlet.reliable.followers]
-                outlet.poll(outlet.reliable.to_poll(followers, now))
+                self._ask_followers(behind, now)
                 pause = min(pause, BLOCK_PAUSE)
             yield pause
+
+    def look(self, size: int) -> Work[bool]:
+        """Tell whether subscribers can take a message of a size now; if not, ask them how far they are."""
+        outlet, now = self._outlet, self._clock()
+        behind = self._behind(size, now, large=size > outlet.max_body)
+        if behind and not outlet.closed:
+            self._ask_slow()
+            self._ask_followers(behind, now)
+        return outlet.closed or not behind
+        yield  # it is work that waits for nothing
+
+    def _ask_slow(self) -> bool:
+        """Ask those to whom all was sent in fragments: once that is there, shared memory is the way again."""
+        routes = [each for each in self._outlet.routes if each.sharing.ready and each.sender.backlog]
+        for route in routes:
+            if not route.sender.busy:
+                route.poll()
+        return any(not route.sender.busy for route in routes)
+
+    def _ask_followers(self, behind: set[int], now: float) -> None:
+        if self._outlet.reliable is not None:
+            followers = [number for number in behind if number in self._outlet.reliable.followers]
+            self._outlet.poll(self._outlet.reliable.to_poll(followers, now))
 
     def _behind(self, size: int, now: float, *, large: bool) -> set[int]:
         """Return the subscribers that answer, but for which one more message of a size would be too much."""

@@ -9,16 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipcpy.asking import envelope
-from ipcpy.asking.calls import ASK_AFTER, GONE, MAX_STEPS, Calls
+from ipcpy.asking.calls import ASK_AFTER, GONE, MAX_STEPS, MAX_UNREAD, Calls
 from ipcpy.asking.duties import Cancel, Duties, Job, Tell
 from ipcpy.asking.envelope import ASK, CANCEL, LOST, RESULT, STEP, pack_lost, seal, unseal
 
 # The client's side by itself
 
 
+def begun(calls, flags=0):
+    """Return a call whose request is on the way."""
+    call = calls.begin(0.0, flags)
+    call.sent()
+    return call
+
+
 def test_an_answer_ends_its_call_and_no_other():
     calls = Calls()
-    first, second = calls.begin(0.0), calls.begin(0.0)
+    first, second = begun(calls), begun(calls)
     assert calls.arrived(seal(RESULT, 2, b"two"), 1, 0.0) == []
     assert first.outcome is None
     assert second.outcome == (RESULT, 0, b"two")
@@ -27,7 +34,7 @@ def test_an_answer_ends_its_call_and_no_other():
 
 def test_an_answer_that_nobody_waits_for_is_counted_by_cause():
     calls = Calls()
-    call = calls.begin(0.0)
+    call = begun(calls)
     calls.arrived(seal(RESULT, 1), 1, 0.0)
     calls.arrived(seal(RESULT, 1), 2, 0.0)
     calls.arrived(seal(RESULT, 99), 3, 0.0)
@@ -41,7 +48,7 @@ def test_an_answer_that_nobody_waits_for_is_counted_by_cause():
 def test_a_gap_in_the_answers_has_the_server_asked_about_every_open_call():
     calls = Calls()
     for _ in range(3):
-        calls.begin(0.0)
+        begun(calls)
     assert calls.arrived(seal(RESULT, 1), 5, 0.0) == []  # the first that came is no gap
     asks = [unseal(each) for each in calls.arrived(seal(RESULT, 2), 7, 1.0)]
     assert [(ask.kind, ask.number) for ask in asks] == [(ASK, 3)]
@@ -50,7 +57,7 @@ def test_a_gap_in_the_answers_has_the_server_asked_about_every_open_call():
 
 def test_a_call_without_a_word_is_asked_for_again_and_again():
     calls = Calls()
-    calls.begin(0.0)
+    begun(calls)
     assert calls.due(ASK_AFTER - 0.1) == []
     assert len(calls.due(ASK_AFTER)) == 1
     assert calls.due(ASK_AFTER + 0.1) == []
@@ -61,14 +68,14 @@ def test_a_call_without_a_word_is_asked_for_again_and_again():
 
 def test_what_the_server_says_is_lost_is_over():
     calls = Calls()
-    made = [calls.begin(0.0) for _ in range(4)]
+    made = [begun(calls) for _ in range(4)]
     calls.arrived(seal(LOST, 3, pack_lost(2)), 1, 0.0)
     assert [call.outcome and call.outcome.kind for call in made] == [None, LOST, LOST, None]
 
 
 def test_steps_come_in_order_and_what_is_missing_is_counted():
     calls = Calls()
-    call = calls.begin(0.0, envelope.STEPS)
+    call = begun(calls, envelope.STEPS)
     for seq, step in enumerate([1, 2, 2, 5], 1):
         calls.arrived(seal(STEP, 1, bytes([step]), step=step), seq, 0.0)
     assert [bytes(body) for body in call.steps] == [b"\1", b"\2", b"\5"]
@@ -78,15 +85,38 @@ def test_steps_come_in_order_and_what_is_missing_is_counted():
 
 def test_of_steps_that_nobody_takes_the_newest_are_kept():
     calls = Calls()
-    call = calls.begin(0.0)
+    call = begun(calls)
     for step in range(1, MAX_STEPS + 11):
         calls.arrived(seal(STEP, 1, b"", step=step), step, 0.0)
     assert (len(call.steps), call.missed) == (MAX_STEPS, 10)
 
 
+def test_of_large_steps_that_nobody_takes_fewer_are_kept():
+    calls = Calls()
+    call = begun(calls)
+    body = bytes(MAX_UNREAD // 8)
+    for step in range(1, 12):
+        assert call.add(step, body)
+    assert (len(call.steps), call.missed) == (8, 3)
+    assert call.add(12, bytes(2 * MAX_UNREAD))  # the newest is kept, whatever it has
+    assert (len(call.steps), call.missed) == (1, 11)
+
+
+def test_nothing_overtakes_a_request_that_is_still_being_sent():
+    calls = Calls()
+    first, second = begun(calls), calls.begin(0.0)
+    assert calls.arrived(seal(STEP, 1, step=1), 1, 0.0) == []
+    asks = [unseal(each).number for each in calls.arrived(seal(STEP, 1, step=3), 3, 0.0)]
+    assert asks == [first.number]
+    calls.restart()
+    assert [unseal(each).number for each in calls.due(ASK_AFTER)] == [first.number]
+    second.sent()
+    assert [unseal(each).number for each in calls.due(ASK_AFTER + 0.1)] == [second.number]
+
+
 def test_a_call_that_is_given_up_is_cancelled_once_and_its_answer_is_late():
     calls = Calls()
-    call = calls.begin(0.0)
+    call = begun(calls)
     (told,) = calls.give_up(call)
     assert unseal(told)[:2] == (CANCEL, 0)
     assert calls.give_up(call) == []
@@ -97,7 +127,7 @@ def test_a_call_that_is_given_up_is_cancelled_once_and_its_answer_is_late():
 
 def test_a_call_that_is_cancelled_is_waited_for_still():
     calls = Calls()
-    call = calls.begin(0.0)
+    call = begun(calls)
     (told,) = calls.cancel(call)
     assert unseal(told)[:2] == (CANCEL, envelope.WAITS)
     calls.arrived(seal(RESULT, 1, b"", flags=envelope.CANCELLED), 1, 0.0)
@@ -106,7 +136,7 @@ def test_a_call_that_is_cancelled_is_waited_for_still():
 
 def test_an_answer_in_two_pieces_is_put_together():
     calls = Calls()
-    call = calls.begin(0.0)
+    call = begun(calls)
     calls.arrived(seal(envelope.PART, 1, b"ab"), 1, 0.0)
     calls.arrived(seal(RESULT, 1, b"cd"), 2, 0.0)
     assert call.outcome.body == b"abcd"
@@ -114,7 +144,7 @@ def test_an_answer_in_two_pieces_is_put_together():
 
 def test_all_calls_end_with_their_server():
     calls = Calls()
-    made = [calls.begin(0.0) for _ in range(3)]
+    made = [begun(calls) for _ in range(3)]
     calls.fail("process died")
     assert {call.outcome for call in made} == {(GONE, 0, "process died")}
     assert calls.open == {}
@@ -168,6 +198,7 @@ class World:
         call = self.calls.begin(self.now)
         self.made.append(call)
         self.asked += [(self.client, each) for each in call.request(b"go")]
+        call.sent()
 
     def give_up(self, choice):
         if self.calls.open:

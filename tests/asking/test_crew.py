@@ -55,7 +55,8 @@ def test_a_call_that_was_cancelled_while_it_waited_is_not_begun(serve, ask):
             impatient.call(data, timeout=0.1)
         except TimeoutError:
             pass
-    wait_until(lambda: service.stats.open == 3)  # what came before "perhaps" was heard: that "never" is cancelled
+    wait_until(lambda: service.stats.cancelled == 2)  # though the only thread is not free yet: they are not kept
+    assert service.stats.open == 1
     go.set()
     thread.join(10)
     wait_until(lambda: service.stats.open == 0)
@@ -98,3 +99,28 @@ def test_a_service_that_nobody_holds_answers_on(here, ask, name):
 
     gc.collect()
     assert ask().call(timeout=10) == "still here"
+
+
+def test_what_waits_of_a_client_that_left_is_not_kept(serve, ask):
+    go, done = threading.Event(), []
+
+    def slow(request):
+        done.append(request.data)
+        go.wait(20)
+
+    service = serve(slow)
+    client, gone = ask(), ask()
+    thread = threading.Thread(target=client.call, args=("first", 20))
+    thread.start()
+    wait_until(lambda: done == ["first"])
+    stream = gone.stream("never", timeout=0.05)
+    try:
+        next(stream)
+    except TimeoutError:
+        pass
+    wait_until(lambda: service.stats.open == 2)
+    gone.close()
+    wait_until(lambda: service.stats.cancelled == 1)
+    go.set()
+    thread.join(10)
+    assert done == ["first"]

@@ -46,6 +46,20 @@ def test_a_call_is_a_job_once(duties):
     assert (duties.open, duties.dropped) == (0, {"repeated": 2})
 
 
+def test_requests_of_more_bytes_than_may_wait_are_refused(duties, monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    (large,) = duties.arrived("a", seal(CALL, 1, bytes(200)))  # alone it may have what one request has
+    (refused,) = duties.arrived("a", seal(CALL, 2, b"x"))
+    assert "has 0 MiB" not in unpack_failure(unseal(refused.data).body).text
+    assert "and it takes no more" in unpack_failure(unseal(refused.data).body).text
+    duties.finished(large)
+    duties.arrived("a", seal(CALL, 3, bytes(60)))
+    assert told(duties.arrived("a", seal(CALL, 4, bytes(60)))) == [(REFUSED, 4)]
+    duties.leave("a")
+    duties.join("b")
+    assert isinstance(duties.arrived("b", seal(CALL, 1, bytes(60)))[0], Job)
+
+
 def test_the_numbers_that_a_gap_jumps_over_are_told_lost_and_not_taken_any_more(duties):
     duties.arrived("a", seal(CALL, 1))
     found = duties.arrived("a", seal(CALL, 5))

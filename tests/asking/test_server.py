@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import ipcpy as ipc
+from ipcpy.asking import duties
 from ipcpy.asking.envelope import CALL, seal
 from ipcpy.asking.names import answers_topic, place_of, requests_topic
 from ipcpy.asking.types import AnyEnvelopes, Envelopes, Kind
@@ -52,6 +53,32 @@ def test_one_node_cannot_ask_in_the_name_of_another(stranger, done):
         pub.publish(seal(CALL, 1, b"\xc0"))
         wait_until(lambda: service.stats.dropped.get("client") == 1)
     assert done == []
+
+
+def test_a_client_is_answered_whatever_other_nodes_hear_or_leave(stranger, there, done):
+    service, server, pub = stranger
+    topic = answers_topic(server, pub.id)
+    with ipc.Node("thief") as thief, ipc.Subscriber(topic, AnyEnvelopes({}), node=thief):
+        wait_until(lambda: service.stats.dropped.get("forged") == 1)
+        with ipc.Subscriber(topic, AnyEnvelopes({}), node=there) as answers:
+            answers.wait_for_publishers(timeout=5)
+            pub.publish(seal(CALL, 1, b"\x01"))
+            wait_until(lambda: done == [1])
+            thief.close()
+            wait_until(lambda: "thief" not in [each.name for each in there.nodes()])
+            pub.publish(seal(CALL, 2, b"\x02"))
+            wait_until(lambda: done == [1, 2])
+
+
+def test_a_client_that_was_too_many_has_the_place_of_one_that_leaves(serve, ask, monkeypatch):
+    monkeypatch.setattr(duties, "MAX_CLIENTS", 1)
+    serve(lambda request: request.data)
+    first, second = ask(), ask()
+    assert first.call(1, timeout=10) == 1
+    with pytest.raises(TimeoutError):
+        second.call(2, timeout=0.3)
+    first.close()
+    assert second.call(3, timeout=10) == 3
 
 
 def test_repeated_and_malformed_requests_are_counted_and_the_rest_is_done(stranger, there, done):

@@ -109,3 +109,11 @@ def test_what_a_codec_of_the_users_raises_becomes_an_error_of_ipcpy():
 
 def test_a_codec_of_the_users_is_given_no_view_of_memory():
     assert reader("arm", "the reply", Broken(), Kind("mine", {}))(memoryview(b"a")) is bytes
+
+
+def test_a_class_of_types_that_are_not_known_is_refused():
+    class Point(NamedTuple):
+        x: Nowhere  # noqa: F821
+
+    with pytest.raises(ipc.ArgumentError, match="the types of Point are not known: name 'Nowhere' is not defined"):
+        check_type("request", Point)
