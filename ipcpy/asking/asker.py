@@ -18,7 +18,7 @@ from ..stats import ClientStats
 from ..timeouts import Explanations, after
 from . import reasons
 from .calls import GONE, Call
-from .envelope import ERROR, LOST, NOTHING, REFUSED, Malformed, unpack_failure
+from .envelope import LOST, NOTHING, RESULT, Malformed, unpack_failure
 from .line import Line
 from .servers import Servers, choose
 from .types import Decode, encode, kind_of, reader, told_by, writer
@@ -181,6 +181,8 @@ class Asker:
         outcome = call.outcome
         assert outcome is not None
         kind, flags, body = outcome
+        if kind == RESULT:
+            return None if flags & NOTHING else self._decode(body)
         if call.given_up:
             raise ClosedError(f"this call of {self.name!r} was closed before it was answered")
         if kind == GONE:
@@ -188,13 +190,11 @@ class Asker:
             raise NoService(reasons.gone(self.name, line.server, body))
         if kind == LOST:
             raise NoService(f"the server of {self.name!r} knows nothing of the call, or its answer was lost")
-        if kind in (ERROR, REFUSED):
-            try:
-                failure = unpack_failure(body)
-            except Malformed as error:
-                raise NoService(f"the answer of {self.name!r} cannot be read: {error}") from None
-            raise ServiceError(self.name, *failure)
-        return None if flags & NOTHING else self._decode(body)
+        try:  # ERROR or REFUSED
+            failure = unpack_failure(body)
+        except Malformed as error:
+            raise NoService(f"the answer of {self.name!r} cannot be read: {error}") from None
+        raise ServiceError(self.name, *failure)
 
     def step(self, body: Any) -> Any:
         """Return what a step says.

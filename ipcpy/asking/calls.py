@@ -22,13 +22,17 @@ from .envelope import (
     ASK,
     CALL,
     CANCEL,
+    JOINED,
     LOST,
     MAX_PART,
     PART,
+    RESULT,
+    SIZE,
     STEP,
     Malformed,
     seal,
     seal_all,
+    unpack_header,
     unpack_lost,
     unseal,
 )
@@ -40,6 +44,8 @@ LARGE = MAX_UNREAD // MAX_STEPS  # bytes of a step of which fewer may be too muc
 UNSENT = math.inf
 GONE = 0  # the kind of an outcome that no answer brought: the server is gone, and the body is the reason
 GIVEN_UP = 1  # likewise: the client waits no more
+_NO_STEPS: deque[Any] = deque(maxlen=0)  # of all calls that have none: each deque has 64 places from the start
+_new = tuple.__new__
 
 
 class Outcome(NamedTuple):
@@ -69,7 +75,7 @@ class Call:
         self.asked_at = UNSENT  # when it began, or was asked for last; before it is sent nothing may overtake it
         self._begun_at = now
         self.outcome: Outcome | None = None
-        self.steps: deque[Any] = deque()
+        self.steps = _NO_STEPS
         self.missed = 0
         self.begin = b""
         self._step = 0
@@ -93,6 +99,8 @@ class Call:
             return False
         self.missed += step - self._step - 1
         self._step = step
+        if self.steps is _NO_STEPS:
+            self.steps = deque()
         self.steps.append(body)
         if len(self.steps) > MAX_STEPS:
             self.steps.popleft()
@@ -131,6 +139,16 @@ class Calls:
         Args:
             seq: its number on the topic of answers, where one that is missing leaves a gap.
         """
+        if seq == self._seq + 1 and type(data) is bytes and SIZE <= len(data) <= JOINED:  # the common case, without ado
+            kind, flags, _, _, number = unpack_header(data)
+            call = self.open.get(number)
+            if kind == RESULT and call is not None and not call.begin:
+                self._seq = seq
+                self._answered += 1
+                del self.open[number]
+                call.outcome = _new(Outcome, (RESULT, flags, data[SIZE:]))
+                self.touched.append(call)
+                return []
         try:
             kind, flags, step, number, body = unseal(data)
             first = unpack_lost(body) if kind == LOST else number

@@ -105,7 +105,12 @@ class Client:
         timeout = seconds(timeout)
         deadline = NEVER if timeout is None else time.monotonic() + timeout
         asker = self._asker
-        line, call = self._begin(data, timeout, deadline, self._flags)
+        call = None
+        while call is None:
+            line = asker.line(timeout, deadline)
+            if timeout == 0:
+                raise asker.late(timeout)
+            call = asker.ask(line, data, self._flags)
         try:
             line.wait(call, timeout, deadline)
         finally:
@@ -114,16 +119,6 @@ class Client:
         if call.given_up:
             raise asker.late(timeout)
         return asker.reply(line, call)
-
-    def _begin(self, data: Any, timeout: float | None, deadline: float, flags: int) -> tuple[Line, Call]:
-        asker = self._asker
-        while True:
-            line = asker.line(timeout, deadline)
-            if timeout == 0:
-                raise asker.late(timeout)
-            call = asker.ask(line, data, flags)
-            if call is not None:
-                return line, call
 
     async def call_async(self, data: Any = None, timeout: float | None = None) -> Any:
         """Ask as ``call``, in a coroutine; other coroutines run meanwhile. Cancelled, it cancels the call."""

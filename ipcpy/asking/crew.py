@@ -20,6 +20,7 @@ from .duties import Job
 from .server import Server
 
 AWAY = 0.001  # seconds that who reads may work before another thread reads on
+LOOKS = 0.004  # seconds between two looks whether it is away, while calls come one after the other and all are quick
 
 
 class Crew:
@@ -39,6 +40,8 @@ class Crew:
         self._turn = threading.Lock()  # to read
         self._reader: object = None  # whose turn it is
         self._away_since = 0.0  # since when who has the turn works; 0 while it reads
+        self._looking = False  # whether the alarm is set
+        self._begun = 0  # how many calls were begun by who reads since the last look
         self._working = 0
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # by client, who is next first
         self._alarm = Alarm(loop, self._on_alarm)
@@ -86,12 +89,15 @@ class Crew:
                 if self._working < self._threads:
                     self._working += 1
                     self._away_since = now = time.monotonic()
+                    self._begun += 1
+                    looking, self._looking = self._looking, True
                     break
                 self._waiting.setdefault(job.client, deque()).append(job)
             job.on_cancel = partial(self._drop, job)
             if job.cancelled:  # meanwhile
                 self._drop(job)
-        self._alarm.by(now + AWAY)
+        if not looking:
+            self._alarm.by(now + AWAY)
         return job
 
     def _next(self, me: object) -> Job | None:
@@ -120,15 +126,19 @@ class Crew:
         self._work(job)
 
     def _on_alarm(self) -> None:
-        """Hand the reading to another thread, if who reads has been away for long. In the I/O thread."""
+        """Hand the reading to another thread, if who reads has been away for long. In the I/O thread.
+
+        While quick calls follow one another it looks now and then: to be woken for each of them would take longer than
+        they do.
+        """
         with self._lock:
-            since = self._away_since
-            if not since:
-                return
-            due = since + AWAY
-            if time.monotonic() >= due:
-                self._away_since = 0.0
+            since, begun, now = self._away_since, self._begun, time.monotonic()
+            self._begun = 0
+            due = since + AWAY if since and begun <= 1 else now + LOOKS
+            self._looking = bool(since or begun)
+            if since and now >= since + AWAY:
+                self._away_since, self._looking = 0.0, False
                 self._reader = None
                 self._turn.release()
-                return
-        self._alarm.by(due)
+        if self._looking:
+            self._alarm.by(due)

@@ -17,16 +17,19 @@ from .envelope import (
     ASK,
     CALL,
     CANCEL,
+    JOINED,
     LOST,
     MAX_PART,
     PART,
     REFUSED,
+    SIZE,
     WAITS,
     Failure,
     Malformed,
     pack_failure,
     pack_lost,
     seal,
+    unpack_header,
     unseal,
 )
 
@@ -101,6 +104,7 @@ class Duties:
     def __init__(self, name: str, goals: int | None) -> None:
         self._name = name
         self._goals = goals
+        self._most = MAX_JOBS if goals is None else min(goals, MAX_JOBS)
         self._clients: dict[str, _Client] = {}
         self._left: dict[str, int] = {}
         self._jobs = self._bytes = 0
@@ -140,6 +144,14 @@ class Duties:
         if known is None:
             self.dropped["client"] += 1
             return []
+        if type(data) is bytes and SIZE <= len(data) <= JOINED:  # the common case, without ado
+            kind, flags, _, _, number = unpack_header(data)
+            if kind == CALL and number == known.last + 1 and not known.begin[0] and self._takes_more(known, len(data)):
+                known.last = number
+                job = known.jobs[number] = Job(client, number, flags, data[SIZE:])
+                self._jobs += 1
+                self._bytes += job.size
+                return [job]
         try:
             kind, flags, _, number, body = unseal(data)
         except Malformed:
@@ -165,7 +177,7 @@ class Duties:
         if number > known.last + 1:
             told.append(Tell(client, seal(LOST, number - 1, pack_lost(known.last + 1))))
         known.last = number
-        refusal = self._refusal(known, len(body))
+        refusal = "" if self._takes_more(known, len(body)) else self._refusal(known, len(body))
         if refusal:
             self.refused += 1
             return [*told, Tell(client, seal(REFUSED, number, pack_failure(Failure("Refused", refusal))))]
@@ -176,6 +188,9 @@ class Duties:
         self._jobs += 1
         self._bytes += job.size
         return [*told, job]
+
+    def _takes_more(self, known: _Client, size: int) -> bool:
+        return len(known.jobs) < MAX_OF_ONE and self._jobs < self._most and self._bytes + size <= MAX_BYTES
 
     def _refusal(self, known: _Client, size: int) -> str:
         if self._goals is not None and self._jobs >= self._goals:

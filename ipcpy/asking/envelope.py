@@ -33,7 +33,7 @@ MAX_PART = 1 << 20  # bytes of a PART that are taken
 MAX_TEXT = 16_384  # characters of a traceback, or of what an exception says
 
 _HEADER = Struct("<BBHIQ")
-_pack, _unpack = _HEADER.pack, _HEADER.unpack_from
+_pack, unpack_header = _HEADER.pack, _HEADER.unpack_from  # kind, flags, 0, step, number
 _new = tuple.__new__
 _RANGE = Struct("<Q")
 
@@ -96,7 +96,7 @@ def unseal(data: Any) -> Envelope:
     """
     if len(data) < SIZE:
         raise Malformed(f"{len(data)} bytes are no envelope, which has {SIZE} at least")
-    kind, flags, _, step, number = _unpack(data)
+    kind, flags, _, step, number = unpack_header(data)
     if kind not in KINDS:
         raise Malformed(f"kind {kind} is not known")
     if type(data) is bytearray or (type(data) is bytes and len(data) > JOINED):

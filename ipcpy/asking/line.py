@@ -17,6 +17,7 @@ from ..publishing.publisher import Publisher
 from ..subscribing.posting import post
 from ..subscribing.subscriber import Subscriber
 from .calls import ASK_AFTER, Call, Calls
+from .envelope import CALL, seal_all
 from .names import answers_topic, place_of, requests_topic
 from .turns import Turns
 from .types import AnyEnvelopes, Envelopes, Kind
@@ -130,7 +131,7 @@ class Line:
                     return None
                 call = self.calls.begin(time.monotonic(), flags)
             try:
-                for each in call.request(body):
+                for each in seal_all(CALL, call.number, body, flags=flags):
                     self._requests.publish(each)
                 call.sent()
             except BaseException as error:
@@ -171,17 +172,18 @@ class Line:
     def wait(self, call: Call, timeout: float | None, deadline: float, *, steps: bool = False) -> None:
         """Wait until a call is over, or with ``steps`` until there is one, or the time is up."""
         pause = ASK_AFTER if timeout is None or timeout > ASK_AFTER else timeout
+        turns = self._turns
         while not (call.outcome or (steps and call.steps)):
             try:
-                bell = self._turns.take(call)
+                bell = turns.take(call)
                 if bell is None:
                     self._read(pause)
                 else:
                     wait = bell.waiter()
-                    if self._turns.reader is not None and not (call.outcome or (steps and call.steps)):
+                    if turns.reader is not None and not (call.outcome or (steps and call.steps)):
                         wait(pause)
             finally:
-                self._turns.leave(call)
+                turns.leave(call)
             if call.outcome or (steps and call.steps):
                 break
             now = time.monotonic()
@@ -240,16 +242,17 @@ class Line:
         if message.data is _OVER:
             self._read_rest()
             return
+        calls = self.calls
         with self._lock:
             if message.publisher != self._answerer and not self._is_server(message.publisher):
-                self.calls.dropped["forged"] += 1
+                calls.dropped["forged"] += 1
                 return
-            asks = self.calls.arrived(message.data, message.seq, time.monotonic())
+            asks = calls.arrived(message.data, message.seq, time.monotonic())
             if not self._turns.followers:
-                self.calls.touched.clear()
+                calls.touched.clear()
         if asks:
             self._send(asks)
-        if self.calls.touched:
+        if calls.touched:
             self._wake()
 
     def _is_server(self, publisher: str) -> bool:

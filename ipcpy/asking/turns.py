@@ -40,7 +40,8 @@ class Turns:
         with self._lock:
             reader, now = self.reader, time.monotonic()
             if reader is None or reader is call or reader.outcome or now > self._ends:
-                self.reader, self._ends = call, now + TURN
+                self.reader = call
+                self._ends = now + TURN
                 return None
             return self.followers.setdefault(call.number, (call, Bell()))[1]
 

@@ -18,6 +18,9 @@ from ..protocol.data.history import Kept, Placed
 from ..protocol.data.places import pack_spot
 from ..protocol.wire import DATA_WORD, FAST_HEADER, OVERHEAD, Buffer, Kind, pack_frame
 
+_new = tuple.__new__
+_pack_header = FAST_HEADER.pack
+
 DATA_OVERHEAD = DATA_WORD + OVERHEAD  # the first word of a DATA frame is this and the length of its body
 
 
@@ -60,9 +63,9 @@ class Framing:
         """Make the frame of a message of a reliable topic, to be sent again to any host; ``kept_all`` counts it."""
         size = len(body)
         sent_ns = self._clock_ns()
-        frame = FAST_HEADER.pack(size + DATA_OVERHEAD, self.codec, self.number, seq, sent_ns) + body
+        frame = _pack_header(size + DATA_OVERHEAD, self.codec, self.number, seq, sent_ns) + body
         frame += crc32(frame).to_bytes(4, "little")
-        return Kept(seq, sent_ns, frame, (), len(frame))
+        return _new(Kept, (seq, sent_ns, frame, (), len(frame), None))  # in half the time that Kept(...) takes
 
     def large(self, parts: Sequence[memoryview], size: int, seq: int = 0, placed: Placed | None = None) -> Kept:
         """Stamp a message that is sent in fragments, or lies in shared memory.

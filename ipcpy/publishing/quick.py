@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..protocol.data.history import Kept
 from ..protocol.data.sender import DATAGRAM_COST, Sender
 from ..protocol.wire import OVERHEAD
 from .framing import Framing
 from .outlet import Outlet
 
 QUICK = 1_024  # bytes of a body
-COST = QUICK + OVERHEAD + DATAGRAM_COST
+CHARGE = OVERHEAD + DATAGRAM_COST
+COST = QUICK + CHARGE
 
 
 class Quick:
@@ -56,7 +56,17 @@ class Quick:
             if not outlet.quick or not outlet.usable or reliable is None:
                 return None
             outlet.quick -= 1
-            return self._send(self._framing.kept(body, reliable.history.next))
+            framing = self._framing
+            message = framing.kept(body, reliable.history.next)
+            try:
+                try:
+                    reliable.add(message, self._clock())  # first: what is kept is asked for if it is not sent
+                finally:  # an exception from outside may come when it is kept and not counted yet
+                    framing.kept_all(reliable.history.next - 1, len(body))
+                return outlet.send(message.frame)
+            finally:
+                for route in outlet.routes:
+                    route.sender.position += len(body) + CHARGE  # as ``charge`` does
         finally:
             try:
                 lock.release()
@@ -64,19 +74,6 @@ class Quick:
                 pass
             if monitor.later:
                 monitor.catch_up()
-
-    def _send(self, message: Kept) -> int:
-        outlet, reliable, size = self._outlet, self._outlet.reliable, message.size
-        assert reliable is not None
-        try:
-            try:
-                reliable.add(message, self._clock())  # first: what is kept is asked for if it is not sent
-            finally:  # an exception from outside may come when it is kept and not counted yet
-                self._framing.kept_all(reliable.history.next - 1, size - OVERHEAD)
-            return outlet.send(message.frame)
-        finally:
-            for route in outlet.routes:
-                route.sender.charge(size)
 
 
 def _spare(sender: Sender) -> int:

@@ -161,7 +161,8 @@ class Reliable:
 
     def add(self, message: Kept, now: float) -> None:
         """Keep a message that was published."""
-        self._published_at, self._beats = now, 0
+        self._published_at = now
+        self._beats = 0
         if self._at == NEVER and self.followers:
             self._at = now + PAUSES[0]
         self.history.add(message)
