@@ -145,8 +145,8 @@ class Calls:
             if kind == RESULT and call is not None and not call.begin:
                 self._seq = seq
                 self._answered += 1
-                del self.open[number]
                 call.outcome = _new(Outcome, (RESULT, flags, data[SIZE:]))
+                del self.open[number]
                 self.touched.append(call)
                 return []
         try:

@@ -177,11 +177,15 @@ class Line:
             try:
                 bell = turns.take(call)
                 if bell is None:
-                    self._read(pause)
+                    self._take(self._answers.recv(pause))
                 else:
                     wait = bell.waiter()
                     if turns.reader is not None and not (call.outcome or (steps and call.steps)):
                         wait(pause)
+            except RecvTimeout:
+                pass
+            except ClosedError:
+                self._end()
             finally:
                 turns.leave(call)
             if call.outcome or (steps and call.steps):
@@ -229,14 +233,6 @@ class Line:
         with self._lock:
             asks = self.calls.due(now)
         self._send(asks)
-
-    def _read(self, timeout: float) -> None:
-        try:
-            self._take(self._answers.recv(timeout))
-        except RecvTimeout:
-            pass
-        except ClosedError:
-            self._end()
 
     def _take(self, message: Message) -> None:
         if message.data is _OVER:

@@ -34,7 +34,8 @@ class Dispatch:
         self._outlet = delivery.outlet
         self._pacing = delivery.pacing
         self._framing = framing
-        self._quick = Quick(delivery.outlet, framing, delivery.clock)
+        quick = Quick(delivery.outlet, framing, delivery.clock)
+        self._quick, self._see = quick.publish, quick.see
         self._told = told
         self._placing = Placing(delivery.outlet, framing, delivery.clock)
 
@@ -46,7 +47,7 @@ class Dispatch:
             ClosedError: if the publisher is closed.
         """
         if self._outlet.quick and type(body) is bytes and len(body) <= QUICK:
-            sent = self._quick.publish(body)
+            sent = self._quick(body)
             if sent is not None:
                 return sent
         if self._outlet.monitor.owned():
@@ -126,7 +127,7 @@ class Dispatch:
         if len(body) > outlet.max_body:  # it is less than before the waiting
             return (yield from self._large(*parts_of(body)))
         handed = outlet.send_kept(self._framing.kept(bytes(body), outlet.reliable.history.next))
-        self._quick.see()
+        self._see()
         return handed
 
     def _several(self, bodies: Sequence[Any]) -> Work[int]:

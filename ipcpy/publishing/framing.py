@@ -33,36 +33,37 @@ class Framing:
         clock_ns: the wall clock that messages are stamped with.
 
     Attributes:
+        clock_ns: as given.
         seq: the number of the last message published; 0 before the first.
         bytes: of the bodies published so far, without those published to nobody.
     """
 
-    __slots__ = ("_clock_ns", "bytes", "codec", "number", "seq")
+    __slots__ = ("bytes", "clock_ns", "codec", "number", "seq")
 
     def __init__(self, number: int, codec: int, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.number = number
         self.codec = codec
         self.seq = 0
         self.bytes = 0
-        self._clock_ns = clock_ns
+        self.clock_ns = clock_ns
 
     def batch(self, bodies: Sequence[bytes]) -> bytes:
         """Make one frame of the next messages."""
         first = self._count(len(bodies), sum(map(len, bodies)))
         if len(bodies) > 1:
-            return pack_batch(self.number, first, self._clock_ns(), self.codec, bodies)
+            return pack_batch(self.number, first, self.clock_ns(), self.codec, bodies)
         # a body alone may fill the datagram up to the last byte
-        return pack_frame(Kind.DATA, self.number, first, self._clock_ns(), bodies[0], codec=self.codec)
+        return pack_frame(Kind.DATA, self.number, first, self.clock_ns(), bodies[0], codec=self.codec)
 
     def alike(self, data: Buffer, size: int) -> bytes:
         """Make one frame of the next messages, whose bodies of one size are laid end to end already."""
         first = self._count(len(data) // size, len(data))
-        return pack_alike(self.number, first, self._clock_ns(), self.codec, data, size)
+        return pack_alike(self.number, first, self.clock_ns(), self.codec, data, size)
 
     def kept(self, body: bytes, seq: int) -> Kept:
         """Make the frame of a message of a reliable topic, to be sent again to any host; ``kept_all`` counts it."""
         size = len(body)
-        sent_ns = self._clock_ns()
+        sent_ns = self.clock_ns()
         frame = _pack_header(size + DATA_OVERHEAD, self.codec, self.number, seq, sent_ns) + body
         frame += crc32(frame).to_bytes(4, "little")
         return _new(Kept, (seq, sent_ns, frame, (), len(frame), None))  # in half the time that Kept(...) takes
@@ -74,7 +75,7 @@ class Framing:
             seq: the number of one of a reliable topic, which ``kept_all`` counts; 0 takes the next number.
             placed: where it lies, if it does.
         """
-        return Kept(seq or self._count(1, size), self._clock_ns(), b"", parts, size, placed)
+        return Kept(seq or self._count(1, size), self.clock_ns(), b"", parts, size, placed)
 
     def placed(self, message: Kept, placed: Placed) -> bytes:
         """Make the frame that says where in shared memory a message lies."""

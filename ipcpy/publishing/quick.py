@@ -7,15 +7,22 @@ Outlet's ``quick`` to 0. The publisher's lock is held by whoever calls ``see`` a
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
+from zlib import crc32
 
+from ..protocol.data.history import Kept
 from ..protocol.data.sender import DATAGRAM_COST, Sender
-from ..protocol.wire import OVERHEAD
-from .framing import Framing
+from ..protocol.wire import FAST_HEADER, OVERHEAD
+from .framing import DATA_OVERHEAD, Framing
 from .outlet import Outlet
 
 QUICK = 1_024  # bytes of a body
 CHARGE = OVERHEAD + DATAGRAM_COST
 COST = QUICK + CHARGE
+
+_new = tuple.__new__
+_pack_header = FAST_HEADER.pack
+_pack_check = Struct("<I").pack
 
 
 class Quick:
@@ -56,17 +63,19 @@ class Quick:
             if not outlet.quick or not outlet.usable or reliable is None:
                 return None
             outlet.quick -= 1
-            framing = self._framing
-            message = framing.kept(body, reliable.history.next)
-            try:
-                try:
-                    reliable.add(message, self._clock())  # first: what is kept is asked for if it is not sent
-                finally:  # an exception from outside may come when it is kept and not counted yet
-                    framing.kept_all(reliable.history.next - 1, len(body))
-                return outlet.send(message.frame)
-            finally:
+            framing, size = self._framing, len(body)
+            seq, sent_ns = reliable.history.next, framing.clock_ns()
+            frame = _pack_header(size + DATA_OVERHEAD, framing.codec, framing.number, seq, sent_ns) + body
+            frame += _pack_check(crc32(frame))
+            try:  # it is kept first: what is kept is asked for if it is not sent
+                reliable.add(_new(Kept, (seq, sent_ns, frame, (), size + OVERHEAD, None)), self._clock())
+                return outlet.send(frame)
+            finally:  # an exception from outside may come when it is kept and not counted yet
+                if reliable.history.next > seq:
+                    framing.seq = seq
+                    framing.bytes += size
                 for route in outlet.routes:
-                    route.sender.position += len(body) + CHARGE  # as ``charge`` does
+                    route.sender.position += size + CHARGE  # as ``charge`` does
         finally:
             try:
                 lock.release()

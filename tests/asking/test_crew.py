@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import ipcpy as ipc
+from ipcpy.asking import crew
+from ipcpy.asking.duties import Job
 from lan_process import wait_until
 
 
@@ -15,6 +18,66 @@ def test_quick_calls_are_done_by_the_thread_that_reads(serve, ask):
     found = [client.call(timeout=10) for _ in range(200)]
     changes = sum(before != after for before, after in zip(found, found[1:], strict=False))
     assert changes < 100  # a slow machine may have the reading change now and then
+
+
+def test_a_slow_call_amid_quick_ones_does_not_keep_the_other_threads_from_answering(serve, ask):
+    go = threading.Event()
+
+    def work(request):
+        return go.wait(20) if request.data == "slow" else None
+
+    serve(work, threads=2)
+    client, other = ask(), ask()
+    other.wait_for_service(5)
+    for _ in range(5):
+        for _ in range(50):
+            client.call("quick", timeout=10)
+        slow = threading.Thread(target=client.call, args=("slow", 30))
+        slow.start()
+        wait_until(lambda: client.stats.open == 1)
+        other.call("quick", timeout=10)  # answered by the other thread, while the first one works
+        go.set()
+        slow.join(20)
+        assert not slow.is_alive()
+        go.clear()
+
+
+def test_the_io_thread_is_woken_once_for_many_quick_calls(monkeypatch):
+    alarms, jobs = [], iter(range(101))
+
+    class Alarm:
+        def __init__(self, loop, function):
+            self.fire = function
+
+        def by(self, when):
+            alarms.append(self)
+
+    monkeypatch.setattr(crew, "Alarm", Alarm)
+    closed = threading.Event()
+
+    def recv():
+        number = next(jobs)
+        if number == 100:
+            closed.set()
+            raise ipc.ClosedError("done")
+        return number
+
+    server = SimpleNamespace(
+        terms=SimpleNamespace(name="quick"),
+        closed=closed,
+        close=closed.set,
+        requests=SimpleNamespace(recv=recv),
+        take=lambda number: Job("a client", number, 0, b""),
+    )
+    done = []
+    crew.Crew(server, done.append, 1, None).begin()
+    assert closed.wait(10)
+    wait_until(lambda: len(done) == 100)
+    assert len(alarms) == 1
+    alarms[0].fire()  # many were begun: it looks again, of itself
+    assert len(alarms) == 2
+    alarms[1].fire()  # none was: from now on it is to be woken
+    assert len(alarms) == 2
 
 
 def test_what_is_cancelled_is_heard_while_all_threads_work(serve, ask):

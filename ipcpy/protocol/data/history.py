@@ -46,19 +46,17 @@ class History:
         count: how many messages.
         max_bytes: how many bytes they may have in all; the newest is kept whatever its size.
         first: the number of the first message that will be added.
+
+    Attributes:
+        next: the number of the message that will be added next.
     """
 
     def __init__(self, count: int, max_bytes: int, first: int = 1) -> None:
-        self._first = first
+        self.next = first
         self._count = count
         self._max_bytes = max_bytes
         self._kept: deque[Kept] = deque()
         self._bytes = 0
-
-    @property
-    def next(self) -> int:
-        """The number of the message that will be added next."""
-        return self._kept[-1].seq + 1 if self._kept else self._first
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -76,6 +74,7 @@ class History:
         """Keep a message; the oldest give way."""
         kept = self._kept
         self._bytes += message.size
+        self.next = message.seq + 1
         kept.append(message)  # no call comes between these, nor below: an exception from outside could
         while len(kept) > self._count or (self._bytes > self._max_bytes and len(kept) > 1):
             self._bytes -= kept[0].size
