@@ -20,6 +20,7 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test holds both lists against each other
     from .asking.client import Client as Client
     from .asking.listing import services as services
+    from .asking.listing import services_async as services_async
     from .asking.request import Request as Request
     from .asking.service import Service as Service
     from .asking.stream import Stream as Stream
@@ -92,7 +93,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
 
 _HOMES = {
     "asking.client": "Client",
-    "asking.listing": "services",
+    "asking.listing": "services services_async",
     "asking.request": "Request",
     "asking.service": "Service",
     "asking.stream": "Stream",

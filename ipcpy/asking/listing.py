@@ -8,7 +8,7 @@ from ..node.shared import shared_node
 from .names import place_of
 from .types import told_by
 
-__all__ = ["services"]
+__all__ = ["services", "services_async"]
 
 
 def services(timeout: float | None = 0.5, node: Node | None = None) -> tuple[ServiceInfo, ...]:
@@ -25,6 +25,18 @@ def services(timeout: float | None = 0.5, node: Node | None = None) -> tuple[Ser
     node = shared_node() if node is None else node
     if timeout != 0:
         node.wait_complete(timeout)
+    return _known(node)
+
+
+async def services_async(timeout: float | None = 0.5, node: Node | None = None) -> tuple[ServiceInfo, ...]:
+    """Return the services as ``services``, in a coroutine; other coroutines run meanwhile."""
+    node = shared_node() if node is None else node
+    if timeout != 0:
+        await node.wait_complete_async(timeout)
+    return _known(node)
+
+
+def _known(node: Node) -> tuple[ServiceInfo, ...]:
     servers: dict[str, list[EndpointInfo]] = {}
     clients: dict[str, list[EndpointInfo]] = {}
     for topic in node.topics(hidden=True):

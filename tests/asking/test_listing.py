@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import ipcpy as ipc
@@ -20,6 +22,13 @@ def test_a_service_that_is_closed_is_listed_no_more_though_its_clients_are_there
     assert name in [each.name for each in ipc.services(0, there)]
     service.close()
     wait_until(lambda: name not in [each.name for each in ipc.services(0, there)])
+
+
+def test_a_coroutine_gets_the_same_list(serve, there, name):
+    serve(lambda request: 1)
+    wait_until(lambda: name in [each.name for each in ipc.services(0, there)])
+    for timeout in (0, 5):
+        assert name in [each.name for each in asyncio.run(ipc.services_async(timeout, there))]
 
 
 def test_a_closed_node_and_a_wrong_timeout_are_refused():
