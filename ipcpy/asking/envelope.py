@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from ..codec import Body
+from ..errors import ArgumentError
 from ..protocol.data.fragments import MAX_MESSAGE
 
 CALL, CANCEL, ASK = 1, 2, 3  # what clients send
@@ -70,6 +71,9 @@ def seal_all(kind: int, number: int, body: Body, *, flags: int = 0, step: int = 
     """Return the envelopes of a body of any size: two where it just does not fit into a message, with its envelope.
 
     So what has 64 MiB for the user arrives, whatever its codec puts around it.
+
+    Raises:
+        ArgumentError: it is larger than that.
     """
     if type(body) is bytes and len(body) <= JOINED:
         return [_pack(kind, flags, 0, step, number) + body]
@@ -77,6 +81,8 @@ def seal_all(kind: int, number: int, body: Body, *, flags: int = 0, step: int = 
     over = SIZE + sum(memoryview(part).nbytes for part in parts) - MAX_MESSAGE
     if over <= 0:
         return [seal(kind, number, body, flags=flags, step=step)]
+    if over > MAX_PART:
+        raise ArgumentError(f"a request or an answer has at most 64 MiB, got {over - SIZE + MAX_MESSAGE:,} bytes")
     begin: list[Any] = []
     while parts and over > 0:
         part = memoryview(parts[0]).cast("B")

@@ -80,4 +80,11 @@ class Functions:
 
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is another value after than before."""
-    return {key: value for key, value in after.items() if key not in before or before[key] != value}
+    return {key: value for key, value in after.items() if key not in before or not _same(before[key], value)}
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same, NaN and NaN too."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other or (one != one and other != other))

@@ -37,6 +37,7 @@ __all__ = ["Owner", "topic_of"]
 log = logging.getLogger(__name__)
 
 GRACE = 3.0  # seconds after which a program of the same name is none that was killed and is not missed yet
+MAX_BYTES = 4 << 20  # of all values together, as they are published
 SCHEMA = "parameters"  # the key of a schema under which a topic says of which kinds its parameters are
 
 
@@ -86,9 +87,10 @@ class Owner:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._published = 0
-        codec = Values({key: kind.text for key, kind in self._kinds.items()})
+        self._codec = Values({key: kind.text for key, kind in self._kinds.items()})
+        self._check_size(self.values)
         topic = topic_of(name)
-        self._publisher = Publisher(topic, codec, reliable=True, keep=1, node=node, block=0)
+        self._publisher = Publisher(topic, self._codec, reliable=True, keep=1, node=node, block=0)
         try:
             self._publish()
             self._service = Service(topic, self._answer, node=node)
@@ -136,6 +138,7 @@ class Owner:
         changed = differing(self.values, values)
         if not changed:
             return
+        self._check_size(values)
         if self._file is not None:
             write_table(self._file, self._table, values)
         try:
@@ -143,6 +146,13 @@ class Owner:
         finally:  # an exception from outside in between: they are others here, so they are there
             self._publish()
         self.changed.tell(changed)
+
+    def _check_size(self, values: Mapping[str, Any]) -> None:
+        size = len(self._codec.encode(values))
+        if size > MAX_BYTES:
+            raise ArgumentError(
+                f"the parameters {self.told} have at most 4 MiB, got {size:,} bytes: for bulk take a topic"
+            )
 
     def _publish(self) -> None:
         self._published += 1

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ipcpy.asking import envelope
 from ipcpy.asking.envelope import Failure, Malformed, pack_failure, pack_lost, seal, unpack_failure, unpack_lost, unseal
+from ipcpy.errors import ArgumentError
 
 GOLDEN = {  # docs/protocol.md, "Services"
     "01 01 00 00 00 00 00 00 07 00 00 00 00 00 00 00 c0": (envelope.CALL, 7, b"\xc0", {"flags": envelope.STEPS}),
@@ -86,3 +87,10 @@ def test_what_just_does_not_fit_into_a_message_is_sent_in_two(monkeypatch, over,
     assert {piece.number for piece in pieces} == {7}
     assert b"".join(piece.body for piece in pieces) == body
     assert all(envelope.SIZE + len(piece.body) <= 100 for piece in pieces)
+
+
+def test_a_body_that_two_pieces_do_not_hold_is_refused_and_not_cut():
+    body = memoryview(bytes(envelope.MAX_PART + 1))
+    parts = [body] * 65
+    with pytest.raises(ArgumentError, match="a request or an answer has at most 64 MiB, got 68,157,505 bytes"):
+        envelope.seal_all(envelope.CALL, 1, parts)

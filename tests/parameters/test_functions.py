@@ -91,3 +91,9 @@ def test_what_it_is_given_is_a_dict_of_its_own(functions):
 
 def test_what_differs_is_what_is_another_value_or_new():
     assert differing({"a": 1, "b": 2, "d": 4}, {"a": 1, "b": 3, "c": 4}) == {"b": 3, "c": 4}
+
+
+def test_what_is_no_number_is_the_same_as_before():
+    nan = float("nan")
+    assert differing({"a": nan, "b": [1.0, nan]}, {"a": float("nan"), "b": [1.0, float("nan")]}) == {}
+    assert differing({"a": nan, "b": [nan]}, {"a": 1.0, "b": [nan, nan]}) == {"a": 1.0, "b": [nan, nan]}

@@ -247,3 +247,17 @@ def test_a_forked_child_reads_them_and_may_not_set_them(make):
         assert told.read() == "2.0 the parameters 'cam' belong to the parent of this process: set them there"
     owner.change({"gain": 4.0})
     assert owner.values["gain"] == 4.0
+
+
+def test_values_that_are_too_many_bytes_change_nothing_and_what_comes_after_is_seen(net, make):
+    owner = make()
+    sub = Subscriber("cam/parameters", node=net.node("other"))
+    assert sub.recv(timeout=10).data == DEFAULTS
+    with pytest.raises(ArgumentError, match="have at most 4 MiB, got .* bytes: for bulk take a topic"):
+        owner.change({"mode": "x" * owner_module.MAX_BYTES})
+    assert owner.values == DEFAULTS
+    owner.change({"gain": 2})
+    message = sub.recv(timeout=10)
+    assert (message.data, message.seq) == ({**DEFAULTS, "gain": 2.0}, 2)
+    with pytest.raises(ArgumentError, match="at most 4 MiB"):
+        make({"text": "x" * owner_module.MAX_BYTES}, name="large")
