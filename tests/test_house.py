@@ -33,7 +33,7 @@ NO_MODULE = {
     "discovery/test_mdns_avahi.py": "test_mdns.py, beside another implementation",
 }
 WHOLE = {"support", "system"}  # folders whose tests are of the harness, and of whole programs
-AT_THE_TOP = {"benchmarks", "crowd", "examples", "house", "imports", "public_names", "readme"}
+AT_THE_TOP = {"benchmarks", "crowd", "examples", "house", "imports", "public_names", "readme", "tutorial"}
 
 
 def definitions(path: Path) -> Iterator[tuple[str, ast.AST, int]]:
