@@ -36,9 +36,9 @@ class Rate:
     Raises:
         ArgumentError: (a ValueError) if hz is no such number.
 
-    >>> rate = Rate(1000)
+    >>> rate = Rate(10)
     >>> [missed for missed, _ in zip(rate, range(3))], rate.period
-    ([0, 0, 0], 0.001)
+    ([0, 0, 0], 0.1)
     """
 
     def __init__(self, hz: float) -> None:
