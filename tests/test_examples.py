@@ -183,7 +183,7 @@ def test_the_same_program_twice_under_two_namespaces(spawn):
         ["09_images.py"],
         ["11_detector.py", "10_camera_loan.py"],
         ["15_watchdog.py", "15_camera.py"],
-        ["16_camera.py", "16_gain.py"],
+        ["16_camera.py"],
         ["17_robot.py"],
     ],
     ids=lambda programs: programs[0],
