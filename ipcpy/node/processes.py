@@ -44,7 +44,8 @@ class Processes:
             if descriptor is None:
                 return False
             self._descriptors[key] = descriptor
-            self._loop.watch(descriptor, lambda: self._ended(key))
+            # Later in the round: if it said goodbye, that is read first.
+            self._loop.watch(descriptor, lambda: self._loop.call(self._ended, key))
         self._nodes[id] = key
         return True
 

@@ -296,6 +296,7 @@ def test_publisher_and_subscriber_meet_under_a_namespace_and_say_both_names():
         for wrong in (nobody.recv, nobody.latest):
             with pytest.raises(ClosedError, match=f"the subscriber of {both} is closed"):
                 wrong()
+        sub.close()  # its pattern is for that too
         alone = ipc.Publisher("cmd", node=node)
         with pytest.raises(
             ipc.RecvTimeout, match=r"0 of 1 subscribers of 'r/cmd' \(asked for as 'cmd'.*No subscriber of 'r/cmd'"
