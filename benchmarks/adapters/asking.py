@@ -5,7 +5,6 @@ Each peer is imported when it is asked for. All of them are told an address wher
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Callable
@@ -91,15 +90,9 @@ class ZenohQuery(Asking):
     def _open(self, listen: bool) -> Any:
         import zenoh
 
-        endpoints = json.dumps([f"tcp/{LOOPBACK}:{self.setting.port}"])
-        config = zenoh.Config()
-        config.insert_json5("mode", '"peer"')
-        config.insert_json5("scouting/multicast/enabled", "false")
-        config.insert_json5("listen/endpoints", endpoints if listen else "[]")
-        if not listen:
-            config.insert_json5("connect/endpoints", endpoints)
-            config.insert_json5("connect/timeout_ms", "-1")
-        session = zenoh.open(config)
+        from .zenoh import peer_config
+
+        session = zenoh.open(peer_config(f"tcp/{LOOPBACK}:{self.setting.port}", listen))
         self.keep.append(session)
         return session
 

@@ -13,6 +13,19 @@ from .contract import LAST, STAMP, Adapter, Loop, Send, Take, bytes_sender, read
 POOL = 256 << 20  # bytes of shared memory for large messages: its own way within a host
 
 
+def peer_config(endpoint: str, listen: bool) -> Any:
+    """Return the configuration of a peer that listens at an endpoint, or connects to it, and looks for nobody else."""
+    endpoints = json.dumps([endpoint])
+    config = zenoh.Config()
+    config.insert_json5("mode", '"peer"')
+    config.insert_json5("scouting/multicast/enabled", "false")
+    config.insert_json5("listen/endpoints", endpoints if listen else "[]")
+    if not listen:
+        config.insert_json5("connect/endpoints", endpoints)
+        config.insert_json5("connect/timeout_ms", "-1")
+    return config
+
+
 class Zenoh(Adapter):
     """A FIFO channel on the receiving side: a callback in Python costs it more.
 
@@ -22,14 +35,7 @@ class Zenoh(Adapter):
     def _open(self, topic: str, listen: bool) -> Any:
         setting = self.setting
         address = setting.publisher_address if topic == "a" else setting.address
-        endpoints = json.dumps([f"tcp/{address}:{setting.port_of(topic)}"])
-        config = zenoh.Config()
-        config.insert_json5("mode", '"peer"')
-        config.insert_json5("scouting/multicast/enabled", "false")
-        config.insert_json5("listen/endpoints", endpoints if listen else "[]")
-        if not listen:
-            config.insert_json5("connect/endpoints", endpoints)
-            config.insert_json5("connect/timeout_ms", "-1")
+        config = peer_config(f"tcp/{address}:{setting.port_of(topic)}", listen)
         if not setting.flat_out and not setting.large and not setting.reliable:
             config.insert_json5("transport/unicast/lowlatency", "true")
             config.insert_json5("transport/unicast/qos/enabled", "false")
