@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .bag.recorder import Recorder as Recorder
     from .bag.recorder import RecorderStats as RecorderStats
     from .bag.recorder import TopicStats as TopicStats
+    from .bridges.bridge import Bridge as Bridge
+    from .bridges.rules import Rules as Rules
     from .clock import Clock as Clock
     from .clock import Delay as Delay
     from .codec import Codec as Codec
@@ -101,6 +103,8 @@ _HOMES = {
     "bag.blackbox": "BlackBox",
     "bag.player": "Player PlayerStats",
     "bag.recorder": "Recorder RecorderStats TopicStats",
+    "bridges.bridge": "Bridge",
+    "bridges.rules": "Rules",
     "clock": "Clock Delay",
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
     "doctor.examination": "diagnose",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = ["EndpointInfo", "NodeInfo", "ServiceInfo", "TopicInfo"]
@@ -51,6 +51,8 @@ class EndpointInfo:
         node: the node it belongs to.
         mismatch: why a subscriber and this endpoint do not fit, one sentence each; empty where nothing is known.
         rate: messages a second that a publisher promises; 0 where it promises none.
+        via: of a publisher that a bridge hands on from beyond this LAN: ``bridge`` (the bridge's name), ``engine``,
+            ``node`` and ``host`` (the publisher's own), ``path`` (the ids of the bridges passed); else empty.
     """
 
     id: str
@@ -63,6 +65,7 @@ class EndpointInfo:
     node: NodeInfo
     mismatch: tuple[str, ...] = ()
     rate: float = 0.0
+    via: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def host(self) -> str:

@@ -39,7 +39,7 @@ LAYERS = [
     {"node"},
     {"doctor", "publishing", "subscribing", "views"},
     {"asking"},
-    {"bag", "parameters"},
+    {"bag", "bridges", "parameters"},
     {"__init__"},
     {"cli", "testing"},
     {"__main__"},
@@ -58,6 +58,11 @@ PURE = {
     "asking.names",
     "asking.types",
     "bag.form",
+    "bridges.books",
+    "bridges.choice",
+    "bridges.offers",
+    "bridges.rules",
+    "bridges.thinning",
     "codec",
     "discovery.advert",
     "discovery.agenda",
@@ -81,7 +86,7 @@ IMPURE = {
     "time",
 }
 ONLY_IN = {"socket": "transport", "zeroconf": "discovery", "click": "cli"}
-LAZY = {"mcap", "numpy", "tomli_w", "zeroconf"}  # an extra, 94 and 55 ms: inside the functions that need them
+LAZY = {"aiomqtt", "mcap", "numpy", "tomli_w", "zenoh", "zeroconf"}  # extras, 94 and 55 ms: inside functions
 
 
 @dataclass(frozen=True)

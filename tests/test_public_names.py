@@ -12,6 +12,7 @@ import pytest
 
 import ipcpy
 import ipcpy.testing
+from ipcpy.bridges.memory import MemoryAdapter, Sky
 
 PROMISED = {
     *("Publisher", "Subscriber", "Message", "Node", "topics", "nodes"),
@@ -58,6 +59,7 @@ def test_an_unknown_name_is_an_attribute_error():
 HANDLES = {
     "Bag": "about array clocks close damage delay end_ns messages paths save size span_ns start_ns topics verify",
     "BlackBox": "close dump paths stats",
+    "Bridge": "close closed id linked name rules status",
     "Node": "clock close closed domain id name namespace nodes resolve stats topics wait_complete wait_complete_async"
     " watch",
     "Parameters": "close keys load on_change on_set save set set_async wait_for_parameters wait_for_parameters_async",
@@ -83,6 +85,7 @@ def handles():
             "Parameters": ipcpy.Parameters("a", node=node),
             "Publisher": ipcpy.Publisher("a", node=node),
             "Subscriber": ipcpy.Subscriber("a", node=node),
+            "Bridge": ipcpy.Bridge(MemoryAdapter(Sky()), node=node),
         }
 
 

@@ -240,6 +240,9 @@ class Introductions:
             publisher.subscriber_lost(number)
         for subscriber in list(self._subscribers.values()):
             subscriber.publisher_lost(number)
+        for node_id, entries in list(self._entries.items()):
+            if number in entries:  # another bridge has taken over a publisher that is beyond this LAN
+                self._introduce(node_id, number, entries[number])
 
     # -- where nodes are, and what users see -------------------------------------------------------------------------
 
@@ -262,7 +265,7 @@ class Introductions:
         id = f"{number:016x}"
         if isinstance(entry, PublisherEntry):
             said = (entry.topic, entry.codec, entry.schema, entry.reliable, entry.keep)
-            return EndpointInfo(id, "publisher", *said, node, rate=entry.rate)
+            return EndpointInfo(id, "publisher", *said, node, rate=entry.rate, via=entry.via)
         reasons = tuple(str(reason) for reasons in entry.mismatch.values() for reason in _texts(reasons))
         return EndpointInfo(id, "subscriber", entry.topic, entry.codec, entry.schema, False, 0, node, reasons)
 

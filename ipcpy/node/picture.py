@@ -124,6 +124,7 @@ def _at(endpoint: EndpointInfo, node: NodeInfo) -> EndpointInfo:
         node,
         endpoint.mismatch,
         endpoint.rate,
+        endpoint.via,
     )
 
 

@@ -104,8 +104,7 @@ class Publisher(Waits):
 
     def _open(self) -> None:
         self._core.ensure_open()
-        self._framing = Framing(new_id(), self._codec_number)
-        self._delivery = Delivery(self._core, self._framing, self._terms, alarm=partial(Alarm, self._core.loop))
+        self._framing, self._delivery = self._interior()
         self._outlet = self._delivery.outlet
         self._dispatch = Dispatch(self._delivery, self._framing, self._name.told)
         self._monitor = self._outlet.monitor
@@ -116,6 +115,10 @@ class Publisher(Waits):
         except BaseException:
             self._delivery.close()
             raise
+
+    def _interior(self) -> tuple[Framing, Delivery]:
+        framing = Framing(new_id(), self._codec_number)
+        return framing, Delivery(self._core, framing, self._terms, alarm=partial(Alarm, self._core.loop))
 
     @property
     def topic(self) -> str:

@@ -153,6 +153,11 @@ class Subscription:
         """Wait as ``wait_for_publishers``, in a coroutine."""
         return await self._monitor.wait_for_async(lambda: self.closed or self.count() >= count, timeout)
 
+    def firsts(self) -> dict[str, int]:
+        """Return the number of the first message that comes of each publisher that is matched, by its id."""
+        with self._lock:
+            return {flow.id: flow.receiver.first for flow in self._inbound.flows.values() if flow.matched}
+
     def stats(self) -> SubscriberStats:
         """Return what arrived, and what did not and why."""
         with self._lock:

@@ -80,6 +80,11 @@ class History:
             self._bytes -= kept[0].size
             kept.popleft()
 
+    def skip(self, seq: int) -> None:
+        """Keep nothing, and go on with a number: those between are not there, and numbers kept have no gaps."""
+        self._kept.clear()
+        self._bytes, self._first = 0, seq
+
     def clear(self) -> None:
         """Keep nothing any more: the publisher is closed."""
         self._kept.clear()

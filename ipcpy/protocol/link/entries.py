@@ -56,6 +56,7 @@ class PublisherEntry:
     Attributes:
         group: its multicast address; empty where it has none.
         rate: messages a second that it promises; 0 where it promises none.
+        via: where a bridge has it from, see ``EndpointInfo``; empty for a publisher of this LAN.
     """
 
     topic: str
@@ -66,6 +67,7 @@ class PublisherEntry:
     group: str = ""
     group_port: int = 0
     rate: float = 0.0
+    via: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -103,6 +105,7 @@ _KEYS: dict[type, tuple[str, dict[str, str]]] = {
             "group": "g",
             "group_port": "o",
             "rate": "f",
+            "via": "v",
         },
     ),
     SubscriberEntry: ("s", {"topic": "t", "codec": "c", "port": "p", "schema": "s", "mismatch": "x"}),
@@ -122,6 +125,7 @@ _TYPES: dict[str, type] = {
     "rate": float,
     "schema": dict,
     "mismatch": dict,
+    "via": dict,
 }
 _MSGPACK = {str: "text", int: "an integer", bool: "a boolean", dict: "a map", list: "an array", float: "a float"}
 _MSGPACK |= {bytes: "bin", type(None): "nil"}
@@ -180,7 +184,7 @@ def unpack_entry(data: bytes) -> Entry:
     entry = _known.get(data)
     if entry is None:
         entry = _unpack(data)
-        if len(data) <= KNOWN and not (getattr(entry, "schema", None) or getattr(entry, "mismatch", None)):
+        if len(data) <= KNOWN and not any(getattr(entry, name, None) for name in ("schema", "mismatch", "via")):
             _known[data] = entry
     return entry
 

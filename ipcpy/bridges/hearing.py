@@ -1,0 +1,83 @@
+"""What the core hears from an adapter, in whatever thread that tells it: handed on to the one thread that decides.
+
+Parcels do not take that way: they go to their import at once. Knows no engine.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from .adapter import Key
+from .offers import Beginning, Offer, Parcel
+from .traffic import Traffic
+
+__all__ = ["Hearing"]
+
+log = logging.getLogger(__name__)
+
+
+class Hearing:
+    """The Ears of a bridge; see ``Ears`` for what its methods say.
+
+    Args:
+        engine: the name of the engine.
+        traffic: what is exported and imported.
+        call: has a function called by the thread that decides.
+        set_state: takes to what the engine is linked, or else why it is not.
+
+    Attributes:
+        counts: what came and was none of ours, by cause.
+    """
+
+    def __init__(
+        self,
+        engine: str,
+        traffic: Traffic,
+        call: Callable[[Callable[[], object]], object],
+        set_state: Callable[[str, str], object],
+    ) -> None:
+        self._engine = engine
+        self._traffic = traffic
+        self._call = call
+        self._set_state = set_state
+        self.counts: Counter[str] = Counter()
+
+    def linked(self, to: str) -> None:
+        """See Ears."""
+        self._call(lambda: self._set_state(to, ""))
+
+    def unlinked(self, why: str) -> None:
+        """See Ears."""
+        self._call(lambda: self._set_state("", why))
+
+    def offered(self, offer: Offer) -> None:
+        """See Ears."""
+        self._call(lambda: self._traffic.offered(offer))
+
+    def gone(self, key: Key) -> None:
+        """See Ears."""
+        self._call(lambda: self._traffic.gone(key))
+
+    def wanted(self, key: Key, wanted: bool) -> None:
+        """See Ears."""
+        self._call(lambda: self._traffic.want_export(key, wanted))
+
+    def begun(self, key: Key, beginning: Beginning) -> None:
+        """See Ears."""
+        self._traffic.begun(key, beginning)
+
+    def arrived(self, key: Key, parcel: Parcel) -> None:
+        """See Ears."""
+        self._traffic.arrived(key, parcel)
+
+    def beginning_of(self, key: Key) -> Beginning:
+        """See Ears."""
+        return self._traffic.beginning_of(key)
+
+    def dropped(self, cause: str) -> None:
+        """See Ears."""
+        if not self.counts[cause]:
+            log.warning("something came by %s that is none of ours, or wrong: %s", self._engine, cause)
+        self.counts[cause] += 1
