@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .bag.recorder import RecorderStats as RecorderStats
     from .bag.recorder import TopicStats as TopicStats
     from .bridges.bridge import Bridge as Bridge
+    from .bridges.config import BridgeConfig as BridgeConfig
     from .bridges.rules import Rules as Rules
     from .clock import Clock as Clock
     from .clock import Delay as Delay
@@ -92,6 +93,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .subscribing.subscriber import Subscriber as Subscriber
     from .transport.socketudp import SocketUDP as SocketUDP
     from .transport.socketudp import get_ip as get_ip
+    from .transport.systemd import Supervisor as Supervisor
 
 _HOMES = {
     "asking.client": "Client",
@@ -104,6 +106,7 @@ _HOMES = {
     "bag.player": "Player PlayerStats",
     "bag.recorder": "Recorder RecorderStats TopicStats",
     "bridges.bridge": "Bridge",
+    "bridges.config": "BridgeConfig",
     "bridges.rules": "Rules",
     "clock": "Clock Delay",
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
@@ -124,6 +127,7 @@ _HOMES = {
     "stats": "ClientStats FlowStats NodeStats PublisherStats RouteStats ServiceStats SubscriberStats",
     "subscribing.subscriber": "Subscriber",
     "transport.socketudp": "SocketUDP get_ip",
+    "transport.systemd": "Supervisor",
 }
 
 

@@ -92,6 +92,7 @@ class BridgeStatus:
         imports: what is taken.
         dropped: what came and was none of ours, by cause.
         more: what the engine says.
+        pulse: seconds since the thread that decides came round; more than a few are a defect.
     """
 
     name: str
@@ -106,6 +107,7 @@ class BridgeStatus:
     imports: tuple[ImportStats, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    pulse: float = 0.0
 
     def summary(self) -> dict[str, Any]:
         """Return what it says of itself to all on its LAN: the same in sums."""

@@ -76,6 +76,7 @@ class Bridge:
         self._why = "it has not been reached yet"
         self._since = time.monotonic()
         self._outages = 0
+        self._turned = time.monotonic()  # when the thread that decides came round last
         self._closed = threading.Event()
         self._traffic = Traffic(self, adapter, self._node, hops)
         self._hearing = Hearing(adapter.engine, self._traffic, self._calls.put, self._set_state)
@@ -108,6 +109,7 @@ class Bridge:
         report = 0.0
         due = 0.0
         while True:
+            self._turned = time.monotonic()
             try:
                 call = self._calls.get(timeout=max(0.0, due - time.monotonic()))
                 if call is None:
@@ -205,6 +207,7 @@ class Bridge:
             imports,
             dict(self._hearing.counts),
             self._adapter.status(),
+            round(max(0.0, time.monotonic() - self._turned), 3),
         )
 
     def close(self) -> None:
