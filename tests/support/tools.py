@@ -23,8 +23,12 @@ PACKAGES = {  # of Debian
     "cc": "gcc libc6-dev",
     "dbus-daemon": "dbus",
     "ip": "iproute2",
+    "mosquitto": "mosquitto",
+    "mosquitto_pub": "mosquitto-clients",
+    "mosquitto_sub": "mosquitto-clients",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "openssl": "openssl",
     "unshare": "util-linux",
 }
 
