@@ -72,7 +72,7 @@ class Export:
     def parcel(self, message: Message) -> Parcel:
         """Make a parcel of a message, and keep it where its publisher does."""
         with self._lock:
-            skipped = max(0, message.seq - self._sent - 1) if self._sent else 0
+            skipped = max(0, message.seq - self._sent - 1) if self._next else 0
             body = bytes(message.data) if self._kept.maxlen else message.data
             parcel = Parcel(message.seq, message.sent_ns, body, skipped)
             if self._kept.maxlen:

@@ -56,7 +56,7 @@ class Import:
         self._node = node
         self._lock = threading.RLock()
         self._held: list[Parcel] | None = None  # while it is asked how it begins
-        self._last = 0
+        self._last: int | None = None  # the number of the last message, or of the one before the first
         self._away = False  # whether the way was gone since the last message
         self._queue: _Queue | None = None
         self.received = self.bytes = self.doubles = 0
@@ -127,7 +127,7 @@ class Import:
     def rest(self) -> None:
         """Take note that nobody here wants it: it is announced anew, for it begins anew, and what it kept grows old."""
         with self._lock:
-            self._held, self._last = None, 0
+            self._held = self._last = None
             if not self._fresh:
                 self.reopen()
 
@@ -147,9 +147,9 @@ class Import:
     # -- parcels, with the lock --------------------------------------------------------------------------------------
 
     def _begin(self, first: int) -> None:
-        if self._last and first > self._last + 1:
-            self._count_gap(first - 1 - self._last, 0)
-        self._last = max(self._last, first - 1)
+        if self._last is not None:
+            self._count_gap(max(0, first - 1 - self._last), 0)
+        self._last = max(self._last or 0, first - 1)
         self._publish(Parcel(first, 0, None))
 
     def _take(self, parcel: Parcel) -> None:
@@ -157,13 +157,13 @@ class Import:
             if self._fresh:
                 self._begin(parcel.seq)
             return
-        if parcel.seq <= self._last:
+        if self._last is not None and parcel.seq <= self._last:
             if parcel.seq > self._relayed:  # the relay is new: what is kept is for those here who come late
                 self._publish(parcel)
             else:
                 self.doubles += 1
             return
-        if self._last:
+        if self._last is not None:
             self._count_gap(parcel.seq - self._last - 1, parcel.skipped)
         self._last = parcel.seq
         self._away = False

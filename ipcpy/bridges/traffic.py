@@ -1,15 +1,13 @@
-"""Which publishers are exported and imported now, and who wants them. Called by the one thread that decides.
+"""Who is on this LAN, and which publishers beyond are imported now. Called by the one thread that decides.
 
-Knows the graph's events and the offers from beyond, and brings exports, imports and the adapter in line with them.
-Messages pass it by: only what they are handed to is looked up here.
+Knows the graph's events and the offers from beyond, and brings imports and the adapter in line with them; exports are
+exporting.py's. Messages pass it by: only what they are handed to is looked up here.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
 
 from ..errors import IpcError
 from ..events import Event, PublisherFound, PublisherLost, SubscriberFound, SubscriberLost
@@ -19,10 +17,10 @@ from ..protocol.topics import matches
 from .adapter import Adapter, Key
 from .books import ExportStats, ImportStats
 from .choice import Choice
-from .exports import Export, Lane
+from .exporting import Exporting, Owner
 from .imports import Import
-from .offers import Beginning, Offer, Parcel, read_id
-from .rules import OWN, Rules
+from .offers import Beginning, Offer, Parcel
+from .rules import OWN
 
 __all__ = ["Traffic"]
 
@@ -31,17 +29,6 @@ log = logging.getLogger(__name__)
 MAX_PAST = 1_000  # publishers beyond whose books are kept when they are gone
 STAND_BY = 0.4  # seconds that a bridge leaves to each one of this LAN whose id is lower
 _SIGN = f"{OWN}/bridge/"
-
-
-class Owner(Protocol):
-    """The bridge: who it is, and what it lets cross."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def rules(self) -> Rules: ...
 
 
 class Traffic:
@@ -59,11 +46,12 @@ class Traffic:
         self._adapter = adapter
         self._node = node
         self._choice = Choice(owner.id, owner.rules, hops)
+        self._exporting = Exporting(owner, adapter, node, self._choice)
+        self.want_export = self._exporting.want
+        self.beginning_of = self._exporting.beginning_of
         self._publishers: dict[str, EndpointInfo] = {}  # of this LAN, those of other bridges included
         self._subscribers: dict[str, EndpointInfo] = {}
-        self._exports: dict[str, Export] = {}  # by publisher
         self._imports: dict[str, Import] = {}
-        self._lanes: dict[tuple[str, bool], Lane] = {}
         self._since: dict[str, float] = {}  # when a publisher beyond was first seen to be missing here
         self._near: frozenset[str] = frozenset()  # the other bridges on this LAN
         self._past: dict[str, Import] = {}  # publishers beyond that are out of reach or gone
@@ -82,7 +70,7 @@ class Traffic:
                 known = self._publishers.get(info.id)
                 if known is not None and known.node.id == info.node.id:
                     del self._publishers[info.id]
-                    self._stop_export(info.id)
+                    self._exporting.stop(info.id)
                     if info.topic.startswith(_SIGN):
                         self._bridges_changed()
                     if info.id in self._imports:  # another bridge announced it too, and does no more
@@ -100,7 +88,7 @@ class Traffic:
         if info.id in self._imports and self._yields(info):
             log.info("%s: %s brings it to this LAN too, and goes on alone", info.topic, info.node.name)
             self._stop_import(info.id)
-        self._export(info)
+        self._exporting.offer(info)
 
     def _yields(self, info: EndpointInfo) -> bool:
         """Tell whether we leave to another on this LAN what both announce."""
@@ -113,73 +101,6 @@ class Traffic:
         self._near = frozenset(signs)
         for publisher in self._choice.publishers():
             self._import(publisher)
-
-    # -- exports -----------------------------------------------------------------------------------------------------
-
-    def _export(self, info: EndpointInfo) -> None:
-        """Offer a publisher of this LAN beyond, if it is to be, and no more if it is not."""
-        beyond = self._owner.rules.beyond(info.topic)
-        path = _path_of(info)
-        if beyond is None or path is None or not self._choice.may_export(info.id, path):
-            self._stop_export(info.id)
-            return
-        offer = Offer(
-            info.id,
-            beyond,
-            info.codec,
-            dict(info.schema),
-            info.reliable,
-            info.keep,
-            str(info.via.get("node", "")) or info.node.name,
-            str(info.via.get("host", "")) or info.node.host,
-            self._owner.name,
-            (*path, self._owner.id),
-        )
-        known = self._exports.get(info.id)
-        if known is not None:
-            if known.offer == offer:
-                return
-            self._stop_export(info.id)
-        self._exports[info.id] = Export(offer, info.topic)
-        self._adapter.offer(offer)
-
-    def _stop_export(self, publisher: str) -> None:
-        export = self._exports.pop(publisher, None)
-        if export is not None:
-            self._rest(export)
-            self._adapter.withdraw(export.offer.key)
-
-    def want_export(self, key: Key, wanted: bool) -> None:
-        """Begin to send what somebody beyond subscribes to, or end."""
-        export = self._exports.get(key[1])
-        if export is None or export.offer.key != key or export.wanted == wanted or self._stopped:
-            return
-        if not wanted:
-            self._rest(export)
-            return
-        export.wanted = True
-        where = export.topic, export.offer.reliable
-        if where in self._lanes:
-            self._lanes[where].put(export)
-            return
-        limits = self._owner.rules.limits(export.topic)
-        self._lanes[where] = Lane(export, limits=limits, adapter=self._adapter, node=self._node)
-
-    def _rest(self, export: Export) -> None:
-        if not export.wanted:
-            return
-        export.wanted = False
-        where = export.topic, export.offer.reliable
-        lane = self._lanes.get(where)
-        if lane is not None and not lane.remove(export.offer.publisher):
-            lane.close()
-            del self._lanes[where]
-        export.rest()
-
-    def beginning_of(self, key: Key) -> Beginning:
-        """Return how what we offer begins; in any thread."""
-        export = self._exports.get(key[1])
-        return Beginning() if export is None or export.offer.key != key else export.beginning()
 
     # -- imports -----------------------------------------------------------------------------------------------------
 
@@ -197,8 +118,7 @@ class Traffic:
     def unlinked(self) -> None:
         """Take note that the engine is out of reach: nothing from beyond is there, and nobody wants anything."""
         self._choice.clear()
-        for export in list(self._exports.values()):
-            self._rest(export)
+        self._exporting.rest()
         for publisher in list(self._imports):
             self._import(publisher)
         self._since.clear()
@@ -208,7 +128,7 @@ class Traffic:
         held = self._imports.get(publisher)
         best = self._choice.best(publisher, self._near, held.offer.bridge if held else "")
         if info := self._publishers.get(publisher):
-            self._export(info)  # whether it goes on to others depends on what these hear of it
+            self._exporting.offer(info)  # whether it goes on to others depends on what these hear of it
         if best is None:
             self._stop_import(publisher)
         elif held is None:
@@ -313,29 +233,19 @@ class Traffic:
 
     def stats(self) -> tuple[tuple[ExportStats, ...], tuple[ImportStats, ...], int]:
         """Return what is exported and imported, and how many offers there are; in any thread."""
-        exports = tuple(export.stats() for export in list(self._exports.values()))
         imports = tuple(held.stats() for held in [*self._imports.values(), *self._past.values()])
-        return exports, imports, len(self._choice)
+        return self._exporting.stats(), imports, len(self._choice)
 
     def stop(self) -> None:
         """Begin nothing any more."""
         self._stopped = True
+        self._exporting.stopped = True
 
     def close(self) -> None:
         """Withdraw all on this LAN."""
-        for lane in list(self._lanes.values()):
-            lane.close()
+        self._exporting.close()
         for held in list(self._imports.values()):
             held.close()
-
-
-def _path_of(info: EndpointInfo) -> tuple[str, ...] | None:
-    """Return the bridges that a publisher of this LAN has passed; None if what is told of it is wrong."""
-    told: Any = info.via.get("path", []) if isinstance(info.via, Mapping) else []
-    try:
-        return tuple(read_id(bridge) for bridge in told)
-    except (TypeError, ValueError):
-        return None
 
 
 def _bridge_of(info: EndpointInfo) -> str:

@@ -44,6 +44,12 @@ _pack_check = Struct("<I").pack
 _time_ns = time.time_ns
 
 
+def _made_anew(self: Publisher) -> tuple[Framing, Delivery]:
+    """Make the interior of a publisher, with an id of its own."""
+    framing = Framing(new_id(), self._codec_number)
+    return framing, Delivery(self._core, framing, self._terms, alarm=partial(Alarm, self._core.loop))
+
+
 class Publisher(Waits):
     """Publishes messages on a topic to every subscriber, on this host and on the LAN.
 
@@ -116,9 +122,7 @@ class Publisher(Waits):
             self._delivery.close()
             raise
 
-    def _interior(self) -> tuple[Framing, Delivery]:
-        framing = Framing(new_id(), self._codec_number)
-        return framing, Delivery(self._core, framing, self._terms, alarm=partial(Alarm, self._core.loop))
+    _interior = _made_anew
 
     @property
     def topic(self) -> str:
@@ -240,8 +244,7 @@ class Publisher(Waits):
             if not outlet.usable:
                 self._reopen()
                 return self.publish_many(messages)
-            messages = iter(messages)
-            for message in messages:
+            for message in (messages := iter(messages)):
                 if not self._count_for_nobody(message, None):
                     return self.publish_many(chain((message,), messages))
             return 0

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+import ipcpy as ipc
+from ipcpy.subscribing.tap import Tap
+
+
+def test_a_tap_takes_bodies_of_any_codec_and_knows_with_which_number_each_publisher_begins() -> None:
+    with ipc.Node("pub", interfaces="lo") as here, ipc.Node("bridge", interfaces="lo") as there:
+        with ipc.Publisher("imu", node=here) as packed, ipc.Publisher("imu", ipc.Raw(), node=here) as raw:
+            packed.publish(1)
+            with Tap("imu", depth=10, depth_bytes=1 << 20, node=there) as tap:
+                assert tap.firsts() == {} or set(tap.firsts()) <= {packed.id, raw.id}
+                tap.wait_for_publishers(2, timeout=5)
+                packed.wait_for_subscribers(timeout=5)
+                raw.wait_for_subscribers(timeout=5)
+                assert tap.firsts() == {packed.id: 2, raw.id: 1}
+                packed.publish({"a": 1})
+                assert bytes(tap.recv(5).data) == ipc.MsgPack().encode({"a": 1})
+                raw.publish_many([b"1", b"2"])
+                assert [bytes(tap.recv(5).data) for _ in range(2)] == [b"1", b"2"]
+
+
+def test_nothing_is_published_with_its_codec() -> None:
+    from ipcpy.subscribing.tap import _Bodies
+
+    with pytest.raises(ipc.CodecError):
+        _Bodies().encode(1)
+    assert _Bodies().decode(b"1") == b"1"
+    assert _Bodies().decode_many(b"abcd", 2) == [b"ab", b"cd"]
