@@ -35,6 +35,8 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .bridges.bridge import Bridge as Bridge
     from .bridges.config import BridgeConfig as BridgeConfig
     from .bridges.rules import Rules as Rules
+    from .bridges.zenoh.adapter import ZenohAdapter as ZenohAdapter
+    from .bridges.zenoh.options import ZenohOptions as ZenohOptions
     from .clock import Clock as Clock
     from .clock import Delay as Delay
     from .codec import Codec as Codec
@@ -108,6 +110,8 @@ _HOMES = {
     "bridges.bridge": "Bridge",
     "bridges.config": "BridgeConfig",
     "bridges.rules": "Rules",
+    "bridges.zenoh.adapter": "ZenohAdapter",
+    "bridges.zenoh.options": "ZenohOptions",
     "clock": "Clock Delay",
     "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
     "doctor.examination": "diagnose",

@@ -13,7 +13,7 @@ import ipcpy as ipc
 
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import look, nobody, node_record, topic_record
+from .looking import look, nobody, node_record, topic_record, via
 from .options import SECONDS, as_json, node_options, open_node
 from .render import dim, duration, plural, printable, table, warning
 
@@ -121,12 +121,16 @@ def _hosts(topic: ipc.TopicInfo) -> list[str]:
 
 def _names(endpoints: Sequence[ipc.EndpointInfo], known: Mapping[str, ipc.NodeInfo]) -> str:
     """Name the nodes of publishers or subscribers, and say which of them do not answer."""
-    nodes = (known.get(endpoint.node.id, endpoint.node) for endpoint in endpoints)
-    names = sorted({node.name if node.state == "alive" else f"{node.name} ({node.state})" for node in nodes})
+    names = sorted({_name(endpoint, known.get(endpoint.node.id, endpoint.node)) for endpoint in endpoints})
     if not names:
         return "-"
     more = f" + {len(endpoints) - 3}" if len(endpoints) > 3 else ""
     return ", ".join(names[:3]) + more
+
+
+def _name(endpoint: ipc.EndpointInfo, node: ipc.NodeInfo) -> str:
+    name = via(endpoint) or node.name
+    return name if node.state == "alive" else f"{name} ({node.state})"
 
 
 def _node_row(node: ipc.NodeInfo) -> tuple[str, ...]:

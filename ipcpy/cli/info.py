@@ -13,7 +13,7 @@ import ipcpy as ipc
 
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import STOPPED, look, named, nobody, topic_record
+from .looking import STOPPED, look, named, nobody, topic_record, via
 from .observe import Observed, observe
 from .options import SECONDS, as_json, naming_options, node_options, open_node, topic_argument
 from .render import dim, duration, heading, plural, printable, size, table, warning
@@ -147,7 +147,7 @@ def _row(endpoint: ipc.EndpointInfo, known: Nodes) -> tuple[str, ...]:
     node = known.get(endpoint.node.id, endpoint.node)
     notes = []
     if endpoint.kind == "publisher":
-        notes += ["reliable" if endpoint.reliable else "best effort", f"keep={endpoint.keep}"]
+        notes += [via(endpoint), "reliable" if endpoint.reliable else "best effort", f"keep={endpoint.keep}"]
         notes.append(f"promises {endpoint.rate:g} Hz" if endpoint.rate else "")
     else:
         notes += [f"takes {endpoint.codec}", f"pattern {endpoint.topic}" if "*" in endpoint.topic else ""]

@@ -89,6 +89,12 @@ def named(node: ipc.Node, asked: str) -> str:
     return repr(name) if name == asked.removeprefix("/") else f"{name!r} (asked for as {asked!r})"
 
 
+def via(endpoint: ipc.EndpointInfo) -> str:
+    """Say from where a bridge has what a publisher publishes; empty for one of this LAN."""
+    told = endpoint.via
+    return f"{told.get('node', '?')} via bridge {told.get('bridge', '?')}" if told else ""
+
+
 def node_record(node: ipc.NodeInfo) -> dict[str, Any]:
     """Make what JSON shows of a node."""
     return asdict(node)
@@ -109,6 +115,7 @@ def endpoint_record(endpoint: ipc.EndpointInfo, known: Mapping[str, ipc.NodeInfo
         "keep": endpoint.keep,
         "rate": endpoint.rate,
         "mismatch": list(endpoint.mismatch),
+        "via": _schema_record(endpoint.via),
         "node": node_record(known.get(endpoint.node.id, endpoint.node)),
     }
 

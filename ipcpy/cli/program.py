@@ -11,6 +11,7 @@ import ipcpy as ipc
 
 from .bag import bag
 from .blackbox import blackbox
+from .bridge import bridge
 from .call import call
 from .completion import completion
 from .demo import demo
@@ -85,6 +86,7 @@ _COMMANDS = (
     play,
     bag,
     blackbox,
+    bridge,
     nodes,
     doctor,
     demo,
