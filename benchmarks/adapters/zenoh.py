@@ -59,7 +59,7 @@ class Zenoh(Adapter):
         return publisher
 
     def receiver(self, topic: str, index: int) -> Loop:
-        channel = zenoh.handlers.FifoChannel(16 if self.setting.large else 10_000)
+        channel: Any = zenoh.handlers.FifoChannel(16 if self.setting.large else 10_000)
         samples = self._open(topic, False).declare_subscriber(f"{self.setting.name}/{topic}", channel)
         stamp_of = reader(self.setting)
 

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 DEPTH, DEPTH_BYTES = 1_000, 16 << 20  # messages of a best-effort topic that wait here
 RELIABLE_DEPTH, RELIABLE_BYTES = 10_000, 64 << 20  # the same of a reliable one, which waits for the engine
 MAX_KEPT, KEPT_BYTES = 10_000, 64 << 20  # of a latched publisher
-NAP = 0.02  # seconds between looks while it is not known how a publisher begins, or while the engine takes nothing
-LONG_NAP = 0.2
+NAP = 0.02  # seconds between looks while the engine takes nothing, or while it is not known how a publisher begins
+LONG_NAP = 1.0  # the same where nothing is to be looked at, and where that takes long
 
 
 class Export:
@@ -124,6 +124,7 @@ class Lane:
         self._reliable = reliable = first.offer.reliable
         self._adapter = adapter
         self._thinner: Thinner[Message] = Thinner(limits)
+        self._nap = NAP / 2
         depth, size = (RELIABLE_DEPTH, RELIABLE_BYTES) if reliable else (DEPTH, DEPTH_BYTES)
         self._tap = Tap(topic, depth=depth, depth_bytes=size, node=node)
         self._stopping = False
@@ -132,6 +133,7 @@ class Lane:
 
     def put(self, export: Export) -> None:
         """Take the messages of a publisher too."""
+        self._nap = NAP / 2
         self.exports = {**self.exports, export.offer.publisher: export}
 
     def remove(self, publisher: str) -> bool:
@@ -169,7 +171,9 @@ class Lane:
         """Return how long to wait for a message."""
         if self._thinner.left(time.monotonic()) < LONG_NAP:
             return self._thinner.left(time.monotonic())
-        return LONG_NAP if all(export.begun for export in self.exports.values()) else NAP
+        begun = all(export.begun for export in self.exports.values())
+        self._nap = LONG_NAP if begun else min(2 * self._nap, LONG_NAP)
+        return self._nap
 
     def _collect(self, timeout: float) -> None:
         """Take what has come; of a reliable topic one message, for the others wait better where they are."""

@@ -10,7 +10,7 @@ import pytest
 
 import ipcpy as ipc
 from ipcpy.cli import looking
-from ipcpy.cli.looking import endpoint_record, look, named, nobody, node_record, topic_record
+from ipcpy.cli.looking import endpoint_record, look, named, nobody, node_record, topic_record, via
 
 ARM = ipc.NodeInfo("0a" * 8, "arm", "robot7", 4711, "lab", "10.0.0.7:17770", "1.2.3", "alive", 0.5)
 IMU = ipc.EndpointInfo("0b" * 8, "publisher", "imu", "raw", {"any": 1}, True, 3, ARM, ("They differ.",))
@@ -72,9 +72,16 @@ def test_records_are_json_and_say_all():
         "keep": 3,
         "rate": 0.0,
         "mismatch": ["They differ."],
+        "via": {},
         "node": json.loads(json.dumps(node_record(ARM))),
     }
     assert record["node"]["address"] == "10.0.0.7:17770"
+
+
+def test_where_a_bridge_has_something_from_is_shown():
+    far = replace(IMU, via={"bridge": "robot7", "node": "driver", "path": ["ab" * 8]})
+    assert (via(far), via(IMU)) == ("driver via bridge robot7", "")
+    assert endpoint_record(far, {})["via"]["bridge"] == "robot7"
 
 
 def test_a_node_is_shown_as_it_is_now_not_as_it_was_when_it_announced():

@@ -30,7 +30,7 @@ LISTENING = [
     "doctor",
     "demo",
 ]
-OTHERS = ["param", "bag", "blackbox", "completion"]
+OTHERS = ["param", "bag", "blackbox", "bridge", "completion"]
 NAMING = [
     "info",
     "echo",

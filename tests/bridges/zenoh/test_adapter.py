@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,7 +118,7 @@ def certificates(tmp_path_factory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
-def secure_router(endpoint: str, certificates: Certificates):
+def secure_router(endpoint: str, certificates: Certificates, **more):
     cert, key = certificates.issue("router", "localhost")
     tls = "transport/link/tls"
     return routers.router(
@@ -125,6 +128,7 @@ def secure_router(endpoint: str, certificates: Certificates):
             f"{tls}/listen_certificate": str(cert),
             f"{tls}/listen_private_key": str(key),
             f"{tls}/enable_mtls": True,
+            **more,
         },
     )
 
@@ -138,6 +142,37 @@ def test_with_certificates_on_both_sides_bridges_speak_tls(make, certificates) -
         meet(pub, sub)
         pub.publish(1)
         assert sub.recv(5).data == 1
+
+
+def access_of_document() -> dict:
+    """Return the access rules that docs/beyond.md shows."""
+    text = (Path(__file__).parents[3] / "docs" / "beyond.md").read_text(encoding="utf-8")
+    return json.loads(re.search(r"^```json\n(.*?)^```", text, re.M | re.S)[1])["access_control"]
+
+
+def test_with_the_access_rules_of_the_document_a_robot_speaks_for_itself_only(make, certificates) -> None:
+    endpoint = routers.free_endpoint("tls", "localhost")
+    with secure_router(endpoint, certificates, access_control=access_of_document()):
+        home, robot, false = (make(name) for name in ("home", "robot", "false"))
+
+        def adapter(name: str) -> ipc.ZenohAdapter:
+            cert, key = certificates.issue(name)
+            return ipc.ZenohAdapter(connect=endpoint, ca=certificates.ca, cert=cert, key=key)
+
+        at_home = home.bridge(adapter("home"))
+        robot.bridge(adapter("robot7"), ipc.Rules(prefix="robot7"))
+        liar = false.bridge(adapter("robot8"), ipc.Rules(prefix="robot7"))
+        wait_until(lambda: liar.linked)
+        lie, pub, sub = false.publisher("imu"), robot.publisher("imu"), home.subscriber("robot7/imu")
+        meet(pub, sub)
+        pub.publish(1)
+        assert sub.recv(5).data == 1
+        cmd, ear = home.publisher("robot7/cmd"), robot.subscriber("cmd")
+        meet(cmd, ear)
+        cmd.publish("go")
+        assert ear.recv(5).data == "go"
+        assert at_home.status().offers == 1
+        assert lie.subscribers == ()
 
 
 def test_a_wrong_certificate_is_a_sentence_and_tried_again(make, certificates, tmp_path) -> None:
