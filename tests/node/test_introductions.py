@@ -226,6 +226,19 @@ def test_a_node_that_is_lost_takes_all_it_had(made):
     assert len(publisher.met) == 1, "what is not known announces nothing"
 
 
+def test_a_publisher_that_two_nodes_announce_is_met_again_when_one_of_them_goes(made):
+    ear = made.subscribe(7, "imu")
+    for id, address in ((OTHER, AT), (THIRD, ("10.0.0.3", 17_770))):
+        made.find(id, address)
+        made.hear(20, PublisherEntry("imu", "raw", via={"bridge": "b7"}), id)
+    made.made.on_link_event(PeerLost(OTHER, "closed"))
+    assert ear.lost == [20]
+    assert [number for number, *_ in ear.met] == [20, 20, 20]
+    assert ear.is_its_address("10.0.0.3") is True
+    (topic,) = made.view.topics()
+    assert [dict(each.via) for each in topic.publishers] == [{"bridge": "b7"}]
+
+
 def test_silence_is_shown_and_parts_nobody(made):
     publisher = made.publish(10, "imu")
     made.hear(20, SubscriberEntry("imu", "any", 4_000))

@@ -223,5 +223,6 @@ class ZenohAdapter:
                 way = Way(host, int(port), options.ca if tls else "", options.cert, options.key, tls=tls)
                 found.append(f"{endpoint}: {why_unreachable(way) or 'it answers, and no session comes about'}")
             else:
-                found.append(f"{endpoint}: it does not answer")
+                more = ", or a certificate does not fit" if protocol in SECURE else ""
+                found.append(f"{endpoint}: nobody answers there{more}")
         return "; ".join(found) or plain(error)
