@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .bag.recorder import TopicStats as TopicStats
     from .bridges.bridge import Bridge as Bridge
     from .bridges.config import BridgeConfig as BridgeConfig
+    from .bridges.mqtt.adapter import MqttAdapter as MqttAdapter
     from .bridges.rules import Rules as Rules
     from .bridges.zenoh.adapter import ZenohAdapter as ZenohAdapter
     from .bridges.zenoh.options import ZenohOptions as ZenohOptions
@@ -109,6 +110,7 @@ _HOMES = {
     "bag.recorder": "Recorder RecorderStats TopicStats",
     "bridges.bridge": "Bridge",
     "bridges.config": "BridgeConfig",
+    "bridges.mqtt.adapter": "MqttAdapter",
     "bridges.rules": "Rules",
     "bridges.zenoh.adapter": "ZenohAdapter",
     "bridges.zenoh.options": "ZenohOptions",

@@ -61,6 +61,7 @@ PURE = {
     "bridges.books",
     "bridges.choice",
     "bridges.offers",
+    "bridges.plain",
     "bridges.rules",
     "bridges.thinning",
     "codec",

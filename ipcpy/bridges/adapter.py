@@ -6,6 +6,7 @@ an adapter never thins, renames, counts or chooses. docs/beyond.md shows how one
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -66,6 +67,9 @@ class Ears(Protocol):
 
     def beginning_of(self, key: Key) -> Beginning:
         """Return how what we offer begins, for somebody beyond who asks by ``want``."""
+
+    def types(self, topic: str) -> Iterable[Mapping[str, Any]]:
+        """Return the schemas of struct messages that publishers and subscribers here have on a topic beyond."""
 
     def dropped(self, cause: str) -> None:
         """Something came that is none of ours, or is wrong; it is counted by its cause."""

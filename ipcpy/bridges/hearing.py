@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from .adapter import Key
 from .offers import Beginning, Offer, Parcel
@@ -75,6 +76,10 @@ class Hearing:
     def beginning_of(self, key: Key) -> Beginning:
         """See Ears."""
         return self._traffic.beginning_of(key)
+
+    def types(self, topic: str) -> list[Mapping[str, Any]]:
+        """See Ears."""
+        return self._traffic.types(topic)
 
     def dropped(self, cause: str) -> None:
         """See Ears."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ..errors import IpcError
 from ..events import Event, PublisherFound, PublisherLost, SubscriberFound, SubscriberLost
@@ -228,6 +230,12 @@ class Traffic:
         held = self._imports.get(key[1])
         if held is not None and held.offer.key == key:
             held.arrive(parcel)
+
+    def types(self, topic: str) -> list[Mapping[str, Any]]:
+        """Return the schemas of struct messages that are known here on a topic beyond, of subscribers first."""
+        name = self._owner.rules.here(topic)
+        known = [*list(self._subscribers.values()), *list(self._publishers.values())]
+        return [] if name is None else [i.schema for i in known if i.codec == "struct" and matches(i.topic, name)]
 
     # -- the books, and the end --------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .bridge_mqtt import mqtt
 from .bridge_zenoh import bridge_zenoh
 
 __all__ = ["bridge"]
@@ -15,8 +16,9 @@ def bridge() -> None:
 
     \b
       ipcpy bridge zenoh --connect tcp/router.example:7447 --prefix robot7
+      ipcpy bridge mqtt --connect mqtt://broker.local --prefix robot7
     """
 
 
-for _command in (bridge_zenoh,):
+for _command in (bridge_zenoh, mqtt):
     bridge.add_command(_command)

@@ -36,7 +36,15 @@ class Broker:
         self._spawn = spawn
         self._config = folder / f"mosquitto-{self.port}.conf"
         anonymous = [] if any(line.startswith("allow_anonymous") for line in more) else ["allow_anonymous true"]
-        lines = [f"listener {self.port} {address}", "user root", "persistence false", "log_type all", *anonymous, *more]
+        lines = [
+            f"listener {self.port} {address}",
+            "user root",
+            "persistence false",
+            "set_tcp_nodelay true",
+            "log_type all",
+            *anonymous,
+            *more,
+        ]
         self._config.write_text("\n".join(lines) + "\n")
         self.start()
 
@@ -59,6 +67,8 @@ class Phone:
 
     def __init__(self, broker: Broker, *arguments: str) -> None:
         tools.need("mosquitto_pub", "mosquitto_sub")
+        self._broker = broker
+        self._number = 0
         self._where = ["-h", broker.address, "-p", str(broker.port), *arguments]
 
     def publish(self, topic: str, payload: str | bytes, *, retain: bool = False, qos: int = 0) -> None:
@@ -70,10 +80,12 @@ class Phone:
     @contextlib.contextmanager
     def listening(self, spawn: Spawn, *topics: str) -> Iterator[lan_process.Process]:
         """Yield a process that prints ``topic payload retained(0|1) qos`` of what comes; it has subscribed already."""
+        self._number += 1
+        name = f"phone{self._number}"
         named = [word for topic in topics for word in ("-t", topic)]
-        command = [tools.find("mosquitto_sub") or "", *self._where, *named, "-d", "-q", "1", "-F", "%t %p %r %q"]
-        process = spawn(command)
-        process.wait_line("Subscribed", PATIENCE)
+        words = ["-i", name, "-q", "1", "-F", "%t %p %r %q"]
+        process = spawn([tools.find("mosquitto_sub") or "", *self._where, *named, *words])
+        self._broker.process.wait_line(f"Sending SUBACK to {name}", PATIENCE, stream="stderr")
         yield process
         process.end()
 

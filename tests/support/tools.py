@@ -24,6 +24,7 @@ PACKAGES = {  # of Debian
     "dbus-daemon": "dbus",
     "ip": "iproute2",
     "mosquitto": "mosquitto",
+    "mosquitto_passwd": "mosquitto",
     "mosquitto_pub": "mosquitto-clients",
     "mosquitto_sub": "mosquitto-clients",
     "nft": "nftables",
