@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -203,3 +205,42 @@ def test_ctrl_c_is_a_good_end(spawn, programs):
     for process in running:
         process.succeed()
         assert "Traceback" not in process.stderr
+
+
+def test_the_file_of_a_bridge_says_what_it_seems_to_say():
+    import ipcpy as ipc
+    from ipcpy.bridges.mqtt.options import check_options
+
+    config = ipc.BridgeConfig.read(EXAMPLES / "bridge.toml")
+    rules = ipc.Rules(config.topics, exclude=config.exclude, prefix=config.prefix, rate=config.rate)
+    assert rules.beyond("camera/left") == "robot7/camera/left"
+    assert rules.beyond("camera/raw") is None
+    assert rules.here("fleet/time") == "fleet/time"
+    options = check_options(config.engines["mqtt"], {})
+    assert (options.format("camera/left"), options.format("imu")) == ("raw", "json")
+
+
+def test_the_unit_of_a_bridge_runs_a_command_that_there_is_and_waits_until_it_is_ready():
+    from click.testing import CliRunner
+
+    from ipcpy.cli.program import program
+
+    unit = (EXAMPLES / "ipcpy-bridge@.service").read_text()
+    lines = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line and not line.startswith("#"))
+    assert (lines["Type"], lines["Restart"], lines["RestartPreventExitStatus"]) == ("notify", "always", "2")
+    for engine in ("mqtt", "zenoh"):
+        words = lines["ExecStart"].replace("%i", engine).split()[1:]
+        result = CliRunner().invoke(program, words)
+        assert result.exit_code == 2, result.output
+        assert f"/etc/ipcpy/{engine}.toml cannot be read: No such file or directory" in result.output
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit():
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze not found (Debian: apt-get install systemd)")
+    command = [analyze, "verify", "--man=no", str(EXAMPLES / "ipcpy-bridge@.service")]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    known = ("is not executable", "Failed to", "Operation not permitted")  # there is no such program here
+    wrong = [line for line in found.stderr.splitlines() if "ipcpy-bridge" in line and not any(k in line for k in known)]
+    assert wrong == []
