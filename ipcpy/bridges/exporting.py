@@ -114,9 +114,11 @@ class Exporting:
         export.wanted = False
         where = export.topic, export.offer.reliable
         lane = self._lanes.get(where)
-        if lane is not None and not lane.remove(export.offer.publisher):
-            lane.close()
-            del self._lanes[where]
+        if lane is not None:
+            export.left_out.update(lane.lost(export.offer.publisher))
+            if not lane.remove(export.offer.publisher):
+                lane.close()
+                del self._lanes[where]
         export.rest()
 
     def beginning_of(self, key: Key) -> Beginning:
@@ -126,7 +128,11 @@ class Exporting:
 
     def stats(self) -> tuple[ExportStats, ...]:
         """Return what became of the messages; in any thread."""
-        return tuple(export.stats() for export in list(self._exports.values()))
+        return tuple(export.stats(self._lost(export)) for export in list(self._exports.values()))
+
+    def _lost(self, export: Export) -> Mapping[str, int]:
+        lane = self._lanes.get((export.topic, export.offer.reliable)) if export.wanted else None
+        return {} if lane is None else lane.lost(export.offer.publisher)
 
     def close(self) -> None:
         """Send nothing any more."""

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 
 from ..errors import ClosedError, RecvTimeout
 from ..message import Message
@@ -98,10 +99,10 @@ class Export:
         with self._lock:
             return Beginning(self._next, tuple(self._kept))
 
-    def stats(self) -> ExportStats:
-        """Return what became of its messages."""
+    def stats(self, lost: Mapping[str, int]) -> ExportStats:
+        """Return what became of its messages; lost: what did not even reach the bridge."""
         offer = self.offer
-        counts = self.wanted, self.messages, self.bytes, dict(self.left_out)
+        counts = self.wanted, self.messages, self.bytes, dict(self.left_out + Counter(lost))
         return ExportStats(self.topic, offer.topic, offer.publisher, offer.node, offer.host, *counts)
 
 
@@ -140,6 +141,11 @@ class Lane:
         """Take those of a publisher no more; return whether others are left."""
         self.exports = {id: export for id, export in self.exports.items() if id != publisher}
         return bool(self.exports)
+
+    def lost(self, publisher: str) -> Mapping[str, int]:
+        """Return what of a publisher did not even reach the bridge, by cause."""
+        flow = self._tap.stats.publishers.get(publisher)
+        return {} if flow is None else flow.lost
 
     def close(self) -> None:
         """End; what waits is not sent."""

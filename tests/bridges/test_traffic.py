@@ -9,7 +9,7 @@ from ipcpy.bridges.offers import Offer
 from ipcpy.bridges.rules import Rules
 from ipcpy.bridges.traffic import STAND_BY, Traffic
 from ipcpy.events import PublisherFound, PublisherLost, SubscriberFound, SubscriberLost
-from lan_process import wait_until
+from sites import wait_until
 
 ME, LOWER, FAR, X = "55" * 8, "11" * 8, "99" * 8, "ab" * 8
 OTHER = ipc.NodeInfo("33" * 8, "other", "h", 1, "d", "127.0.0.1:1", "1", "alive", 0.0)

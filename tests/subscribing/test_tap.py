@@ -12,14 +12,14 @@ def test_a_tap_takes_bodies_of_any_codec_and_knows_with_which_number_each_publis
             packed.publish(1)
             with Tap("imu", depth=10, depth_bytes=1 << 20, node=there) as tap:
                 assert tap.firsts() == {} or set(tap.firsts()) <= {packed.id, raw.id}
-                tap.wait_for_publishers(2, timeout=5)
-                packed.wait_for_subscribers(timeout=5)
-                raw.wait_for_subscribers(timeout=5)
+                tap.wait_for_publishers(2, timeout=20)
+                packed.wait_for_subscribers(timeout=20)
+                raw.wait_for_subscribers(timeout=20)
                 assert tap.firsts() == {packed.id: 2, raw.id: 1}
                 packed.publish({"a": 1})
-                assert bytes(tap.recv(5).data) == ipc.MsgPack().encode({"a": 1})
+                assert bytes(tap.recv(20).data) == ipc.MsgPack().encode({"a": 1})
                 raw.publish_many([b"1", b"2"])
-                assert [bytes(tap.recv(5).data) for _ in range(2)] == [b"1", b"2"]
+                assert [bytes(tap.recv(20).data) for _ in range(2)] == [b"1", b"2"]
 
 
 def test_nothing_is_published_with_its_codec() -> None:

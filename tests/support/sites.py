@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import ipcpy as ipc
-from lan_process import wait_until
+import lan_process
 
 
 class Site:
@@ -46,18 +46,23 @@ def sites() -> Iterator[Any]:
 
 def meet(pub: ipc.Publisher, sub: ipc.Subscriber, count: int = 1) -> None:
     """Wait until what is published now arrives, over however many bridges."""
-    sub.wait_for_publishers(count, timeout=15)
-    pub.wait_for_subscribers(1, timeout=15)
+    sub.wait_for_publishers(count, timeout=30)
+    pub.wait_for_subscribers(1, timeout=30)
 
 
-def drain(sub: ipc.Subscriber, timeout: float = 0.3) -> list[Any]:
-    """Return what has come, until nothing more does for a while."""
-    found = []
+def drain(sub: ipc.Subscriber, count: int) -> list[Any]:
+    """Return so many messages, however long they take, and what else comes within a moment."""
+    found = [sub.recv(20) for _ in range(count)]
     try:
         while True:
-            found.append(sub.recv(timeout))
+            found.append(sub.recv(0.2))
     except TimeoutError:
         return found
+
+
+def wait_until(condition: Callable[[], Any], timeout: float = 20.0) -> Any:
+    """Return the first true value of a condition; a busy machine gets its time."""
+    return lan_process.wait_until(condition, timeout)
 
 
 __all__ = ["Site", "drain", "meet", "sites", "wait_until"]

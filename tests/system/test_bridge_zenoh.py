@@ -118,7 +118,7 @@ print("ready", flush=True)
 late = []
 try:
     while True:
-        message = sub.recv(timeout=4 if late else 30)
+        message = sub.recv(timeout=2 if late else 30)
         late.append((time.time_ns() - message.sent_ns) / 1e9)
 except TimeoutError:
     pass
@@ -251,12 +251,12 @@ def test_a_camera_over_a_slow_uplink_shows_new_frames_in_bounded_memory(sites) -
     made.hosts.impair(src=A, rate=1e6)
     screen = made.spawn(B, SCREEN)
     screen.wait_line("ready", timeout=20)
-    camera = made.spawn(A, CAMERA, "20" if LONG else "8")
+    camera = made.spawn(A, CAMERA, "20" if LONG else "5")
     camera.wait_line("on", timeout=30)
     late = screen.wait_line(r"late (\d+) ([\d.]+) ([\d.]+) (\d+) ([\d.]+)", timeout=40)
     print(late[0])
     memory = int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{made.a.pid}/status").read_text())[1])
-    assert int(late[1]) >= 10
+    assert int(late[1]) >= 3
     assert float(late[3]) <= (1.0 if LONG else 3.0), late[0]  # a busy machine is late by itself
     assert memory < 200_000
-    assert int(late[4]) >= 150, "small messages pass while the camera waits"
+    assert int(late[4]) >= 80, "small messages pass while the camera waits"

@@ -7,7 +7,7 @@ import routers
 from ipcpy.bridges.zenoh.access import Access, open_session, plain
 from ipcpy.bridges.zenoh.keys import Keys
 from ipcpy.bridges.zenoh.options import ZenohOptions
-from lan_process import wait_until
+from sites import wait_until
 
 zenoh = pytest.importorskip("zenoh", reason="needs eclipse-zenoh: pip install 'ipcpy[zenoh]'")
 

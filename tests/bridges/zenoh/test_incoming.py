@@ -8,7 +8,7 @@ from ipcpy.bridges.offers import Beginning, Offer, Parcel, pack_head, pack_offer
 from ipcpy.bridges.zenoh.access import Access
 from ipcpy.bridges.zenoh.incoming import Incoming
 from ipcpy.bridges.zenoh.keys import Keys
-from lan_process import wait_until
+from sites import wait_until
 
 pytest.importorskip("zenoh", reason="needs eclipse-zenoh: pip install 'ipcpy[zenoh]'")
 

@@ -8,7 +8,7 @@ from ipcpy.bridges.offers import Offer
 from ipcpy.bridges.zenoh.access import open_session
 from ipcpy.bridges.zenoh.link import Link
 from ipcpy.bridges.zenoh.options import ZenohOptions
-from lan_process import wait_until
+from sites import wait_until
 
 pytest.importorskip("zenoh", reason="needs eclipse-zenoh: pip install 'ipcpy[zenoh]'")
 
