@@ -56,6 +56,7 @@ class Import:
         self._node = node
         self._lock = threading.RLock()
         self._held: list[Parcel] | None = None  # while it is asked how it begins
+        self._held_bytes = 0
         self._last: int | None = None  # the number of the last message, or of the one before the first
         self._away = False  # whether the way was gone since the last message
         self._queue: _Queue | None = None
@@ -100,7 +101,7 @@ class Import:
     def ask(self) -> None:
         """Hold what comes until ``begin``: somebody asks beyond how it begins."""
         with self._lock:
-            self._held = []
+            self._held, self._held_bytes = [], 0
 
     def begin(self, beginning: Beginning) -> None:
         """Publish what its publisher keeps, and what came meanwhile; from now on what comes, at once."""
@@ -119,8 +120,9 @@ class Import:
         with self._lock:
             if self._held is None:
                 self._take(parcel)
-            elif len(self._held) < QUEUE:
+            elif len(self._held) < QUEUE and self._held_bytes + _size(parcel) <= QUEUE_BYTES:
                 self._held.append(parcel)
+                self._held_bytes += _size(parcel)
             else:
                 self.missing["queue"] += 1
 

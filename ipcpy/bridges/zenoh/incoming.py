@@ -145,7 +145,8 @@ class Incoming:
         if parcel is None:
             return
         if len(sample.attachment) > HEAD:
-            self._access.session.put(seen, parcel.seq.to_bytes(8, "little"), express=True)
+            first = self._zenoh.Priority.INTERACTIVE_HIGH  # a queue of its own: here nobody may wait for data
+            self._access.session.put(seen, parcel.seq.to_bytes(8, "little"), express=True, priority=first)
         self._ears.arrived(key, parcel)
 
     def _parcel(self, sample: Any) -> Parcel | None:

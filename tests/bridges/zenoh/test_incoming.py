@@ -85,6 +85,7 @@ def test_what_is_wanted_comes_with_its_beginning_and_a_mark_is_answered(listenin
     made, ears, beyond = listening
     ask = beyond.declare_queryable(f"ipcpy/ask/{NAME}", answer)
     seen = beyond.declare_subscriber(f"ipcpy/seen/{NAME}")
+    wait_until(lambda: list(made._access.session.get(f"ipcpy/ask/{NAME}")))
     made.want(OFFER)
     wait_until(lambda: ears.told)
     assert ears.told == [("begun", OFFER.key, Beginning(4))]
