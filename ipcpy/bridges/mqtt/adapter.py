@@ -17,7 +17,7 @@ from ..adapter import Ears, Identity, Key, Unsent
 from ..offers import Offer, Parcel, pack_offer
 from .asking import pack_end
 from .beyond import Beyond, Call
-from .connection import Connection
+from .connection import OLD, Connection
 from .engine import Engine, Publication, load_engine
 from .envelope import CONTENT, Writer, pack_head
 from .names import Names, fewest
@@ -32,7 +32,7 @@ REFRESH = 60.0  # seconds after which offers are said again
 EXPIRY = 180  # seconds after which the broker forgets an offer that is not said again
 FAREWELL = 24 * 3600  # seconds for which the broker remembers that a bridge was lost
 ONLINE, OFFLINE = b"online", b"offline"
-SLOW = 0.02  # seconds until a message is written, from which on the engine is behind
+SLOW = OLD  # seconds until a message is written, from which on the engine is behind
 END = 0.7  # seconds in which what is under way may still arrive
 CLEARED = 10_000  # names of offers that were withdrawn while there was no connection
 

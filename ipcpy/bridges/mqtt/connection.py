@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from ..adapter import Unsent
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 FIRST, LONGEST = 0.25, 15.0  # seconds between attempts, which double
 OLD = 0.25  # seconds that a message may be on its way to the broker before others are sent after it
 LOOK = 0.005
+PATIENCE = 1.0  # seconds between two looks whether it was closed
 FAREWELL = 0.3  # seconds for the broker to take note that we leave
 WINDOW, WINDOW_BYTES = 100, 4 << 20  # publications with quality of service 1 that may be under way
 PACKET = 268_435_455  # bytes of the largest packet of MQTT
@@ -71,7 +74,7 @@ class Connection:
         self._number = 0
         self._written = 0  # bytes, with quality of service 0
         self._way: deque[tuple[int, float]] = deque(maxlen=1000)  # how many were written when a message was, and when
-        self._under_way = 0  # of quality of service 0
+        self._under_way: dict[int, float] = {}  # since when messages with quality of service 0 wait to be written
         self._refused = 0
         self.attempts = 0
 
@@ -142,16 +145,12 @@ class Connection:
     # -- in other threads --------------------------------------------------------------------------------------------
 
     def room(self, timeout: float) -> bool:
-        """Wait until nothing waits to be written or grows old on its way, at most some seconds.
-
-        True while it is not connected, too.
-        """
+        """Wait until nothing grows old here or on its way, at most some seconds; True while it is not connected."""
         deadline = time.monotonic() + timeout
         while True:
             with self._changed:
                 ready = self._changed.wait_for(
-                    lambda: not self.linked or self._closing or (self._under_way == 0 and not self._full()),
-                    max(0.0, deadline - time.monotonic()),
+                    lambda: not self.linked or self._closing or not self._full(), max(0.0, deadline - time.monotonic())
                 )
             if not ready or not self._late():
                 return ready
@@ -168,7 +167,8 @@ class Connection:
             confirmed = self._written - engine.client.unconfirmed() + ROUND
             while self._way and self._way[0][0] <= confirmed:
                 self._way.popleft()
-            return bool(self._way) and self._way[0][1] < time.monotonic() - OLD
+            first = min(self._way[0][1] if self._way else math.inf, *self._under_way.values(), math.inf)
+            return first < time.monotonic() - OLD
 
     def publish(self, publication: Publication) -> None:
         """Publish from another thread: with quality of service 0 until it is written, with 1 until there is room.
@@ -181,20 +181,27 @@ class Connection:
             return
         with self._changed:
             self._check_link()
-            self._under_way += 1
+            self._number += 1
+            number, self._under_way[self._number] = self._number, time.monotonic()
             self._written += len(publication[0]) + len(publication[1])
             self._way.append((self._written, time.monotonic()))
         try:
             assert self.loop is not None
-            asyncio.run_coroutine_threadsafe(self._write(publication), self.loop).result()
-        except (asyncio.CancelledError, RuntimeError):  # the loop has ended
+            self._await(asyncio.run_coroutine_threadsafe(self._write(publication), self.loop))
+        except (CancelledError, RuntimeError):  # the loop has ended
             raise Unsent("closed") from None
-        except TimeoutError:
-            raise Unsent("link") from None
         finally:
             with self._changed:
-                self._under_way -= 1
-                self._changed.notify_all()
+                del self._under_way[number]
+
+    def _await(self, written: Future[None]) -> None:
+        while True:
+            try:
+                written.result(PATIENCE)
+                return
+            except TimeoutError:
+                if self._closing:  # the loop may have ended before it began
+                    raise Unsent("closed") from None
 
     def _check_link(self) -> None:
         if self._closing or not self.linked:

@@ -159,6 +159,8 @@ def sentence(error: BaseException, options: Options, complaint: str = "") -> str
         return f"no broker at {where}: {text.partition('] ')[2] or text}"
     if lower in ("bad user name or password", "not authorized"):
         return f"the broker at {where} lets us not in: {text}; see --username and IPCPY_MQTT_PASSWORD"
+    if "protocol error" in lower:
+        return f"what answers at {where} does not speak MQTT"
     if "taken over" in lower:
         return f"the broker at {where} has another client of our name: {text}"
     if "unsupported protocol version" in lower:

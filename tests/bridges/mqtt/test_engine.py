@@ -41,6 +41,7 @@ class Refused(Exception):
         (Refused("Not authorized"), "lets us not in: Not authorized; see --username and IPCPY_MQTT_PASSWORD"),
         (Refused("Session taken over"), "has another client of our name"),
         (Refused("Unsupported protocol version"), "does not speak MQTT 5"),
+        (Refused("Protocol error"), "what answers at broker:8883 does not speak MQTT"),
         (Refused("Unspecified error"), "the connection to the broker at broker:8883 was lost"),
         (ValueError(), "the connection to the broker at broker:8883 was lost: ValueError"),
     ],
