@@ -115,7 +115,7 @@ def endpoint_record(endpoint: ipc.EndpointInfo, known: Mapping[str, ipc.NodeInfo
         "keep": endpoint.keep,
         "rate": endpoint.rate,
         "mismatch": list(endpoint.mismatch),
-        "via": _schema_record(endpoint.via),
+        "via": schema_record(endpoint.via),
         "node": node_record(known.get(endpoint.node.id, endpoint.node)),
     }
 
