@@ -47,7 +47,8 @@ class Bridge:
         rules: what crosses.
         name: what others see; by default the name of the node.
         hops: how many bridges something may have passed.
-        node: where it takes part here; by default the one the process shares.
+        node: where it takes part here; by default the one the process shares. Topics are whole names to a bridge,
+            whatever the namespace and the remapping of its node.
 
     Raises:
         ArgumentError: (a ValueError) which argument is wrong, and what was expected.
@@ -81,7 +82,7 @@ class Bridge:
         self._traffic = Traffic(self, adapter, self._node, hops)
         self._hearing = Hearing(adapter.engine, self._traffic, self._calls.put, self._set_state)
         sign = {"bridge": self.name, "engine": adapter.engine}
-        self._sign = Publisher(f"{SIGN}/{self.id}", keep=1, node=self._node)
+        self._sign = Publisher(f"/{SIGN}/{self.id}", keep=1, node=self._node)
         self._sign.publish(sign)
         self._watch = self._node.watch()
         try:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import ArgumentError
-from ..protocol.topics import check_pattern, check_topic, matches
+from ..protocol.topics import check_pattern, check_topic, is_own, matches
 
 __all__ = ["OWN", "Limits", "Route", "Rules"]
 
-OWN = "ipcpy"  # the first segment of topics of ipcpy's own, which never cross
+OWN = "ipcpy"  # the first segment of what ipcpy tells of itself, which never crosses, as hidden topics do not
 _DIRECTIONS = ("in", "out", "both")
 
 
@@ -120,7 +120,9 @@ class Rules:
         return topic if route.absolute or not self.prefix else f"{self.prefix}/{topic}"
 
     def _left_out(self, topic: str) -> bool:
-        return topic.split("/", 1)[0] == OWN or any(matches(each, topic) for each in self._exclude)
+        if is_own(topic) or topic.split("/", 1)[0] == OWN:
+            return True
+        return any(matches(each, topic) for each in self._exclude)
 
 
 def _without(prefix: str, topic: str) -> str:

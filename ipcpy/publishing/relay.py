@@ -18,6 +18,7 @@ from ..errors import ArgumentError, ClosedError, RecvTimeout
 from ..graph import EndpointInfo
 from ..node.loop import Alarm
 from ..node.node import Node
+from ..protocol.naming import Whole
 from .delivery import Delivery
 from .framing import Framing
 from .pacing import BLOCK
@@ -84,7 +85,7 @@ class Relay(Publisher):
     keeps messages those before the gap are kept no longer.
 
     Args:
-        topic: its topic here.
+        topic: its topic here, a whole name: no namespace and no remapping of its node changes it.
         codec: the name of the publisher's codec.
         schema: its schema.
         id: its id, 16 hexadecimal digits.
@@ -117,7 +118,7 @@ class Relay(Publisher):
         self._via = dict(via)
         self._stamp_ns = 0
         self._begun = False
-        super().__init__(topic, _Told(codec, schema), reliable=reliable, keep=keep, block=block, node=node)
+        super().__init__(Whole(topic), _Told(codec, schema), reliable=reliable, keep=keep, block=block, node=node)
 
     def _interior(self) -> tuple[Framing, Delivery]:
         framing = Framing(self._number, self._codec_number, lambda: self._stamp_ns or time.time_ns())

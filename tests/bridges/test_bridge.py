@@ -319,3 +319,33 @@ def test_a_bridge_ends_at_once_and_leaves_nothing(make, sky) -> None:
 def test_what_is_wrong_is_refused_at_once(wrong) -> None:
     with pytest.raises(ipc.ArgumentError):
         ipc.Bridge(MemoryAdapter(Sky()), **wrong)
+
+
+def test_topics_are_whole_names_to_a_bridge_whatever_its_node_makes_of_names(make, sky) -> None:
+    a, b = make("a"), make("b")
+    naming = {"namespace": "depot", "remap": "/imu:=/gps,/robot7/imu:=/gps"}
+    with (
+        ipc.Bridge(sky.adapter(), ipc.Rules(prefix="robot7"), name="a", node=a.node("a-bridge", **naming)) as here,
+        ipc.Bridge(sky.adapter(), name="b", node=b.node("b-bridge", **naming)),
+    ):
+        pub, sub = a.publisher("imu"), b.subscriber("robot7/imu")
+        meet(pub, sub)
+        pub.publish(7)
+        assert sub.recv(20).data == 7
+        eye = a.node("eye")
+        wait_until(lambda: f"ipcpy/bridge/{here.id}" in [topic.name for topic in eye.topics()])
+
+
+def test_services_do_not_cross_as_topics_and_parameters_are_seen_beyond_as_the_latched_topic_that_they_are(two) -> None:
+    a, b = two
+    service = ipc.Service("arm/move", lambda data: data, node=a.node("arm"))
+    found = ipc.Parameters("camera", {"gain": 1.5}, node=a.node("camera"))
+    with service, found, ipc.Subscriber("**", node=b.node("ear")) as sub:
+        seen = {}
+        while "robot7/camera/parameters" not in seen:
+            message = sub.recv(20)
+            seen[message.topic] = message.data
+        assert "gain" in str(seen["robot7/camera/parameters"])
+        own = [t.name for t in b.node("eye").topics(hidden=True) if t.name.startswith("@ipcpy/") and t.publishers]
+        assert own == []
+        assert {each.topic for each in a.bridge_here.status().exports} == {"camera/parameters"}

@@ -28,6 +28,7 @@ def test_the_head_of_a_parcel_has_these_bytes() -> None:
     [
         ("topic", "robot/*", "pattern"),
         ("topic", "a b", "topic"),
+        ("topic", "@ipcpy/service/arm/0123456789abcdef", "ipcpy's own"),
         ("topic", 7, "topic"),
         ("codec", "x" * 65, "codec"),
         ("schema", [], "schema"),

@@ -14,6 +14,22 @@ def test_without_rules_everything_crosses_but_what_is_ipcpys_own() -> None:
     assert rules.here("ipcpy/blackbox") is None
 
 
+@pytest.mark.parametrize("hidden", ["@ipcpy/service/arm/move/0123456789abcdef", "@ipcpy/answer/1/2", "@ipcpy"])
+def test_hidden_topics_cross_by_no_rule_and_no_prefix(hidden: str) -> None:
+    for rules in (
+        Rules(),
+        Rules(["*/**"]),
+        Rules(["/**"]),
+        Rules(prefix="robot7"),
+        Rules(["/**", "**"], prefix="robot7"),
+    ):
+        assert rules.beyond(hidden) is None
+        assert rules.here(hidden) is None
+        assert rules.here(f"robot7/{hidden}") in (None, f"robot7/{hidden}")
+    with pytest.raises(ipc.ArgumentError, match="ipcpy's own"):
+        Rules(["in:@ipcpy/**"])
+
+
 def test_a_prefix_is_added_on_the_way_out_and_taken_off_on_the_way_in() -> None:
     rules = Rules(["out:imu", "in:cmd/**"], prefix="robot7")
     assert rules.beyond("imu") == "robot7/imu"

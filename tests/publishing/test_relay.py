@@ -90,3 +90,8 @@ def test_a_closed_one_says_so(pair) -> None:
     pub.close()
     with pytest.raises(ipc.ClosedError):
         pub.relay(b"1", 1, 1)
+
+
+def test_its_topic_is_a_whole_name_whatever_its_node_makes_of_names() -> None:
+    with ipc.Node("bridge", interfaces="lo", namespace="robot1", remap="/imu:=/gps") as node, relay(node) as pub:
+        assert pub.topic == "imu"

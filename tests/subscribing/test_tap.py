@@ -29,3 +29,9 @@ def test_nothing_is_published_with_its_codec() -> None:
         _Bodies().encode(1)
     assert _Bodies().decode(b"1") == b"1"
     assert _Bodies().decode_many(b"abcd", 2) == [b"ab", b"cd"]
+
+
+def test_its_topic_is_a_whole_name_whatever_its_node_makes_of_names() -> None:
+    with ipc.Node("bridge", interfaces="lo", namespace="robot1", remap="/imu:=/gps") as node:
+        with Tap("imu", depth=10, depth_bytes=1 << 20, node=node) as tap:
+            assert tap.topic == "imu"

@@ -19,9 +19,9 @@ class Site:
         self._stack = stack
         self._domain = f"{name}-{uuid.uuid4().hex[:8]}"
 
-    def node(self, name: str) -> ipc.Node:
+    def node(self, name: str, **options: Any) -> ipc.Node:
         """Make a node of it."""
-        return self._stack.enter_context(ipc.Node(name, domain=self._domain, interfaces="lo"))
+        return self._stack.enter_context(ipc.Node(name, domain=self._domain, interfaces="lo", **options))
 
     def bridge(self, adapter: Any, rules: ipc.Rules | None = None, *, name: str = "", **options: Any) -> ipc.Bridge:
         """Make a bridge of it, on a node of its own."""
