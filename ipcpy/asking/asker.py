@@ -29,13 +29,19 @@ SETTLED = 0.6  # seconds from the start of a node until it knows who is there
 class Asker:
     """One client at work.
 
+    Args:
+        only: the topic of the server that it asks, where it asks only that.
+
     Attributes:
         name: the service.
         closed: whether it was closed.
     """
 
-    def __init__(self, name: str, request: Codec | None, reply: Codec | None, node: Node, core: Core) -> None:
+    def __init__(
+        self, name: str, request: Codec | None, reply: Codec | None, node: Node, core: Core, only: str = ""
+    ) -> None:
         self.name = name
+        self._only = only
         self.closed = False
         self._request, self._reply = request, reply
         self._node, self._core = node, core
@@ -49,7 +55,7 @@ class Asker:
 
     def _begin(self) -> None:
         self._line = None
-        self._servers = Servers(self.name, self._on_lost)
+        self._servers = Servers(self.name, self._on_lost, self._only)
         self._core.ensure_open()
         self._core.listen(self._servers)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from ..graph import EndpointInfo, ServiceInfo
 from ..node.node import Node
 from ..node.shared import shared_node
@@ -49,4 +52,9 @@ def _known(node: Node) -> tuple[ServiceInfo, ...]:
 
 def _service(name: str, servers: list[EndpointInfo], clients: list[EndpointInfo]) -> ServiceInfo:
     told = told_by(servers[0].schema)
-    return ServiceInfo(name, *told.request, *told.reply, told.steps, tuple(servers), tuple(clients))
+    return ServiceInfo(name, *told.request, *told.reply, told.steps, tuple(map(_with_via, servers)), tuple(clients))
+
+
+def _with_via(server: EndpointInfo) -> EndpointInfo:
+    via = server.schema.get("via")  # it came from the network
+    return replace(server, via=via) if isinstance(via, Mapping) else server

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codec import Codec, MsgPack
@@ -26,7 +26,7 @@ from ..publishing.room import has_room
 from ..subscribing.subscriber import Subscriber
 from . import envelope
 from .duties import Cancel, Duties, Job, Tell
-from .envelope import ERROR, RESULT, STEP, TRACE, Failure, pack_failure, seal, seal_all
+from .envelope import ERROR, LOST, RESULT, STEP, TRACE, Failure, pack_failure, pack_lost, seal, seal_all
 from .names import answers_topic, client_of, requests_topic
 from .request import Request
 from .types import AnyEnvelopes, Decode, Envelopes, Kind, Told, encode, kind_of, reader, schema_of
@@ -71,6 +71,9 @@ class _Client:
 class Server:
     """One server at work; a Listener of the graph.
 
+    Args:
+        via: where a bridge has it from, see ``EndpointInfo``; empty for a server of this LAN.
+
     Attributes:
         terms: what it does.
         requests: the subscriber of its requests.
@@ -81,7 +84,7 @@ class Server:
 
     own = True
 
-    def __init__(self, terms: Terms, node: Node, core: Core) -> None:
+    def __init__(self, terms: Terms, node: Node, core: Core, via: Mapping[str, Any] | None = None) -> None:
         self.terms = terms
         self.closed = threading.Event()
         self.counts = {"answered": 0, "failed": 0, "cancelled": 0}
@@ -93,7 +96,7 @@ class Server:
         self._clients: dict[str, _Client] = {}
         self._reply = terms.reply or MsgPack()
         told = Told(kind_of(terms.request, "any"), kind_of(self._reply, ""), terms.steps)
-        schema = schema_of(told)
+        schema = schema_of(told) | ({"via": dict(via)} if via else {})
         self.requests = Subscriber(self._topic, AnyEnvelopes(schema), depth=DEPTH, depth_bytes=DEPTH_BYTES, node=node)
         try:
             core.listen(self)
@@ -261,17 +264,36 @@ class Server:
             text = str(error)
         except Exception:  # a type's own __str__ may raise anything
             text = ""
+        if not isinstance(error, IpcError) and not job.cancelled:
+            log.info("service %s: a call failed", self.terms.name, exc_info=error)
+        self.fail_as(job, Failure(type(error).__name__, text, trace))
+
+    def fail_as(self, job: Job, failure: Failure) -> None:
+        """Answer a call with a failure as it is told."""
         with self._lock:
             wanted = self._duties.finished(job)
             self.counts["cancelled" if job.cancelled else "failed"] += 1
-        if not isinstance(error, IpcError) and not job.cancelled:
-            log.info("service %s: a call failed", self.terms.name, exc_info=error)
         if wanted:
-            failure = Failure(type(error).__name__, text, trace)
-            try:
-                self.tell(job.client, seal(ERROR, job.number, pack_failure(failure)))
-            except Exception:  # no memory, or no descriptors: what asks again is told that it is lost
-                log.exception("service %s: an answer could not be sent", self.terms.name)
+            self._tell_end(job.client, seal(ERROR, job.number, pack_failure(failure)))
+
+    def lose(self, job: Job) -> None:
+        """Answer a call of which nothing is known any more: it was done once or not at all."""
+        with self._lock:
+            wanted = self._duties.finished(job)
+            self.counts["failed"] += 1
+        if wanted:
+            self._tell_end(job.client, seal(LOST, job.number, pack_lost(job.number)))
+
+    def _tell_end(self, client: str, data: Any) -> None:
+        try:
+            self.tell(client, data)
+        except Exception:  # no memory, or no descriptors: what asks again is told that it is lost
+            log.exception("service %s: an answer could not be sent", self.terms.name)
+
+    def asks(self, job: Job) -> EndpointInfo | None:
+        """Return the publisher of a call's request; None if it is gone."""
+        known = self._clients.get(job.client)
+        return None if known is None else known.asks
 
     def tell(self, client: str, data: Any) -> None:
         """Tell a client something; one that is gone meanwhile hears nothing.

@@ -23,6 +23,7 @@ class Servers:
     Args:
         name: the service.
         on_lost: called, in the I/O thread and with the graph locked, with the topic of a server that is gone, and why.
+        only: the topic of the one that counts, where only one does.
 
     Attributes:
         own: it is told of ipcpy's own topics.
@@ -32,8 +33,9 @@ class Servers:
 
     own = True
 
-    def __init__(self, name: str, on_lost: Callable[[str, str], object]) -> None:
+    def __init__(self, name: str, on_lost: Callable[[str, str], object], only: str = "") -> None:
         self._name = name
+        self._only = only
         self._on_lost = on_lost
         self._known: dict[str, EndpointInfo] = {}
         self.ended = False
@@ -50,6 +52,8 @@ class Servers:
             self._on_lost(event.subscriber.topic, event.reason)
 
     def _is_one(self, subscriber: EndpointInfo) -> bool:
+        if self._only:
+            return subscriber.topic == self._only
         place = place_of(subscriber.topic)
         return place is not None and place.service == self._name
 

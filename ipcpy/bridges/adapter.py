@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ..errors import IpcError
 from .offers import Beginning, Offer, Parcel
 
-__all__ = ["Adapter", "Ears", "Identity", "Key", "Unsent"]
+__all__ = ["Adapter", "Carrier", "Ears", "Identity", "Key", "Unsent"]
 
 Key = tuple[str, str]  # the bridge that offers, and the publisher
 
@@ -71,6 +71,15 @@ class Ears(Protocol):
     def types(self, topic: str) -> Iterable[Mapping[str, Any]]:
         """Return the schemas of struct messages that publishers and subscribers here have on a topic beyond."""
 
+    def served(self, offer: Offer) -> None:
+        """A service is there beyond; its schema says the types of requests and replies."""
+
+    def retired(self, key: Key) -> None:
+        """A service beyond is there no more, or its bridge."""
+
+    def letter(self, key: Key, caller: str, data: bytes) -> None:
+        """A letter came: for a service of ours, from the bridge ``caller``; or without one from a service we hear."""
+
     def dropped(self, cause: str) -> None:
         """Something came that is none of ours, or is wrong; it is counted by its cause."""
 
@@ -121,3 +130,28 @@ class Adapter(Protocol):
 
     def close(self) -> None:
         """Withdraw all and disconnect; idempotent, within a second. What blocks returns."""
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    """An adapter that carries services too; one that does not leaves these methods out.
+
+    A letter is bytes that arrive once, in their order, or not at all. None of the methods blocks.
+    """
+
+    engine: str
+
+    def serve(self, offer: Offer) -> None:
+        """Tell those beyond of a service, now and after every reconnection, and hear the letters that ask for it."""
+
+    def retire(self, key: Key) -> None:
+        """Tell those beyond that it is there no more."""
+
+    def hear(self, offer: Offer) -> None:
+        """Hear the letters that a service beyond answers us."""
+
+    def unhear(self, key: Key) -> None:
+        """Hear them no more."""
+
+    def post(self, offer: Offer, to: str, data: bytes) -> None:
+        """Send a letter: to the bridge of a service, or, where it is ours, to the bridge ``to`` that asked."""

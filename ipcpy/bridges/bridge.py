@@ -19,11 +19,12 @@ from ..node.identity import new_id
 from ..node.node import Node
 from ..node.shared import node_for, shared_node
 from ..publishing.publisher import Publisher
-from .adapter import Adapter, Identity
+from .adapter import Adapter, Carrier, Identity
 from .books import BridgeStatus
 from .choice import HOPS
 from .hearing import Hearing
 from .rules import OWN, Rules
+from .services import Services
 from .traffic import Traffic
 
 __all__ = ["SIGN", "Bridge"]
@@ -80,7 +81,10 @@ class Bridge:
         self._turned = time.monotonic()  # when the thread that decides came round last
         self._closed = threading.Event()
         self._traffic = Traffic(self, adapter, self._node, hops)
-        self._hearing = Hearing(adapter.engine, self._traffic, self._calls.put, self._set_state)
+        self._services: Services | None = None
+        if isinstance(adapter, Carrier):
+            self._services = Services(self, adapter, self._node, hops, self._traffic.near)
+        self._hearing = Hearing(adapter.engine, self._traffic, self._calls.put, self._set_state, self._services)
         sign = {"bridge": self.name, "engine": adapter.engine}
         self._sign = Publisher(f"/{SIGN}/{self.id}", keep=1, node=self._node)
         self._sign.publish(sign)
@@ -97,6 +101,8 @@ class Bridge:
         ]
         for thread in self._threads:
             thread.start()
+        if self._services is not None:
+            self._services.begin()
 
     # -- threads -----------------------------------------------------------------------------------------------------
 
@@ -219,6 +225,8 @@ class Bridge:
         self._calls.put(None)
         self._watch.close()
         self._traffic.stop()
+        if self._services is not None:
+            self._services.close()
         self._adapter.close()
         for thread in self._threads:
             if thread is not threading.current_thread():

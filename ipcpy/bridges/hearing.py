@@ -12,6 +12,7 @@ from typing import Any
 
 from .adapter import Key
 from .offers import Beginning, Offer, Parcel
+from .services import Services
 from .traffic import Traffic
 
 __all__ = ["Hearing"]
@@ -26,6 +27,7 @@ class Hearing:
         engine: the name of the engine.
         traffic: what is exported and imported.
         call: has a function called by the thread that decides.
+        services: what becomes of services; None if the engine carries none.
         set_state: takes to what the engine is linked, or else why it is not.
 
     Attributes:
@@ -38,10 +40,12 @@ class Hearing:
         traffic: Traffic,
         call: Callable[[Callable[[], object]], object],
         set_state: Callable[[str, str], object],
+        services: Services | None = None,
     ) -> None:
         self._engine = engine
         self._traffic = traffic
         self._call = call
+        self._services = services
         self._set_state = set_state
         self.counts: Counter[str] = Counter()
 
@@ -52,6 +56,8 @@ class Hearing:
     def unlinked(self, why: str) -> None:
         """See Ears."""
         self._call(lambda: self._set_state("", why))
+        if self._services is not None:
+            self._services.unlinked()
 
     def offered(self, offer: Offer) -> None:
         """See Ears."""
@@ -80,6 +86,21 @@ class Hearing:
     def types(self, topic: str) -> list[Mapping[str, Any]]:
         """See Ears."""
         return self._traffic.types(topic)
+
+    def served(self, offer: Offer) -> None:
+        """See Ears."""
+        if self._services is not None:
+            self._services.served(offer)
+
+    def retired(self, key: Key) -> None:
+        """See Ears."""
+        if self._services is not None:
+            self._services.retired(key)
+
+    def letter(self, key: Key, caller: str, data: bytes) -> None:
+        """See Ears."""
+        if self._services is not None:
+            self._services.letter(key, caller, data)
 
     def dropped(self, cause: str) -> None:
         """See Ears."""

@@ -19,6 +19,7 @@ class Sky:
         self._lock = threading.RLock()
         self._adapters: list[MemoryAdapter] = []
         self.parcels = 0
+        self.letters = 0
 
     def adapter(self) -> MemoryAdapter:
         """Make the adapter of one bridge."""
@@ -32,9 +33,13 @@ class Sky:
             adapter.ears.linked("the sky")
             for other in others:
                 for offer in other.offers.values():
-                    adapter.hear(offer)
+                    adapter.hear_offer(offer)
                 for offer in adapter.offers.values():
-                    other.hear(offer)
+                    other.hear_offer(offer)
+                for offer in other.served.values():
+                    adapter.hear_service(offer)
+                for offer in adapter.served.values():
+                    other.hear_service(offer)
 
     def leave(self, adapter: MemoryAdapter) -> None:
         """Cut an adapter off."""
@@ -45,6 +50,8 @@ class Sky:
             for other in self._adapters:
                 for key in adapter.offers:
                     other.ears.gone(key)
+                for key in adapter.served:
+                    other.ears.retired(key)
                 for key in adapter.wants & other.offers.keys():
                     self.matched(key)
             adapter.wants.clear()
@@ -72,6 +79,8 @@ class MemoryAdapter:
         self.sky = sky
         self.offers: dict[Key, Offer] = {}
         self.wants: set[Key] = set()
+        self.served: dict[Key, Offer] = {}
+        self.heard: set[Key] = set()
         self.ears: Ears
         self._identity: Identity
         self.full = threading.Event()  # while it is set there is no room
@@ -90,7 +99,7 @@ class MemoryAdapter:
         """Have the link again."""
         self.sky.join(self)
 
-    def hear(self, offer: Offer) -> None:
+    def hear_offer(self, offer: Offer) -> None:
         """Hear an offer of another, as it travels: as bytes."""
         if any(matches(pattern, offer.topic) for pattern in self._identity.wanted):
             self.ears.offered(unpack_offer(pack_offer(offer)))
@@ -99,7 +108,7 @@ class MemoryAdapter:
         """See Adapter."""
         self.offers[offer.key] = offer
         for other in self.sky.others(self):
-            other.hear(offer)
+            other.hear_offer(offer)
 
     def withdraw(self, key: Key) -> None:
         """See Adapter."""
@@ -137,6 +146,47 @@ class MemoryAdapter:
         for other in takers:
             self.sky.parcels += 1
             other.ears.arrived(key, unpack_head(head, body))
+
+    def hear_service(self, offer: Offer) -> None:
+        """Hear of a service of another."""
+        if any(matches(pattern, offer.topic) for pattern in self._identity.wanted):
+            self.ears.served(unpack_offer(pack_offer(offer)))
+
+    def serve(self, offer: Offer) -> None:
+        """See Carrier."""
+        self.served[offer.key] = offer
+        for other in self.sky.others(self):
+            other.hear_service(offer)
+
+    def retire(self, key: Key) -> None:
+        """See Carrier."""
+        self.served.pop(key, None)
+        for other in self.sky.others(self):
+            other.ears.retired(key)
+
+    def hear(self, offer: Offer) -> None:
+        """See Carrier."""
+        self.heard.add(offer.key)
+
+    def unhear(self, key: Key) -> None:
+        """See Carrier."""
+        self.heard.discard(key)
+
+    def post(self, offer: Offer, to: str, data: bytes) -> None:
+        """See Carrier."""
+        for other in self.sky.others(self):
+            if not to and offer.key in other.served:
+                other.ears.letter(offer.key, self._identity.id, data)
+            elif to == other.id and offer.key in other.heard:
+                other.ears.letter(offer.key, "", data)
+            else:
+                continue
+            self.sky.letters += 1
+
+    @property
+    def id(self) -> str:
+        """The id of its bridge."""
+        return self._identity.id
 
     def status(self) -> dict[str, Any]:
         """See Adapter."""

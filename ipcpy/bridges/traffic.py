@@ -60,6 +60,10 @@ class Traffic:
         self._refused: set[str] = set()  # publishers beyond whose offers cannot be announced here
         self._stopped = False
 
+    def near(self) -> frozenset[str]:
+        """Return the other bridges on this LAN; in any thread."""
+        return self._near
+
     # -- this LAN ----------------------------------------------------------------------------------------------------
 
     def on_event(self, event: Event) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ import ipcpy as ipc
 
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import endpoint_record, look, nobody, schema_record
+from .looking import endpoint_record, look, nobody, schema_record, via
 from .options import SECONDS, as_json, node_options, open_node
 from .render import dim, plural, printable, table
 
@@ -68,9 +68,13 @@ def _type(codec: str, schema: Mapping[str, Any]) -> str:
 
 
 def _names(endpoints: Sequence[ipc.EndpointInfo], known: Mapping[str, ipc.NodeInfo]) -> str:
-    nodes: Iterable[ipc.NodeInfo] = (known.get(endpoint.node.id, endpoint.node) for endpoint in endpoints)
-    names = sorted(node.name if node.state == "alive" else f"{node.name} ({node.state})" for node in nodes)
+    names = sorted(_name(each, known.get(each.node.id, each.node)) for each in endpoints)
     return ", ".join(names[:3]) + (f" + {len(names) - 3}" if len(names) > 3 else "") if names else "-"
+
+
+def _name(endpoint: ipc.EndpointInfo, node: ipc.NodeInfo) -> str:
+    name = printable(via(endpoint)) or node.name
+    return name if node.state == "alive" else f"{name} ({node.state})"
 
 
 def _record(service: ipc.ServiceInfo, known: Mapping[str, ipc.NodeInfo]) -> dict[str, Any]:
@@ -86,4 +90,4 @@ def _record(service: ipc.ServiceInfo, known: Mapping[str, ipc.NodeInfo]) -> dict
 
 def _endpoint(endpoint: ipc.EndpointInfo, known: Mapping[str, ipc.NodeInfo]) -> dict[str, Any]:
     made = endpoint_record(endpoint, known)
-    return {"id": made["id"], "node": made["node"]}
+    return {"id": made["id"], "node": made["node"], "via": made["via"]}

@@ -54,6 +54,8 @@ class ZenohAdapter:
         self._lock = threading.RLock()
         self._offers: dict[Key, Offer] = {}
         self._wants: dict[Key, Offer] = {}
+        self._served: dict[Key, Offer] = {}
+        self._heard: dict[Key, Offer] = {}
         self._windows = Window(), Window()  # for publishers of small messages, and for the others
         self._large: set[Key] = set()  # those that have sent a large one
         self._window_lock = threading.Lock()
@@ -123,6 +125,40 @@ class ZenohAdapter:
                 marked = self._window(key).sent(key, parcel.seq, len(parcel.body), time.monotonic())
         link.outgoing.send(key, parcel, marked=marked)
 
+    def serve(self, offer: Offer) -> None:
+        """See Carrier."""
+        with self._lock:
+            self._served[offer.key] = offer
+            if self._link is not None:
+                self._link.letters.serve(offer)
+
+    def retire(self, key: Key) -> None:
+        """See Carrier."""
+        with self._lock:
+            self._served.pop(key, None)
+            if self._link is not None:
+                self._link.letters.retire(key)
+
+    def hear(self, offer: Offer) -> None:
+        """See Carrier."""
+        with self._lock:
+            self._heard[offer.key] = offer
+            if self._link is not None:
+                self._link.letters.hear(offer)
+
+    def unhear(self, key: Key) -> None:
+        """See Carrier."""
+        with self._lock:
+            self._heard.pop(key, None)
+            if self._link is not None:
+                self._link.letters.unhear(key)
+
+    def post(self, offer: Offer, to: str, data: bytes) -> None:
+        """See Carrier."""
+        link = self._link
+        if link is not None:
+            link.letters.post(offer, to, data)
+
     def status(self) -> dict[str, Any]:
         """See Adapter."""
         link, windows = self._link, self._windows
@@ -191,6 +227,7 @@ class ZenohAdapter:
             if self._link is not link:
                 self._link = link
                 link.take_up(list(self._offers.values()), list(self._wants.values()))
+                link.letters.take_up(list(self._served.values()), list(self._heard.values()))
             else:
                 link.again()
 

@@ -5,7 +5,9 @@
 - ``offer``: a liveliness token, there as long as the bridge and its link are;
 - ``ask``: a queryable that says what is offered, and how it begins;
 - ``data``: the messages; their bodies are as their publisher made them, the rest is in the attachment;
-- ``seen``: how far they have come, said by who takes them.
+- ``seen``: how far they have come, said by who takes them;
+- ``service`` and ``serves``: the token and the queryable of a service; ``call``: letters to it; ``answer``: letters
+  back, with the bridge that asked instead of the one that offers.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from ..offers import read_id
 
 __all__ = ["KINDS", "Keys"]
 
-KINDS = ("offer", "ask", "data", "seen")
+KINDS = ("offer", "ask", "data", "seen", "service", "serves", "call", "answer")
 _RESERVED = re.compile(r"[%$?#@]")
 
 
@@ -38,6 +40,10 @@ class Keys:
     def offers_of(self, pattern: str) -> str:
         """Return the key expression of the offers whose topics match a pattern; Zenoh has to bring it to its form."""
         return f"{self.space}/offer/{escape(pattern)}/*/*"
+
+    def services_of(self, pattern: str) -> str:
+        """Return the same of services."""
+        return f"{self.space}/service/{escape(pattern)}/*/*"
 
     def read(self, text: str) -> tuple[str, str, Key]:
         """Return the kind, the topic and the offer of a key.

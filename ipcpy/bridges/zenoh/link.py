@@ -11,6 +11,7 @@ from ..offers import Offer
 from .access import Access
 from .incoming import Incoming
 from .keys import Keys
+from .letters import Letters
 from .outgoing import Outgoing
 
 __all__ = ["Link"]
@@ -29,6 +30,7 @@ class Link:
     Attributes:
         outgoing: what we offer.
         incoming: what others offer.
+        letters: services, and what is asked of them.
         zid: the id of the session, as Zenoh's own tools show it.
     """
 
@@ -38,6 +40,7 @@ class Link:
         self._access = Access(session, Keys(space))
         self.outgoing = Outgoing(self._access, ears, on_seen)
         self.incoming = Incoming(self._access, identity, ears)
+        self.letters = Letters(self._access, identity, ears)
         self.zid = str(session.zid())
 
     def to(self) -> str:
@@ -57,8 +60,10 @@ class Link:
     def again(self) -> None:
         """Hear and tell all again: it was away, and Zenoh has brought it back."""
         self.incoming.listen()
+        self.letters.listen()
         self.outgoing.again()
 
     def close(self) -> None:
         """Close it, and with it all that is declared."""
+        self.letters.close()
         self._access.close()
