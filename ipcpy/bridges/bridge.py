@@ -103,6 +103,8 @@ class Bridge:
             thread.start()
         if self._services is not None:
             self._services.begin()
+        else:
+            log.info("%s carries no services: only topics cross", adapter.engine)
 
     # -- threads -----------------------------------------------------------------------------------------------------
 
