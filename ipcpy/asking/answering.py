@@ -80,11 +80,11 @@ async def work_async(server: Server, job: Job) -> None:
             value = await _run_async(server, job, server.terms.function(server.request_of(job)))
         else:
             value = await server.terms.function(server.request_of(job))
-        await _tell_all(server, job, server.answer(job, value))
+        await tell_all(server, job, server.answer(job, value))
     except CancelledError as error:
         task = current_task()
         if job.cancelled:
-            await _tell_all(server, job, server.answer(job, None))
+            await tell_all(server, job, server.answer(job, None))
         elif task is not None and task.cancelling():
             server.fail(job, CancelledError("the server's event loop ended"))
             raise
@@ -96,7 +96,7 @@ async def work_async(server: Server, job: Job) -> None:
             raise
 
 
-async def _tell_all(server: Server, job: Job, answers: list[Any]) -> None:
+async def tell_all(server: Server, job: Job, answers: list[Any]) -> None:
     """Tell a client answers; before each wait, for a bounded time, until it can take that. The event loop goes on."""
     for each in answers:
         deadline, pause = time.monotonic() + PATIENCE, SHORTEST
@@ -111,7 +111,7 @@ async def _run_async(server: Server, job: Job, steps: Any) -> Any:
     try:
         async for value in steps:
             number += 1
-            await _tell_all(server, job, server.step(job, number, value))
+            await tell_all(server, job, server.step(job, number, value))
     finally:
         await steps.aclose()
     return None

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgpack
 
+from ..asking.answering import tell_all
 from ..asking.chorus import Chorus
 from ..asking.duties import MAX_JOBS, Job
 from ..asking.envelope import (
@@ -127,10 +128,11 @@ class StandIn:
                 self._send(seal(CANCEL, number, flags=WAITS))
                 continue
             if letter.kind == STEP:
-                self._server.step(job, letter.step, letter.body)
+                await tell_all(self._server, job, self._server.step(job, letter.step, letter.body))
                 continue
             if letter.kind == RESULT:
-                self._server.answer(job, None if letter.flags & NOTHING else letter.body)
+                body = None if letter.flags & NOTHING else letter.body
+                await tell_all(self._server, job, self._server.answer(job, body))
             elif letter.kind == ERROR:
                 self._server.fail_as(job, unpack_failure(letter.body))
             else:

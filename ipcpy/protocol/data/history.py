@@ -83,7 +83,7 @@ class History:
     def skip(self, seq: int) -> None:
         """Keep nothing, and go on with a number: those between are not there, and numbers kept have no gaps."""
         self._kept.clear()
-        self._bytes, self._first = 0, seq
+        self._bytes, self.next = 0, seq
 
     def clear(self) -> None:
         """Keep nothing any more: the publisher is closed."""

@@ -44,3 +44,11 @@ def test_giant_ranges_are_clamped_before_any_loop() -> None:
     assert [m.seq - (1 << 63) for m in history.between((1 << 63) + 3, 1 << 90)] == [3, 4]
     assert list(history.between(1 << 64, 0)) == []
     assert list(history.between(0, 5)) == []
+
+
+def test_a_number_that_is_skipped_to_comes_next_and_nothing_before_it_is_kept() -> None:
+    history = filled(5, 1_000, [10, 10, 10])
+    history.skip(40)
+    assert (len(history), history.next, history.lowest_kept(history.next)) == (0, 40, 40)
+    assert history.spare(100, 20) == 10
+    assert not list(history.between(1, 50))
