@@ -230,9 +230,10 @@ class Bridge:
         if self._services is not None:
             self._services.close()
         self._adapter.close()
+        deadline = time.monotonic() + 1.0
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join(1.0)
+                thread.join(max(0.0, deadline - time.monotonic()))
         self._traffic.close()
         self._sign.close()
 

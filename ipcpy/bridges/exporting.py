@@ -14,7 +14,7 @@ from .adapter import Adapter, Key
 from .books import ExportStats
 from .choice import Choice
 from .exports import Export, Lane
-from .offers import Beginning, Offer, read_id
+from .offers import MAX_PATH, Beginning, Offer, read_id
 from .rules import Rules
 
 __all__ = ["Exporting", "Owner"]
@@ -144,6 +144,6 @@ def _path_of(info: EndpointInfo) -> tuple[str, ...] | None:
     """Return the bridges that a publisher of this LAN has passed; None if what is told of it is wrong."""
     told: Any = info.via.get("path", []) if isinstance(info.via, Mapping) else []
     try:
-        return tuple(read_id(bridge) for bridge in told)
+        return tuple(read_id(bridge) for bridge in told) if len(told) <= MAX_PATH else None
     except (TypeError, ValueError):
         return None

@@ -67,6 +67,16 @@ def test_what_passed_here_before_or_says_nonsense_is_not_offered(exporting, path
     assert engine.told == []
 
 
+def test_a_path_that_no_bridge_has_is_not_even_read(exporting) -> None:
+    class Long(list):
+        def __iter__(self):
+            raise AssertionError("it was read")
+
+    made, engine = exporting
+    made.offer(info(via={"path": Long([OTHER] * 10_000)}))
+    assert engine.told == []
+
+
 def test_a_change_withdraws_and_offers_anew(exporting) -> None:
     made, engine = exporting
     made.offer(info())

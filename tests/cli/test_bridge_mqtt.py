@@ -78,6 +78,7 @@ def test_without_a_broker_it_says_so_and_goes_on_trying(spawn, tmp_path: Path) -
         (["--connect", "x", "--qos", "imu=high"], "'mqtt.topics.imu.qos' is 0 or 1, got 'high'"),
         (["--connect", "x", "--map", "imu"], "--map: 'imu' is no topic with a name there"),
         (["--connect", "mqtts://x", "--ca", "none.pem"], "ca: 'none.pem' has no certificates that can be read"),
+        (["--connect", "x", "--root", "$SYS"], "root: names that begin with $ are the broker's own, got '$SYS'"),
         (["--connect", "x", "-t", "home/#"], "a segment '#' is MQTT's: use ** here"),
     ],
 )

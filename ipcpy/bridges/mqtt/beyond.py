@@ -250,7 +250,7 @@ class Beyond:
 
     def _take_plain(self, topic: str, payload: bytes, retained: bool) -> None:
         form = self._options.format(topic)
-        before = {offer.topic: offer for offer in self._strangers.offers()}.get(topic)
+        before = self._strangers.known(topic)
         offer, parcel, new = self._strangers.take(topic, payload, form, retained=retained, now_ns=time.time_ns())
         if new:
             if before is not None and before.key != offer.key:

@@ -31,6 +31,7 @@ _KEYS = (
     "qos",
     "topics",
     "map",
+    "root",
 )
 _PASSWORD = "IPCPY_MQTT_PASSWORD"
 

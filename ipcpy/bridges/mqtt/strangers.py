@@ -75,6 +75,10 @@ class Strangers:
         """Return the number of the next message of a publisher; 0 if it is none of these."""
         return self._numbers[key] + 1 if key in self._numbers else 0
 
+    def known(self, topic: str) -> Offer | None:
+        """Return the publisher that a topic became; None if nobody published on it."""
+        return self._offers.get(topic)
+
     def offers(self) -> tuple[Offer, ...]:
         """Return the publishers that there are."""
         return tuple(self._offers.values())

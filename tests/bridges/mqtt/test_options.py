@@ -20,6 +20,7 @@ def test_a_table_says_where_the_broker_is_and_how_topics_are_written() -> None:
             "qos": 0,
             "map": {"imu": "home/imu"},
             "topics": {"camera/**": {"format": "raw", "qos": 1}, "cmd": {"qos": 1}},
+            "root": "fleet/ipcpy",
         },
         {"IPCPY_MQTT_PASSWORD": "secret"},
     )
@@ -28,6 +29,7 @@ def test_a_table_says_where_the_broker_is_and_how_topics_are_written() -> None:
         "arm",
         "secret",
         map={"imu": "home/imu"},
+        root="fleet/ipcpy",
         default=("json", 0),
         topics={"camera/**": ("raw", 1), "cmd": (None, 1)},
     )

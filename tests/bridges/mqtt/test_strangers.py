@@ -31,6 +31,7 @@ def test_a_name_becomes_a_publisher_whose_messages_are_numbered() -> None:
     again, parcel, new = heard.take("cmd", b"ON", "json", retained=False, now_ns=6)
     assert (again, parcel.seq, MsgPack().decode(parcel.body), new) == (offer, 2, "ON", False)
     assert (heard.next(offer.key), heard.next(("a", "b"))) == (3, 0)
+    assert (heard.known("cmd"), heard.known("cmd2")) == (offer, None)
     assert unpack_offer(pack_offer(offer)) == offer
 
 
