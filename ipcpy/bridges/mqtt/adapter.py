@@ -86,6 +86,7 @@ class MqttAdapter:
             tls_of(self._options),
             incoming=self._beyond.take,
             up=self._up,
+            linked=self._linked,
             down=self._down,
         )
         self._thread = threading.Thread(target=self._run, name="ipcpy bridge mqtt", daemon=True)
@@ -228,7 +229,6 @@ class MqttAdapter:
         self._cleared.clear()
         for offer, _ in list(self._ours.values()):
             await engine.publish(self._offering(offer))
-        self._loop.call_soon(self._linked)
 
     def _linked(self) -> None:
         self._beyond.linked()

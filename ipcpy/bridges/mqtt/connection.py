@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
@@ -45,6 +45,7 @@ class Connection:
         tls: see ``Engine``.
         incoming: called with each message.
         up: a coroutine function, called with the engine whenever it is connected, before anybody else may publish.
+        linked: called when ``up`` is done, and others may publish.
         down: called with a sentence when the connection is lost, and after each attempt in vain.
     """
 
@@ -56,13 +57,14 @@ class Connection:
         tls: ssl.SSLContext | None,
         *,
         incoming: Incoming,
-        up: Callable[[Engine], Awaitable[None]],
+        up: Callable[[Engine], Coroutine[Any, Any, None]],
+        linked: Callable[[], None],
         down: Callable[[str], None],
     ) -> None:
         self._errors = (load_engine().MqttError, OSError, ValueError)
         self._arguments = options, client_id, will, tls, incoming
         self._options = options
-        self._up, self._down = up, down
+        self._up, self._linked, self._down = up, linked, down
         self.loop: asyncio.AbstractEventLoop | None = None
         self.engine: Engine | None = None
         self._tried: Engine | None = None  # the one of the last attempt
@@ -107,13 +109,14 @@ class Connection:
     async def _once(self, again: bool) -> bool:
         self._tried = engine = Engine(*self._arguments, again=again)
         async with engine.client as client:
-            await self._up(engine)
-            for number in list(self._unacked):
-                self._start(self._deliver(number, engine))
-            with self._changed:
-                self.engine = engine
-                self._changed.notify_all()
             try:
+                await engine.unless_lost(self._up(engine))
+                for number in list(self._unacked):
+                    self._start(self._deliver(number, engine))
+                with self._changed:
+                    self.engine = engine
+                    self._changed.notify_all()
+                self._linked()
                 async for _ in client.messages:
                     pass
             except asyncio.CancelledError:

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import ssl
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from ...errors import IpcError
@@ -106,6 +106,21 @@ class Engine:
         name, payload, expiry = will
         properties = _properties("WILLMESSAGE", MessageExpiryInterval=expiry)
         return self._aiomqtt.Will(name, payload, 1, True, properties)
+
+    async def unless_lost(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Do what waits for the broker's answers; the library lets it wait for ever where the connection is lost.
+
+        Raises:
+            MqttError: of aiomqtt: the connection was lost meanwhile.
+        """
+        task, lost = asyncio.ensure_future(doing), self.client.disconnection
+        try:
+            await asyncio.wait((task, lost), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise self._aiomqtt.MqttError("the connection was lost") from lost.exception()
+            task.result()
+        finally:
+            task.cancel()
 
     async def subscribe(self, filters: list[str]) -> list[tuple[str, str]]:
         """Subscribe, and return the filters that the broker refuses, each with its words."""
@@ -225,6 +240,18 @@ def _inlet(incoming: Incoming) -> Any:
     return Inlet()
 
 
+def _unconfirmed(sock: Any) -> int:
+    """Return how many bytes the other host has not confirmed to have; 0 where the system cannot tell."""
+    if sock is None or sys.platform != "linux":
+        return 0
+    import fcntl
+    import termios
+
+    with contextlib.suppress(OSError, ValueError):
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    return 0
+
+
 def _client_type(aiomqtt: Any) -> Any:
     """Return a client that tells what the broker says of itself, and what it does not take."""
 
@@ -232,31 +259,34 @@ def _client_type(aiomqtt: Any) -> Any:
         def __init__(self, engine: Engine, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             self._engine = engine
+            self._ends = [self._connected, self._disconnected]  # connecting replaces them
 
         def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any = None) -> None:
             self._engine.limit = getattr(properties, "MaximumPacketSize", None)
             super()._on_connect(client, userdata, flags, reason, properties)
 
         def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any = None) -> None:
+            if self._connected.cancelled():  # its time was up
+                return
             if not self._connected.done():  # else who connects waits until its time is up
                 self._connected.set_exception(aiomqtt.MqttCodeError(reason))
                 return
             super()._on_disconnect(client, userdata, flags, reason, properties)
 
-        def unconfirmed(self) -> int:
-            """Return how many bytes the other host has not confirmed to have; 0 where the system cannot tell."""
-            sock = self._client.socket()
-            if sock is None or sys.platform != "linux":
-                return 0
-            import fcntl
-            import termios
+        @property
+        def disconnection(self) -> asyncio.Future[None]:
+            """What is done when the connection has ended."""
+            return self._disconnected  # type: ignore[no-any-return]
 
-            with contextlib.suppress(OSError, ValueError):
-                return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-            return 0
+        def unconfirmed(self) -> int:
+            """Return how many bytes the other host has not confirmed to have."""
+            return _unconfirmed(self._client.socket())
 
         def abandon(self) -> None:
             """Close what an attempt in vain left open."""
+            for end in (*self._ends, self._disconnected):  # else asyncio complains that nobody asked why
+                if end.done() and not end.cancelled():
+                    end.exception()
             if self._misc_task is not None:
                 self._misc_task.cancel()
             if (sock := self._client.socket()) is not None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +21,7 @@ from ipcpy.bridges.mqtt.options import check_options
 
 pytest.importorskip("aiomqtt", reason="needs ipcpy[mqtt]")
 PATIENCE = 30.0
+WELCOME = bytes([0x20, 3, 0, 0, 0])  # CONNACK of MQTT 5
 
 
 class Client:
@@ -28,7 +32,14 @@ class Client:
         self.why: list[str] = []
         options = check_options({"connect": f"mqtt://{address}:{port}"}, {})
         self.connection = Connection(
-            options, "client", ("will", b"lost", 60), None, incoming=self._take, up=self._up, down=self.why.append
+            options,
+            "client",
+            ("will", b"lost", 60),
+            None,
+            incoming=self._take,
+            up=self._up,
+            linked=lambda: None,
+            down=self.why.append,
         )
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -129,3 +140,51 @@ def test_more_than_the_broker_takes_is_not_sent(make_broker, wait_until) -> None
     client.close()
     with pytest.raises(Unsent, match="closed"):
         client.connection.publish(message("in/x", b"", 0))
+
+
+class Stranger:
+    """What answers each connection with some bytes, and ends it when it has heard a little."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._answer = answer
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                one, _ = self._socket.accept()
+                with one, contextlib.suppress(OSError):
+                    one.settimeout(PATIENCE)
+                    one.recv(4096)
+                    one.sendall(self._answer)
+                    if self._answer.startswith(WELCOME):
+                        one.recv(4096)
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        WELCOME,  # and it goes before it has answered what is said first
+        WELCOME + bytes([0x30, 6, 0, 2, 0xFF, 0xFE, 0, 65]),  # a name that is no text
+        WELCOME + bytes([0x30, 5, 0, 1]) + b"#\0A",  # a name that is a filter
+        WELCOME + bytes([0x90, 2, 0, 1]),  # SUBACK without codes
+        WELCOME + bytes(range(0x30, 0x70)),
+    ],
+)
+def test_what_is_no_broker_is_tried_again_and_leaves_no_traceback(answer: bytes, caplog, wait_until) -> None:
+    stranger = Stranger(answer)
+    client = Client("127.0.0.1", stranger.port)
+    wait_until(lambda: len(client.why) >= 2, PATIENCE)
+    client.close()
+    stranger.close()
+    gc.collect()
+    assert all(f"127.0.0.1:{stranger.port}" in why for why in client.why)
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
