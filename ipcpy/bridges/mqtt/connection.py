@@ -99,8 +99,6 @@ class Connection:
                 why = sentence(error, self._options, self._tried.complaint if self._tried is not None else "")
             again = again or self.engine is not None
             self._lose(why)
-            if self._tried is not None:
-                self._tried.client.abandon()
             if time.monotonic() - began > 2 * LONGEST:
                 pause = FIRST
             await asyncio.sleep(pause)
@@ -108,21 +106,27 @@ class Connection:
 
     async def _once(self, again: bool) -> bool:
         self._tried = engine = Engine(*self._arguments, again=again)
-        async with engine.client as client:
-            try:
-                await engine.unless_lost(self._up(engine))
-                for number in list(self._unacked):
-                    self._start(self._deliver(number, engine))
-                with self._changed:
-                    self.engine = engine
-                    self._changed.notify_all()
-                self._linked()
-                async for _ in client.messages:
-                    pass
-            except asyncio.CancelledError:
-                client.timeout = FAREWELL
-                raise
+        try:
+            async with engine.client as client:
+                try:
+                    await self._stay(engine)
+                except asyncio.CancelledError:
+                    await client.leave(FAREWELL)
+                    raise
+        finally:
+            engine.client.abandon()
         return True
+
+    async def _stay(self, engine: Engine) -> None:
+        await engine.unless_lost(self._up(engine))
+        for number in list(self._unacked):
+            self._start(self._deliver(number, engine))
+        with self._changed:
+            self.engine = engine
+            self._changed.notify_all()
+        self._linked()
+        async for _ in engine.client.messages:
+            pass
 
     def _lose(self, why: str) -> None:
         with self._changed:

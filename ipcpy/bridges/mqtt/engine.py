@@ -252,14 +252,53 @@ def _unconfirmed(sock: Any) -> int:
     return 0
 
 
+class _Ends:
+    """What a client of aiomqtt lacks, so that a connection ends soon and leaves nothing behind."""
+
+    _client: Any
+    _loop: asyncio.AbstractEventLoop
+    _misc_task: asyncio.Task[None] | None
+    _disconnected: asyncio.Future[None]
+    _begun: list[asyncio.Future[None]]
+    timeout: float
+
+    @property
+    def disconnection(self) -> asyncio.Future[None]:
+        """What is done when the connection has ended."""
+        return self._disconnected
+
+    def unconfirmed(self) -> int:
+        """Return how many bytes the other host has not confirmed to have."""
+        return _unconfirmed(self._client.socket())
+
+    async def leave(self, timeout: float) -> None:
+        """Disconnect, and have the broker keep nothing for us; for at most some seconds."""
+        self.timeout = timeout
+        if not self._client.disconnect(None, _properties("DISCONNECT", SessionExpiryInterval=0)):
+            await asyncio.wait((self._disconnected,), timeout=timeout)
+
+    def abandon(self) -> None:
+        """Close what an attempt left open."""
+        for end in (*self._begun, self._disconnected):  # else asyncio complains that nobody asked why
+            if end.done() and not end.cancelled():
+                end.exception()
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+        if (sock := self._client.socket()) is not None:
+            self._loop.remove_reader(sock)
+            self._loop.remove_writer(sock)
+            sock.close()
+        self._client.on_socket_close = None  # it would be called when the loop is closed
+
+
 def _client_type(aiomqtt: Any) -> Any:
     """Return a client that tells what the broker says of itself, and what it does not take."""
 
-    class Client(aiomqtt.Client):  # type: ignore[misc]
+    class Client(_Ends, aiomqtt.Client):  # type: ignore[misc]
         def __init__(self, engine: Engine, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             self._engine = engine
-            self._ends = [self._connected, self._disconnected]  # connecting replaces them
+            self._begun = [self._connected, self._disconnected]  # connecting replaces them
 
         def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any = None) -> None:
             self._engine.limit = getattr(properties, "MaximumPacketSize", None)
@@ -272,27 +311,6 @@ def _client_type(aiomqtt: Any) -> Any:
                 self._connected.set_exception(aiomqtt.MqttCodeError(reason))
                 return
             super()._on_disconnect(client, userdata, flags, reason, properties)
-
-        @property
-        def disconnection(self) -> asyncio.Future[None]:
-            """What is done when the connection has ended."""
-            return self._disconnected  # type: ignore[no-any-return]
-
-        def unconfirmed(self) -> int:
-            """Return how many bytes the other host has not confirmed to have."""
-            return _unconfirmed(self._client.socket())
-
-        def abandon(self) -> None:
-            """Close what an attempt in vain left open."""
-            for end in (*self._ends, self._disconnected):  # else asyncio complains that nobody asked why
-                if end.done() and not end.cancelled():
-                    end.exception()
-            if self._misc_task is not None:
-                self._misc_task.cancel()
-            if (sock := self._client.socket()) is not None:
-                self._loop.remove_reader(sock)
-                self._loop.remove_writer(sock)
-                sock.close()
 
         def _on_publish(self, client: Any, userdata: Any, mid: int, reason: Any, properties: Any) -> None:
             if getattr(reason, "is_failure", False):
