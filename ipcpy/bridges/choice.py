@@ -7,7 +7,7 @@ from collections.abc import Collection
 from .offers import MAX_PATH, Offer
 from .rules import Rules
 
-__all__ = ["HOPS", "Choice"]
+__all__ = ["HOPS", "Choice", "Kin"]
 
 HOPS = 4  # bridges that something may have passed
 
@@ -91,3 +91,35 @@ class Choice:
             return False
         heard = self._offers.get(publisher, {}).values()
         return all(len(offer.path) > len(path) + 1 or self._own in offer.path for offer in heard)
+
+
+class Kin:
+    """Publishers of this LAN that stand for the same, though each bridge numbers their messages by itself.
+
+    Who speaks to a broker has no numbers there. Each bridge makes its own, which begin anew when it starts: so its
+    publishers have ids of their own. The first halves are equal where they stand for the same.
+    """
+
+    def __init__(self) -> None:
+        self._by_kind: dict[tuple[str, str, str], set[str]] = {}
+        self._kinds: dict[str, tuple[str, str, str]] = {}
+
+    def put(self, publisher: str, path: tuple[str, ...], topic: str) -> None:
+        """Take note of a publisher, of the bridges that it has passed, and of its topic here."""
+        self.remove(publisher)
+        if path:
+            kind = self._kinds[publisher] = path[0], topic, publisher[:8]
+            self._by_kind.setdefault(kind, set()).add(publisher)
+
+    def remove(self, publisher: str) -> None:
+        """Forget a publisher."""
+        kind = self._kinds.pop(publisher, None)
+        if kind is not None:
+            self._by_kind[kind].discard(publisher)
+            if not self._by_kind[kind]:
+                del self._by_kind[kind]
+
+    def of(self, publisher: str, path: tuple[str, ...], topic: str) -> frozenset[str]:
+        """Return those that stand for the same as a publisher, but not itself."""
+        same = self._by_kind.get((path[0], topic, publisher[:8])) if path else None
+        return frozenset(same or ()) - {publisher}

@@ -17,7 +17,7 @@ from .exports import Export, Lane
 from .offers import MAX_PATH, Beginning, Offer, read_id
 from .rules import Rules
 
-__all__ = ["Exporting", "Owner"]
+__all__ = ["Exporting", "Owner", "path_of"]
 
 
 class Owner(Protocol):
@@ -56,7 +56,7 @@ class Exporting:
     def offer(self, info: EndpointInfo) -> None:
         """Offer a publisher of this LAN beyond, if it is to be, and no more if it is not."""
         beyond = self._owner.rules.beyond(info.topic)
-        path = _path_of(info)
+        path = path_of(info)
         if beyond is None or path is None or not self._choice.may_export(info.id, path):
             self.stop(info.id)
             return
@@ -140,7 +140,7 @@ class Exporting:
             lane.close()
 
 
-def _path_of(info: EndpointInfo) -> tuple[str, ...] | None:
+def path_of(info: EndpointInfo) -> tuple[str, ...] | None:
     """Return the bridges that a publisher of this LAN has passed; None if what is told of it is wrong."""
     told: Any = info.via.get("path", []) if isinstance(info.via, Mapping) else []
     try:

@@ -18,8 +18,8 @@ from ..node.node import Node
 from ..protocol.topics import matches
 from .adapter import Adapter, Key
 from .books import ExportStats, ImportStats
-from .choice import Choice
-from .exporting import Exporting, Owner
+from .choice import Choice, Kin
+from .exporting import Exporting, Owner, path_of
 from .imports import Import
 from .offers import Beginning, Offer, Parcel
 from .rules import OWN
@@ -57,6 +57,8 @@ class Traffic:
         self._since: dict[str, float] = {}  # when a publisher beyond was first seen to be missing here
         self._near: frozenset[str] = frozenset()  # the other bridges on this LAN
         self._past: dict[str, Import] = {}  # publishers beyond that are out of reach or gone
+        self._kin = Kin()  # of publishers of this LAN
+        self._kin_taken = Kin()  # of imports
         self._refused: set[str] = set()  # publishers beyond whose offers cannot be announced here
         self._stopped = False
 
@@ -76,6 +78,7 @@ class Traffic:
                 known = self._publishers.get(info.id)
                 if known is not None and known.node.id == info.node.id:
                     del self._publishers[info.id]
+                    self._kin.remove(info.id)
                     self._exporting.stop(info.id)
                     if info.topic.startswith(_SIGN):
                         self._bridges_changed()
@@ -91,9 +94,12 @@ class Traffic:
     def _publisher_changed(self, info: EndpointInfo) -> None:
         if info.topic.startswith(_SIGN):
             self._bridges_changed()
-        if info.id in self._imports and self._yields(info):
-            log.info("%s: %s brings it to this LAN too, and goes on alone", info.topic, info.node.name)
-            self._stop_import(info.id)
+        path = path_of(info) or ()
+        self._kin.put(info.id, path, info.topic)
+        for publisher in (info.id, *self._kin_taken.of(info.id, path, info.topic)):
+            if publisher in self._imports and self._yields(info):
+                log.info("%s: %s brings it to this LAN too, and goes on alone", info.topic, info.node.name)
+                self._stop_import(publisher)
         self._exporting.offer(info)
 
     def _yields(self, info: EndpointInfo) -> bool:
@@ -164,19 +170,18 @@ class Traffic:
 
     def _consider(self, publisher: str, now: float) -> None:
         wait = STAND_BY * sum(id < self._owner.id for id in self._near)
+        best = self._choice.best(publisher, self._near)
+        topic = None if best is None else self._owner.rules.here(best.topic)
         if publisher in self._publishers or publisher in self._refused or self._stopped:
             self._since[publisher] = now
+        elif best is None or topic is None:
+            del self._since[publisher]
+        elif self._kin.of(publisher, best.path, topic):
+            self._since[publisher] = now
         elif now - self._since[publisher] >= wait:
-            best = self._choice.best(publisher, self._near)
-            if best is None:
-                del self._since[publisher]
-            else:
-                self._start_import(best)
+            self._start_import(best, topic)
 
-    def _start_import(self, offer: Offer) -> None:
-        topic = self._owner.rules.here(offer.topic)
-        if topic is None:
-            return
+    def _start_import(self, offer: Offer, topic: str) -> None:
         held = self._past.pop(offer.publisher, None)
         try:
             if held is None:
@@ -189,12 +194,14 @@ class Traffic:
             return
         del self._since[offer.publisher]
         self._imports[offer.publisher] = held
+        self._kin_taken.put(offer.publisher, offer.path, topic)
         self._want(held)
         if not held.wanted:
             held.rest()
 
     def _stop_import(self, publisher: str) -> None:
         self._since.pop(publisher, None)
+        self._kin_taken.remove(publisher)
         held = self._imports.pop(publisher, None)
         if held is not None:
             if held.wanted:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ipcpy.bridges.choice import Choice
+from ipcpy.bridges.choice import Choice, Kin
 from ipcpy.bridges.offers import Offer
 from ipcpy.bridges.rules import Rules
 
@@ -75,3 +75,19 @@ def test_what_was_imported_goes_on_to_those_who_do_not_have_it() -> None:
     assert not made.may_export(X, (A, B, C))
     made.put(offer(A))
     assert not made.may_export(X, (A,))
+
+
+def test_publishers_of_one_origin_and_topic_whose_ids_begin_alike_stand_for_the_same() -> None:
+    kin, broker = Kin(), "bb" * 8
+    mine, yours, other = "12345678" + "a" * 8, "12345678" + "b" * 8, "87654321" + "b" * 8
+    for publisher in (mine, yours, other):
+        kin.put(publisher, (broker,), "cmd")
+    assert kin.of(mine, (broker,), "cmd") == {yours}
+    assert kin.of("12345678" + "c" * 8, (broker, "cc" * 8), "cmd") == {mine, yours}
+    assert kin.of(mine, ("dd" * 8,), "cmd") == kin.of(mine, (broker,), "cmd2") == kin.of(mine, (), "cmd") == set()
+    kin.put(yours, (broker,), "cmd2")
+    kin.remove(mine)
+    kin.remove(mine)
+    assert kin.of(yours, (broker,), "cmd") == set()
+    kin.put(other, (), "cmd")
+    assert kin.of("87654321" + "c" * 8, (broker,), "cmd") == set()

@@ -20,7 +20,7 @@ from .envelope import PROPERTY, Reader, unpack_head
 from .names import Names
 from .options import RAW, Options
 from .strangers import Strangers
-from .waiting import Waiting
+from .waiting import AGE, Waiting
 
 __all__ = ["Beyond", "Call", "Wire"]
 
@@ -72,7 +72,8 @@ class Beyond:
         self._wanted: set[Key] = set()
         self._begins: dict[Key, int] = {}  # those that the core is told of now
         self._waiting = Waiting()
-        self._strangers = Strangers(ears.types, str(options.address))
+        self._strangers = Strangers(ears.types, str(options.address), identity.id)
+        self._told: dict[Key, float] = {}  # when the core was told of a stranger
         self._said: set[str] = set()
 
     @property
@@ -87,7 +88,7 @@ class Beyond:
         for bridge in list(self._watched):
             self._wire.watch(bridge)
         for offer in self._strangers.offers():
-            self._ears.offered(offer)
+            self._tell(offer)
 
     def unlinked(self) -> None:
         """Take note that it is not: what was offered is gone, and is heard of again later."""
@@ -109,6 +110,8 @@ class Beyond:
         """Hand on the messages of an offer, as soon as it is known how it begins."""
         key = offer.key
         if next := self._strangers.next(key):
+            if self._told[key] < time.monotonic() - AGE:  # it has been there for long: who comes late comes late
+                self._waiting.drop(key)
             self._start(key, Beginning(next))
             return
         number = self._asking.ask(key)
@@ -256,8 +259,12 @@ class Beyond:
             if before is not None and before.key != offer.key:
                 self.unwant(before.key)
                 self._ears.gone(before.key)
-            self._ears.offered(offer)
+            self._tell(offer)
         self._arrive(offer.key, parcel, retained)
+
+    def _tell(self, offer: Offer) -> None:
+        self._told[offer.key] = time.monotonic()
+        self._ears.offered(offer)
 
     def _arrive(self, key: Key, parcel: Parcel, retained: bool) -> None:
         if retained and self._strangers.next(key):  # of others their bridge says what they keep

@@ -1,7 +1,8 @@
 """Messages of those who know nothing of ipcpy: an app on a phone, a lamp, a cloud. Pure; makes publishers of names.
 
-Each name at the broker becomes one publisher. It is the same one for every bridge, so that two bridges of one LAN know
-that they hear the same.
+Each name at the broker becomes one publisher, whose messages the bridge numbers. The first half of its id is the same
+for every bridge, so that two of one LAN know that they hear the same; the second is of this bridge, whose numbers begin
+anew with each start.
 """
 
 from __future__ import annotations
@@ -34,12 +35,14 @@ class Strangers:
     Args:
         schemas: returns the schemas of struct messages that are known here on a topic beyond.
         broker: what stands for the bridge and for their host: the broker's address.
+        bridge: the id of the bridge that numbers their messages.
     """
 
-    def __init__(self, schemas: Schemas, broker: str) -> None:
+    def __init__(self, schemas: Schemas, broker: str, bridge: str) -> None:
         self._schemas = schemas
         self._host = broker.rpartition(":")[0]
         self._bridge = broker_id(broker)
+        self._half = bridge[-8:]
         self._offers: dict[str, Offer] = {}
         self._numbers: dict[Key, int] = {}
 
@@ -92,7 +95,7 @@ class Strangers:
 
     def _offer(self, topic: str, codec: str, schema: Mapping[str, Any], *, retained: bool) -> Offer:
         text = f"{topic}\n{codec}\n{sorted(str(each) for each in schema.get('messages', ()))}"
-        publisher = blake2s(text.encode(), digest_size=8).hexdigest()
+        publisher = blake2s(text.encode(), digest_size=4).hexdigest() + self._half
         return Offer(
             publisher,
             topic,

@@ -11,7 +11,7 @@ from collections import deque
 from ..adapter import Key
 from ..offers import Beginning, Parcel
 
-__all__ = ["Waiting"]
+__all__ = ["AGE", "Waiting"]
 
 AGE = 5.0  # seconds
 MESSAGES = 1000
@@ -44,6 +44,11 @@ class Waiting:
         while self._kept_bytes > KEPT:
             self.forget(next(iter(self._kept)))
 
+    def drop(self, key: Key) -> None:
+        """Have the messages of a publisher wait no more."""
+        self._queue = deque(each for each in self._queue if each[1] != key)
+        self._bytes = sum(_size(parcel) for _, _, parcel in self._queue)
+
     def forget(self, key: Key) -> None:
         """Forget the retained message of a publisher."""
         if (before := self._kept.pop(key, None)) is not None:
@@ -58,8 +63,7 @@ class Waiting:
             next: the number of its next message, as far as it is known.
         """
         mine = [parcel for at, other, parcel in self._queue if other == key and at >= now - AGE]
-        self._queue = deque(each for each in self._queue if each[1] != key)
-        self._bytes = sum(_size(parcel) for _, _, parcel in self._queue)
+        self.drop(key)
         kept = self._kept.get(key)
         if kept is None:
             return Beginning(mine[0].seq if mine else next), mine

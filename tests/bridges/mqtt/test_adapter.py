@@ -29,11 +29,11 @@ class Site:
 
     def __init__(self, name: str, broker: Broker, rules: ipc.Rules | None = None, **options: Any) -> None:
         self.node = ipc.Node(f"{name}-program", domain=f"mqtt-{name}-{broker.port}", interfaces="lo")
-        self._bridge_node = ipc.Node(f"{name}-bridge", domain=self.node.domain, interfaces="lo")
+        self.bridge_node = ipc.Node(f"{name}-bridge", domain=self.node.domain, interfaces="lo")
         rules = rules or ipc.Rules()
         where = options.pop("connect", f"mqtt://{broker.address}:{broker.port}")
         adapter = ipc.MqttAdapter(where, prefix=rules.prefix, **options)
-        self.bridge = ipc.Bridge(adapter, rules, name=name, node=self._bridge_node)
+        self.bridge = ipc.Bridge(adapter, rules, name=name, node=self.bridge_node)
 
     def publisher(self, topic: str, *args: Any, **options: Any) -> ipc.Publisher:
         return ipc.Publisher(topic, *args, node=self.node, **options)
@@ -43,7 +43,7 @@ class Site:
 
     def close(self) -> None:
         self.bridge.close()
-        self._bridge_node.close()
+        self.bridge_node.close()
         self.node.close()
 
 
@@ -153,6 +153,36 @@ def test_retained_is_latched_and_latched_is_retained(site, broker, spawn) -> Non
         app.wait_line(r'^r7/map {"rooms":3}', PATIENCE)
     with phone.listening(spawn, "r7/map") as app:  # it comes late, and is given what the broker retained
         app.wait_line(r'^r7/map {"rooms":3} 1', PATIENCE)
+
+
+def test_what_an_app_publishes_arrives_by_a_bridge_that_was_started_anew_too(site, broker, wait_until) -> None:
+    robot = site("robot", r7("in:cmd"))
+    commands = robot.subscriber("cmd")
+    for numbers in (range(10), range(10, 15)):
+        wait_until(lambda: robot.bridge.linked, PATIENCE)
+        for number in numbers:
+            Phone(broker).publish("r7/cmd", str(number))
+        assert [commands.recv(PATIENCE).data for _ in numbers] == list(numbers)
+        robot.bridge.close()
+        robot.bridge = ipc.Bridge(
+            ipc.MqttAdapter(f"{broker.address}:{broker.port}", prefix="r7"), r7("in:cmd"), node=robot.bridge_node
+        )
+    assert commands.stats.lost == {}
+
+
+def test_a_bridge_that_ended_leaves_nothing_at_the_broker(site, broker, spawn, wait_until) -> None:
+    robot = site("robot", r7())
+    pub = robot.publisher("map", keep=1)
+    pub.wait_for_subscribers(timeout=PATIENCE)
+    client = broker.clients()[-1]
+    robot.bridge.close()
+    with Phone(broker).listening(spawn, "ipcpy/#") as app:
+        Phone(broker).publish("ipcpy/end", "here")
+        app.wait_line("^ipcpy/end here", PATIENCE)
+        assert app.stdout.splitlines() == ["ipcpy/end here 0 0"]
+    Phone(broker, "-i", client, "-c", "-V", "5").publish("x", "1")  # who asks whether the broker has its session yet
+    says = broker.process.wait_line(rf"Sending CONNACK to {client} \((\d), 0\)", PATIENCE, stream="stderr")
+    assert says.group(1) == "0"
 
 
 def test_two_bridges_on_one_lan_and_both_ways_each_message_arrives_once(site, broker, wait_until) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.bridges.adapter import Identity
+from ipcpy.bridges.mqtt import beyond as module
 from ipcpy.bridges.mqtt.asking import pack_end
 from ipcpy.bridges.mqtt.beyond import Beyond
 from ipcpy.bridges.mqtt.envelope import pack_head
@@ -143,6 +144,19 @@ def test_what_a_phone_publishes_is_offered_and_comes(beyond: Beyond, ears: Ears)
     begun, first, second = ears.of("begun", "arrived")
     assert begun[2] == Beginning(1)
     assert [MsgPack().decode(each[2].body) for each in (first, second)] == [{"speed": 1}, "ON"]
+
+
+def test_who_comes_long_after_a_name_became_known_gets_what_comes_from_then_on(
+    beyond: Beyond, ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(beyond, "cmd", b'"forward"')
+    say(beyond, "cmd", b'"faster"')
+    (offered,) = ears.of("offered")
+    monkeypatch.setattr(module, "AGE", -1.0)
+    beyond.want(offered[1])
+    say(beyond, "cmd", b'"stop"')
+    begun, came = ears.of("begun", "arrived")
+    assert (begun[2], came[2].seq, MsgPack().decode(came[2].body)) == (Beginning(3), 3, "stop")
 
 
 def test_what_a_broker_retained_for_a_phone_is_latched_however_late_it_is_wanted(beyond: Beyond, ears: Ears) -> None:

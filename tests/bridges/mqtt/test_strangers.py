@@ -17,8 +17,8 @@ Imu = namedtuple("Imu", "gx gz")
 IMU = MsgLibrary({23: ("<2f", Imu)})
 
 
-def strangers(**schemas: Any) -> Strangers:
-    return Strangers(lambda topic: schemas.get(topic, []), "broker:1883")
+def strangers(bridge: str = "00000000000000aa", **schemas: Any) -> Strangers:
+    return Strangers(lambda topic: schemas.get(topic, []), "broker:1883", bridge)
 
 
 def test_a_name_becomes_a_publisher_whose_messages_are_numbered() -> None:
@@ -35,10 +35,12 @@ def test_a_name_becomes_a_publisher_whose_messages_are_numbered() -> None:
     assert unpack_offer(pack_offer(offer)) == offer
 
 
-def test_two_bridges_have_the_same_publisher_for_the_same_name() -> None:
-    one, other = (strangers().take("cmd", b"1", "json", retained=False, now_ns=5)[0] for _ in range(2))
-    assert one == other
-    assert strangers().take("cmd2", b"1", "json", retained=False, now_ns=5)[0].publisher != one.publisher
+def test_two_bridges_have_publishers_for_the_same_name_that_are_known_to_be_the_same_and_number_each_its_own() -> None:
+    heard = strangers("00000000000000aa"), strangers("00000000000000bb")
+    one, other = (each.take("cmd", b"1", "json", retained=False, now_ns=5)[0] for each in heard)
+    assert (one.path, one.publisher[:8]) == (other.path, other.publisher[:8])
+    assert (one.publisher[8:], other.publisher[8:]) == ("000000aa", "000000bb")
+    assert strangers().take("cmd2", b"1", "json", retained=False, now_ns=5)[0].publisher[:8] != one.publisher[:8]
 
 
 def test_what_is_retained_makes_a_latched_publisher() -> None:
