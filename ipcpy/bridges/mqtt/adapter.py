@@ -34,6 +34,7 @@ FAREWELL = 24 * 3600  # seconds for which the broker remembers that a bridge was
 ONLINE, OFFLINE = b"online", b"offline"
 SLOW = OLD  # seconds until a message is written, from which on the engine is behind
 END = 0.7  # seconds in which what is under way may still arrive
+ANSWERS = 64 << 20  # bytes of answers that may be on their way
 CLEARED = 10_000  # names of offers that were withdrawn while there was no connection
 
 
@@ -254,6 +255,9 @@ class MqttAdapter:
     def answer(self, asker: str, key: Key) -> None:
         """See Wire."""
         if key not in self._ours:
+            return
+        if self._connection.saying > ANSWERS:  # who asks again and again is not to fill our memory
+            self._ears.dropped("crowded")
             return
         name = self._names.answer(asker, *key)
         beginning = self._ears.beginning_of(key)

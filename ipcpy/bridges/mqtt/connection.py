@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
@@ -79,6 +79,7 @@ class Connection:
         self._under_way: dict[int, float] = {}  # since when messages with quality of service 0 wait to be written
         self._refused = 0
         self.attempts = 0
+        self.saying = 0  # bytes that were posted, and are on their way
 
     @property
     def linked(self) -> bool:
@@ -247,27 +248,33 @@ class Connection:
     def post(self, publication: Publication) -> None:
         """Publish from the loop what the bridge itself has to say; nothing happens while it is not connected."""
         if self.engine is not None:
-            self._start(self._say(publication, self.engine))
+            self.saying += len(publication[1])
+            task = self._start(self._try(self.engine.publish, publication))
+            task.add_done_callback(lambda _: self._said(publication))
+
+    def _said(self, publication: Publication) -> None:
+        self.saying -= len(publication[1])
 
     def listen(self, names: list[str]) -> None:
         """Subscribe to more, while it is connected."""
         if self.engine is not None:
-            self._start(self._subscribe(names, self.engine))
+            self._start(self._try(self.engine.subscribe, names))
 
-    async def _subscribe(self, names: list[str], engine: Engine) -> None:
+    async def _try(self, doing: Callable[[Any], Awaitable[Any]], argument: Any) -> None:
         try:
-            await engine.subscribe(names)
+            await doing(argument)
         except self._errors as error:
-            log.debug("%s could not be subscribed to: %s", names, error)
+            log.debug("%s could not be said, or heard: %s", argument[0], error)
 
     def _begin(self, number: int) -> None:
         if self.engine is not None and number in self._unacked:
             self._start(self._deliver(number, self.engine))
 
-    def _start(self, what: Any) -> None:
+    def _start(self, what: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(what)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _write(self, publication: Publication) -> None:
         task = asyncio.current_task()
@@ -296,12 +303,6 @@ class Connection:
             if self._unacked.pop(number, None) is not None:
                 self._unacked_bytes -= len(publication[1])
             self._changed.notify_all()
-
-    async def _say(self, publication: Publication, engine: Engine) -> None:
-        try:
-            await engine.publish(publication)
-        except self._errors as error:
-            log.debug("%s could not be said: %s", publication[0], error)
 
     async def settle(self, timeout: float) -> None:
         """Let what is under way arrive, for at most some seconds."""

@@ -16,6 +16,7 @@ import ipcpy as ipc
 import tools
 from broker import Broker, Phone
 from certificates import Certificates
+from ipcpy.bridges.mqtt import adapter
 
 pytest.importorskip("aiomqtt", reason="needs ipcpy[mqtt]")
 
@@ -32,8 +33,9 @@ class Site:
         self.bridge_node = ipc.Node(f"{name}-bridge", domain=self.node.domain, interfaces="lo")
         rules = rules or ipc.Rules()
         where = options.pop("connect", f"mqtt://{broker.address}:{broker.port}")
-        adapter = ipc.MqttAdapter(where, prefix=rules.prefix, **options)
-        self.bridge = ipc.Bridge(adapter, rules, name=name, node=self.bridge_node)
+        self.bridge = ipc.Bridge(
+            ipc.MqttAdapter(where, prefix=rules.prefix, **options), rules, name=name, node=self.bridge_node
+        )
 
     def publisher(self, topic: str, *args: Any, **options: Any) -> ipc.Publisher:
         return ipc.Publisher(topic, *args, node=self.node, **options)
@@ -138,6 +140,16 @@ def test_a_phone_reads_and_writes_plain_json(site, broker, spawn) -> None:
     phone.publish("r7/cmd", "7")
     assert commands.recv(PATIENCE).data == 7
     assert robot.bridge.status().dropped == {"malformed": 2}
+
+
+def test_who_asks_faster_than_the_broker_takes_answers_is_not_answered(site, broker, wait_until, monkeypatch) -> None:
+    robot = site("robot", r7())
+    plan = robot.publisher("plan", keep=1)
+    plan.publish(bytes(1000))
+    wait_until(lambda: robot.bridge.status().summary()["sent"] == 1, PATIENCE)
+    monkeypatch.setattr(adapter, "ANSWERS", -1)
+    Phone(broker).publish(f"ipcpy/asks/{robot.bridge.id}/{plan.id}", "ab" * 8)
+    wait_until(lambda: robot.bridge.status().dropped == {"crowded": 1}, PATIENCE)
 
 
 def test_retained_is_latched_and_latched_is_retained(site, broker, spawn) -> None:

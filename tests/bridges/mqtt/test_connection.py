@@ -130,6 +130,19 @@ def test_a_broker_that_confirms_nothing_holds_up_who_publishes_and_no_more_than_
     broker.process.signal(signal.SIGCONT)
 
 
+def test_what_is_posted_counts_until_the_broker_has_it_or_is_gone(broker, client, wait_until) -> None:
+    loop = client.connection.loop
+    loop.call_soon_threadsafe(client.connection.post, message("out/x", bytes(1000), 1))
+    broker.process.wait_line("Sending PUBACK to client", PATIENCE, stream="stderr")
+    wait_until(lambda: client.connection.saying == 0, PATIENCE)
+    broker.process.signal(signal.SIGSTOP)
+    for _ in range(3):
+        loop.call_soon_threadsafe(client.connection.post, message("out/x", bytes(1000), 1))
+    wait_until(lambda: client.connection.saying == 3000, PATIENCE)
+    broker.kill()
+    wait_until(lambda: client.connection.saying == 0, PATIENCE)
+
+
 def test_more_than_the_broker_takes_is_not_sent(make_broker, wait_until) -> None:
     small = make_broker(more=["max_packet_size 5000"])
     client = Client(small.address, small.port)
