@@ -247,7 +247,8 @@ class Beyond:
             self._drop("malformed", topic, str(error))
             return
         if body is None:
-            self._drop("unknown", topic, "no bridge has told of its publisher")
+            if not retained:  # else the broker keeps it of a publisher that is gone
+                self._drop("unknown", topic, "no bridge has told of its publisher")
             return
         self._arrive(key, parcel._replace(body=body), retained)
 

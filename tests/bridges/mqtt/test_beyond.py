@@ -249,3 +249,8 @@ def test_whatever_comes_nothing_is_raised(messages: list[tuple[str, bytes, str, 
         say(beyond, name, payload, head, retained=retained)
         for each in ears.of("offered")[-1:]:
             beyond.want(each[1])
+
+
+def test_what_a_broker_keeps_of_a_publisher_that_is_gone_is_no_complaint(beyond: Beyond, ears: Ears) -> None:
+    say(beyond, "r7/map", b"5", pack_head(KEY, Parcel(1, 9, b""), "json"), retained=True)
+    assert ears.heard == []
