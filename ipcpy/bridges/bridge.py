@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import ArgumentError, ClosedError
 from ..node.identity import new_id
 from ..node.node import Node
-from ..node.shared import node_for, shared_node
+from ..node.shared import node_for
 from ..publishing.publisher import Publisher
 from .adapter import Adapter, Carrier, Identity
 from .books import BridgeStatus
@@ -48,8 +48,8 @@ class Bridge:
         rules: what crosses.
         name: what others see; by default the name of the node.
         hops: how many bridges something may have passed.
-        node: where it takes part here; by default the one the process shares. Topics are whole names to a bridge,
-            whatever the namespace and the remapping of its node.
+        node: where it takes part here; by default one of its own. What else is on its node does not cross. Topics are
+            whole names to a bridge, whatever the namespace and the remapping of its node.
 
     Raises:
         ArgumentError: (a ValueError) which argument is wrong, and what was expected.
@@ -67,8 +67,7 @@ class Bridge:
     ) -> None:
         if not isinstance(hops, int) or isinstance(hops, bool) or not 1 <= hops <= 16:
             raise ArgumentError(f"hops is how many bridges something may pass, from 1 to 16, got {hops!r:.40}")
-        node_for(node)  # is it one?
-        self._node = node or shared_node()
+        self._node, self._owns_node = _node_of(node, name), node is None
         self._name = _check_name(name if name is not None else self._node.name)
         self._id = f"{new_id():016x}"
         self._rules = rules or Rules()
@@ -92,8 +91,8 @@ class Bridge:
         try:
             adapter.open(Identity(self.id, self.name, self.rules.wanted()), self._hearing)
         except BaseException:
-            self._sign.close()
             self._watch.close()
+            self._depart()
             raise
         self._threads = [
             threading.Thread(target=self._decide, name="ipcpy bridge", daemon=True),
@@ -235,7 +234,12 @@ class Bridge:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
         self._traffic.close()
+        self._depart()
+
+    def _depart(self) -> None:
         self._sign.close()
+        if self._owns_node:
+            self._node.close()
 
     def __enter__(self) -> Bridge:
         return self
@@ -248,6 +252,15 @@ class Bridge:
     def __repr__(self) -> str:
         state = "closed" if self._closed.is_set() else f"linked to {self._linked}" if self._linked else "away"
         return f"<ipcpy.Bridge {self.name!r} {self._adapter.engine} {state}>"
+
+
+def _node_of(node: Node | None, name: str | None) -> Node:
+    """Return where a bridge takes part; without a node one that is made for it."""
+    if name is not None:
+        _check_name(name)
+    if node is not None:
+        node_for(node)  # is it one?
+    return Node(name) if node is None else node
 
 
 def _check_name(name: object) -> str:

@@ -315,6 +315,20 @@ def test_a_bridge_ends_at_once_and_leaves_nothing(make, sky) -> None:
     assert threading.active_count() < before
 
 
+def test_without_a_node_it_has_one_of_its_own_and_carries_what_its_process_publishes(make, sky) -> None:
+    b = make("b")
+    b.bridge(sky.adapter())
+    with ipc.Publisher("imu") as pub, b.subscriber("imu") as sub:
+        before = threading.active_count()
+        bridge = ipc.Bridge(sky.adapter(), name="here")
+        meet(pub, sub)
+        pub.publish(7)
+        assert sub.recv(20).data == 7
+        assert sub.publishers[0].via["bridge"] == "here"
+        bridge.close()
+        wait_until(lambda: threading.active_count() <= before)
+
+
 @pytest.mark.parametrize("wrong", [{"hops": 0}, {"hops": True}, {"name": ""}, {"name": "a\nb"}, {"node": "n"}])
 def test_what_is_wrong_is_refused_at_once(wrong) -> None:
     with pytest.raises(ipc.ArgumentError):
