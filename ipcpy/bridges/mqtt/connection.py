@@ -21,11 +21,12 @@ from ..adapter import Unsent
 from .engine import Engine, Incoming, Publication, Will, load_engine, sentence
 from .options import Options
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "next_pause"]
 
 log = logging.getLogger(__name__)
 
 FIRST, LONGEST = 0.25, 15.0  # seconds between attempts, which double
+STEADY = 10.0  # seconds after which a connection was one, and the next is tried for soon again
 OLD = 0.25  # seconds that a message may be on its way to the broker before others are sent after it
 LOOK = 0.005
 PATIENCE = 1.0  # seconds between two looks whether it was closed
@@ -33,6 +34,11 @@ FAREWELL = 0.3  # seconds for the broker to take note that we leave
 WINDOW, WINDOW_BYTES = 100, 4 << 20  # publications with quality of service 1 that may be under way
 PACKET = 268_435_455  # bytes of the largest packet of MQTT
 ROUND = 512  # bytes of a packet besides name and payload: the head, properties
+
+
+def next_pause(pause: float, linked: float) -> float:
+    """Return the seconds until the next attempt, after a pause before it and a connection of so many seconds."""
+    return min(2 * pause, LONGEST) if pause and linked < STEADY else FIRST
 
 
 class Connection:
@@ -89,7 +95,7 @@ class Connection:
     async def run(self) -> None:
         """Connect until cancelled."""
         self.loop = asyncio.get_running_loop()
-        pause, again = FIRST, False
+        pause, again = 0.0, False
         while True:
             began = time.monotonic()
             self.attempts += 1
@@ -98,12 +104,11 @@ class Connection:
                 why = f"the broker at {self._options.address} ended the connection"
             except self._errors as error:
                 why = sentence(error, self._options, self._tried.complaint if self._tried is not None else "")
-            again = again or self.engine is not None
+            linked = self.engine is not None
+            again = again or linked
             self._lose(why)
-            if time.monotonic() - began > 2 * LONGEST:
-                pause = FIRST
+            pause = next_pause(pause, time.monotonic() - began if linked else 0.0)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST)
 
     async def _once(self, again: bool) -> bool:
         self._tried = engine = Engine(*self._arguments, again=again)

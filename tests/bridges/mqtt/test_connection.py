@@ -15,7 +15,7 @@ import pytest
 
 from broker import Broker
 from ipcpy.bridges.adapter import Unsent
-from ipcpy.bridges.mqtt.connection import Connection
+from ipcpy.bridges.mqtt.connection import Connection, next_pause
 from ipcpy.bridges.mqtt.engine import Publication
 from ipcpy.bridges.mqtt.options import check_options
 
@@ -153,6 +153,14 @@ def test_more_than_the_broker_takes_is_not_sent(make_broker, wait_until) -> None
     client.close()
     with pytest.raises(Unsent, match="closed"):
         client.connection.publish(message("in/x", b"", 0))
+
+
+def test_the_pauses_double_and_are_short_again_after_a_connection_that_lasted() -> None:
+    pauses = [0.0]
+    for _ in range(9):
+        pauses.append(next_pause(pauses[-1], 0.0))
+    assert pauses[1:] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
+    assert (next_pause(15.0, 20.0), next_pause(1.0, 5.0)) == (0.25, 2.0)
 
 
 class Stranger:
