@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import ipcpy as ipc
@@ -118,3 +120,33 @@ def test_a_better_way_is_taken_and_asked_how_it_begins(traffic) -> None:
     made.on_event(SubscriberFound(endpoint("subscriber", id="cd" * 8)))
     made.offered(OFFER)
     assert engine.told == [("want", long), ("unwant", long.key), ("want", OFFER)]
+
+
+TWIN = X[:8] + "cd" * 4  # what stands for the same as X, numbered by another bridge
+
+
+def test_what_another_bridge_of_this_lan_brings_under_a_number_of_its_own_is_left_to_it(traffic) -> None:
+    made, _, node = traffic
+    brought = endpoint("publisher", id=TWIN, via={"path": [FAR]})
+    made.on_event(PublisherFound(brought))
+    made.offered(OFFER)
+    made.tick(1e12)
+    shows(node)
+    made.on_event(PublisherLost(brought, "crashed"))
+    made.tick(1e12)
+    shows(node, "imu")
+
+
+@pytest.mark.parametrize(("node_id", "names"), [("00" * 7 + "01", []), ("ff" * 8, ["imu"])])
+def test_of_two_bridges_that_bring_the_same_the_one_whose_node_has_the_lower_id_goes_on(
+    traffic, node_id, names
+) -> None:
+    made, _, node = traffic
+    made.offered(OFFER)
+    shows(node, "imu")
+    other = replace(endpoint("publisher", id=TWIN, via={"path": [FAR]}), node=replace(OTHER, id=node_id))
+    made.on_event(PublisherFound(other))
+    shows(node, *names)
+    stranger = replace(other, id="ee" * 8)
+    made.on_event(PublisherFound(stranger))
+    shows(node, *names)
