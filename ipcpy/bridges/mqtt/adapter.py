@@ -225,11 +225,9 @@ class MqttAdapter:
         self._refused = await engine.subscribe(fewest(filters))
         for name, why in self._refused:
             log.warning("the broker refuses to send %s: %s", name, why)
-        for name in self._cleared:
-            await engine.publish(_forgetting(name))
+        await engine.publish_all([_forgetting(name) for name in self._cleared])
         self._cleared.clear()
-        for offer, _ in list(self._ours.values()):
-            await engine.publish(self._offering(offer))
+        await engine.publish_all([self._offering(offer) for offer, _ in list(self._ours.values())])
 
     def _linked(self) -> None:
         self._beyond.linked()

@@ -102,7 +102,9 @@ class Connection:
             try:
                 again = await self._once(again) or again
                 why = f"the broker at {self._options.address} ended the connection"
-            except self._errors as error:
+            except Exception as error:
+                if not isinstance(error, self._errors):  # a defect, which is to cost one connection and no more
+                    log.exception("the connection to %s was given up", self._options.address)
                 why = sentence(error, self._options, self._tried.complaint if self._tried is not None else "")
             linked = self.engine is not None
             again = again or linked

@@ -21,6 +21,7 @@ __all__ = ["Engine", "Incoming", "Publication", "Will", "load_engine", "sentence
 log = logging.getLogger(__name__)
 
 TIMEOUT = 10.0  # seconds for the broker to answer
+MANY = 100  # publications, or filters in one SUBSCRIBE
 SESSION = 3600  # seconds for which the broker keeps what comes with quality of service 1 while the bridge is away
 UNSENT = 32_768  # bytes that wait in the kernel: more only grow old there
 _TCP, _TCP_NODELAY, _TCP_USER_TIMEOUT, _TCP_NOTSENT_LOWAT = 6, 1, 18, 25  # the last two of Linux (tcp(7))
@@ -127,8 +128,8 @@ class Engine:
         from paho.mqtt.subscribeoptions import SubscribeOptions
 
         refused = []
-        for at in range(0, len(filters), 100):
-            some = filters[at : at + 100]
+        for at in range(0, len(filters), MANY):
+            some = filters[at : at + MANY]
             options = SubscribeOptions(qos=1, noLocal=True, retainAsPublished=True)
             codes = await self.client.subscribe([(each, options) for each in some])
             refused += [(each, str(code)) for each, code in zip(some, codes, strict=False) if code.value >= 128]
@@ -144,6 +145,16 @@ class Engine:
             more["MessageExpiryInterval"] = expiry
         properties = _properties("PUBLISH", **more) if more else None
         await self.client.publish(name, payload, qos, retain, properties, timeout=float("inf"))
+
+    async def publish_all(self, publications: list[Publication]) -> None:
+        """Publish many, some at a time: each for itself would wait for the broker's answer."""
+        for at in range(0, len(publications), MANY):
+            tasks = [asyncio.ensure_future(self.publish(each)) for each in publications[at : at + MANY]]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:  # where one fails the others would wait for ever
+                    task.cancel()
 
 
 def sentence(error: BaseException, options: Options, complaint: str = "") -> str:

@@ -30,6 +30,7 @@ class Client:
     def __init__(self, address: str, port: int) -> None:
         self.heard: list[tuple[str, bytes, bool]] = []
         self.why: list[str] = []
+        self.defects: list[Exception] = []
         options = check_options({"connect": f"mqtt://{address}:{port}"}, {})
         self.connection = Connection(
             options,
@@ -50,6 +51,8 @@ class Client:
 
     async def _up(self, engine: Any) -> None:
         assert await engine.subscribe(["in/#"]) == []
+        if self.defects:
+            raise self.defects.pop()
 
     async def _run(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self.connection.run())
@@ -161,6 +164,15 @@ def test_the_pauses_double_and_are_short_again_after_a_connection_that_lasted() 
         pauses.append(next_pause(pauses[-1], 0.0))
     assert pauses[1:] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
     assert (next_pause(15.0, 20.0), next_pause(1.0, 5.0)) == (0.25, 2.0)
+
+
+def test_a_defect_costs_one_connection(broker, client, wait_until, caplog) -> None:
+    client.defects.append(RuntimeError("a defect"))
+    broker.kill()
+    broker.start()
+    wait_until(lambda: not client.defects and client.connection.linked, PATIENCE)
+    assert "RuntimeError: a defect" in caplog.text
+    assert client.why[-1].endswith("was lost: a defect")
 
 
 class Stranger:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 
 import pytest
 
-from ipcpy.bridges.mqtt.engine import load_engine, sentence
+from ipcpy.bridges.mqtt.engine import Engine, load_engine, sentence
 from ipcpy.bridges.mqtt.options import check_options
 from ipcpy.errors import IpcError
 
@@ -54,3 +55,25 @@ def test_without_the_extra_a_sentence_names_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "aiomqtt", None)
     with pytest.raises(IpcError, match=r"pip install 'ipcpy\[mqtt\]'"):
         load_engine()
+
+
+def test_many_are_published_together_not_each_after_the_answer_to_the_one_before() -> None:
+    class Slow(Engine):
+        """Its broker answers when it has heard three."""
+
+        def __init__(self) -> None:
+            self.heard: list[Any] = []
+            self.enough = asyncio.Event()
+
+        async def publish(self, publication: Any) -> None:
+            self.heard.append(publication)
+            if len(self.heard) == 3:
+                self.enough.set()
+            await self.enough.wait()
+
+    async def publish() -> list[Any]:
+        engine = Slow()
+        await asyncio.wait_for(engine.publish_all(["a", "b", "c"]), 20)  # type: ignore[list-item]
+        return engine.heard
+
+    assert asyncio.run(publish()) == ["a", "b", "c"]
