@@ -59,6 +59,7 @@ class Import:
         self._held_bytes = 0
         self._last: int | None = None  # the number of the last message, or of the one before the first
         self._away = False  # whether the way was gone since the last message
+        self._resumed = 0  # the number that came next when the way was there again; some of before may come late
         self._queue: _Queue | None = None
         self.received = self.bytes = self.doubles = 0
         self.missing: Counter[str] = Counter()
@@ -107,6 +108,8 @@ class Import:
         """Publish what its publisher keeps, and what came meanwhile; from now on what comes, at once."""
         with self._lock:
             held, self._held = self._held or [], None
+            if self._away:
+                self._resumed = beginning.seq
             parcels = {parcel.seq: parcel for parcel in (*beginning.kept, *held) if parcel.body is not None}
             numbers = [*parcels, *(parcel.seq for parcel in held), *filter(None, [beginning.seq])]
             if not numbers or self._relay is None:
@@ -180,7 +183,8 @@ class Import:
         if on_purpose:
             self.missing["left out"] += on_purpose
         if gap > on_purpose:
-            self.missing["link" if self._away else "engine"] += gap - on_purpose
+            away = self._away or (self._last or 0) + 1 < self._resumed
+            self.missing["link" if away else "engine"] += gap - on_purpose
 
     def _publish(self, parcel: Parcel) -> None:
         if self._relay is None:

@@ -95,6 +95,22 @@ def test_after_an_outage_it_goes_on_and_the_gap_is_laid_to_the_link(take) -> Non
     assert sub.stats.lost == {"network": 6}
 
 
+def test_what_an_engine_sends_once_more_after_an_outage_does_not_make_the_outage_the_engines(take) -> None:
+    held, sub = take()
+    held.begin(Beginning(1))
+    for each in parcels(1, 2):
+        held.arrive(each)
+    held.suspend()
+    held.resume(held.offer, "imu")
+    held.ask()
+    for each in parcels(3, 4):  # they had not been confirmed
+        held.arrive(each)
+    held.begin(Beginning(9))
+    for each in parcels(9, 10, 12):
+        held.arrive(each)
+    assert held.stats().missing == {"link": 4, "engine": 1}
+
+
 def test_large_and_reliable_messages_wait_in_a_queue_of_their_own(take) -> None:
     held, sub = take(reliable=True)
     held.begin(Beginning(1))
