@@ -73,7 +73,7 @@ class Outgoing:
             congestion_control=zenoh.CongestionControl.BLOCK if offer.reliable else zenoh.CongestionControl.DROP,
             priority=zenoh.Priority.DATA_LOW if large else zenoh.Priority.DATA,
             reliability=zenoh.Reliability.RELIABLE,
-            express=not large,
+            express=False,  # those that wait share a packet: a router holds two, and drops what comes next
         )
 
     def _tell_wanted(self, key: Key, wanted: bool) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 import routers
+import stalling
 from ipcpy.bridges.adapter import Unsent
 from ipcpy.bridges.offers import Beginning, Offer, Parcel, pack_head, unpack_offer
 from ipcpy.bridges.zenoh.access import Access
@@ -77,6 +78,29 @@ def test_a_marked_message_is_told_to_have_been_seen(offered) -> None:
     wait_until(lambda: seen == [(OFFER.key, 7)])
     beyond.put(f"ipcpy/seen/imu/{ME}/{X}", b"what")
     wait_until(lambda: getattr(ears, "cause", "") == "malformed")
+
+
+def test_small_messages_wait_together_while_the_way_is_full_of_large_ones() -> None:
+    endpoint = routers.free_endpoint()
+    camera = Offer("ab" * 8, "camera", "raw", path=(ME,))
+    with routers.router(endpoint) as session, stalling.way(int(endpoint.rpartition(":")[2])) as way:
+        access, small, large = Access(session, Keys()), [], []
+        made = Outgoing(access, Heard(), lambda key, seq: None)
+        with routers.client(f"tcp/127.0.0.1:{way.port}") as beyond:
+            beyond.declare_subscriber(f"ipcpy/data/imu/{ME}/{X}", small.append)
+            beyond.declare_subscriber("ipcpy/data/camera/*/*", large.append)
+            for offer in (OFFER, camera):
+                made.offer(offer)
+                wait_until(lambda offer=offer: made._outs[offer.key].publisher.matching_status.matching)
+            way.going.clear()
+            for n in range(1, 41):
+                made.send(camera.key, Parcel(n, 1, bytes(1 << 20)), marked=False)
+            for n in range(1, 101):
+                made.send(OFFER.key, Parcel(n, 1, bytes(80)), marked=False)
+            way.going.set()
+            wait_until(lambda: len(small) == 100)
+            assert len(large) < 40  # the way was full
+        access.close()
 
 
 def test_what_is_withdrawn_is_sent_no_more(offered) -> None:
