@@ -6,7 +6,6 @@ costs more than a microsecond then. Whatever is unusual is left to dispatch.py.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from struct import Struct
 from zlib import crc32
@@ -29,7 +28,6 @@ _SIZE = _PLACED.size + CHECK_SIZE
 _COST = _SIZE + DATAGRAM_COST
 _pack = _PLACED.pack
 _pack_check = Struct("<I").pack
-_time_ns = time.time_ns
 
 
 class Placing:
@@ -89,7 +87,7 @@ class Placing:
         pool = memory.segments.pool
         seq = framing.seq = framing.seq + 1
         framing.bytes += size
-        sent_ns = _time_ns()
+        sent_ns = framing.clock_ns()
         shelf = memory.shelf
         shelf.append(Kept(seq, sent_ns, b"", (placed.body,), size, placed))
         entry, taken = spot.entry, 2 * spot.generation

@@ -33,6 +33,16 @@ def test_messages_have_the_numbers_times_and_publisher_of_the_one_beyond(pair) -
         assert dict(sub.publishers[0].via) == VIA
 
 
+def test_large_messages_have_the_times_of_the_one_beyond_also_in_shared_memory(pair) -> None:
+    here, there = pair
+    with relay(here) as pub, ipc.Subscriber("imu", node=there) as sub:
+        there.wait_complete(2)
+        for n in range(1, 9):
+            pub.relay(bytes(500_000), n, 100 + n)
+            message = sub.recv(20)
+            assert (message.seq, message.sent_ns) == (n, 100 + n)
+
+
 def test_nobody_is_matched_before_it_is_known_with_which_number_it_begins(pair) -> None:
     here, there = pair
     with relay(here) as pub, ipc.Subscriber("imu", node=there) as sub:
