@@ -77,7 +77,8 @@ class Hearing:
 
     def arrived(self, key: Key, parcel: Parcel) -> None:
         """See Ears."""
-        self._traffic.arrived(key, parcel)
+        if not self._traffic.arrived(key, parcel):
+            self.dropped("number")
 
     def beginning_of(self, key: Key) -> Beginning:
         """See Ears."""

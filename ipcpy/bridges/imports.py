@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter, deque
 from typing import Any
 
 from ..errors import ArgumentError, ClosedError, IpcError
 from ..node.node import Node
+from ..protocol.data.reach import Reach
 from ..publishing.relay import Relay
 from .books import ImportStats
 from .offers import Beginning, Offer, Parcel
@@ -58,6 +60,7 @@ class Import:
         self._held: list[Parcel] | None = None  # while it is asked how it begins
         self._held_bytes = 0
         self._last: int | None = None  # the number of the last message, or of the one before the first
+        self._reach = Reach()  # how far its numbers can have come
         self._away = False  # whether the way was gone since the last message
         self._resumed = 0  # the number that came next when the way was there again; some of before may come late
         self._queue: _Queue | None = None
@@ -116,11 +119,14 @@ class Import:
                 return
             self._begin(min(numbers))
             for seq in sorted(parcels):
-                self._take(parcels[seq])
+                if self._reach.holds(seq, time.monotonic()):
+                    self._take(parcels[seq])
 
-    def arrive(self, parcel: Parcel) -> None:
-        """Take a parcel."""
+    def arrive(self, parcel: Parcel) -> bool:
+        """Take a parcel; return whether it is believed: nobody can have come to some numbers."""
         with self._lock:
+            if not self._reach.holds(parcel.seq, time.monotonic()):
+                return False
             if self._held is None:
                 self._take(parcel)
             elif len(self._held) < QUEUE and self._held_bytes + _size(parcel) <= QUEUE_BYTES:
@@ -128,11 +134,13 @@ class Import:
                 self._held_bytes += _size(parcel)
             else:
                 self.missing["queue"] += 1
+            return True
 
     def rest(self) -> None:
         """Take note that nobody here wants it: it is announced anew, for it begins anew, and what it kept grows old."""
         with self._lock:
             self._held = self._last = None
+            self._reach = Reach()
             if not self._fresh:
                 self.reopen()
 
@@ -155,6 +163,7 @@ class Import:
         if self._last is not None:
             self._count_gap(max(0, first - 1 - self._last), 0)
         self._last = max(self._last or 0, first - 1)
+        self._reach.start(first, time.monotonic())
         self._publish(Parcel(first, 0, None))
 
     def _take(self, parcel: Parcel) -> None:
@@ -171,6 +180,7 @@ class Import:
         if self._last is not None:
             self._count_gap(parcel.seq - self._last - 1, parcel.skipped)
         self._last = parcel.seq
+        self._reach.start(parcel.seq, time.monotonic())
         self._away = False
         self.received += 1
         self.bytes += len(parcel.body)

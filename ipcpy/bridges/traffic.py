@@ -236,11 +236,10 @@ class Traffic:
         if held is not None and held.offer.key == key:
             held.begin(beginning)
 
-    def arrived(self, key: Key, parcel: Parcel) -> None:
-        """Hand on a parcel; in any thread."""
+    def arrived(self, key: Key, parcel: Parcel) -> bool:
+        """Hand on a parcel, in any thread; return whether its number is believed."""
         held = self._imports.get(key[1])
-        if held is not None and held.offer.key == key:
-            held.arrive(parcel)
+        return held is None or held.offer.key != key or held.arrive(parcel)
 
     def types(self, topic: str) -> list[Mapping[str, Any]]:
         """Return the schemas of struct messages that are known here on a topic beyond, of subscribers first."""

@@ -31,6 +31,15 @@ def test_what_changes_is_done_by_the_one_thread_that_decides_and_parcels_pass_it
     assert traffic.told[3:] == [("arrived", key, "parcel"), ("begun", key, "beginning")]
 
 
+def test_a_parcel_whose_number_is_not_believed_is_dropped_and_counted() -> None:
+    traffic = Traffic()
+    traffic.arrived = lambda key, parcel: parcel != "lie"
+    ears = Hearing("test", traffic, lambda call: None, lambda to, why: None)
+    for parcel in ("one", "lie", "two"):
+        ears.arrived(("ab" * 8, "cd" * 8), parcel)
+    assert ears.counts == {"number": 1}
+
+
 def test_what_is_none_of_ours_is_told_once_and_counted_always(caplog) -> None:
     ears = Hearing("test", Traffic(), lambda call: None, lambda to, why: None)
     for _ in range(3):

@@ -51,6 +51,15 @@ def test_what_comes_while_it_is_asked_waits_and_what_is_kept_goes_first(take) ->
     assert held.stats().missing == {}
 
 
+def test_a_number_that_nobody_can_have_come_to_is_not_believed_and_those_after_it_arrive(take) -> None:
+    held, sub = take()
+    held.begin(Beginning(1))
+    believed = [held.arrive(each) for each in (*parcels(1), Parcel((1 << 63) - 2, 1, b"lie"), *parcels(2, 3))]
+    assert believed == [True, False, True, True]
+    assert [message.seq for message in drain(sub, 3)] == [1, 2, 3]
+    assert (held.stats().received, held.stats().doubles, held.stats().missing) == (3, 0, {})
+
+
 def test_doubles_are_counted_and_not_published(take) -> None:
     held, sub = take()
     held.begin(Beginning(1))
