@@ -217,7 +217,7 @@ class ZenohAdapter:
             linked = to
             if not to and missed and now - missed > GONE and self.options.mode == "client":
                 return
-            link.incoming.look(now)
+            link.look(now)
             self._closed.wait(LOOK)
 
     def _take_up(self, link: Link) -> None:

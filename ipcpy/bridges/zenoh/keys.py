@@ -37,13 +37,9 @@ class Keys:
         """Return the key of an offer."""
         return f"{self.space}/{kind}/{escape(topic)}/{key[0]}/{key[1]}"
 
-    def offers_of(self, pattern: str) -> str:
-        """Return the key expression of the offers whose topics match a pattern; Zenoh has to bring it to its form."""
-        return f"{self.space}/offer/{escape(pattern)}/*/*"
-
-    def services_of(self, pattern: str) -> str:
-        """Return the same of services."""
-        return f"{self.space}/service/{escape(pattern)}/*/*"
+    def all_of(self, kind: str, pattern: str) -> str:
+        """Return the key expression of those whose topics match a pattern; Zenoh has to bring it to its form."""
+        return f"{self.space}/{kind}/{escape(pattern)}/*/*"
 
     def read(self, text: str) -> tuple[str, str, Key]:
         """Return the kind, the topic and the offer of a key.

@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Any
 
 from ..adapter import Ears, Identity, Key
-from ..offers import Offer, pack_offer, read_id, unpack_offer
+from ..offers import Offer, pack_offer, read_id
 from .access import Access
-from .incoming import ANSWER, MAX_TOLD
+from .tokens import Tokens
 
 __all__ = ["Letters"]
 
@@ -31,6 +31,9 @@ class Letters:
         access: the session.
         identity: who we are, and what we listen for.
         ears: who is told.
+
+    Attributes:
+        tokens: the services of others.
     """
 
     def __init__(self, access: Access, identity: Identity, ears: Ears) -> None:
@@ -38,20 +41,16 @@ class Letters:
         self._zenoh = access.zenoh
         self._served: dict[Key, list[Any]] = {}
         self._heard: dict[Key, Any] = {}
-        self._told: dict[Key, str] = {}
-        self._listeners: list[Any] = []
         self._lock = threading.Lock()
         self._waiting = 0
         self._sender = ThreadPoolExecutor(1, "ipcpy bridge letters")
+        self.tokens = Tokens(
+            access, identity, "service", "serves", offered=ears.served, gone=ears.retired, dropped=ears.dropped
+        )
 
     def listen(self) -> None:
         """Hear which services there are, anew where it was heard before."""
-        self._access.undeclare(*self._listeners)
-        self._listeners.clear()
-        for pattern in self._identity.wanted:
-            expression = self._zenoh.KeyExpr.autocanonize(self._access.keys.services_of(pattern))
-            listener, live = self._access.direct(self._on_token), self._access.session.liveliness()
-            self._listeners.append(live.declare_subscriber(expression, listener, history=True))
+        self.tokens.listen()
 
     def take_up(self, served: Iterable[Offer], heard: Iterable[Offer]) -> None:
         """Declare all, for the first time."""
@@ -60,51 +59,6 @@ class Letters:
             self.serve(offer)
         for offer in heard:
             self.hear(offer)
-
-    def _on_token(self, sample: Any) -> None:
-        try:
-            _, topic, key = self._access.keys.read(str(sample.key_expr))
-        except ValueError:
-            self._ears.dropped("key")
-            return
-        if key[0] == self._identity.id:
-            return
-        gone = sample.kind == self._zenoh.SampleKind.DELETE
-        with self._lock:
-            crowded = not gone and len(self._told) >= MAX_TOLD
-            if gone:
-                self._told.pop(key, None)
-            elif not crowded:
-                self._told[key] = topic
-        if gone:
-            self._ears.retired(key)
-        elif crowded:
-            self._ears.dropped("crowded")
-        else:
-            self._access.submit(self._ask, key, topic)
-
-    def _ask(self, key: Key, topic: str) -> None:
-        for _ in range(5):
-            for reply in self._access.session.get(self._access.keys.of("serves", topic, key), timeout=ANSWER):
-                if reply.ok is not None:
-                    self._take(key, topic, reply.ok.payload.to_bytes())
-                    return
-            if self._told.get(key) != topic or self._access.closed:
-                return
-
-    def _take(self, key: Key, topic: str, data: bytes) -> None:
-        try:
-            offer = unpack_offer(data)
-            if offer.key != key or offer.topic != topic:
-                raise ValueError("another service than was asked for")
-        except ValueError as error:
-            log.debug("a service is not taken: %s", error)
-            self._ears.dropped("offer")
-            return
-        with self._lock:
-            there = self._told.get(key) == topic
-        if there:
-            self._ears.served(offer)
 
     # -- what we serve, and what we hear -----------------------------------------------------------------------------
 

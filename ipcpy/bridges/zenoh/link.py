@@ -57,6 +57,11 @@ class Link:
         for offer in wants:
             self.incoming.want(offer)
 
+    def look(self, now: float) -> None:
+        """Ask for what is not known yet."""
+        self.incoming.tokens.look(now)
+        self.letters.tokens.look(now)
+
     def again(self) -> None:
         """Hear and tell all again: it was away, and Zenoh has brought it back."""
         self.incoming.listen()

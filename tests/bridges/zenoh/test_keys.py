@@ -11,7 +11,7 @@ KEY = ("ab" * 8, "cd" * 8)
 
 def test_a_key_says_the_topic_before_whose_it_is_so_that_access_rules_can_name_it() -> None:
     assert Keys().of("data", "robot7/imu", KEY) == f"ipcpy/data/robot7/imu/{KEY[0]}/{KEY[1]}"
-    assert Keys("red").offers_of("robot7/**") == "red/offer/robot7/**/*/*"
+    assert Keys("red").all_of("offer", "robot7/**") == "red/offer/robot7/**/*/*"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="/*", codec="utf-8"), min_size=1), min_size=1).map("/".join))
