@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["BridgeStatus", "ExportStats", "ImportStats"]
+__all__ = ["BridgeStatus", "ExportStats", "ImportStats", "ServiceStats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,31 @@ class ImportStats:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceStats:
+    """A server on one side that can be called on the other.
+
+    Attributes:
+        service: its name here.
+        beyond: its name beyond.
+        server: its id.
+        node: the name of its node.
+        host: the name of its host.
+        bridge: the name of the bridge that offers it; empty for a server of this LAN, which this bridge offers.
+        calls: how many calls crossed this bridge.
+        open: how many of them are not answered yet.
+    """
+
+    service: str
+    beyond: str
+    server: str
+    node: str
+    host: str
+    bridge: str = ""
+    calls: int = 0
+    open: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeStatus:
     """A bridge at one moment.
 
@@ -93,6 +118,7 @@ class BridgeStatus:
         dropped: what came and was none of ours, by cause.
         more: what the engine says.
         pulse: seconds since the thread that decides came round; more than a few are a defect.
+        services: servers of both sides that can be called on the other.
     """
 
     name: str
@@ -108,10 +134,12 @@ class BridgeStatus:
     dropped: Mapping[str, int] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
     pulse: float = 0.0
+    services: tuple[ServiceStats, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return what it says of itself to all on its LAN: the same in sums."""
-        told = {name: value for name, value in asdict(self).items() if name not in ("exports", "imports")}
+        lists = ("exports", "imports", "services")
+        told = {name: value for name, value in asdict(self).items() if name not in lists}
         left_out, missing = Counter[str](), Counter[str]()
         for out in self.exports:
             left_out.update(out.left_out)
@@ -126,6 +154,8 @@ class BridgeStatus:
             "doubles": sum(into.doubles for into in self.imports),
             "left_out": dict(left_out),
             "missing": dict(missing),
+            "serving": len(self.services),
+            "calls": sum(each.calls for each in self.services),
         }
 
     def record(self) -> dict[str, Any]:

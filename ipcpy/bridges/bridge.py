@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -20,7 +21,7 @@ from ..node.node import Node
 from ..node.shared import node_for
 from ..publishing.publisher import Publisher
 from .adapter import Adapter, Carrier, Identity
-from .books import BridgeStatus
+from .books import BridgeStatus, ServiceStats
 from .choice import HOPS
 from .hearing import Hearing
 from .rules import OWN, Rules
@@ -202,6 +203,11 @@ class Bridge:
     def status(self) -> BridgeStatus:
         """Return what it does, and what became of every message."""
         exports, imports, offers = self._traffic.stats()
+        services: tuple[ServiceStats, ...] = ()
+        dropped = Counter(self._hearing.counts)
+        if self._services is not None:
+            services = self._services.stats()
+            dropped["malformed"] += self._services.dropped
         return BridgeStatus(
             self.name,
             self.id,
@@ -213,9 +219,10 @@ class Bridge:
             offers,
             exports,
             imports,
-            dict(self._hearing.counts),
+            dict(+dropped),
             self._adapter.status(),
             round(max(0.0, time.monotonic() - self._turned), 3),
+            services,
         )
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from ..node.node import Node
 from ..node.shared import node_for
 from ..wakeups import call_in
 from .adapter import Carrier, Key
+from .books import ServiceStats
 from .choice import Choice
 from .exporting import Owner
 from .imports import via_of
@@ -47,6 +48,9 @@ class Services:
         node: where it takes part here.
         hops: how many bridges something may have passed.
         near: returns the other bridges on this LAN.
+
+    Attributes:
+        dropped: how many letters came that were none.
     """
 
     own = True
@@ -128,6 +132,17 @@ class Services:
     def letter(self, key: Key, caller: str, data: bytes) -> None:
         """A letter came: of who asks for what we offer, or of who answers us."""
         call_in(self._loop, self._on_letter, key, caller, data)
+
+    def stats(self) -> tuple[ServiceStats, ...]:
+        """Return which servers can be called on the other side, and how often they were; in any thread."""
+        found = []
+        for topic, (offer, serving) in list(self._offers.items()):
+            place = place_of(topic)
+            assert place is not None
+            found.append(_stats(place.service, offer, "", serving))
+        for held in list(self._stand_ins.values()):
+            found.append(_stats(held.name, held.offer, held.offer.name, held))
+        return tuple(found)
 
     def close(self) -> None:
         """Let nothing cross any more; idempotent."""
@@ -240,6 +255,11 @@ class Services:
         except ValueError as error:
             log.debug("a letter is not taken: %s", error)
             self.dropped += 1
+
+
+def _stats(name: str, offer: Offer, bridge: str, calls: Serving | StandIn) -> ServiceStats:
+    who = offer.publisher, offer.node, offer.host
+    return ServiceStats(name, offer.topic, *who, bridge, calls.calls, calls.open)
 
 
 def _via(server: EndpointInfo) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Serving: calls from beyond, done at one server of this LAN. Knows nothing of offers or engines.
 
-A call is done at most once: bridges number their calls, and a number that is not above all before is a repetition. All
-of it runs in one event loop.
+A call is done at most once: bridges number their calls, and a number that was there before is a repetition. All of it
+runs in one event loop.
 """
 
 from __future__ import annotations
@@ -45,11 +45,28 @@ from .standin import ASK_EVERY, kind_and_body
 __all__ = ["Serving"]
 
 MAX_CALLS = 1_000  # open at a time, of all bridges beyond
-MAX_CALLERS = 1_000  # bridges whose last number is remembered
+MAX_CALLERS = 256  # bridges whose numbers are remembered
+MAX_NUMBERS = 1_000  # numbers of each that are remembered: letters come once and in order, so few are enough
 MAX_KINDS = 16  # types of requests that are sent to one server
 FORGOTTEN = 6 * ASK_EVERY  # seconds after which a call is cancelled that nobody asks for any more
 
 Address = tuple[str, int]  # the bridge that asks, and the number of its call
+
+
+class _Numbers:
+    """The numbers of the calls of one bridge that came last. A false one, however high, hinders no other."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, None] = {}
+
+    def take(self, number: int) -> bool:
+        """Take note of a number; return whether it was there before."""
+        if number in self._known:
+            return True
+        self._known[number] = None
+        if len(self._known) > MAX_NUMBERS:
+            del self._known[next(iter(self._known))]
+        return False
 
 
 class _Body(Envelopes):
@@ -65,16 +82,25 @@ class Serving:
     Args:
         server: the subscriber of its requests.
         post: sends a letter to a bridge.
+
+    Attributes:
+        calls: how many calls it has taken.
     """
 
     def __init__(self, server: EndpointInfo, node: Node, post: Callable[[str, bytes], object]) -> None:
+        self.calls = 0
         self._server = server
         self._node = node
         self._post = post
         self._askers: dict[str, Asker] = {}
-        self._last: dict[str, int] = {}
+        self._known: dict[str, _Numbers] = {}
         self._open: dict[Address, tuple[asyncio.Task[None], Stream]] = {}
         self._heard: dict[Address, float] = {}
+
+    @property
+    def open(self) -> int:
+        """How many calls are not answered yet."""
+        return len(self._open)
 
     def take(self, caller: str, data: bytes) -> None:
         """Take a letter of a bridge.
@@ -95,21 +121,24 @@ class Serving:
             else:
                 task.cancel()
         elif letter.kind == ASK and at not in self._open:
-            self._note(at)
+            self._known_before(at)  # should it come yet, it is not done
             self._send(caller, seal(LOST, letter.number, pack_lost(letter.number)))
         elif letter.kind not in (CANCEL, ASK):
             raise Malformed("no request")
 
-    def _note(self, at: Address) -> None:
+    def _known_before(self, at: Address) -> bool:
+        """Take note of a call; tell whether it was there before."""
         caller, number = at
-        self._last[caller] = max(self._last.pop(caller, 0), number)
-        while len(self._last) > MAX_CALLERS:
-            del self._last[next(iter(self._last))]
+        numbers = self._known.pop(caller, None) or _Numbers()
+        self._known[caller] = numbers
+        while len(self._known) > MAX_CALLERS:
+            del self._known[next(iter(self._known))]
+        return numbers.take(number)
 
     def _call(self, at: Address, flags: int, kind: Kind, body: bytes) -> None:
-        if at[1] <= self._last.get(at[0], 0):
+        if self._known_before(at):
             return
-        self._note(at)
+        self.calls += 1
         if len(self._open) >= MAX_CALLS:
             failure = Failure("Refused", f"the bridge has {MAX_CALLS:,} open calls of this service, and takes no more")
             self._send(at[0], seal(ERROR, at[1], pack_failure(failure)))
@@ -138,7 +167,7 @@ class Serving:
             step = 0
             async for each in stream:
                 step += 1
-                self._send(caller, seal(STEP, number, each, step=step))
+                self._send(caller, seal(STEP, number, each, step=step + stream.missed))
             body = await stream.result_async()
             flags = (NOTHING if body is None else 0) | (CANCELLED if stream.cancelled else 0)
             answer = seal(RESULT, number, b"" if body is None else body, flags=flags)

@@ -6,6 +6,7 @@ All of it runs in the event loop in which it is made.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from struct import Struct
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import msgpack
 
 from ..asking.answering import tell_all
+from ..asking.calls import MAX_STEPS, MAX_UNREAD
 from ..asking.chorus import Chorus
 from ..asking.duties import MAX_JOBS, Job
 from ..asking.envelope import (
@@ -26,6 +28,7 @@ from ..asking.envelope import (
     STEP,
     TRACE,
     WAITS,
+    Envelope,
     Failure,
     Malformed,
     seal,
@@ -48,6 +51,38 @@ _LENGTH = Struct("<I")
 _ENDS = (RESULT, ERROR, LOST)
 
 
+class _Waiting:
+    """Letters of one call that wait for its client. Steps are bounded as a client's own are: the oldest give way."""
+
+    def __init__(self) -> None:
+        self._letters: deque[Envelope] = deque()
+        self._bytes = 0
+        self._came = asyncio.Event()
+        self._over = False
+
+    def put(self, letter: Envelope) -> None:
+        """Have a letter wait; behind the end there is none."""
+        if self._over:
+            return
+        self._over = letter.kind in _ENDS
+        self._letters.append(letter)
+        self._bytes += len(letter.body)
+        steps = len(self._letters) - self._over
+        while steps > 1 and (steps > MAX_STEPS or self._bytes > MAX_UNREAD):
+            self._bytes -= len(self._letters.popleft().body)
+            steps -= 1
+        self._came.set()
+
+    async def get(self) -> Envelope:
+        """Return the letter that waits longest."""
+        while not self._letters:
+            self._came.clear()
+            await self._came.wait()
+        letter = self._letters.popleft()
+        self._bytes -= len(letter.body)
+        return letter
+
+
 class StandIn:
     """Answers calls with what a server beyond answers.
 
@@ -57,6 +92,11 @@ class StandIn:
         via: what discovery says of it.
         numbers: of calls; never one that was there before, for the bridge beyond takes none twice.
         post: sends a letter to the bridge that offers it.
+
+    Attributes:
+        offer: as given.
+        name: as given.
+        calls: how many calls it has handed on.
     """
 
     def __init__(
@@ -68,9 +108,10 @@ class StandIn:
         numbers: Iterator[int],
         post: Callable[[Offer, bytes], object],
     ) -> None:
-        self.offer = offer
+        self.offer, self.name = offer, name
+        self.calls = 0
         self._post = post
-        self._calls: dict[int, asyncio.Queue[Any]] = {}
+        self._calls: dict[int, _Waiting] = {}
         self._numbers = numbers
         told, whole = told_by(offer.schema), ServiceName(name)
         whole.told = repr(name)
@@ -78,6 +119,11 @@ class StandIn:
         terms = Terms(whole, lambda request: request, *codecs, told.steps, MAX_JOBS, 0.0)
         self._server = Server(terms, node, node_for(node), via)
         Chorus(self._server, self._work).begin()
+
+    @property
+    def open(self) -> int:
+        """How many calls are not answered yet."""
+        return len(self._calls)
 
     def take(self, data: bytes) -> None:
         """Take a letter from beyond.
@@ -92,11 +138,12 @@ class StandIn:
             unpack_failure(letter.body)
         waiting = self._calls.get(letter.number)
         if waiting is not None:  # else it is cancelled, and over
-            waiting.put_nowait(letter)
+            waiting.put(letter)
 
     async def _work(self, job: Job) -> None:
-        number, letters = next(self._numbers), asyncio.Queue[Any]()
+        number, letters = next(self._numbers), _Waiting()
         self._calls[number] = letters
+        self.calls += 1
         try:
             request = self._server.request_of(job).data
             asks = self._server.asks(job)
@@ -114,7 +161,7 @@ class StandIn:
         finally:
             del self._calls[number]
 
-    async def _answer(self, job: Job, number: int, letters: asyncio.Queue[Any]) -> None:
+    async def _answer(self, job: Job, number: int, letters: _Waiting) -> None:
         while True:
             try:
                 async with asyncio.timeout(ASK_EVERY):

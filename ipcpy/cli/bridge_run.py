@@ -77,6 +77,8 @@ def status_line(status: Any) -> str:
         f"{way}; {plural(told['exported'], 'publisher')} out, {plural(told['sent'], 'message')} sent",
         f"{told['imported']} in, {told['received']:,} received",
     ]
+    if told["serving"]:
+        parts.append(f"{plural(told['serving'], 'service')}, {plural(told['calls'], 'call')}")
     for what in ("left_out", "missing", "dropped"):
         if told[what]:
             parts.append(f"{what.replace('_', ' ')}: {causes(told[what])}")

@@ -115,6 +115,22 @@ def test_what_nobody_calls_costs_no_letter_and_discovery_says_where_it_is_from(t
         assert a.sky.letters == 0
 
 
+def test_the_books_of_both_bridges_have_the_service_and_its_calls_and_what_was_no_letter(two) -> None:
+    a, b = two
+    with ipc.Service("add", lambda request: request.data + 1, node=a.node("arm")):
+        with ipc.Client("robot7/add", node=b.node("asks")) as client:
+            assert [client.call(n, timeout=20) for n in range(3)] == [1, 2, 3]
+        (ours,), (theirs,) = a.here.status().services, b.here.status().services
+        assert (ours.service, ours.beyond, ours.node, ours.bridge) == ("add", "robot7/add", "arm", "")
+        assert (theirs.service, theirs.beyond, theirs.node, theirs.bridge) == ("robot7/add",) * 2 + ("arm", "a-bridge")
+        assert {(each.calls, each.open, each.server) for each in (ours, theirs)} == {(3, 0, ours.server)}
+        told = b.here.status().summary()
+        assert (told["serving"], told["calls"]) == (1, 3)
+        for garbage in (b"", b"no letter", bytes(40)):
+            a.here._services.letter((a.here.id, ours.server), b.here.id, garbage)
+        wait_until(lambda: a.here.status().dropped == {"malformed": 3})
+
+
 def test_the_same_name_on_both_sides_and_two_bridges_on_a_lan_make_no_loop_and_no_double() -> None:
     with sites() as make:
         sky, done = Sky(), []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ipcpy.bridges.books import BridgeStatus, ExportStats, ImportStats
+from ipcpy.bridges.books import BridgeStatus, ExportStats, ImportStats, ServiceStats
 from ipcpy.cli.bridge_run import status_line
 
 BRIDGE = """
@@ -65,4 +66,6 @@ def test_the_line_says_what_crosses_and_what_does_not() -> None:
         "left out: rate 1,080; missing: link 2; dropped: malformed 1"
     )
     away = BridgeStatus("r7", "2" * 16, "mqtt", "away", "no broker at broker:1883: Connection refused", 3.0)
+    serving = ServiceStats("arm/move", "r7/arm/move", "3" * 16, "arm", "r7", calls=12)
+    assert "0 in, 0 received; 1 service, 12 calls" in status_line(replace(away, services=(serving,)))
     assert status_line(away).startswith("away: no broker at broker:1883: Connection refused; 0 publishers out")
