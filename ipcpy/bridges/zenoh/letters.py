@@ -15,6 +15,7 @@ from typing import Any
 from ..adapter import Ears, Identity, Key
 from ..offers import Offer, pack_offer, read_id
 from .access import Access
+from .outgoing import LARGE
 from .tokens import Tokens
 
 __all__ = ["Letters"]
@@ -42,6 +43,7 @@ class Letters:
         self._served: dict[Key, list[Any]] = {}
         self._heard: dict[Key, Any] = {}
         self._lock = threading.Lock()
+        self._large: set[Key] = set()  # services that have sent or been sent a large letter: they let others pass
         self._waiting = 0
         self._sender = ThreadPoolExecutor(1, "ipcpy bridge letters")
         self.tokens = Tokens(
@@ -88,6 +90,7 @@ class Letters:
 
     def retire(self, key: Key) -> None:
         """Declare it no more."""
+        self._large.discard(key)
         self._access.undeclare(*reversed(self._served.pop(key, [])))
 
     def hear(self, offer: Offer) -> None:
@@ -99,6 +102,7 @@ class Letters:
 
     def unhear(self, key: Key) -> None:
         """Hear it no more."""
+        self._large.discard(key)
         self._access.undeclare(self._heard.pop(key, None))
 
     # -- letters -----------------------------------------------------------------------------------------------------
@@ -107,15 +111,18 @@ class Letters:
         """Send a letter, once those before it are."""
         kind, key = ("answer", (to, offer.publisher)) if to else ("call", offer.key)
         expression = self._access.keys.of(kind, offer.topic, key)
+        if len(data) >= LARGE:  # from now on for all of this service, so that none overtakes another
+            self._large.add(offer.key)
+        priority = self._zenoh.Priority.DATA_LOW if offer.key in self._large else self._zenoh.Priority.DATA
         with self._lock:
             if self._waiting + len(data) > MAX_WAITING:
                 self._ears.dropped("letter")
                 return
             self._waiting += len(data)
         with suppress(RuntimeError):  # it is being closed
-            self._sender.submit(self._put, expression, data)
+            self._sender.submit(self._put, expression, data, priority)
 
-    def _put(self, expression: str, data: bytes) -> None:
+    def _put(self, expression: str, data: bytes, priority: Any) -> None:
         zenoh = self._zenoh
         try:
             self._access.session.put(
@@ -123,7 +130,7 @@ class Letters:
                 data,
                 attachment=self._identity.id.encode(),
                 congestion_control=zenoh.CongestionControl.BLOCK,
-                express=True,
+                priority=priority,
             )
         except zenoh.ZError as error:
             log.debug("Zenoh: %s", error)

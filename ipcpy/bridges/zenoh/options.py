@@ -15,6 +15,7 @@ PROTOCOLS = ("tcp", "tls", "quic", "udp", "ws", "unixsock-stream")
 SECURE = ("tls", "quic")
 LEASE = 4_000  # ms without a sign of life after which a link is given up; Zenoh's own is 10,000
 WAIT, WAIT_FRAGMENTS = 500_000, 5_000_000  # µs that a message waits for room on the first way, before Zenoh drops it
+PATIENCE = 3_600_000_000  # µs that a large reliable message may take to go out; Zenoh's own 5 s end a slow link for it
 _MODES = ("client", "peer", "router")
 
 
@@ -92,6 +93,7 @@ class ZenohOptions:
             "transport/link/tx/lease": LEASE,
             "transport/link/tx/queue/congestion_control/drop/wait_before_drop": WAIT,
             "transport/link/tx/queue/congestion_control/drop/max_wait_before_drop_fragments": WAIT_FRAGMENTS,
+            "transport/link/tx/queue/congestion_control/block/wait_before_close": PATIENCE,
             "transport/shared_memory/enabled": False,
         }
         if self.ca:

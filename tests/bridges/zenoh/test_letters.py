@@ -8,7 +8,12 @@ import pytest
 
 import ipcpy as ipc
 import routers
-from sites import sites
+from ipcpy.bridges.adapter import Identity
+from ipcpy.bridges.offers import Offer
+from ipcpy.bridges.zenoh.access import Access
+from ipcpy.bridges.zenoh.keys import Keys
+from ipcpy.bridges.zenoh.letters import Letters
+from sites import sites, wait_until
 
 pytest.importorskip("zenoh", reason="needs eclipse-zenoh: pip install 'ipcpy[zenoh]'")
 
@@ -47,3 +52,26 @@ def test_calls_cross_a_router_with_large_answers_and_end_when_it_dies() -> None:
                 assert [type(each) for each in hung] == [ipc.NoService]
                 with routers.router(endpoint):
                     assert client.call("back", timeout=60) == "back"
+
+
+class Heard:
+    def __getattr__(self, name: str):
+        return lambda *arguments: None
+
+
+def test_letters_of_a_service_that_has_large_ones_let_messages_pass_and_keep_their_order() -> None:
+    endpoint, got = routers.free_endpoint(), []
+    offer = Offer("cd" * 8, "echo", "service", path=("bb" * 8,))
+    with routers.router(endpoint) as session, routers.client(endpoint) as beyond:
+        access = Access(session, Keys())
+        letters = Letters(access, Identity("aa" * 8, "me", ()), Heard())
+        beyond.declare_subscriber("ipcpy/call/echo/*/*", got.append)
+        known = session.declare_publisher(f"ipcpy/call/echo/{'bb' * 8}/{'cd' * 8}")
+        wait_until(lambda: known.matching_status.matching)
+        for size in (10, 20_000, 11):
+            letters.post(offer, "", bytes(size))
+        wait_until(lambda: len(got) == 3)
+        first, low = access.zenoh.Priority.DATA, access.zenoh.Priority.DATA_LOW
+        assert [(len(each.payload), each.priority) for each in got] == [(10, first), (20_000, low), (11, low)]
+        letters.close()
+        access.close()

@@ -12,6 +12,11 @@ def test_a_client_connects_where_it_is_told_and_searches_for_nobody() -> None:
     assert made["scouting/multicast/enabled"] is made["scouting/gossip/enabled"] is False
 
 
+def test_a_large_reliable_message_may_take_minutes_over_a_slow_uplink_and_the_link_stays() -> None:
+    made = ZenohOptions("tcp/router:7447").settings()
+    assert made["transport/link/tx/queue/congestion_control/block/wait_before_close"] >= 600_000_000  # µs
+
+
 def test_who_listens_is_a_router_unless_told_otherwise() -> None:
     assert ZenohOptions(listen=["tcp/0.0.0.0:7447"]).mode == "router"
     assert ZenohOptions(listen=["tcp/0.0.0.0:7447"], mode="peer").mode == "peer"
