@@ -84,9 +84,12 @@ class ZenohAdapter:
         """See Adapter."""
         with self._lock:
             self._offers.pop(key, None)
-            self._large.discard(key)
             if self._link is not None:
                 self._link.outgoing.withdraw(key)
+        with self._window_lock:
+            self._large.discard(key)
+            for window in self._windows:
+                window.forget(key)
 
     def want(self, offer: Offer) -> None:
         """See Adapter."""
@@ -107,7 +110,7 @@ class ZenohAdapter:
         until = time.monotonic() + timeout
         while True:
             with self._window_lock:
-                if self._window(key).room(time.monotonic()):
+                if self._window(key).room(key, time.monotonic()):
                     return True
             if time.monotonic() >= until or self._closed.wait(STEP):
                 return False

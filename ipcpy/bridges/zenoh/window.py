@@ -3,7 +3,7 @@
 Sockets, Zenoh and routers on the way all have queues, so a slow uplink would have frames wait for seconds though each
 queue is bounded. Some messages are marked, and who takes them says when they have arrived; so the delay is known, and
 the window shrinks where it grows (as LEDBAT does, RFC 6817). While the window is full the newest frame waits here, and
-older ones give way.
+older ones give way. Where nobody ever says so, for only programs of Zenoh's own listen, there is nothing to go by.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ FIRST = 32 << 10
 MOST = 8 << 20
 SLACK = 0.1  # seconds of delay that are added to the least one seen
 FORGET = 30.0  # seconds that the least delay counts, and as many again: then the way may be another
+CHANCES = 5  # marks without an answer after which nobody is believed to answer any more
 LOST = 2.0  # seconds after which a mark that nobody answered is given up, besides the delay
 
 
@@ -32,7 +33,9 @@ class Window:
 
     def __init__(self) -> None:
         self._marks: OrderedDict[tuple[Key, int], tuple[float, int]] = OrderedDict()  # when, and bytes up to it
-        self._unmarked = 0
+        self._unmarked: dict[Key | None, int] = {}  # bytes since the last mark, of the deaf each for itself
+        self._chances: dict[Key, int] = {}  # how many more marks of an offer may find no answer, 1 before the first
+        self._deaf: set[Key] = set()  # offers of which nobody says how far they have come
         self._on_way = 0
         self._size = float(FIRST)
         self._least = self._least_before = float("inf")
@@ -50,12 +53,14 @@ class Window:
 
     def sent(self, key: Key, seq: int, size: int, now: float) -> bool:
         """Count a message; return whether it is to be marked."""
-        self._unmarked += size
-        if self._unmarked < MARK:
+        self._give_up(now)
+        pool = key if key in self._deaf else None
+        self._unmarked[pool] = unmarked = self._unmarked.get(pool, 0) + size
+        if unmarked < MARK:
             return False
-        self._marks[key, seq] = now, self._unmarked
-        self._on_way += self._unmarked
-        self._unmarked = 0
+        self._unmarked[pool] = 0
+        self._marks[key, seq] = now, 0 if pool else unmarked
+        self._on_way += 0 if pool else unmarked
         return True
 
     def seen(self, key: Key, seq: int, now: float) -> None:
@@ -63,6 +68,8 @@ class Window:
         mark = self._marks.get((key, seq))
         if mark is None:
             return
+        self._chances[key] = CHANCES
+        self._deaf.discard(key)
         for each in [each for each in self._marks if each[0] == key and each[1] <= seq]:
             self._on_way -= self._marks.pop(each)[1]
         delay = self.delay = now - mark[0]
@@ -75,14 +82,28 @@ class Window:
             self._size = max(self._size * 0.6, LEAST)
             self._shrunk_at = now
 
-    def room(self, now: float) -> bool:
-        """Tell whether more may be sent; one message always may when nothing is on the way."""
-        patience = LOST + (self._least if self._marks and self._least < LOST else 0.0)
+    def room(self, key: Key, now: float) -> bool:
+        """Tell whether more of an offer may be sent; one message always may when nothing is on the way."""
+        self._give_up(now)
+        return key in self._deaf or self._on_way < self._size
+
+    def _give_up(self, now: float) -> None:
+        """Give up marks that nobody has answered: the way is bad; or else nobody there answers."""
+        patience = LOST + (self._least if self._least < LOST else 0.0)
         while self._marks:
-            at, size = next(iter(self._marks.values()))
+            (key, _), (at, size) = next(iter(self._marks.items()))
             if now - at < patience:
                 break
             self._marks.popitem(last=False)
             self._on_way -= size
-            self._size = max(self._size / 2, LEAST)
-        return self._on_way < self._size
+            self._chances[key] = left = self._chances.get(key, 1) - 1
+            if left > 0:
+                self._size = max(self._size / 2, LEAST)
+            else:
+                self._deaf.add(key)
+
+    def forget(self, key: Key) -> None:
+        """Forget an offer that is no more."""
+        self._chances.pop(key, None)
+        self._deaf.discard(key)
+        self._unmarked.pop(key, None)
