@@ -123,7 +123,8 @@ def test_the_books_of_both_bridges_have_the_service_and_its_calls_and_what_was_n
         (ours,), (theirs,) = a.here.status().services, b.here.status().services
         assert (ours.service, ours.beyond, ours.node, ours.bridge) == ("add", "robot7/add", "arm", "")
         assert (theirs.service, theirs.beyond, theirs.node, theirs.bridge) == ("robot7/add",) * 2 + ("arm", "a-bridge")
-        assert {(each.calls, each.open, each.server) for each in (ours, theirs)} == {(3, 0, ours.server)}
+        assert (ours.server, ours.calls, theirs.calls) == (theirs.server, 3, 3)
+        wait_until(lambda: {each.here.status().services[0].open for each in two} == {0})
         told = b.here.status().summary()
         assert (told["serving"], told["calls"]) == (1, 3)
         for garbage in (b"", b"no letter", bytes(40)):
