@@ -16,6 +16,7 @@ SECURE = ("tls", "quic")
 LEASE = 4_000  # ms without a sign of life after which a link is given up; Zenoh's own is 10,000
 WAIT, WAIT_FRAGMENTS = 500_000, 5_000_000  # µs that a message waits for room on the first way, before Zenoh drops it
 PATIENCE = 3_600_000_000  # µs that a large reliable message may take to go out; Zenoh's own 5 s end a slow link for it
+SHARED_PATIENCE = 60_000_000  # the same where others wait behind it, who are routed by us
 _MODES = ("client", "peer", "router")
 
 
@@ -82,6 +83,7 @@ class ZenohOptions:
     def settings(self) -> dict[str, Any]:
         """Return what is set in Zenoh's configuration, by its path; nothing is searched for, nor told by others."""
         patient = self.mode != "client"  # a client is opened anew by us, which says why it fails
+        patience = SHARED_PATIENCE if patient else PATIENCE
         found: dict[str, Any] = {
             "mode": self.mode,
             "connect/endpoints": list(self.connect),
@@ -93,7 +95,7 @@ class ZenohOptions:
             "transport/link/tx/lease": LEASE,
             "transport/link/tx/queue/congestion_control/drop/wait_before_drop": WAIT,
             "transport/link/tx/queue/congestion_control/drop/max_wait_before_drop_fragments": WAIT_FRAGMENTS,
-            "transport/link/tx/queue/congestion_control/block/wait_before_close": PATIENCE,
+            "transport/link/tx/queue/congestion_control/block/wait_before_close": patience,
             "transport/shared_memory/enabled": False,
         }
         if self.ca:
