@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ..codec import Codec
+from ..codec import Body, Codec
 from ..errors import ClosedError, NoService, RecvTimeout, ServiceError
 from ..graph import EndpointInfo
 from ..node.core import Core
@@ -21,7 +22,7 @@ from .calls import GONE, Call
 from .envelope import LOST, NOTHING, RESULT, Malformed, unpack_failure
 from .line import Line
 from .servers import Servers, choose
-from .types import Decode, encode, kind_of, reader, told_by, writer
+from .types import Decode, encoder, kind_of, reader, told_by, writer
 
 SETTLED = 0.6  # seconds from the start of a node until it knows who is there
 
@@ -35,6 +36,7 @@ class Asker:
     Attributes:
         name: the service.
         closed: whether it was closed.
+        at_hand: the last line that ``line`` returned: good for as long as it is not lost, and ``known`` has not ended.
     """
 
     def __init__(
@@ -47,17 +49,19 @@ class Asker:
         self._node, self._core = node, core
         self._lock = threading.RLock()
         self._line: Line | None = None
+        self.at_hand: Line | None = None
         self._past = ClientStats(0, 0, 0, {})
         self._writer: Codec
-        self._decode: Decode
+        self.encode: Callable[[Any], Body]
+        self.decode: Decode
         self._explanations = Explanations()
         self._begin()
 
     def _begin(self) -> None:
-        self._line = None
-        self._servers = Servers(self.name, self._on_lost, self._only)
+        self._line = self.at_hand = None
+        self.known = Servers(self.name, self._on_lost, self._only)
         self._core.ensure_open()
-        self._core.listen(self._servers)
+        self._core.listen(self.known)
 
     def _on_lost(self, topic: str, reason: str) -> None:
         line = self._line
@@ -76,15 +80,13 @@ class Asker:
             SchemaError: its types are others.
             ClosedError: the client, or its node, is closed.
         """
-        line = self._line
-        if line is not None and line.ready and not (line.lost or self._servers.ended):
-            return line
         while True:
             line = self._current()
             if line is None:
                 self._await_server(timeout, deadline)
             elif line.meet(deadline):
                 if line.ready and not line.lost:
+                    self.at_hand = line
                     return line
             else:
                 self._raise_unmatched(line, timeout)
@@ -92,7 +94,7 @@ class Asker:
     async def line_async(self, timeout: float | None, deadline: float) -> Line:
         """Return as ``line``, to a coroutine."""
         line = self._line
-        if line is not None and line.ready and not (line.lost or self._servers.ended):
+        if line is not None and line.ready and not (line.lost or self.known.ended):
             return line
         while True:
             line = self._current()
@@ -107,11 +109,11 @@ class Asker:
     def _current(self) -> Line | None:
         """Return the line that there is, or one to a server that is there; None if none is."""
         line = self._line
-        if line is not None and not (line.lost or self._servers.ended):
+        if line is not None and not (line.lost or self.known.ended):
             return line
         with self._lock:
             self.check_open()
-            if self._servers.ended:  # a forked child; or the node is closed, which this says
+            if self.known.ended:  # a forked child; or the node is closed, which this says
                 self._core.ensure_open()
                 self._begin()
             line = self._line
@@ -120,7 +122,7 @@ class Asker:
             if line is not None:
                 line.close()
                 self._line, self._past = None, self._past + line.calls.counts()
-            there = self._servers.there()
+            there = self.known.there()
             if there:
                 self._line = self._open(choose(there, self._me(), self._core.picture.endpoint))
             return self._line
@@ -131,20 +133,21 @@ class Asker:
     def _open(self, server: EndpointInfo) -> Line:
         told = told_by(server.schema)
         self._writer = writer(self.name, self._request, told.request)
-        self._decode = reader(self.name, "the reply", self._reply, told.reply)
+        self.encode = encoder(self._writer)
+        self.decode = reader(self.name, "the reply", self._reply, told.reply)
         line = Line(self._node, server, kind_of(self._writer, ""))
-        if server.topic not in [each.topic for each in self._servers.there()]:  # it was lost before it was our line's
+        if server.topic not in [each.topic for each in self.known.there()]:  # it was lost before it was our line's
             line.lose("closed")
         return line
 
     def _await_server(self, timeout: float | None, deadline: float) -> None:
         left = self._patience(timeout, deadline)
-        if not self._servers.monitor.wait_for(self._is_decided, left):
+        if not self.known.monitor.wait_for(self._is_decided, left):
             self._raise_nobody(timeout)
 
     async def _await_server_async(self, timeout: float | None, deadline: float) -> None:
         left = self._patience(timeout, deadline)
-        if not await self._servers.monitor.wait_for_async(self._is_decided, left):
+        if not await self.known.monitor.wait_for_async(self._is_decided, left):
             self._raise_nobody(timeout)
 
     def _patience(self, timeout: float | None, deadline: float) -> float | None:
@@ -155,7 +158,7 @@ class Asker:
         return max(0.0, until - time.monotonic())
 
     def _is_decided(self) -> bool:
-        return bool(self._servers.there()) or self._servers.ended or self.closed
+        return bool(self.known.there()) or self.known.ended or self.closed
 
     def _raise_nobody(self, timeout: float | None) -> NoReturn:
         self.check_open()
@@ -173,7 +176,7 @@ class Asker:
         Raises:
             CodecError: the data cannot be sent.
         """
-        return line.ask(encode(self._writer, data), flags)
+        return line.ask(self.encode(data), flags)
 
     def reply(self, line: Line, call: Call) -> Any:
         """Return what a call was answered.
@@ -188,7 +191,7 @@ class Asker:
         assert outcome is not None
         kind, flags, body = outcome
         if kind == RESULT:
-            return None if flags & NOTHING else self._decode(body)
+            return None if flags & NOTHING else self.decode(body)
         if call.given_up:
             raise ClosedError(f"this call of {self.name!r} was closed before it was answered")
         if kind == GONE:
@@ -208,7 +211,7 @@ class Asker:
         Raises:
             CodecError: it cannot be decoded.
         """
-        return self._decode(body)
+        return self.decode(body)
 
     def late(self, timeout: float | None) -> RecvTimeout:
         """Return the error of a call that was not answered in time."""
@@ -218,11 +221,11 @@ class Asker:
         """Say in plain words who is there to answer."""
         if self.closed:
             return f"The client of {self.name!r} is closed."
-        return reasons.why(self.name, self._servers.there(), self._line, self._core)
+        return reasons.why(self.name, self.known.there(), self._line, self._core)
 
     def servers(self) -> tuple[EndpointInfo, ...]:
         """Return the servers that are there now."""
-        return tuple(map(self._core.picture.endpoint, self._servers.there()))
+        return tuple(map(self._core.picture.endpoint, self.known.there()))
 
     def stats(self) -> ClientStats:
         """Return what became of the calls, those of earlier servers included."""
@@ -249,4 +252,4 @@ class Asker:
         line = self._line
         if line is not None:
             line.close()
-        self._servers.end()
+        self.known.end()

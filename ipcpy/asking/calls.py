@@ -4,7 +4,11 @@ A call begins with ``begin`` and is over when its ``outcome`` is there: an answe
 the server itself was, or the client gave it up. Whoever drives this hands in each answer with its number on its topic
 (``arrived``), sends what ``arrived`` and ``due`` return, and says when the server is gone (``fail``).
 
-Nothing here trusts the topic below to be reliable. An answer that does not come is asked for: after a gap in the
+A small request may go aside: as one datagram that nobody sees to. If its answer does not come soon, ``due`` returns
+the request once more, for the topic, which is reliable: the server then does it, or sends again the answer that it has
+kept.
+
+Nothing here trusts the topic below to be reliable either. An answer that does not come is asked for: after a gap in the
 answers at once, else every few seconds. The server then says nothing while the call runs, and LOST if it does not know
 the call, or has answered it: then the answer was before, or is lost.
 """
@@ -30,6 +34,7 @@ from .envelope import (
     SIZE,
     STEP,
     Malformed,
+    pack_header,
     seal,
     seal_all,
     unpack_header,
@@ -37,6 +42,8 @@ from .envelope import (
     unseal,
 )
 
+AGAIN_AFTER = 0.02  # seconds without an answer after which a request that went aside is sent again by the topic
+MAX_ASIDE = 16  # calls that are open when one more goes aside: many at once fill a socket, and are paced by the topic
 ASK_AFTER = 2.0  # seconds without an answer after which a client asks whether the server knows of the call
 MAX_STEPS = 1_000  # steps of one call that are kept unread, the newest
 MAX_UNREAD = 256 << 20  # bytes of them
@@ -65,20 +72,20 @@ class Call:
         steps: bodies of steps that nobody has taken yet.
         begin: the beginning of an answer that does not fit into a message.
         missed: steps that were dropped, because too many were unread or some did not arrive.
+        open_since: how many numbers before it the oldest call is that was open when it began: all before are over.
+        aside: the request, sealed, while it has gone aside only.
     """
 
-    __slots__ = ("_begun_at", "_step", "asked_at", "begin", "flags", "missed", "number", "outcome", "steps")
+    outcome: Outcome | None = None
+    steps = _NO_STEPS
+    missed = open_since = _step = 0
+    begun_at = 0.0
+    begin = aside = b""
 
-    def __init__(self, number: int, flags: int, now: float) -> None:
+    def __init__(self, number: int, flags: int, asked_at: float = UNSENT) -> None:
         self.number = number
         self.flags = flags
-        self.asked_at = UNSENT  # when it began, or was asked for last; before it is sent nothing may overtake it
-        self._begun_at = now
-        self.outcome: Outcome | None = None
-        self.steps = _NO_STEPS
-        self.missed = 0
-        self.begin = b""
-        self._step = 0
+        self.asked_at = asked_at  # when it began, or was asked for last; before it is sent nothing may overtake it
 
     @property
     def given_up(self) -> bool:
@@ -86,12 +93,12 @@ class Call:
         return self.outcome is not None and self.outcome.kind == GIVEN_UP
 
     def request(self, body: Any) -> list[Any]:
-        """Return what asks for it, mostly one piece."""
-        return seal_all(CALL, self.number, body, flags=self.flags)
+        """Return what asks for it by the topic, mostly one piece."""
+        return seal_all(CALL, self.number, body, flags=self.flags, step=self.open_since)
 
     def sent(self) -> None:
         """Take note that its request is on the way."""
-        self.asked_at = self._begun_at
+        self.asked_at = self.begun_at
 
     def add(self, step: int, body: Any) -> bool:
         """Keep a step; False if it was there already, or an old one."""
@@ -129,21 +136,43 @@ class Calls:
 
     def begin(self, now: float, flags: int = 0) -> Call:
         """Begin a call."""
-        self._last += 1
-        call = self.open[self._last] = Call(self._last, flags, now)
+        self._last = number = self._last + 1
+        call = self.open[number] = Call(number, flags)
+        call.begun_at = now
+        call.open_since = number - next(iter(self.open))
         return call
+
+    def begin_aside(self, body: bytes, flags: int, now: float) -> Call:
+        """Begin a call whose request, which is small, goes aside: ``Call.aside`` is to be sent at once."""
+        self._last = number = self._last + 1
+        since = number - next(iter(self.open)) if self.open else 0
+        call = self.open[number] = Call(number, flags, now)
+        call.aside = pack_header(CALL, flags, 0, since, number) + body
+        return call
+
+    def answered(self, call: Call, data: bytes) -> bool:
+        """Take an answer that came aside, if it is the result of one call; else False, for ``arrived`` to take it."""
+        if len(data) < SIZE:
+            return False
+        kind, flags, _, _, number = unpack_header(data)
+        if kind != RESULT or number != call.number or number not in self.open:
+            return False
+        del self.open[number]
+        self._answered += 1
+        call.outcome = _new(Outcome, (RESULT, flags, data[SIZE:]))
+        return True
 
     def arrived(self, data: Any, seq: int, now: float) -> list[Any]:
         """Take an answer; return what is to be sent.
 
         Args:
-            seq: its number on the topic of answers, where one that is missing leaves a gap.
+            seq: its number on the topic of answers, where one that is missing leaves a gap; 0 if it came aside.
         """
-        if seq == self._seq + 1 and type(data) is bytes and SIZE <= len(data) <= JOINED:  # the common case, without ado
+        if (not seq or seq == self._seq + 1) and type(data) is bytes and SIZE <= len(data) <= JOINED:  # the common case
             kind, flags, _, _, number = unpack_header(data)
             call = self.open.get(number)
             if kind == RESULT and call is not None and not call.begin:
-                self._seq = seq
+                self._seq = seq or self._seq
                 self._answered += 1
                 call.outcome = _new(Outcome, (RESULT, flags, data[SIZE:]))
                 del self.open[number]
@@ -194,13 +223,17 @@ class Calls:
 
     def due(self, now: float) -> list[Any]:
         """Return what asks for the calls that have been open for long without a word."""
-        return self._ask([call for call in self.open.values() if now >= call.asked_at + ASK_AFTER], now)
+        wait = ASK_AFTER, AGAIN_AFTER
+        return self._ask([call for call in self.open.values() if now >= call.asked_at + wait[bool(call.aside)]], now)
 
     def _ask(self, calls: Any, now: float) -> list[Any]:
-        asked = [call for call in calls if call.asked_at != UNSENT]
-        for call in asked:
-            call.asked_at = now
-        return [seal(ASK, call.number) for call in asked]
+        asks = []
+        for call in calls:
+            if call.asked_at != UNSENT:
+                call.asked_at = now
+                asks.append(call.aside or seal(ASK, call.number))
+                call.aside = b""
+        return asks
 
     def give_up(self, call: Call) -> list[Any]:
         """Wait for a call no more; return what is to be sent."""

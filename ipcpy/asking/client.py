@@ -10,9 +10,9 @@ from ..graph import EndpointInfo
 from ..node.node import Node
 from ..node.shared import node_for, shared_node
 from ..stats import ClientStats
-from ..timeouts import NEVER, seconds
+from ..timeouts import FOR_EVER, NEVER, seconds
 from .asker import Asker
-from .envelope import STEPS, TRACE
+from .envelope import RESULT, STEPS, TRACE
 from .names import check_service, service_name
 from .stream import Stream
 from .types import check_type
@@ -102,20 +102,23 @@ class Client:
             ClosedError: (an OSError) if it is closed, also while waiting.
             ArgumentError: (a ValueError) if timeout is no number, or the request has more than 64 MiB.
         """
-        timeout = seconds(timeout)
+        if type(timeout) is not float or not 0.0 < timeout <= FOR_EVER:
+            timeout = seconds(timeout)
         deadline = NEVER if timeout is None else time.monotonic() + timeout
         asker = self._asker
-        call = None
-        while call is None:
-            line = asker.line(timeout, deadline)
+        while True:
+            line = asker.at_hand
+            if line is None or line.lost or asker.known.ended or timeout == 0:
+                line = asker.line(timeout, deadline)
             if timeout == 0:
                 raise asker.late(timeout)
-            call = asker.ask(line, data, self._flags)
-        try:
-            line.wait(call, timeout, deadline)
-        finally:
-            if call.outcome is None:
-                line.give_up(call)
+            call = line.call(asker.encode(data), self._flags, timeout, deadline)
+            if call is not None:
+                break
+        assert call.outcome is not None
+        kind, flags, body = call.outcome
+        if kind == RESULT and not flags:
+            return asker.decode(body)
         if call.given_up:
             raise asker.late(timeout)
         return asker.reply(line, call)

@@ -13,10 +13,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
 
-from ..errors import ClosedError
+from ..errors import ClosedError, RecvTimeout
 from ..locks import start
 from ..node.loop import Alarm, Loop
-from .duties import Job
+from ..timeouts import NEVER
+from .duties import Found, Job
 from .server import Server
 
 AWAY = 0.001  # seconds that who reads may work before another thread reads on
@@ -55,12 +56,20 @@ class Crew:
     def _run(self) -> None:
         me = object()
         try:
-            while not self._server.closed.is_set():
-                self._take_turn(me)
+            while True:
+                if self._reader is not me:
+                    self._take_turn(me)
                 job: Job | None = self._read()
                 while job is not None:
                     self._work(job)
-                    job = self._next(me)
+                    job = None
+                    with self._lock:
+                        if self._waiting:
+                            job = self._next()
+                        else:
+                            self._working -= 1
+                            if self._reader is me:
+                                self._away_since = 0.0
         except ClosedError:
             pass
         finally:
@@ -68,9 +77,9 @@ class Crew:
             self._server.close()  # the node may have ended it: what others are at is cancelled
 
     def _take_turn(self, me: object) -> None:
-        if self._reader is not me:
-            self._turn.acquire()
-            self._reader = me
+        self._turn.acquire()
+        self._reader = me
+        self._server.asked.thread = threading.get_ident()
 
     def _leave(self, me: object) -> None:
         with self._lock:
@@ -80,11 +89,23 @@ class Crew:
 
     def _read(self) -> Job:
         """Read until there is a job that this thread can do."""
-        recv, take = self._server.requests.recv, self._server.take
+        server, found = self._server, self._server.asked.found
+        messages, wait = server.inlet
         while True:
-            job = take(recv())
-            if job is None:
+            if not (found or messages):
+                wait(None, NEVER)
+            each: Found | None
+            if found:
+                each = found.popleft()
+            else:
+                try:
+                    each = server.take(messages.popleft() if messages else server.requests.recv(0))
+                except RecvTimeout:  # what came was no message
+                    continue
+            if type(each) is not Job:
+                server.see_to(each)
                 continue
+            job = each
             with self._lock:
                 if self._working < self._threads:
                     self._working += 1
@@ -100,19 +121,13 @@ class Crew:
             self._alarm.by(now + AWAY)
         return job
 
-    def _next(self, me: object) -> Job | None:
-        """Return what was waiting while this thread worked; each client in turn."""
-        with self._lock:
-            while self._waiting:
-                client, jobs = self._waiting.popitem(last=False)
-                job = jobs.popleft()
-                if jobs:
-                    self._waiting[client] = jobs
-                return job
-            self._working -= 1
-            if self._reader is me:
-                self._away_since = 0.0
-        return None
+    def _next(self) -> Job:
+        """Return what was waiting while a thread worked; each client in turn. The caller holds the lock."""
+        client, jobs = self._waiting.popitem(last=False)
+        job = jobs.popleft()
+        if jobs:
+            self._waiting[client] = jobs
+        return job
 
     def _drop(self, job: Job) -> None:
         """Have a job that is cancelled wait no more, however long the others take."""

@@ -1,11 +1,15 @@
 """What clients ask of one server, and what of it is to be done. Pure: requests come in, jobs and answers go out.
 
-A call is done at most once. Its number tells: each client numbers its calls, and a number that is not above all before
-is a repetition, whatever its bytes say. A client is new with every start, so a number never means another call. What a
-gap in the numbers jumps over is lost, the client is told so, and those numbers are not taken any more.
+A call is done at most once. Its number tells: each client numbers its calls, and a number that was taken is not taken
+again, whatever its bytes say. A client is new with every start, so a number never means another call. Numbers that were
+jumped over may come yet, for a request that went aside overtakes others, or is lost and comes again: the newest few are
+remembered. Of the others, and of those that a client asks for or cancels, nothing is taken any more.
+
+An answer that goes aside may get lost, so it is kept until the client's next request says that it has come. A client
+that repeats its request gets it again.
 
 Bounds: clients, jobs in all and their bytes, jobs of one client, open goals. What is above them is refused with a
-sentence.
+sentence. The answers that are kept, and numbers that may come yet, are few: those above go by the topic, or are lost.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ MAX_CLIENTS = 1_000
 MAX_JOBS = 10_000
 MAX_OF_ONE = 1_000  # jobs of one client
 MAX_BYTES = 1 << 30  # of the requests of all jobs
+MAX_MISSING = 64  # numbers of one client that may come yet, four times the calls that it has aside at a time
+MAX_KEPT = 32  # answers to one client that went aside
 MAX_LEFT = 4_000  # clients that left whose last number is remembered: one that was only cut off comes back
 
 
@@ -51,10 +57,14 @@ class Job:
         size: how many bytes that has.
         cancelled: whether the client wants it no more.
         wanted: whether the client wants to know how it ends.
+        aside: whether its answer may go aside: the request did, and has not come by the topic too.
         on_cancel: called when it is cancelled.
     """
 
-    __slots__ = ("body", "cancelled", "client", "flags", "number", "on_cancel", "size", "wanted")
+    cancelled = False
+    wanted = True
+    aside = False
+    on_cancel: Any = None
 
     def __init__(self, client: str, number: int, flags: int, body: Any) -> None:
         self.client = client
@@ -62,9 +72,6 @@ class Job:
         self.flags = flags
         self.body = body
         self.size = len(body)
-        self.cancelled = False
-        self.wanted = True
-        self.on_cancel: Any = None
 
 
 class Tell(NamedTuple):
@@ -80,13 +87,30 @@ class Cancel(NamedTuple):
     job: Job
 
 
+Found = Job | Cancel | Tell
+
+
 class _Client:
-    __slots__ = ("begin", "jobs", "last")
+    __slots__ = ("begin", "jobs", "kept", "last", "missing")
 
     def __init__(self, last: int) -> None:
         self.last = last  # the highest number that was taken, or given up
+        self.missing: dict[int, None] = {}  # those below it that may come yet
         self.jobs: dict[int, Job] = {}
+        self.kept: dict[int, bytes] = {}  # answers that went aside, and may be asked for
         self.begin = (0, b"")  # a call, and the beginning of a request that does not fit into a message
+
+    def take(self, number: int) -> bool:
+        """Take a number, once; False if it was taken, or is not taken any more."""
+        missing = self.missing
+        if number <= self.last:
+            return missing.pop(number, self) is None
+        for each in range(max(self.last + 1, number - MAX_MISSING), number):
+            missing[each] = None
+        while len(missing) > MAX_MISSING:
+            del missing[next(iter(missing))]
+        self.last = number
+        return True
 
 
 class Duties:
@@ -138,27 +162,40 @@ class Duties:
             job.cancelled, job.wanted = True, False
         return jobs
 
-    def arrived(self, client: str, data: Any) -> list[Job | Cancel | Tell]:
-        """Take what a client sent; return what is to be done."""
+    def arrived(self, client: str, data: Any, *, aside: bool = False) -> list[Found]:
+        """Take what a client sent, by the topic or aside; return what is to be done."""
         known = self._clients.get(client)
         if known is None:
             self.dropped["client"] += 1
             return []
         if type(data) is bytes and SIZE <= len(data) <= JOINED:  # the common case, without ado
-            kind, flags, _, _, number = unpack_header(data)
-            if kind == CALL and number == known.last + 1 and not known.begin[0] and self._takes_more(known, len(data)):
+            kind, flags, _, since, number = unpack_header(data)
+            if (
+                kind == CALL
+                and number == known.last + 1
+                and not since  # all before are over
+                and not known.begin[0]
+                and len(known.jobs) < MAX_OF_ONE
+                and self._jobs < self._most
+                and self._bytes < MAX_BYTES - JOINED
+            ):
                 known.last = number
+                known.kept.clear()
                 job = known.jobs[number] = Job(client, number, flags, data[SIZE:])
+                job.aside = aside
                 self._jobs += 1
                 self._bytes += job.size
                 return [job]
         try:
-            kind, flags, _, number, body = unseal(data)
+            kind, flags, since, number, body = unseal(data)
         except Malformed:
             self.dropped["malformed"] += 1
             return []
         if kind == CALL:
-            return self._called(client, known, number, flags, body)
+            _forget_kept(known, number - since)
+            if known.take(number):
+                return self._called(client, known, number, flags, body, aside=aside)
+            return self._repeated(client, known, number, aside=aside)
         if kind == CANCEL:
             return self._cancelled(known, number, waits=bool(flags & WAITS))
         if kind == ASK:
@@ -169,25 +206,31 @@ class Duties:
         self.dropped["malformed"] += 1
         return []
 
-    def _called(self, client: str, known: _Client, number: int, flags: int, body: Any) -> list[Job | Cancel | Tell]:
-        if number <= known.last:
-            self.dropped["repeated"] += 1
-            return []
-        told: list[Job | Cancel | Tell] = []
-        if number > known.last + 1:
-            told.append(Tell(client, seal(LOST, number - 1, pack_lost(known.last + 1))))
-        known.last = number
+    def _repeated(self, client: str, known: _Client, number: int, *, aside: bool) -> list[Found]:
+        """Take a request again. One that comes by the topic too is answered there: its client waits for that."""
+        if not aside:
+            answer, job = known.kept.pop(number, None), known.jobs.get(number)
+            if answer is not None:
+                return [Tell(client, answer)]
+            if job is not None and job.aside:
+                job.aside = False
+                return []
+        self.dropped["repeated"] += 1
+        return []
+
+    def _called(self, client: str, known: _Client, number: int, flags: int, body: Any, *, aside: bool) -> list[Found]:
         refusal = "" if self._takes_more(known, len(body)) else self._refusal(known, len(body))
         if refusal:
             self.refused += 1
-            return [*told, Tell(client, seal(REFUSED, number, pack_failure(Failure("Refused", refusal))))]
+            return [Tell(client, seal(REFUSED, number, pack_failure(Failure("Refused", refusal))))]
         if known.begin[0] == number:
             body = b"".join((known.begin[1], body))
             known.begin = 0, b""
         job = known.jobs[number] = Job(client, number, flags, body)
+        job.aside = aside
         self._jobs += 1
         self._bytes += job.size
-        return [*told, job]
+        return [job]
 
     def _takes_more(self, known: _Client, size: int) -> bool:
         return len(known.jobs) < MAX_OF_ONE and self._jobs < self._most and self._bytes + size <= MAX_BYTES
@@ -204,9 +247,12 @@ class Duties:
             return f"the open calls of {self._name!r} have {self._bytes >> 20:,} MiB, and it takes no more"
         return ""
 
-    def _cancelled(self, known: _Client, number: int, *, waits: bool) -> list[Job | Cancel | Tell]:
+    def _cancelled(self, known: _Client, number: int, *, waits: bool) -> list[Found]:
         job = known.jobs.get(number)
         if job is None:
+            if not waits:
+                known.take(number)  # it may come yet, and is not wanted any more
+                known.kept.pop(number, None)
             return []
         job.wanted = waits
         if job.cancelled:
@@ -214,17 +260,34 @@ class Duties:
         job.cancelled = True
         return [Cancel(job)]
 
-    def _asked(self, client: str, known: _Client, number: int) -> list[Job | Cancel | Tell]:
+    def _asked(self, client: str, known: _Client, number: int) -> list[Found]:
         if number in known.jobs:
             return []
-        known.last = max(known.last, number)  # it is lost from now on, though it may come yet
+        answer = known.kept.pop(number, None)
+        if answer is not None:
+            return [Tell(client, answer)]
+        known.take(number)  # it is lost from now on, though it may come yet
         return [Tell(client, seal(LOST, number, pack_lost(number)))]
 
-    def finished(self, job: Job) -> bool:
-        """Take note that a job is done; return whether its client wants to know how."""
+    def finished(self, job: Job, answer: bytes | None = None) -> bool:
+        """Take note that a job is done; return whether its client wants to know how.
+
+        Args:
+            answer: a small one, all that is to be told: it is kept if it may go aside, which ``job.aside`` says then.
+        """
         known = self._clients.get(job.client)
         if known is not None and known.jobs.get(job.number) is job:
             del known.jobs[job.number]
             self._jobs -= 1
             self._bytes -= job.size
+            if job.aside and answer is not None and len(known.kept) < MAX_KEPT and job.wanted:
+                known.kept[job.number] = answer
+            else:
+                job.aside = False
         return job.wanted
+
+
+def _forget_kept(known: _Client, before: int) -> None:
+    """Forget the answers to calls before a number: they have come, or nobody waits for them."""
+    for number in [number for number in known.kept if number < before]:
+        del known.kept[number]

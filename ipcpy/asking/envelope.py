@@ -29,12 +29,13 @@ CANCELLED = 1  # on a RESULT: the call was cancelled before
 NOTHING = 2  # on a RESULT: the function returned None; there is no body
 
 SIZE = 16
+SMALL = 1_024  # bytes of a body that may go aside
 JOINED = 4_096  # bytes of a body up to which a copy takes less time than a list
 MAX_PART = 1 << 20  # bytes of a PART that are taken
 MAX_TEXT = 16_384  # characters of a traceback, or of what an exception says
 
 _HEADER = Struct("<BBHIQ")
-_pack, unpack_header = _HEADER.pack, _HEADER.unpack_from  # kind, flags, 0, step, number
+pack_header, unpack_header = _HEADER.pack, _HEADER.unpack_from  # kind, flags, 0, step, number
 _new = tuple.__new__
 _RANGE = Struct("<Q")
 
@@ -61,7 +62,7 @@ class Envelope(NamedTuple):
 
 def seal(kind: int, number: int, body: Body = b"", *, flags: int = 0, step: int = 0) -> Body:
     """Return an envelope, in one piece if it is small, else as parts that are laid end to end."""
-    header = _pack(kind, flags, 0, step, number)
+    header = pack_header(kind, flags, 0, step, number)
     if isinstance(body, list):
         return [header, *body]
     return header + body if len(body) <= JOINED else [header, body]
@@ -76,7 +77,7 @@ def seal_all(kind: int, number: int, body: Body, *, flags: int = 0, step: int = 
         ArgumentError: it is larger than that.
     """
     if type(body) is bytes and len(body) <= JOINED:
-        return [_pack(kind, flags, 0, step, number) + body]
+        return [pack_header(kind, flags, 0, step, number) + body]
     parts: list[Any] = [each for each in body if len(each)] if isinstance(body, list) else [body]
     over = SIZE + sum(memoryview(part).nbytes for part in parts) - MAX_MESSAGE
     if over <= 0:

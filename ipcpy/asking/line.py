@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import threading
 import time
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ClosedError, RecvTimeout
 from ..graph import EndpointInfo
 from ..message import Message
+from ..publishing.aside import Aside
 from ..publishing.publisher import Publisher
+from ..subscribing.asides import take_asides
 from ..subscribing.posting import post
 from ..subscribing.subscriber import Subscriber
-from .calls import ASK_AFTER, Call, Calls
-from .envelope import CALL, seal_all
+from .awaited import Answer
+from .calls import AGAIN_AFTER, ASK_AFTER, Call, Calls
+from .envelope import SMALL
 from .names import answers_topic, place_of, requests_topic
-from .turns import Turns
-from .types import AnyEnvelopes, Envelopes, Kind
+from .sending import Sending
+from .turns import TURN, Turns
+from .types import AnyEnvelopes, Envelopes, Kind, told_by
 
 if TYPE_CHECKING:
     from ..node.node import Node
@@ -31,7 +36,7 @@ LOOK = 0.05  # seconds between two looks whether the server is still there, whil
 _OVER = object()  # what is posted to who waits when the server is gone
 
 
-class Line:
+class Line(Sending):
     """What one client has at one server.
 
     Args:
@@ -56,10 +61,12 @@ class Line:
         self._lock = threading.RLock()  # over the calls; short
         self._sending = threading.RLock()  # over the order of requests
         self._turns = Turns(self._lock, self.calls.open)
-        self._answerer = ""  # the publisher of the answers
+        self._answer = Answer(self.calls, self._lock)
         self._requests = Publisher(requests_topic(*place), Envelopes(sends), reliable=True, node=node)
         topic = answers_topic(place.server, self._requests.id)
         self._answers = Subscriber(topic, AnyEnvelopes({}), depth=DEPTH, depth_bytes=DEPTH_BYTES, node=node)
+        self._await = take_asides(self._answers, self._answer.claim).wait
+        self._aside = Aside(self._requests).send if told_by(server.schema).asides else None
 
     # -- the beginning and the end -----------------------------------------------------------------------------------
 
@@ -91,10 +98,9 @@ class Line:
 
     def _met(self) -> None:
         """Ask from now on; who answers is known already, for it may be gone before its first answer is looked at."""
-        with self._lock:
-            for publisher in self._answers.publishers:
-                if not self._answerer and publisher.node.id == self.server.node.id:
-                    self._answerer = publisher.id
+        for publisher in self._answers.publishers:
+            if not self._answer.answerer and publisher.node.id == self.server.node.id:
+                self._answer.answerer = publisher.id
         self.ready = True
 
     def lose(self, reason: str) -> None:
@@ -117,61 +123,67 @@ class Line:
         """Say how far it is with the server."""
         return self._answers.why() if not self._answers.publishers else self._requests.why()
 
-    # -- asking --------------------------------------------------------------------------------------------------------
+    # -- waiting -------------------------------------------------------------------------------------------------------
 
-    def ask(self, body: Any, flags: int) -> Call | None:
-        """Send a request; None if the server is gone.
+    def call(self, body: Any, flags: int, timeout: float | None, deadline: float) -> Call | None:
+        """Ask and wait, as the two do; give up a call that is not over then. None if the server is gone before.
 
-        Raises:
-            ArgumentError: it is larger than what is sent.
+        A small request of who waits alone takes a short cut, up to its first answer: it has few calls.
         """
-        with self._sending:
-            with self._lock:
-                if self.lost:
-                    return None
-                call = self.calls.begin(time.monotonic(), flags)
+        aside, turns, answer = self._aside, self._turns, self._answer
+        call: Call | None = None
+        sent = False
+        if (
+            aside is not None
+            and turns.reader is None
+            and type(body) is bytes
+            and len(body) <= SMALL
+            and (timeout is None or timeout > AGAIN_AFTER)
+        ):
             try:
-                for each in seal_all(CALL, call.number, body, flags=flags):
-                    self._requests.publish(each)
-                call.sent()
-            except BaseException as error:
-                if not isinstance(error, Exception):  # Ctrl-C: it may be on the way
+                with self._lock:
+                    if turns.reader is None and not self.lost:
+                        now = time.monotonic()
+                        call = turns.reader = answer.call = self.calls.begin_aside(body, flags, now)
+                        turns.ends, answer.thread = now + TURN, get_ident()
+                if call is not None and aside(call.aside):
+                    sent = True
+                    self._await(AGAIN_AFTER, deadline)
+                    if call.outcome:
+                        return call
+            except RecvTimeout:  # in a signal handler
+                pass
+            except BaseException:  # Ctrl-C: it may be on the way
+                if call is not None:
                     self.give_up(call)
-                    raise
-                self._forget(call)
-                if isinstance(error, ClosedError) and self.lost:
-                    return None
                 raise
+            finally:
+                if call is not None and turns.reader is call:
+                    turns.reader = answer.call = None
+                    if turns.followers:
+                        turns.leave(call)
+        if not sent:
+            if call is not None:
+                self._forget(call)
+            call = self.ask(body, flags)
+        if call is not None:
+            self._wait_or_give_up(call, timeout, deadline, again=sent)
         return call
 
-    def _forget(self, call: Call) -> None:
-        with self._lock:
-            self.calls.open.pop(call.number, None)
-
-    def give_up(self, call: Call) -> None:
-        """Wait for a call no more, and tell the server."""
-        with self._lock:
-            told = self.calls.give_up(call)
-        self._send(told)
-
-    def cancel(self, call: Call) -> None:
-        """Ask the server to end a call that is waited for still."""
-        with self._lock:
-            told = self.calls.cancel(call)
-        self._send(told)
-
-    def _send(self, told: list[Any]) -> None:
-        for each in told:
-            try:
-                self._requests.publish(each)
-            except ClosedError:  # the server hears that we are gone
-                return
-
-    # -- waiting -------------------------------------------------------------------------------------------------------
+    def _wait_or_give_up(self, call: Call, timeout: float | None, deadline: float, *, again: bool) -> None:
+        try:
+            if again:
+                self._ask_again(time.monotonic())
+            self.wait(call, timeout, deadline)
+        finally:
+            if call.outcome is None:
+                self.give_up(call)
 
     def wait(self, call: Call, timeout: float | None, deadline: float, *, steps: bool = False) -> None:
         """Wait until a call is over, or with ``steps`` until there is one, or the time is up."""
-        pause = ASK_AFTER if timeout is None or timeout > ASK_AFTER else timeout
+        pause = AGAIN_AFTER if call.aside else ASK_AFTER
+        if timeout is not None and timeout < pause:
+            pause = timeout
         turns = self._turns
         while not (call.outcome or (steps and call.steps)):
             try:
@@ -193,8 +205,8 @@ class Line:
             now = time.monotonic()
             if now >= deadline:
                 break
-            pause = min(deadline - now, ASK_AFTER)
             self._ask_again(now)
+            pause = min(deadline - now, AGAIN_AFTER if call.aside else ASK_AFTER)
 
     async def wait_async(self, call: Call, deadline: float, *, steps: bool = False) -> None:
         """Wait as ``wait``, in a coroutine."""
@@ -210,7 +222,7 @@ class Line:
                 break
             self._ask_again(now)
             try:
-                async with timeout_at(clock() + min(deadline - now, ASK_AFTER)):
+                async with timeout_at(clock() + min(deadline - now, AGAIN_AFTER if call.aside else ASK_AFTER)):
                     bell = self._turns.take(call)
                     if bell is None:
                         self._take(await self._answers.recv_async())
@@ -229,18 +241,14 @@ class Line:
             touched, self.calls.touched = self.calls.touched, []
         self._turns.wake(None if self.lost else [call.number for call in touched])
 
-    def _ask_again(self, now: float) -> None:
-        with self._lock:
-            asks = self.calls.due(now)
-        self._send(asks)
-
     def _take(self, message: Message) -> None:
         if message.data is _OVER:
             self._read_rest()
             return
         calls = self.calls
+        forged = message.publisher != self._answer.answerer and not self._is_server(message.publisher)
         with self._lock:
-            if message.publisher != self._answerer and not self._is_server(message.publisher):
+            if forged:
                 calls.dropped["forged"] += 1
                 return
             asks = calls.arrived(message.data, message.seq, time.monotonic())
@@ -255,9 +263,10 @@ class Line:
         """Tell whether a publisher of answers is one of the server's node; it is the one from now on."""
         if not any(each.id == publisher and each.node.id == self.server.node.id for each in self._answers.publishers):
             return False
-        if self._answerer:
-            self.calls.restart()
-        self._answerer = publisher
+        with self._lock:  # over the calls alone: with it held nothing else is taken
+            if self._answer.answerer:
+                self.calls.restart()
+            self._answer.answerer = publisher
         return True
 
     def _read_rest(self) -> None:

@@ -21,15 +21,31 @@ from ..message import Message
 from ..node.core import Core
 from ..node.identity import new_id
 from ..node.node import Node
+from ..publishing.aside import Aside
 from ..publishing.publisher import Publisher
 from ..publishing.room import has_room
+from ..subscribing.asides import take_asides
 from ..subscribing.subscriber import Subscriber
 from . import envelope
-from .duties import Cancel, Duties, Job, Tell
-from .envelope import ERROR, LOST, RESULT, STEP, TRACE, Failure, pack_failure, pack_lost, seal, seal_all
+from .awaited import Requests
+from .duties import Cancel, Duties, Found, Job, Tell
+from .envelope import (
+    ERROR,
+    LOST,
+    RESULT,
+    SMALL,
+    STEP,
+    TRACE,
+    Failure,
+    pack_failure,
+    pack_header,
+    pack_lost,
+    seal,
+    seal_all,
+)
 from .names import answers_topic, client_of, requests_topic
 from .request import Request
-from .types import AnyEnvelopes, Decode, Envelopes, Kind, Told, encode, kind_of, reader, schema_of
+from .types import AnyEnvelopes, Decode, Envelopes, Kind, Told, encoder, kind_of, reader, schema_of
 
 if TYPE_CHECKING:
     from ..events import Event
@@ -65,6 +81,7 @@ class _Client:
         self.asks: EndpointInfo | None = None  # the publisher of its requests
         self.hears: set[str] = set()  # the nodes that have a subscriber of its answers: its own, if nobody forges
         self.answers: Publisher | None = None
+        self.aside: Callable[[bytes], bool] | None = None  # the way beside the order of these
         self.decode: Decode | None = None
 
 
@@ -77,6 +94,8 @@ class Server:
     Attributes:
         terms: what it does.
         requests: the subscriber of its requests.
+        inlet: the same in its parts, for threads.
+        asked: what a thread that waited there was asked aside.
         own: it is told of ipcpy's own topics.
         closed: set when it was closed.
         counts: what became of calls: answered, failed, cancelled.
@@ -91,13 +110,17 @@ class Server:
         self._node, self._core = node, core
         self._id = f"{new_id():016x}"
         self._topic = requests_topic(terms.name, self._id)
-        self._lock = threading.RLock()  # over the duties and the clients
+        self._lock = threading.RLock()  # over the clients
+        self._short = threading.RLock()  # over the duties and counts; with it held nothing else is taken
         self._duties = Duties(terms.name, terms.goals if terms.steps else None)
         self._clients: dict[str, _Client] = {}
         self._reply = terms.reply or MsgPack()
-        told = Told(kind_of(terms.request, "any"), kind_of(self._reply, ""), terms.steps)
+        self._encode = encoder(self._reply)
+        told = Told(kind_of(terms.request, "any"), kind_of(self._reply, ""), terms.steps, asides=True)
         schema = schema_of(told) | ({"via": dict(via)} if via else {})
         self.requests = Subscriber(self._topic, AnyEnvelopes(schema), depth=DEPTH, depth_bytes=DEPTH_BYTES, node=node)
+        self.asked = Requests(self._duties, self._short)
+        self.inlet = take_asides(self.requests, self.asked.claim)
         try:
             core.listen(self)
         except BaseException:
@@ -128,7 +151,7 @@ class Server:
         """The process is a forked child: there the threads are not, and the parent's server answers on."""
         self.closed = threading.Event()
         self.closed.set()
-        self._lock = threading.RLock()
+        self._lock = self._short = threading.RLock()
 
     def _on_asking(self, publisher: EndpointInfo, id: str) -> None:
         with self._lock:
@@ -148,9 +171,12 @@ class Server:
             if self.closed.is_set() or known.answers is not None or known.asks is None or not known.hears:
                 return
             if known.asks.node.id not in known.hears:
-                self._duties.dropped["forged"] += 1
+                with self._short:
+                    self._duties.dropped["forged"] += 1
                 return
-            if not self._duties.join(id):
+            with self._short:
+                joined = self._duties.join(id)
+            if not joined:
                 log.warning("service %s: too many clients; %s is not answered", self.terms.name, known.asks.node.name)
                 return
             known.decode = self._reader_of(known.asks)
@@ -159,6 +185,7 @@ class Server:
                 known.answers = Publisher(
                     topic, Envelopes(kind), reliable=True, multicast=False, node=self._node, block=self.terms.block
                 )
+                known.aside = Aside(known.answers).send
             except OSError as error:  # the node is being closed, or there is no socket to be had
                 log.warning("service %s: %s cannot be answered: %s", self.terms.name, known.asks.node.name, error)
 
@@ -177,7 +204,8 @@ class Server:
                 known.hears.discard(endpoint.node.id)  # another node's, which it concerns in nothing
                 return
             self._clients.pop(id, None)
-            jobs = self._duties.leave(id)
+            with self._short:
+                jobs = self._duties.leave(id)
         for job in jobs:
             self._cancel(job)
         if known is not None and known.answers is not None:
@@ -192,19 +220,22 @@ class Server:
 
     def take(self, message: Message) -> Job | None:
         """Take a request; return the job that is to be done, if there is one."""
-        with self._lock:
-            found = self._duties.arrived(message.publisher, message.data)
-        if len(found) == 1 and type(found[0]) is Job:
-            return found[0]
+        with self._short:
+            found = self._duties.arrived(message.publisher, message.data, aside=not message.seq)
         job = None
         for each in found:
             if type(each) is Job:
                 job = each
-            elif type(each) is Tell:
-                self.tell(each.client, each.data)
-            elif type(each) is Cancel:
-                self._cancel(each.job)
+            else:
+                self.see_to(each)
         return job
+
+    def see_to(self, found: Found | None) -> None:
+        """Tell clients what they are to be told, cancel what is to be cancelled."""
+        if type(found) is Tell:
+            self.tell(found.client, found.data)
+        elif type(found) is Cancel:
+            self._cancel(found.job)
 
     def _cancel(self, job: Job) -> None:
         on_cancel = job.on_cancel
@@ -233,23 +264,33 @@ class Server:
         """
         if not (job.wanted and job.flags & envelope.STEPS):
             return []
-        return [seal(STEP, job.number, encode(self._reply, value), step=number)]
+        return [seal(STEP, job.number, self._encode(value), step=number)]
 
     def answer(self, job: Job, value: Any) -> list[Any]:
-        """Take note that a call is done; return what is to be told of it.
+        """Take note that a call is done; return what is to be told of it by the topic. A small answer goes aside, now.
 
         Raises:
             CodecError: the value cannot be sent.
         """
-        if isinstance(value, Request):
+        if type(value) is Request:
             value = value.data
         nothing = value is None and (self.terms.steps or job.cancelled)
         flags = (envelope.NOTHING if nothing else 0) | (envelope.CANCELLED if job.cancelled else 0)
-        body = b"" if nothing else encode(self._reply, value)
-        data = seal_all(RESULT, job.number, body, flags=flags)
-        with self._lock:
-            wanted = self._duties.finished(job)
+        body = b"" if nothing else self._encode(value)
+        data: list[Any]
+        small = None
+        if job.aside and type(body) is bytes and len(body) <= SMALL:
+            small = pack_header(RESULT, flags, 0, 0, job.number) + body
+            data = [small]
+        else:
+            data = seal_all(RESULT, job.number, body, flags=flags)
+        with self._short:
+            wanted = self._duties.finished(job, small)
             self.counts["cancelled" if job.cancelled else "answered"] += 1
+        known = self._clients.get(job.client)
+        if small is not None and job.aside and known is not None and known.aside is not None:
+            known.aside(small)
+            return []
         return data if wanted else []
 
     def has_room(self, job: Job, data: Any) -> bool:
@@ -270,7 +311,7 @@ class Server:
 
     def fail_as(self, job: Job, failure: Failure) -> None:
         """Answer a call with a failure as it is told."""
-        with self._lock:
+        with self._short:
             wanted = self._duties.finished(job)
             self.counts["cancelled" if job.cancelled else "failed"] += 1
         if wanted:
@@ -278,7 +319,7 @@ class Server:
 
     def lose(self, job: Job) -> None:
         """Answer a call of which nothing is known any more: it was done once or not at all."""
-        with self._lock:
+        with self._short:
             wanted = self._duties.finished(job)
             self.counts["failed"] += 1
         if wanted:
@@ -319,7 +360,7 @@ class Server:
 
     def books(self) -> tuple[dict[str, int], int, int, dict[str, int]]:
         """Return what became of calls, how many are open, how many were refused, and what was dropped, by cause."""
-        with self._lock:
+        with self._short:
             return dict(self.counts), self._duties.open, self._duties.refused, dict(self._duties.dropped)
 
     def close(self) -> None:
@@ -333,7 +374,8 @@ class Server:
         """Forget all clients, and cancel what they asked; return the publishers of their answers."""
         with self._lock:
             clients, self._clients = self._clients, {}
-            jobs = [job for id in clients for job in self._duties.leave(id)]
+            with self._short:
+                jobs = [job for id in clients for job in self._duties.leave(id)]
         for job in jobs:
             self._cancel(job)
         return [known.answers for known in clients.values() if known.answers is not None]

@@ -21,6 +21,7 @@ class Turns:
 
     Attributes:
         reader: the call whose thread or coroutine reads; None where nobody does.
+        ends: when the reader has looked up, if it still reads.
         followers: who waits while another one reads, by the number of the call, with what wakes it.
     """
 
@@ -29,7 +30,7 @@ class Turns:
         self.followers: dict[int, tuple[Call, Bell]] = {}
         self._lock = lock
         self._open = open
-        self._ends = 0.0  # when the reader has looked up, if it still reads
+        self.ends = 0.0
 
     def take(self, call: Call) -> Bell | None:
         """Have a call's thread or coroutine read for all; if another one does, return what wakes this one.
@@ -39,9 +40,9 @@ class Turns:
         """
         with self._lock:
             reader, now = self.reader, time.monotonic()
-            if reader is None or reader is call or reader.outcome or now > self._ends:
+            if reader is None or reader is call or reader.outcome or now > self.ends:
                 self.reader = call
-                self._ends = now + TURN
+                self.ends = now + TURN
                 return None
             return self.followers.setdefault(call.number, (call, Bell()))[1]
 

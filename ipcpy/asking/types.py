@@ -31,11 +31,13 @@ class Told(NamedTuple):
 
     Attributes:
         steps: whether it answers in steps.
+        asides: whether it takes requests that come beside the order.
     """
 
     request: Kind
     reply: Kind
     steps: bool
+    asides: bool = False
 
 
 class Envelopes:
@@ -124,12 +126,13 @@ def schema_of(told: Told) -> dict[str, Any]:
     """Return what a server's subscriber announces as its schema."""
     kinds = {"request": told.request, "reply": told.reply}
     found: dict[str, Any] = {key: {"codec": kind.codec, "schema": dict(kind.schema)} for key, kind in kinds.items()}
-    return {**found, "steps": told.steps}
+    return {**found, "steps": told.steps, "asides": told.asides}
 
 
 def told_by(schema: Mapping[str, Any]) -> Told:
     """Read what a server announced; of what is not as it should be nothing is believed."""
-    return Told(_kind(schema.get("request"), ANY), _kind(schema.get("reply"), "msgpack"), schema.get("steps") is True)
+    request, reply = _kind(schema.get("request"), ANY), _kind(schema.get("reply"), "msgpack")
+    return Told(request, reply, schema.get("steps") is True, schema.get("asides") is True)
 
 
 def _kind(told: Any, otherwise: str) -> Kind:
@@ -200,6 +203,11 @@ def encode(codec: Codec, data: Any) -> Body:
     except Exception as error:
         raise CodecError(f"the codec {codec.name!r} failed: {error!r:.300}") from error
     return body if type(body) is bytes else _checked(codec, body)
+
+
+def encoder(codec: Codec) -> Callable[[Any], Body]:
+    """Return what encodes as ``encode`` does; of what needs no second look it is the codec's own method."""
+    return codec.encode if type(codec) is MsgPack else partial(encode, codec)
 
 
 def _checked(codec: Codec, body: Any) -> Body:

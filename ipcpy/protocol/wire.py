@@ -15,7 +15,7 @@ A datagram holds one or more frames, laid end to end. Every frame begins with th
     24      8     sent_ns  the sender's wall clock, ns since 1970
 
 and ends with a CRC-32 of all before it, except FRAGMENT, whose check follows its own header (see data/heads.py), and
-DATA that does not leave the computer, which may be unchecked.
+DATA and ASIDE that do not leave the computer, which may be unchecked.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Kind(IntEnum):
     REPORT = 9
     MISSING = 10
     PLACED = 11
+    ASIDE = 12
     HELLO = 16
     WELCOME = 17
     CONFIRM = 18
@@ -81,6 +82,7 @@ OTHER_CODEC = 255
 DATA_WORD = VERSION << 16 | Kind.DATA << 24  # | length: the first word of a DATA frame
 FRAGMENT_WORD = VERSION << 16 | Kind.FRAGMENT << 24
 PLACED_WORD = VERSION << 16 | Kind.PLACED << 24
+ASIDE_WORD = VERSION << 16 | Kind.ASIDE << 24
 
 KIND_MASK = 0xFFFF0000  # of the first word: all but the length
 

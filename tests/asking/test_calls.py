@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipcpy.asking import envelope
-from ipcpy.asking.calls import ASK_AFTER, GONE, MAX_STEPS, MAX_UNREAD, Calls
+from ipcpy.asking.calls import AGAIN_AFTER, ASK_AFTER, GONE, MAX_STEPS, MAX_UNREAD, Calls
 from ipcpy.asking.duties import Cancel, Duties, Job, Tell
-from ipcpy.asking.envelope import ASK, CANCEL, LOST, RESULT, STEP, pack_lost, seal, unseal
+from ipcpy.asking.envelope import ASK, CALL, CANCEL, LOST, RESULT, STEP, pack_lost, seal, unseal
 
 # The client's side by itself
 
@@ -150,6 +150,50 @@ def test_all_calls_end_with_their_server():
     assert calls.open == {}
 
 
+def test_a_request_that_went_aside_comes_by_the_topic_if_no_answer_comes_soon():
+    calls = Calls()
+    call = calls.begin_aside(b"go", 0, 1.0)
+    sealed = call.aside
+    assert unseal(sealed) == (CALL, 0, 0, 1, b"go")
+    assert calls.due(1.0 + AGAIN_AFTER / 2) == []
+    assert calls.due(1.0 + AGAIN_AFTER) == [sealed]
+    assert calls.due(1.0 + ASK_AFTER) == []
+    (ask,) = calls.due(1.0 + AGAIN_AFTER + ASK_AFTER)
+    assert unseal(ask)[0] == ASK
+
+
+def test_a_gap_in_the_answers_has_a_request_that_went_aside_come_by_the_topic():
+    calls = Calls()
+    begun(calls)
+    sealed = calls.begin_aside(b"", 0, 0.0).aside
+    calls.arrived(seal(STEP, 1, step=1), 1, 0.0)
+    asks = calls.arrived(seal(STEP, 1, step=3), 3, 0.0)
+    assert [unseal(each)[0] for each in asks] == [ASK, CALL]
+    assert asks[1] == sealed
+
+
+def test_each_request_says_which_calls_are_over():
+    calls = Calls()
+    first, second = calls.begin_aside(b"", 0, 0.0), begun(calls)
+    calls.arrived(seal(RESULT, 2), 0, 0.0)
+    third = calls.begin_aside(b"", 0, 0.0)
+    calls.arrived(seal(RESULT, 1), 0, 0.0)
+    fourth = calls.begin_aside(b"", 0, 0.0)
+    requests = [first.aside, *second.request(b""), third.aside, fourth.aside]
+    assert [unseal(each).step for each in requests] == [0, 1, 2, 1]
+
+
+def test_the_one_answer_that_is_waited_for_is_taken_with_few_calls_and_no_other_is():
+    calls = Calls()
+    call, other = calls.begin_aside(b"", 0, 0.0), calls.begin_aside(b"", 0, 0.0)
+    for data in (b"", seal(RESULT, 2), seal(LOST, 1, pack_lost(1)), seal(envelope.CALL, 1), seal(RESULT, 9)):
+        assert not calls.answered(call, data)
+    assert calls.answered(call, seal(RESULT, 1, b"done"))
+    assert call.outcome == (RESULT, 0, b"done")
+    assert not calls.answered(call, seal(RESULT, 1, b"again"))
+    assert (list(calls.open), calls.counts().answered) == ([other.number], 1)
+
+
 # Both sides, with everything that a network, a scheduler and a crash can do between them
 
 
@@ -171,6 +215,7 @@ class World:
         self.calls = Calls()
         self.seq = 0
         self.asked, self.answered = [], []
+        self.asides, self.back = [], []  # what is on its way aside
 
     def new_server(self):
         self.duties = Duties("arm", None)
@@ -191,6 +236,7 @@ class World:
         self.client = f"client{self.clients}"  # a new line, with a new publisher of requests
         self.calls = Calls()
         self.asked, self.answered = [], []
+        self.asides, self.back = [], []
         self.new_server()
         self.duties.join(self.client)
 
@@ -200,18 +246,24 @@ class World:
         self.asked += [(self.client, each) for each in call.request(b"go")]
         call.sent()
 
+    def call_aside(self):
+        call = self.calls.begin_aside(b"go", 0, self.now)
+        self.made.append(call)
+        self.asides.append((self.client, call.aside))
+
     def give_up(self, choice):
         if self.calls.open:
             call = list(self.calls.open.values())[choice % len(self.calls.open)]
             self.asked += [(self.client, each) for each in self.calls.give_up(call)]
             self.made.remove(call)  # who gave it up waits for nothing
 
-    def deliver_request(self, choice, *, keep=False):
-        if not self.asked:
+    def deliver_request(self, choice, *, keep=False, aside=False):
+        asked = self.asides if aside else self.asked
+        if not asked:
             return
-        at = choice % len(self.asked)
-        client, data = self.asked[at] if keep else self.asked.pop(at)
-        for each in self.duties.arrived(client, bytes(data)):
+        at = choice % len(asked)
+        client, data = asked[at] if keep else asked.pop(at)
+        for each in self.duties.arrived(client, bytes(data), aside=aside):
             if isinstance(each, Job):
                 self.done[client, each.number] += 1
                 self.jobs.append(each)
@@ -227,8 +279,21 @@ class World:
     def finish(self, choice):
         if self.jobs:
             job = self.jobs.pop(choice % len(self.jobs))
-            if self.duties.finished(job):
-                self.answer(seal(RESULT, job.number, b"done"))
+            data = seal(RESULT, job.number, b"done")
+            wanted = self.duties.finished(job, data)
+            if job.aside:
+                self.back.append(data)
+            elif wanted:
+                self.answer(data)
+
+    def deliver_aside(self, choice, *, keep=False):
+        self.deliver_request(choice, keep=keep, aside=True)
+
+    def deliver_back(self, choice, *, keep=False):
+        if self.back:
+            at = choice % len(self.back)
+            data = self.back[at] if keep else self.back.pop(at)
+            self.asked += [(self.client, each) for each in self.calls.arrived(data, 0, self.now)]
 
     def deliver_answer(self, choice, *, keep=False):
         if self.answered:
@@ -243,19 +308,23 @@ class World:
 
 STEPS = [
     "call", "give_up", "deliver_request", "double_request", "lose_request", "finish", "deliver_answer",
-    "double_answer", "lose_answer", "tick", "restart_client", "restart_server",
+    "double_answer", "lose_answer", "tick", "restart_client", "restart_server", "call_aside", "deliver_aside",
+    "double_aside", "lose_aside", "deliver_back", "double_back", "lose_back",
 ]  # fmt: skip
 
 
 def play(world, steps):
     for what, choice in steps:
-        if what in ("double_request", "double_answer"):
+        if what.startswith("double_"):
             getattr(world, what.replace("double", "deliver"))(choice, keep=True)
         elif what == "lose_request":
             world.asked and world.asked.pop(choice % len(world.asked))
         elif what == "lose_answer":
             world.answered and world.answered.pop(choice % len(world.answered))
-        elif what in ("call", "tick", "restart_client", "restart_server"):
+        elif what in ("lose_aside", "lose_back"):
+            ways = world.asides if what == "lose_aside" else world.back
+            ways and ways.pop(choice % len(ways))
+        elif what in ("call", "call_aside", "tick", "restart_client", "restart_server"):
             getattr(world, what)()
         else:
             getattr(world, what)(choice)
@@ -269,10 +338,12 @@ def test_whatever_happens_a_call_is_done_at_most_once_and_ends(steps):
     play(world, steps)
     for _ in range(40):  # then the weather is fair, and time passes
         world.tick()
-        while world.asked or world.jobs or world.answered:
+        while world.asked or world.jobs or world.answered or world.asides or world.back:
+            world.deliver_aside(0)
             world.deliver_request(0)
             world.finish(0)
             world.deliver_answer(0)
+            world.deliver_back(0)
     assert all(count == 1 for count in world.done.values())
     assert all(call.outcome is not None for call in world.made)
     assert (world.calls.open, world.duties.open) == ({}, 0)
@@ -296,3 +367,40 @@ def test_without_restarts_every_call_whose_messages_come_is_answered(count, seed
         world.deliver_answer(0)
     assert [call.outcome.kind for call in world.made] == [RESULT] * count
     assert sum(world.done.values()) == count
+
+
+@settings(max_examples=200)
+@given(st.integers(1, 30), st.integers())
+def test_while_the_server_lives_every_call_is_answered_whatever_is_lost_doubled_and_reordered_aside(count, seed):
+    random = Random(seed)
+    world = World()
+    world.duties.join(world.client)
+
+    def go_on():
+        """Do one step; what goes by the topics arrives, in order."""
+        step = random.choice(("deliver_aside", "deliver_back", "lose_aside", "lose_back", "topic", "finish", "tick"))
+        if step == "topic":
+            world.deliver_request(0)
+            world.deliver_answer(0)
+        elif step == "tick":
+            world.now += random.choice((0.0, AGAIN_AFTER))
+            world.asked += [(world.client, each) for each in world.calls.due(world.now)]
+        elif step == "finish":
+            world.finish(random.randrange(5))
+        else:
+            choice = random.randrange(30)
+            if step.startswith("deliver_") and random.random() < 0.2:
+                step = step.replace("deliver", "double")
+            play(world, [(step, choice)])
+
+    for _ in range(count):
+        random.choice((world.call, world.call_aside, world.call_aside))()
+        while random.random() < 0.7:
+            go_on()
+    for _ in range(100_000):
+        if not world.calls.open:
+            break
+        go_on()
+    assert [call.outcome.kind for call in world.made] == [RESULT] * count
+    assert sum(world.done.values()) == count
+    assert max(world.done.values()) == 1

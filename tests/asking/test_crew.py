@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from types import SimpleNamespace
 
 import ipcpy as ipc
 from ipcpy.asking import crew
 from ipcpy.asking.duties import Job
+from ipcpy.subscribing.asides import Inlet
 from lan_process import wait_until
 
 
@@ -43,7 +45,7 @@ def test_a_slow_call_amid_quick_ones_does_not_keep_the_other_threads_from_answer
 
 
 def test_the_io_thread_is_woken_once_for_many_quick_calls(monkeypatch):
-    alarms, jobs = [], iter(range(101))
+    alarms, jobs = [], iter(range(100))
 
     class Alarm:
         def __init__(self, loop, function):
@@ -55,8 +57,8 @@ def test_the_io_thread_is_woken_once_for_many_quick_calls(monkeypatch):
     monkeypatch.setattr(crew, "Alarm", Alarm)
     closed = threading.Event()
 
-    def recv():
-        number = next(jobs)
+    def recv(_):
+        number = next(jobs, 100)
         if number == 100:
             closed.set()
             raise ipc.ClosedError("done")
@@ -67,6 +69,8 @@ def test_the_io_thread_is_woken_once_for_many_quick_calls(monkeypatch):
         closed=closed,
         close=closed.set,
         requests=SimpleNamespace(recv=recv),
+        inlet=Inlet(deque(), lambda *_: None),
+        asked=SimpleNamespace(found=deque(), thread=0),
         take=lambda number: Job("a client", number, 0, b""),
     )
     done = []

@@ -60,13 +60,80 @@ def test_requests_of_more_bytes_than_may_wait_are_refused(duties, monkeypatch):
     assert isinstance(duties.arrived("b", seal(CALL, 1, bytes(60)))[0], Job)
 
 
-def test_the_numbers_that_a_gap_jumps_over_are_told_lost_and_not_taken_any_more(duties):
-    duties.arrived("a", seal(CALL, 1))
-    found = duties.arrived("a", seal(CALL, 5))
-    assert told(found) == [(LOST, 4, 2)]
-    assert [each.number for each in found if isinstance(each, Job)] == [5]
-    assert duties.arrived("a", seal(CALL, 3)) == []
-    assert duties.dropped == {"repeated": 1}
+def test_the_numbers_that_a_gap_jumps_over_are_taken_once_when_they_come_yet(duties):
+    assert [job.number for number in (1, 5, 3) for job in duties.arrived("a", seal(CALL, number))] == [1, 5, 3]
+    assert duties.arrived("a", seal(CALL, 3), aside=True) == []
+    assert duties.arrived("a", seal(CALL, 5)) == []
+    assert duties.dropped == {"repeated": 2}
+
+
+def test_of_the_numbers_that_were_jumped_over_the_newest_are_remembered(duties):
+    last = 3 * module.MAX_MISSING
+    duties.arrived("a", seal(CALL, last))
+    assert duties.arrived("a", seal(CALL, last - module.MAX_MISSING - 1)) == []
+    (job,) = duties.arrived("a", seal(CALL, last - module.MAX_MISSING))
+    assert job.number == last - module.MAX_MISSING
+    duties.arrived("a", seal(CALL, 1 << 63))  # takes no time
+    assert duties.arrived("a", seal(CALL, last - 1)) == []
+
+
+def test_what_was_cancelled_before_it_came_is_not_done(duties):
+    assert duties.arrived("a", seal(CANCEL, 2)) == []
+    assert duties.arrived("a", seal(CALL, 2), aside=True) == []
+    assert [job.number for job in duties.arrived("a", seal(CALL, 1), aside=True)] == [1]
+
+
+def test_an_answer_that_went_aside_is_kept_until_the_next_request_says_that_it_has_come(duties):
+    (job,) = duties.arrived("a", seal(CALL, 1), aside=True)
+    assert duties.finished(job, b"answer 1")
+    assert job.aside
+    assert duties.arrived("a", seal(CALL, 1), aside=True) == []  # doubled on the way: nobody waits for that
+    (second,) = duties.arrived("a", seal(CALL, 2, step=1), aside=True)  # the first is open still
+    assert duties.arrived("a", seal(CALL, 1)) == [Tell("a", b"answer 1")]  # asked for by the topic
+    assert duties.arrived("a", seal(CALL, 1)) == []  # which loses nothing
+    duties.finished(second, b"answer 2")
+    duties.arrived("a", seal(CALL, 3), aside=True)
+    assert duties.arrived("a", seal(CALL, 2)) == []
+    assert told(duties.arrived("a", seal(ASK, 2))) == [(LOST, 2, 2)]
+
+
+def test_who_asks_for_a_call_whose_answer_went_aside_gets_it(duties):
+    (job,) = duties.arrived("a", seal(CALL, 1), aside=True)
+    duties.finished(job, b"answer")
+    assert duties.arrived("a", seal(ASK, 1)) == [Tell("a", b"answer")]
+
+
+def test_a_call_that_comes_by_the_topic_too_is_answered_there(duties):
+    (job,) = duties.arrived("a", seal(CALL, 1), aside=True)
+    assert job.aside
+    assert duties.arrived("a", seal(CALL, 1)) == []
+    assert duties.finished(job, b"answer")
+    assert not job.aside
+    assert duties.dropped == {}
+    assert told(duties.arrived("a", seal(ASK, 1))) == [(LOST, 1, 1)]
+
+
+def test_what_is_too_large_to_be_kept_or_one_too_many_does_not_go_aside(duties):
+    jobs = [job for number in range(1, module.MAX_KEPT + 4) for job in ask_aside(duties, number)]
+    assert duties.finished(jobs[0])  # the answer is a large one
+    assert not jobs[0].aside
+    aside = [job for job in jobs[1:] if duties.finished(job, b"answer") and job.aside]
+    assert len(aside) == module.MAX_KEPT
+    (job,) = duties.arrived("a", seal(CALL, 100), aside=True)  # all before have come
+    assert duties.finished(job, b"answer")
+    assert job.aside
+
+
+def ask_aside(duties, number):
+    """Return what is found in a request of a client that has no answer yet."""
+    return duties.arrived("a", seal(CALL, number, step=number - 1), aside=True)
+
+
+def test_what_nobody_wants_is_not_kept(duties):
+    (job,) = duties.arrived("a", seal(CALL, 1), aside=True)
+    duties.arrived("a", seal(CANCEL, 1))
+    assert not duties.finished(job, b"answer")
+    assert not job.aside
 
 
 def test_who_asks_for_a_call_hears_nothing_while_it_runs_and_that_it_is_lost_after(duties):

@@ -49,7 +49,8 @@ def test_what_was_answered_before_the_server_was_gone_is_an_answer(serve, ask):
 def test_who_was_interrupted_in_the_midst_of_leaving_keeps_nobody_from_reading(serve, ask, monkeypatch):
     serve(lambda request: request.data)
     client = ask()
-    assert client.call(1, timeout=10) == 1
+    large = bytes(2_000)  # what goes aside does not take turns
+    assert client.call(large, timeout=10) == large
     leave = turns.Turns.leave
     interrupts = [KeyboardInterrupt]
 
@@ -60,5 +61,5 @@ def test_who_was_interrupted_in_the_midst_of_leaving_keeps_nobody_from_reading(s
 
     monkeypatch.setattr(turns.Turns, "leave", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        client.call(2, timeout=10)
+        client.call(large, timeout=10)
     assert [client.call(n, timeout=10) for n in range(10)] == list(range(10))

@@ -62,7 +62,7 @@ def test_what_a_server_says_of_itself_comes_back():
     "schema", [{}, {"request": 7}, {"request": {"codec": 7, "schema": {}}}, {"reply": {"codec": "x"}}]
 )
 def test_of_what_strangers_say_nothing_wrong_is_believed(schema):
-    assert told_by(schema) == (("any", {}), ("msgpack", {}), False)
+    assert told_by(schema) == (("any", {}), ("msgpack", {}), False, False)
 
 
 def test_a_client_without_types_makes_what_the_server_takes_of_mappings_and_values():

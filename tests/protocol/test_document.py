@@ -91,7 +91,7 @@ SPOT = places.Spot(1, 7, 3, 4_096, 6_220_992)
 OFFER = places.Offer(places.OfferKind.OFFER, PUBLISHER, SUBSCRIBER, TOKEN, 0, 4 << 20)
 RETIRED = OFFER._replace(kind=places.OfferKind.RETIRED, segment=2, size=8 << 20)
 ECHO = echo.pack_echo(NODE, NONCE, DOMAIN, size=52, answer=46, aside=True)
-SERVER = Told(TypeKind("any", {}), TypeKind("msgpack", {}), steps=False)
+SERVER = Told(TypeKind("any", {}), TypeKind("msgpack", {}), steps=False, asides=True)
 VECTORS = {
     "domain default": domain_number("default").to_bytes(8, "little"),
     "DATA": pack_frame(Kind.DATA, PUBLISHER, 5, SENT, STRUCT, codec=1),
@@ -107,6 +107,7 @@ VECTORS = {
     "POLL": pack_frame(Kind.POLL, PUBLISHER, 12, 65_536, POLL_BODY.pack(65_536, 7)),
     "REPORT": pack_frame(Kind.REPORT, PUBLISHER, SUBSCRIBER, 65_536, pack_report(7, 212_992, [(9, 11)])),
     "MISSING": pack_frame(Kind.MISSING, PUBLISHER, 7, SUBSCRIBER, pack_missing(3, b"\x05\x01")),
+    "ASIDE": pack_frame(Kind.ASIDE, PUBLISHER, 0, 0, envelope.seal(envelope.CALL, 7, b"\xc0"), codec=2),
     "PLACED": pack_frame(Kind.PLACED, PUBLISHER, 5, SENT, places.pack_spot(SPOT), codec=2),
     "OFFER": places.pack_offer(OFFER),
     "TAKEN": places.pack_offer(OFFER._replace(kind=places.OfferKind.TAKEN)),
