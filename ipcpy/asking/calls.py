@@ -44,6 +44,7 @@ from .envelope import (
 
 AGAIN_AFTER = 0.02  # seconds without an answer after which a request that went aside is sent again by the topic
 MAX_ASIDE = 16  # calls that are open when one more goes aside: many at once fill a socket, and are paced by the topic
+WARY = 16  # calls that go by the topic after one that had to come again: the way loses much, or the function takes long
 ASK_AFTER = 2.0  # seconds without an answer after which a client asks whether the server knows of the call
 MAX_STEPS = 1_000  # steps of one call that are kept unread, the newest
 MAX_UNREAD = 256 << 20  # bytes of them
@@ -125,9 +126,11 @@ class Calls:
         open: those without an outcome, by number.
         touched: calls that are over or have a new step, since whoever drives this looked; it empties the list.
         dropped: answers that concern no open call, by cause.
+        wary: how many calls are to go by the topic before one goes aside again.
     """
 
     def __init__(self) -> None:
+        self.wary = 0
         self.open: dict[int, Call] = {}
         self.touched: list[Call] = []
         self.dropped: Counter[str] = Counter()
@@ -137,6 +140,7 @@ class Calls:
     def begin(self, now: float, flags: int = 0) -> Call:
         """Begin a call."""
         self._last = number = self._last + 1
+        self.wary = max(0, self.wary - 1)
         call = self.open[number] = Call(number, flags)
         call.begun_at = now
         call.open_since = number - next(iter(self.open))
@@ -232,7 +236,8 @@ class Calls:
             if call.asked_at != UNSENT:
                 call.asked_at = now
                 asks.append(call.aside or seal(ASK, call.number))
-                call.aside = b""
+                if call.aside:
+                    call.aside, self.wary = b"", WARY
         return asks
 
     def give_up(self, call: Call) -> list[Any]:

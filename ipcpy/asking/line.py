@@ -135,6 +135,7 @@ class Line(Sending):
         sent = False
         if (
             aside is not None
+            and not self.calls.wary
             and turns.reader is None
             and type(body) is bytes
             and len(body) <= SMALL

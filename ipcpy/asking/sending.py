@@ -38,7 +38,7 @@ class Sending:
             ArgumentError: it is larger than what is sent.
         """
         aside, calls = self._aside, self.calls
-        if aside is None or type(body) is not bytes or len(body) > SMALL or flags & STEPS:
+        if aside is None or calls.wary or type(body) is not bytes or len(body) > SMALL or flags & STEPS:
             return self._ask_by_topic(body, flags)
         with self._lock:
             if self.lost:

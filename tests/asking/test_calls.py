@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipcpy.asking import envelope
-from ipcpy.asking.calls import AGAIN_AFTER, ASK_AFTER, GONE, MAX_STEPS, MAX_UNREAD, Calls
+from ipcpy.asking.calls import AGAIN_AFTER, ASK_AFTER, GONE, MAX_STEPS, MAX_UNREAD, WARY, Calls
 from ipcpy.asking.duties import Cancel, Duties, Job, Tell
 from ipcpy.asking.envelope import ASK, CALL, CANCEL, LOST, RESULT, STEP, pack_lost, seal, unseal
 
@@ -160,6 +160,19 @@ def test_a_request_that_went_aside_comes_by_the_topic_if_no_answer_comes_soon():
     assert calls.due(1.0 + ASK_AFTER) == []
     (ask,) = calls.due(1.0 + AGAIN_AFTER + ASK_AFTER)
     assert unseal(ask)[0] == ASK
+
+
+def test_after_a_request_that_had_to_come_again_some_go_by_the_topic():
+    calls = Calls()
+    calls.begin_aside(b"", 0, 0.0)
+    assert calls.wary == 0
+    calls.due(AGAIN_AFTER)
+    for left in range(WARY, 0, -1):
+        assert calls.wary == left
+        calls.begin(0.0)
+    assert calls.wary == 0
+    calls.begin(0.0)
+    assert calls.wary == 0
 
 
 def test_a_gap_in_the_answers_has_a_request_that_went_aside_come_by_the_topic():

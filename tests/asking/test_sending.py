@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ipcpy.asking.calls import MAX_ASIDE, Calls
+from ipcpy.asking.calls import MAX_ASIDE, WARY, Calls
 from ipcpy.asking.envelope import CALL, CANCEL, SMALL, STEPS, unseal
 from ipcpy.asking.sending import Sending
 from ipcpy.errors import ClosedError
@@ -59,6 +59,18 @@ def test_what_is_one_too_many_at_a_time_goes_by_the_topic():
     for _ in range(MAX_ASIDE + 3):
         line.ask(b"", 0)
     assert (len(line.beside), len(line.topic)) == (MAX_ASIDE, 3)
+
+
+def test_after_one_that_had_to_come_again_some_go_by_the_topic():
+    line = Line()
+    line.ask(b"", 0)
+    line.calls.due(1e9)
+    for _ in range(WARY):
+        line.ask(b"", 0)
+    assert (len(line.beside), len(line.topic)) == (1, WARY)
+    line.calls.fail("gone")
+    line.ask(b"", 0)
+    assert len(line.beside) == 2
 
 
 def test_what_cannot_go_aside_goes_by_the_topic_at_once():
