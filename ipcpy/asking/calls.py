@@ -151,6 +151,8 @@ class Calls:
         self._last = number = self._last + 1
         since = number - next(iter(self.open)) if self.open else 0
         call = self.open[number] = Call(number, flags, now)
+        if since:
+            call.open_since = since
         call.aside = pack_header(CALL, flags, 0, since, number) + body
         return call
 

@@ -150,8 +150,8 @@ class Line(Sending):
                 if call is not None and aside(call.aside):
                     sent = True
                     self._await(AGAIN_AFTER, deadline)
-                    if call.outcome:
-                        return call
+                    if call.outcome and not call.open_since:
+                        return call  # else it is seen to the others: nobody may wait for them since Ctrl-C
             except RecvTimeout:  # in a signal handler
                 pass
             except BaseException:  # Ctrl-C: it may be on the way

@@ -46,6 +46,15 @@ def test_what_was_answered_before_the_server_was_gone_is_an_answer(serve, ask):
     assert client.stats.answered == 20
 
 
+def test_a_call_that_nobody_waits_for_any_more_does_not_stay_open(serve, ask):
+    serve(lambda request: request.data)
+    client = ask()
+    assert client.call(1, timeout=10) == 1
+    line = client._asker.at_hand
+    line.calls.begin_aside(b"\x02", 0, 0.0)  # what an interrupt leaves between two lines
+    wait_until(lambda: client.call(3, timeout=10) == 3 and client.stats.open == 0)
+
+
 def test_who_was_interrupted_in_the_midst_of_leaving_keeps_nobody_from_reading(serve, ask, monkeypatch):
     serve(lambda request: request.data)
     client = ask()
