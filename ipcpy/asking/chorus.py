@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from ..errors import ClosedError
@@ -44,6 +45,16 @@ class Chorus:
         self._tasks.add(task)  # the event loop itself does not
         task.add_done_callback(self._tasks.discard)
 
+    def _end(self, job: Job, task: asyncio.Task[None]) -> None:
+        """Answer a call whose task was cancelled before it began: nothing of it ran that could."""
+        if not task.cancelled() or job.body is None:
+            return
+        if job.cancelled:
+            for each in self._server.answer(job, None):
+                self._server.tell(job.client, each)
+        else:
+            self._server.fail(job, asyncio.CancelledError("the server's event loop ended"))
+
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         requests, take = self._server.requests, self._server.take
@@ -53,6 +64,7 @@ class Chorus:
                 if job is not None:
                     task = loop.create_task(self._work(job))
                     self._keep(task)
+                    task.add_done_callback(partial(self._end, job))
                     job.on_cancel = lambda task=task: call_in(loop, task.cancel)
                     if job.cancelled:
                         task.cancel()

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 import ipcpy as ipc
+from lan_process import wait_until
 
 
 def test_a_service_ends_with_the_event_loop_it_was_made_in(here, ask, name):
@@ -47,3 +48,29 @@ def test_what_a_coroutine_raises_reaches_the_caller(serve, ask):
     for _ in range(2):
         with pytest.raises(ipc.ServiceError, match="ValueError: no"):
             client.call(timeout=10)
+
+
+def test_a_call_that_is_cancelled_before_its_coroutine_begins_is_over(serve, ask):
+    blocked, go, done = threading.Event(), threading.Event(), []
+
+    async def work(request):
+        done.append(request.data)
+        if request.data == "block":
+            blocked.set()
+            go.wait(20)  # the event loop stands still: what comes meanwhile is read in one go
+
+    service = serve(work)
+    client, other = ask(), ask()
+    other.wait_for_service(5)
+    thread = threading.Thread(target=client.call, args=("block", 20))
+    thread.start()
+    assert blocked.wait(10)
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            other.call("too late", timeout=0.03)
+    go.set()
+    thread.join(20)
+    assert other.call("then", timeout=10) is None
+    wait_until(lambda: service.stats.open == 0)
+    assert service.stats.cancelled <= 5
+    assert done[-1] == "then"
