@@ -49,8 +49,9 @@ def work(server: Server, job: Job) -> None:
             value = server.terms.function(server.request_of(job))
             if server.terms.steps:
                 value = _run(server, job, value)
-        for each in server.answer(job, value):
-            server.tell(job.client, each)
+        answers = server.answer(job, value)
+        if answers:
+            _tell_all(server, job, answers)
     except BaseException as error:  # SystemExit too: it is the call that failed, and the server goes on
         server.fail(job, error)
 
@@ -80,11 +81,11 @@ async def work_async(server: Server, job: Job) -> None:
             value = await _run_async(server, job, server.terms.function(server.request_of(job)))
         else:
             value = await server.terms.function(server.request_of(job))
-        await tell_all(server, job, server.answer(job, value))
+        await tell_all_async(server, job, server.answer(job, value))
     except CancelledError as error:
         task = current_task()
         if job.cancelled:
-            await tell_all(server, job, server.answer(job, None))
+            await tell_all_async(server, job, server.answer(job, None))
         elif task is not None and task.cancelling():
             server.fail(job, CancelledError("the server's event loop ended"))
             raise
@@ -96,14 +97,25 @@ async def work_async(server: Server, job: Job) -> None:
             raise
 
 
-async def tell_all(server: Server, job: Job, answers: list[Any]) -> None:
+def _tell_all(server: Server, job: Job, answers: list[Any]) -> None:
+    try:
+        for each in answers:
+            server.tell(job.client, each)
+    finally:
+        server.told(job)
+
+
+async def tell_all_async(server: Server, job: Job, answers: list[Any]) -> None:
     """Tell a client answers; before each wait, for a bounded time, until it can take that. The event loop goes on."""
-    for each in answers:
-        deadline, pause = time.monotonic() + PATIENCE, SHORTEST
-        while not server.has_room(job, each) and time.monotonic() < deadline:
-            await sleep(pause)
-            pause = min(2 * pause, BLOCK_PAUSE)
-        server.tell(job.client, each)
+    try:
+        for each in answers:
+            deadline, pause = time.monotonic() + PATIENCE, SHORTEST
+            while not server.has_room(job, each) and time.monotonic() < deadline:
+                await sleep(pause)
+                pause = min(2 * pause, BLOCK_PAUSE)
+            server.tell(job.client, each)
+    finally:
+        server.told(job)
 
 
 async def _run_async(server: Server, job: Job, steps: Any) -> Any:
@@ -111,7 +123,7 @@ async def _run_async(server: Server, job: Job, steps: Any) -> Any:
     try:
         async for value in steps:
             number += 1
-            await tell_all(server, job, server.step(job, number, value))
+            await tell_all_async(server, job, server.step(job, number, value))
     finally:
         await steps.aclose()
     return None

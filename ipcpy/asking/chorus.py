@@ -52,6 +52,7 @@ class Chorus:
         if job.cancelled:
             for each in self._server.answer(job, None):
                 self._server.tell(job.client, each)
+            self._server.told(job)
         else:
             self._server.fail(job, asyncio.CancelledError("the server's event loop ended"))
 

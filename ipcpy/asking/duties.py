@@ -97,7 +97,7 @@ class _Client:
         self.last = last  # the highest number that was taken, or given up
         self.missing: dict[int, None] = {}  # those below it that may come yet
         self.jobs: dict[int, Job] = {}
-        self.kept: dict[int, bytes] = {}  # answers that went aside, and may be asked for
+        self.kept: dict[int, bytes] = {}  # answers that went aside; of those that went by the topic nothing, b""
         self.begin = (0, b"")  # a call, and the beginning of a request that does not fit into a message
 
     def take(self, number: int) -> bool:
@@ -132,6 +132,7 @@ class Duties:
         self._clients: dict[str, _Client] = {}
         self._left: dict[str, int] = {}
         self._jobs = self._bytes = 0
+        self._telling: set[tuple[str, int]] = set()  # calls that are done and whose answer is about to go by the topic
         self.dropped: Counter[str] = Counter()
         self.refused = 0
 
@@ -211,7 +212,7 @@ class Duties:
         if not aside:
             answer, job = known.kept.pop(number, None), known.jobs.get(number)
             if answer is not None:
-                return [Tell(client, answer)]
+                return [Tell(client, answer)] if answer else []
             if job is not None and job.aside:
                 job.aside = False
                 return []
@@ -261,16 +262,18 @@ class Duties:
         return [Cancel(job)]
 
     def _asked(self, client: str, known: _Client, number: int) -> list[Found]:
-        if number in known.jobs:
+        if number in known.jobs or (client, number) in self._telling:
             return []
-        answer = known.kept.pop(number, None)
-        if answer is not None:
+        answer = known.kept.pop(number, b"")
+        if answer:
             return [Tell(client, answer)]
         known.take(number)  # it is lost from now on, though it may come yet
         return [Tell(client, seal(LOST, number, pack_lost(number)))]
 
     def finished(self, job: Job, answer: bytes | None = None) -> bool:
         """Take note that a job is done; return whether its client wants to know how.
+
+        Who is to know it by the topic is told, and then ``told`` is called.
 
         Args:
             answer: a small one, all that is to be told: it is kept if it may go aside, which ``job.aside`` says then.
@@ -280,11 +283,18 @@ class Duties:
             del known.jobs[job.number]
             self._jobs -= 1
             self._bytes -= job.size
-            if job.aside and answer is not None and len(known.kept) < MAX_KEPT and job.wanted:
-                known.kept[job.number] = answer
+            if job.aside and len(known.kept) < MAX_KEPT:
+                known.kept[job.number] = answer if answer and job.wanted else b""
+                job.aside = bool(answer) and job.wanted
             else:
                 job.aside = False
+            if job.wanted and not job.aside:
+                self._telling.add((job.client, job.number))
         return job.wanted
+
+    def told(self, job: Job) -> None:
+        """Take note that the answer to a job is on the topic: what says that it is lost comes behind it."""
+        self._telling.discard((job.client, job.number))
 
 
 def _forget_kept(known: _Client, before: int) -> None:

@@ -315,7 +315,7 @@ class Server:
             wanted = self._duties.finished(job)
             self.counts["cancelled" if job.cancelled else "failed"] += 1
         if wanted:
-            self._tell_end(job.client, seal(ERROR, job.number, pack_failure(failure)))
+            self._tell_end(job, seal(ERROR, job.number, pack_failure(failure)))
 
     def lose(self, job: Job) -> None:
         """Answer a call of which nothing is known any more: it was done once or not at all."""
@@ -323,13 +323,15 @@ class Server:
             wanted = self._duties.finished(job)
             self.counts["failed"] += 1
         if wanted:
-            self._tell_end(job.client, seal(LOST, job.number, pack_lost(job.number)))
+            self._tell_end(job, seal(LOST, job.number, pack_lost(job.number)))
 
-    def _tell_end(self, client: str, data: Any) -> None:
+    def _tell_end(self, job: Job, data: Any) -> None:
         try:
-            self.tell(client, data)
+            self.tell(job.client, data)
         except Exception:  # no memory, or no descriptors: what asks again is told that it is lost
             log.exception("service %s: an answer could not be sent", self.terms.name)
+        finally:
+            self.told(job)
 
     def asks(self, job: Job) -> EndpointInfo | None:
         """Return the publisher of a call's request; None if it is gone."""
@@ -349,6 +351,11 @@ class Server:
             known.answers.publish(data)
         except ClosedError:  # it is gone meanwhile
             pass
+
+    def told(self, job: Job) -> None:
+        """Take note that what ``answer`` returned was told, or cannot be."""
+        with self._short:
+            self._duties.told(job)
 
     # -- questions, and the end ----------------------------------------------------------------------------------------
 

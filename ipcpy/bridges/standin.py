@@ -13,7 +13,7 @@ from typing import Any
 
 import msgpack
 
-from ..asking.answering import tell_all
+from ..asking.answering import tell_all_async
 from ..asking.calls import MAX_STEPS, MAX_UNREAD
 from ..asking.chorus import Chorus
 from ..asking.duties import MAX_JOBS, Job
@@ -175,11 +175,11 @@ class StandIn:
                 self._send(seal(CANCEL, number, flags=WAITS))
                 continue
             if letter.kind == STEP:
-                await tell_all(self._server, job, self._server.step(job, letter.step, letter.body))
+                await tell_all_async(self._server, job, self._server.step(job, letter.step, letter.body))
                 continue
             if letter.kind == RESULT:
                 body = None if letter.flags & NOTHING else letter.body
-                await tell_all(self._server, job, self._server.answer(job, body))
+                await tell_all_async(self._server, job, self._server.answer(job, body))
             elif letter.kind == ERROR:
                 self._server.fail_as(job, unpack_failure(letter.body))
             else:

@@ -293,11 +293,12 @@ class World:
         if self.jobs:
             job = self.jobs.pop(choice % len(self.jobs))
             data = seal(RESULT, job.number, b"done")
-            wanted = self.duties.finished(job, data)
+            wanted = self.duties.finished(job, data if choice % 4 else None)  # some answers are too large to go aside
             if job.aside:
                 self.back.append(data)
             elif wanted:
                 self.answer(data)
+                self.duties.told(job)
 
     def deliver_aside(self, choice, *, keep=False):
         self.deliver_request(choice, keep=keep, aside=True)
