@@ -179,7 +179,7 @@ class Server:
             if not joined:
                 log.warning("service %s: too many clients; %s is not answered", self.terms.name, known.asks.node.name)
                 return
-            known.decode = self._reader_of(known.asks)
+            known.decode = _reader(self.terms, known.asks)
             topic, kind = answers_topic(self._id, id), Kind(self._reply.name, {})
             try:
                 known.answers = Publisher(
@@ -188,13 +188,6 @@ class Server:
                 known.aside = Aside(known.answers).send
             except OSError as error:  # the node is being closed, or there is no socket to be had
                 log.warning("service %s: %s cannot be answered: %s", self.terms.name, known.asks.node.name, error)
-
-    def _reader_of(self, client: EndpointInfo) -> Decode:
-        try:
-            sent = Kind(client.codec, client.schema)
-            return reader(self.terms.name, "the request", self.terms.request, sent)
-        except SchemaError as error:
-            return _refusing(error)
 
     def _on_gone(self, endpoint: EndpointInfo, id: str) -> None:
         """Forget a client, and cancel what it asked: nobody waits for that any more. Its place is another one's."""
@@ -274,16 +267,7 @@ class Server:
         """
         if type(value) is Request:
             value = value.data
-        nothing = value is None and (self.terms.steps or job.cancelled)
-        flags = (envelope.NOTHING if nothing else 0) | (envelope.CANCELLED if job.cancelled else 0)
-        body = b"" if nothing else self._encode(value)
-        data: list[Any]
-        small = None
-        if job.aside and type(body) is bytes and len(body) <= SMALL:
-            small = pack_header(RESULT, flags, 0, 0, job.number) + body
-            data = [small]
-        else:
-            data = seal_all(RESULT, job.number, body, flags=flags)
+        small, data = _sealed(job, value, self._encode, self.terms.steps)
         with self._short:
             wanted = self._duties.finished(job, small)
             self.counts["cancelled" if job.cancelled else "answered"] += 1
@@ -300,32 +284,25 @@ class Server:
 
     def fail(self, job: Job, error: BaseException) -> None:
         """Answer a call with what went wrong."""
-        trace = "".join(traceback.format_exception(error)) if job.flags & TRACE else ""
-        try:
-            text = str(error)
-        except Exception:  # a type's own __str__ may raise anything
-            text = ""
         if not isinstance(error, IpcError) and not job.cancelled:
             log.info("service %s: a call failed", self.terms.name, exc_info=error)
-        self.fail_as(job, Failure(type(error).__name__, text, trace))
+        self.fail_as(job, _failure(error, traced=bool(job.flags & TRACE)))
 
     def fail_as(self, job: Job, failure: Failure) -> None:
         """Answer a call with a failure as it is told."""
-        with self._short:
-            wanted = self._duties.finished(job)
-            self.counts["cancelled" if job.cancelled else "failed"] += 1
-        if wanted:
-            self._tell_end(job, seal(ERROR, job.number, pack_failure(failure)))
+        count = "cancelled" if job.cancelled else "failed"
+        self._end(job, count, seal(ERROR, job.number, pack_failure(failure)))
 
     def lose(self, job: Job) -> None:
         """Answer a call of which nothing is known any more: it was done once or not at all."""
+        self._end(job, "failed", seal(LOST, job.number, pack_lost(job.number)))
+
+    def _end(self, job: Job, count: str, data: Any) -> None:
         with self._short:
             wanted = self._duties.finished(job)
-            self.counts["failed"] += 1
-        if wanted:
-            self._tell_end(job, seal(LOST, job.number, pack_lost(job.number)))
-
-    def _tell_end(self, job: Job, data: Any) -> None:
+            self.counts[count] += 1
+        if not wanted:
+            return
         try:
             self.tell(job.client, data)
         except Exception:  # no memory, or no descriptors: what asks again is told that it is lost
@@ -388,9 +365,32 @@ class Server:
         return [known.answers for known in clients.values() if known.answers is not None]
 
 
-def _refusing(error: SchemaError) -> Decode:
-    """Return what decodes nothing, and says why."""
-    said, differences = str(error), error.differences
+def _sealed(job: Job, value: Any, encode: Callable[[Any], Any], steps: bool) -> tuple[bytes | None, list[Any]]:
+    """Return an answer as it goes aside, None if it may not, and as it goes by the topic."""
+    nothing = value is None and (steps or job.cancelled)
+    flags = (envelope.NOTHING if nothing else 0) | (envelope.CANCELLED if job.cancelled else 0)
+    body = b"" if nothing else encode(value)
+    if job.aside and type(body) is bytes and len(body) <= SMALL:
+        small = pack_header(RESULT, flags, 0, 0, job.number) + body
+        return small, [small]
+    return None, seal_all(RESULT, job.number, body, flags=flags)
+
+
+def _failure(error: BaseException, *, traced: bool) -> Failure:
+    trace = "".join(traceback.format_exception(error)) if traced else ""
+    try:
+        text = str(error)
+    except Exception:  # a type's own __str__ may raise anything
+        text = ""
+    return Failure(type(error).__name__, text, trace)
+
+
+def _reader(terms: Terms, client: EndpointInfo) -> Decode:
+    """Return what decodes the requests of a client; if its types are others, what decodes nothing, and says why."""
+    try:
+        return reader(terms.name, "the request", terms.request, Kind(client.codec, client.schema))
+    except SchemaError as error:
+        said, differences = str(error), error.differences
 
     def decode(_: Any) -> Any:
         raise SchemaError(said, differences)
