@@ -168,6 +168,7 @@ class Import:
 
     def _take(self, parcel: Parcel) -> None:
         if parcel.body is None:
+            self._resumed = parcel.seq
             if self._fresh:
                 self._begin(parcel.seq)
             return

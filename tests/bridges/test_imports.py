@@ -104,7 +104,8 @@ def test_after_an_outage_it_goes_on_and_the_gap_is_laid_to_the_link(take) -> Non
     assert sub.stats.lost == {"network": 6}
 
 
-def test_what_an_engine_sends_once_more_after_an_outage_does_not_make_the_outage_the_engines(take) -> None:
+@pytest.mark.parametrize(("told", "later"), [(9, []), (0, [Parcel(9, 0, None)])])
+def test_what_an_engine_sends_once_more_does_not_make_the_outage_the_engines(take, told, later) -> None:
     held, sub = take()
     held.begin(Beginning(1))
     for each in parcels(1, 2):
@@ -114,8 +115,8 @@ def test_what_an_engine_sends_once_more_after_an_outage_does_not_make_the_outage
     held.ask()
     for each in parcels(3, 4):  # they had not been confirmed
         held.arrive(each)
-    held.begin(Beginning(9))
-    for each in parcels(9, 10, 12):
+    held.begin(Beginning(told))
+    for each in (*later, *parcels(9, 10, 12)):
         held.arrive(each)
     assert held.stats().missing == {"link": 4, "engine": 1}
 

@@ -126,7 +126,11 @@ class Beyond:
 
     def _start(self, key: Key, beginning: Beginning) -> None:
         waited, parcels = self._waiting.take(key, time.monotonic(), beginning.seq)
-        if not beginning.kept:
+        if beginning.kept:
+            pass
+        elif parcels and parcels[0].seq < beginning.seq and not self._strangers.next(key):
+            beginning, parcels = beginning._replace(kept=tuple(parcels)), []  # from before an outage, sent once more
+        else:
             beginning = waited
         number = self._begins[key] = self._begins.get(key, 0) + 1
         self._wire.elsewhere(lambda: self._begin(key, beginning, parcels), lambda: self._begun(key, number))

@@ -254,3 +254,14 @@ def test_whatever_comes_nothing_is_raised(messages: list[tuple[str, bytes, str, 
 def test_what_a_broker_keeps_of_a_publisher_that_is_gone_is_no_complaint(beyond: Beyond, ears: Ears) -> None:
     say(beyond, "r7/map", b"5", pack_head(KEY, Parcel(1, 9, b""), "json"), retained=True)
     assert ears.heard == []
+
+
+def test_what_is_sent_once_more_after_an_outage_does_not_hide_with_which_number_it_goes_on(
+    beyond: Beyond, ears: Ears
+) -> None:
+    offer(beyond)
+    beyond.want(IMU)
+    for seq in (3, 4, 9):
+        message(beyond, seq)
+    say(beyond, NAMES.answer(ME, *KEY), pack_end(9))
+    assert ears.of("begun", "arrived") == [("begun", KEY, Beginning(9, (parcel(3), parcel(4), parcel(9))))]
