@@ -37,7 +37,7 @@ def test_large_messages_have_the_times_of_the_one_beyond_also_in_shared_memory(p
     here, there = pair
     with relay(here) as pub, ipc.Subscriber("imu", node=there) as sub:
         there.wait_complete(2)
-        for n in range(1, 9):
+        for n in range(1, 31):
             pub.relay(bytes(500_000), n, 100 + n)
             message = sub.recv(20)
             assert (message.seq, message.sent_ns) == (n, 100 + n)
