@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import NamedTuple
 
 import pytest
@@ -65,6 +66,25 @@ def test_steps_result_and_cancel_of_a_long_task_cross(two) -> None:
             assert [next(stream) for _ in range(3)] == [0, 1, "on"]
             stream.cancel()
             assert (stream.result, stream.cancelled) == ("cancelled", True)
+
+
+def test_a_task_that_steps_for_long_is_not_taken_for_one_that_nobody_waits_for(two, monkeypatch) -> None:
+    monkeypatch.setattr("ipcpy.bridges.serving.FORGOTTEN", 1.5)
+    monkeypatch.setattr("ipcpy.bridges.standin.ASK_EVERY", 0.25)
+    a, b = two
+
+    def count(request: ipc.Request):
+        begun = time.monotonic()
+        while time.monotonic() - begun < 3.0 and not request.cancelled:
+            yield "on"
+            threading.Event().wait(0.02)
+        return "cancelled" if request.cancelled else "done"
+
+    with ipc.Service("count", count, node=a.node("arm")):
+        with ipc.Client("robot7/count", node=b.node("asks")) as client:
+            stream = client.stream(timeout=20)
+            assert set(stream) == {"on"}
+            assert stream.result == "done"
 
 
 def test_a_timeout_beyond_cancels_the_call_here(two) -> None:
