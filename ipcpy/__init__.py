@@ -84,6 +84,7 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .node.shared import topics_async as topics_async
     from .node.watch import Watch as Watch
     from .parameters.parameters import Parameters as Parameters
+    from .protocol.topics import matches as matches
     from .publishing.publisher import Publisher as Publisher
     from .rate import Rate as Rate
     from .stats import ClientStats as ClientStats
@@ -128,6 +129,7 @@ _HOMES = {
     "node.shared": "nodes nodes_async topics topics_async",
     "node.watch": "Watch",
     "parameters.parameters": "Parameters",
+    "protocol.topics": "matches",
     "publishing.publisher": "Publisher",
     "rate": "Rate",
     "stats": "ClientStats FlowStats NodeStats PublisherStats RouteStats ServiceStats SubscriberStats",

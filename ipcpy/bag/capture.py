@@ -11,22 +11,23 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import ArgumentError, ClosedError, CodecError
+from ..errors import ArgumentError, ClosedError
 from ..events import PublisherFound
 from ..graph import EndpointInfo
 from ..node.node import Node
 from ..protocol.topics import check_asked, matches
 from ..subscribing.subscriber import Subscriber
+from ..views import Bodies
 from .chunk import Chunk
 from .clocks import Traces
 from .files import Books
 from .latches import Latches
 from .tape import Counts, Tape
 
-__all__ = ["Bodies", "Capture", "Sources", "check_rate", "check_topics"]
+__all__ = ["Capture", "Sources", "check_rate", "check_topics"]
 
 log = logging.getLogger(__name__)
 
@@ -37,33 +38,6 @@ OLD = 5.0  # seconds without an answer after which nothing more is known of a cl
 TICK = 0.2  # seconds after which a thread looks at the time though nothing comes
 DRAIN = 1.0  # seconds in which what has arrived is still taken when it ends
 MAX_SOURCES = 10_000  # publishers whose beginnings are remembered
-
-
-class Bodies:
-    """The codec of a subscriber that does not look into messages."""
-
-    name = "any"
-    schema: Mapping[str, Any] = {}
-
-    def encode(self, data: Any) -> bytes:
-        """Refuse: nothing is published with it.
-
-        Raises:
-            CodecError: always.
-        """
-        raise CodecError("a codec that only takes what others publish")
-
-    def decode(self, body: Any) -> Any:
-        """Return the body."""
-        return body
-
-    def decode_intact(self, body: Any) -> Any:
-        """Return the body."""
-        return body
-
-    def decode_many(self, data: bytes, size: int) -> list[bytes]:
-        """Return bodies of one size that are laid end to end."""
-        return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 class Sources:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from ..views import Schema, View
+from ..views import Names, Schema, View
 from .form import ORIGINALS, ORIGINALS_SCHEMA, Origin
 
 __all__ = ["Catalog", "CatalogFull", "Defined"]
@@ -52,9 +52,7 @@ class Catalog:
         self.channels: dict[int, Defined] = {}
         self.schemas: dict[int, Defined] = {}
         self._numbers: dict[Schema, int] = {}
-        originals = ORIGINALS_SCHEMA  # whose names nobody else gets, though they publish on such a topic
-        self._texts = {(originals.encoding, originals.name): originals.text}  # by encoding and name
-        self._types = {ORIGINALS: ("", "")}  # of each topic that others see: its encoding and type
+        self._names = Names((ORIGINALS,), (ORIGINALS_SCHEMA,))  # nobody else's, though they publish on such a topic
         self._originals = 0
 
     def channel(self, origin: Origin, view: View) -> int:
@@ -63,7 +61,7 @@ class Catalog:
         Raises:
             CatalogFull: there is none left.
         """
-        return self._define(self._topic(origin.topic + view.part, view.schema), view.schema, origin)
+        return self._define(self._names.topic(origin.topic + view.part, view.schema), view.schema, origin)
 
     def originals(self) -> int:
         """Return the number of the channel of originals."""
@@ -87,29 +85,14 @@ class Catalog:
         number = self._numbers.get(schema)
         if number is None:
             number = self._numbers[schema] = len(self.schemas) + 1
-            body = struct.pack("<H", number) + _text(self._name(schema)) + _text(schema.encoding) + _text(schema.text)
+            body = (
+                struct.pack("<H", number)
+                + _text(self._names.schema(schema))
+                + _text(schema.encoding)
+                + _text(schema.text)
+            )
             self.schemas[number] = Defined(_record(_SCHEMA, body))
         return number
-
-    def _name(self, schema: Schema) -> str:
-        """Return a name that no other ROS 2 definition has: readers know one of each name."""
-        name, number = schema.name, 1
-        while self._texts.setdefault((schema.encoding, name), schema.text) != schema.text:
-            if schema.encoding != "ros2msg":  # one that has grown
-                break
-            number += 1
-            name = f"{schema.name}{number}"
-        return name
-
-    def _topic(self, topic: str, schema: Schema) -> str:
-        """Return a topic on which everything has one type: a viewer takes the first one for that of all."""
-        kind = (schema.encoding or schema.message_encoding, schema.name)
-        name, number = topic, 1
-        while self._types.setdefault(name, kind) != kind:
-            word = schema.name.rpartition("/")[2].rpartition(".")[2] or schema.message_encoding
-            name = f"{topic}/{word}{number if number > 1 else ''}"
-            number += 1
-        return name
 
 
 def _text(text: str) -> bytes:

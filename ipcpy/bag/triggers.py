@@ -17,7 +17,7 @@ from ..message import Message
 from ..node.node import Node
 from ..node.watch import Watch
 from ..subscribing.subscriber import Subscriber
-from .capture import Bodies
+from ..views import Bodies
 
 __all__ = ["Triggers", "Wanted"]
 

@@ -4,13 +4,17 @@ bytes in, bytes out, never a file, a socket or a clock. Recordings and live view
 
 from __future__ import annotations
 
-from .seen import BESIDE, SELF, STRUCT, Rest, Schema, Seen, View, Viewer, body_of, viewer_for
+from .bodies import Bodies
+from .naming import Names
+from .seen import BESIDE, SELF, STRUCT, Rest, Schema, Seen, View, Viewer, body_of, struct_views, viewer_for
 from .structs import StructView
 
 __all__ = [
     "BESIDE",
     "SELF",
     "STRUCT",
+    "Bodies",
+    "Names",
     "Rest",
     "Schema",
     "Seen",
@@ -18,5 +22,6 @@ __all__ = [
     "View",
     "Viewer",
     "body_of",
+    "struct_views",
     "viewer_for",
 ]

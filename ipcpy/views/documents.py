@@ -16,7 +16,7 @@ from typing import Any
 
 from .schema import Schema, json_schema
 
-__all__ = ["document", "merged", "schema_of", "schema_text", "signature"]
+__all__ = ["document", "merged", "schema_of", "schema_text", "signature", "type_for"]
 
 _VALUES = 256  # numbers of an array that are written as such
 _DATA = 64 << 10  # bytes of an array that are written
@@ -132,6 +132,15 @@ def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     if one["type"] == "array":
         return {**one, "items": merged(one.get("items", {}), other.get("items", {}))}
     return {"type": one["type"]}
+
+
+def type_for(topic: str) -> str:
+    """Return what a topic's JSON Schema is named: viewers take those of one name for the same.
+
+    >>> type_for("arm/pose")
+    'ipcpy.arm.pose'
+    """
+    return ".".join(["ipcpy", *topic.split("/")]) if topic else "ipcpy.Document"
 
 
 def schema_text(name: str, schema: Mapping[str, Any]) -> Schema:

@@ -15,13 +15,25 @@ from ..codec.ndarray import header_of
 from ..codec.schema import MessageSpec, parse_schema
 from ..codec.stream import HEADER_SIZE, START, Buffer
 from ..errors import CodecError, IpcError
-from .documents import document, merged, schema_of, schema_text, signature
+from .documents import document, merged, schema_of, schema_text, signature, type_for
 from .images import array_in, picture_of
 from .rosnames import type_name, unused
 from .schema import Schema, no_schema
 from .structs import StructView
 
-__all__ = ["BESIDE", "SELF", "STRUCT", "Rest", "Schema", "Seen", "View", "Viewer", "body_of", "viewer_for"]
+__all__ = [
+    "BESIDE",
+    "SELF",
+    "STRUCT",
+    "Rest",
+    "Schema",
+    "Seen",
+    "View",
+    "Viewer",
+    "body_of",
+    "struct_views",
+    "viewer_for",
+]
 
 SELF, STRUCT, BESIDE = "self", "struct", "beside"  # the body is the view; it is made of CDR; it stands beside the view
 _MAX_SCHEMAS = 16  # JSON Schemas made for one publisher
@@ -77,6 +89,9 @@ class Seen(NamedTuple):
 class Viewer(Protocol):
     """Looks at the messages of one publisher."""
 
+    def known(self) -> tuple[tuple[str, Schema], ...]:
+        """Return the part and schema of each view that there can be, before any message; empty where unknown."""
+
     def see(self, body: Buffer, sent_ns: int) -> Seen:
         """Return a message's views. Never fails: what cannot be read is shown as it is."""
 
@@ -104,6 +119,15 @@ def body_of(data: Buffer, rest: Rest | None, struct: StructView | None = None) -
     return bytes(data) if struct is None else struct.body_of(data)
 
 
+def struct_views(schema: Mapping[str, Any]) -> tuple[StructView, ...]:
+    """Return how each message of a struct schema looks.
+
+    Raises:
+        SchemaError: it is none.
+    """
+    return tuple(map(StructView, parse_schema(schema)))
+
+
 def viewer_for(codec: str, schema: Mapping[str, Any], *, topic: str = "", bgr: bool = False) -> Viewer:
     """Return what looks at the messages of a publisher.
 
@@ -129,6 +153,9 @@ class _Bytes:
 
     def __init__(self, codec: str) -> None:
         self._schema = no_schema(codec)
+
+    def known(self) -> tuple[tuple[str, Schema], ...]:
+        return (("", self._schema),)
 
     def see(self, body: Buffer, sent_ns: int) -> Seen:
         return Seen((View("", self._schema, (body,)),), SELF)
@@ -159,6 +186,10 @@ class _Structs:
         known = self._views[id] = (StructView(spec), part)
         return known
 
+    def known(self) -> tuple[tuple[str, Schema], ...]:
+        views = [self._views.get(id) or self._view(id) for id in self._specs]
+        return tuple((part, struct.schema) for struct, part in filter(None, views))
+
     def see(self, body: Buffer, sent_ns: int) -> Seen:
         self._last = None
         if len(body) < HEADER_SIZE or body[:2] != START:
@@ -184,7 +215,7 @@ class _Documents:
     """What msgpack carries: images as images, everything else as JSON."""
 
     def __init__(self, topic: str, *, bgr: bool) -> None:
-        self._name = ".".join(["ipcpy", *topic.split("/")]) if topic else "ipcpy.Document"
+        self._name = type_for(topic)
         self._bgr = bgr
         self._other = _Bytes("msgpack")
         self._decode: Callable[[Buffer], Any] = MsgPack().decode
@@ -193,6 +224,9 @@ class _Documents:
         self._signatures: set[object] = set()
         self._made = 0
         self._again = False  # whether the last one was a document
+
+    def known(self) -> tuple[tuple[str, Schema], ...]:
+        return ()
 
     def see(self, body: Buffer, sent_ns: int) -> Seen:
         self._again = False

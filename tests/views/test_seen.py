@@ -8,7 +8,7 @@ import pytest
 
 import ipcpy as ipc
 from ipcpy.codec.schema import parse_schema
-from ipcpy.views import Seen, StructView, body_of, viewer_for
+from ipcpy.views import Seen, StructView, body_of, struct_views, viewer_for
 
 Imu = namedtuple("Imu", "gx gy gz")
 
@@ -190,3 +190,30 @@ def test_a_publisher_of_ever_new_mixtures_of_types_costs_no_memory() -> None:
         body = packed(data)
         assert json.loads(viewer.see(body, 0).views[0].data[0]) == data
     assert len(viewer._signatures) <= 1000
+
+
+def test_what_a_struct_publisher_will_show_is_known_before_its_first_message() -> None:
+    library = ipc.MsgLibrary({1: ("<3f", Imu), 2: ("i", int)})
+    viewer = viewer_for("struct", library.schema)
+    known = viewer.known()
+    assert [(part, schema.name) for part, schema in known] == [
+        ("/Imu", "ipcpy_msgs/msg/Imu"),
+        ("/Int", "ipcpy_msgs/msg/Int"),
+    ]
+    shown = [viewer.see(library.pack(1, (1, 2, 3)), 0), viewer.see(library.pack(2, 4), 0)]
+    assert [(seen.views[0].part, seen.views[0].schema) for seen in shown] == list(known)
+
+
+def test_what_a_publisher_of_msgpack_will_show_is_not_known_and_of_bytes_it_is() -> None:
+    assert viewer_for("msgpack", {}).known() == ()
+    assert [schema.message_encoding for _, schema in viewer_for("raw", {}).known()] == ["raw"]
+
+
+def test_each_message_of_a_library_has_its_own_view() -> None:
+    library = ipc.MsgLibrary({1: ("<3f", Imu), 2: ("i", int)})
+    assert [(view.id, view.schema.name) for view in struct_views(library.schema)] == [
+        (1, "ipcpy_msgs/msg/Imu"),
+        (2, "ipcpy_msgs/msg/Int"),
+    ]
+    with pytest.raises(ipc.SchemaError):
+        struct_views({"messages": 5})

@@ -1,0 +1,37 @@
+"""The codec of who takes messages as they come, whatever their publisher's. Knows nothing of what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import CodecError
+
+__all__ = ["Bodies"]
+
+
+class Bodies:
+    """The codec of a subscriber that does not look into messages."""
+
+    name = "any"
+    schema: Mapping[str, Any] = {}
+
+    def encode(self, data: Any) -> bytes:
+        """Refuse: nothing is published with it.
+
+        Raises:
+            CodecError: always.
+        """
+        raise CodecError("a codec that only takes what others publish")
+
+    def decode(self, body: Any) -> Any:
+        """Return the body."""
+        return body
+
+    def decode_intact(self, body: Any) -> Any:
+        """Return the body."""
+        return body
+
+    def decode_many(self, data: bytes, size: int) -> list[bytes]:
+        """Return bodies of one size that are laid end to end."""
+        return [data[at : at + size] for at in range(0, len(data), size)]
