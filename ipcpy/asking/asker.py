@@ -128,7 +128,7 @@ class Asker:
             return self._line
 
     def _me(self) -> Any:
-        return next(node for node in self._core.nodes() if node.id == self._node.id)
+        return next(node for node in self._core.picture.nodes() if node.id == self._node.id)
 
     def _open(self, server: EndpointInfo) -> Line:
         told = told_by(server.schema)

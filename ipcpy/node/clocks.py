@@ -176,10 +176,15 @@ class Clocks:
             self._ask(id, clock, now)
 
     def of(self, id: int) -> Clock:
-        """Return the wall clock of a node as it is now."""
-        if self.is_here(id):
-            return SAME
-        known = self.known(id)
+        """Return the wall clock of a node as it is now, and ask the node more often for some seconds."""
+        return SAME if self.is_here(id) else self._as_known(self.known(id))
+
+    def seen(self, id: int) -> Clock:
+        """Return the wall clock of a node, as far as it is known without asking more often."""
+        clock = self._clocks.get(id)
+        return SAME if self.is_here(id) else self._as_known(clock.known if clock is not None else None)
+
+    def _as_known(self, known: Known | None) -> Clock:
         now = self._read()
         found = known.offset(now) if known is not None else None
         if known is None or found is None:

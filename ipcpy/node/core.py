@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..addresses import Address
 from ..errors import ClosedError
-from ..graph import NodeInfo, TopicInfo
+from ..graph import TopicInfo
 from ..log import configure
 from ..protocol.link.entries import PublisherEntry, SubscriberEntry, pack_entry
 from ..protocol.link.link import Link
@@ -112,6 +112,7 @@ class Core:
         self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
         self._peering = Peering(self.loop, entry, link, self._network, self.sockets, self._introductions.on_link_event)
+        self._peering.books.keepers = self._publishers, self._subscribers
         self.clocks = self._peering.clocks
         self._rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
         self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self._rendezvous)
@@ -147,11 +148,6 @@ class Core:
         """Return the topics known now, by name; with ``hidden`` ipcpy's own too."""
         self.ensure_open()
         return self.picture.topics(hidden=hidden)
-
-    def nodes(self) -> tuple[NodeInfo, ...]:
-        """Return the nodes known now, each with when it was last heard."""
-        self.ensure_open()
-        return self.picture.nodes()
 
     def watch(self, node: object = None, *, hidden: bool = False) -> Watch[Event]:
         """Return a watch on the graph, which keeps the handle of its node alive."""

@@ -130,7 +130,8 @@ class Node:
         Raises:
             ClosedError: (an OSError) if it is closed.
         """
-        return self._core.nodes()
+        self._core.ensure_open()
+        return self._core.picture.nodes()
 
     def watch(self, *, hidden: bool = False) -> Watch[Event]:
         """Watch nodes, publishers and subscribers come and go; what is there comes first.

@@ -16,11 +16,13 @@ from ..protocol.link.clocks import is_clock
 from ..protocol.link.echo import is_echo
 from ..protocol.link.entries import NodeEntry
 from ..protocol.link.greeting import GREETINGS, domain_number
+from ..protocol.link.inquiry import is_inquiry
 from ..protocol.link.link import Link, LinkEvent, PeerFound, PeerLost
 from ..settings import LINK_PORTS
 from ..transport.group import GroupSocket
 from ..transport.link import LinkSocket
 from ..transport.sockets import Sockets
+from .books import Books
 from .clocks import Clocks
 from .echoes import Echoes
 from .loop import Alarm, Loop
@@ -52,6 +54,7 @@ class Peering:
         sent: datagrams of the link; one by multicast goes out on each interface and counts once.
         refused: sends that the system refused, by cause: unicast, multicast.
         clocks: those of the peers.
+        books: tells peers what this node counted.
 
     Raises:
         TransportError: if there is no UDP port to be had.
@@ -80,6 +83,7 @@ class Peering:
         self._echoes = Echoes(loop, link.id, number, self._socket, lambda: self._open_socket(()), link.dropped)
         self._echoes.way_to = network.way_to
         self.clocks = Clocks(loop, link, self._send)
+        self.books = Books(link, lambda id: self.clocks.seen(int(id, 16)), self._send)
         self._heard_itself = False
         self._asked: dict[Address, str] = {}  # our own address that the last datagram from each went to
         self._processes = Processes(loop, entry, self._died)
@@ -198,6 +202,9 @@ class Peering:
                 news = True
             elif source is self._socket and is_clock(data):
                 self.clocks.receive(data, address)
+                news = True
+            elif source is self._socket and is_inquiry(data):
+                self.books.receive(data, address)
                 news = True
             else:
                 news |= self._link.receive_datagram(data, address, time.monotonic(), asked)

@@ -74,6 +74,8 @@ class Kind(IntEnum):
     ECHOED = 24
     DIED = 25
     CLOCK = 26
+    INQUIRY = 27
+    BOOKS = 28
 
 
 CODECS = {"raw": 0, "struct": 1, "msgpack": 2}

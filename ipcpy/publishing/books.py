@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..protocol.data.reliable import Reliable
 from ..stats import RouteStats
 from .framing import Framing
 
@@ -14,28 +15,51 @@ class Books:
 
     Attributes:
         refused, retransmitted: small messages, since the last match; see RouteStats.
+        past: the counts of earlier matches.
     """
 
-    __slots__ = ("_framing", "_from", "_past", "refused", "retransmitted")
+    __slots__ = ("_bytes_from", "_framing", "_from", "_past_bytes", "past", "refused", "retransmitted")
 
     def __init__(self, framing: Framing) -> None:
         self.refused = 0
         self.retransmitted = 0
         self._framing = framing
         self._from = 0  # the number from which on messages count as handed; 0 while none is sent
-        self._past = RouteStats()  # of earlier matches
+        self.past = RouteStats()
+        self._bytes_from = self._past_bytes = 0
 
-    def begin(self, number: int) -> None:
-        """Count what is published from a number on."""
+    def begin(self, number: int, reliable: Reliable | None = None) -> None:
+        """Count what is published from a number on.
+
+        Args:
+            reliable: has those of them that were published before.
+        """
+        kept = 0 if reliable is None else reliable.history.bytes_from(number)
         self._from = number
+        self._bytes_from = self._framing.bytes - kept
+
+    def counts(self, retransmitted: int) -> tuple[int, int, int]:
+        """Return messages given to the system, bytes of the bodies of what was published for it, and what was resent.
+
+        Args:
+            retransmitted: what others count of this match.
+        """
+        past = self.past
+        again = past.retransmitted + self.retransmitted + retransmitted
+        if not self._from:
+            return past.handed, self._past_bytes, again
+        return past.handed + self._handed(), self._past_bytes + self._framing.bytes - self._bytes_from, again
+
+    def _handed(self) -> int:
+        return max(0, self._framing.seq - self._from + 1 - self.refused) if self._from else 0
 
     def sum(self, retransmitted: int, given_up: int, shared: int) -> RouteStats:
         """Return the counts, with those of this match that others keep."""
-        handed = max(0, self._framing.seq - self._from + 1 - self.refused) if self._from else 0
         retransmitted += self.retransmitted
-        return self._past + RouteStats(handed, retransmitted, self.refused, given_up, shared=shared)
+        return self.past + RouteStats(self._handed(), retransmitted, self.refused, given_up, shared=shared)
 
     def close(self, total: RouteStats) -> None:
         """Go on from a sum; for now nothing more is sent."""
-        self._past = total
+        self._past_bytes = self.counts(0)[1]
+        self.past = total
         self._from = self.refused = self.retransmitted = 0

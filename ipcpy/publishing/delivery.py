@@ -19,16 +19,20 @@ from typing import Any, NamedTuple, Protocol
 from ..addresses import Address
 from ..graph import EndpointInfo
 from ..locks import Bell, Monitor, Rings, Work
+from ..node.books import Moment
 from ..node.lifetimes import close_forgotten
 from ..protocol.data.history import History
 from ..protocol.data.matching import Match
 from ..protocol.data.places import PLACED_FROM
 from ..protocol.data.reliable import Reliable
 from ..protocol.link.entries import PublisherEntry
+from ..protocol.link.rows import Row
+from ..protocol.topics import is_own
 from ..protocol.wire import Frame, Kind, Malformed, frames
 from ..transport.connected import ConnectedSocket
 from ..transport.group import FanoutSocket
 from ..transport.handover import HandoverSocket
+from .accounts import account
 from .framing import Framing
 from .keeping import Keeping
 from .memory import Memory
@@ -120,9 +124,9 @@ class Delivery:
 
     Attributes:
         number: the publisher's id.
-        clock: as given.
         outlet: the way out for what is published.
         pacing: how long to wait for the subscribers.
+        explain: says what ``why()`` of the user's handle says.
     """
 
     def __init__(
@@ -148,6 +152,7 @@ class Delivery:
         self._keeping = Keeping(self.outlet, framing, terms.entry.keep)
         self.outlet.memory.make_room, self.outlet.memory.vacate = self._keeping.make_room, self._keeping.vacate
         self.pacing = Pacing(self.outlet, terms.block if terms.entry.reliable else 0.0, clock)
+        self.explain: Callable[[], str] = str
 
     # -- the beginning and the end, in any thread --------------------------------------------------------------------
 
@@ -297,6 +302,11 @@ class Delivery:
             if self._terms.entry.reliable and self._terms.block:
                 first = min(first, route.heard_at + 1)  # what was published while it was being matched
         return first
+
+    def account(self, rows: list[Row], moment: Moment) -> None:
+        """Add what was sent, for who asks for the node's books."""
+        if moment.hidden or not is_own(self._terms.entry.topic):
+            account(self._framing, self.outlet, rows)
 
     # -- shared memory, in the I/O thread ----------------------------------------------------------------------------
 

@@ -112,6 +112,7 @@ class Publisher(Waits):
         self._core.ensure_open()
         self._framing, self._delivery = self._interior()
         self._outlet = self._delivery.outlet
+        self._delivery.explain = partial(why, self._name, self._outlet, self._core)
         self._dispatch = Dispatch(self._delivery, self._framing, self._name.told)
         self._monitor = self._outlet.monitor
         self._lock, self._owned, self._later = self._monitor.lock, self._monitor.owned, self._monitor.later

@@ -152,7 +152,7 @@ class Route:
         self.close_books()
         self.match.first = first
         self.acknowledged = first - 1
-        self.books.begin(self._framing.seq + 1 if again else first)
+        self.books.begin(self._framing.seq + 1 if again else first, self._reliable)
         self._follower = follower
         self.sender = self._new_sender()
         self.send(self.match.start_frame())

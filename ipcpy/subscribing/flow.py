@@ -29,11 +29,11 @@ from ..stats import FlowStats
 from ..timeouts import NEVER
 from .decoding import decode_batch, decoders, log_undecodable
 from .intake import Intake
+from .latencies import BEHIND, NOT_YET, faster, note
 from .memory import Shares
 
 log = logging.getLogger(__name__)
 
-BEHIND = 500_000  # ns later than the fastest message of a publisher, from which on the socket is emptied at once
 LINGER = 1.0  # seconds that a publisher that went is remembered: its last messages travel another way than its goodbye
 OfNode = Callable[[str], bool]  # whether an IP address is one of a node's
 _new = tuple.__new__
@@ -57,14 +57,14 @@ class Flow:
         mismatch: how its types differ from the subscriber's; nothing of it is taken then.
         shared: how many of its messages came through shared memory.
         undecodable: how many bodies could not be decoded.
-        fastest_ns: receive time less send time of its fastest message.
+        fastest_ns, least_ns, noted, earlier, asked_ns: receive time less send time; see latencies.py.
         unchecked: the codec's number as it stands in DATA without a check; -1 where that is not taken.
     """
 
     __slots__ = tuple(
-        "address bytes codec_number decode decode_many fastest_ns id info is_its_address left_at local matched memory"
-        " mismatch multicast number reach receiver shared timed topic unchecked undecodable"
-        " _drops_before _intake _poll".split()
+        "address asked_ns bytes codec_number decode decode_many earlier fastest_ns id info is_its_address least_ns"
+        " left_at local matched memory mismatch multicast noted number reach receiver shared timed topic unchecked"
+        " undecodable _drops_before _intake _poll".split()
     )
 
     def __init__(
@@ -82,10 +82,11 @@ class Flow:
         self.receiver: Receiver[Any] = Receiver(
             reliable=info.reliable or info.keep > 0, assembly=Assembly(spares=intake.spares), seed=intake.seed
         )
-        self.reach = Reach()
-        self.memory = Shares()
-        self.bytes = self.shared = self.undecodable = 0
-        self.fastest_ns = 1 << 62
+        self.reach, self.memory = Reach(), Shares()
+        self.bytes = self.shared = self.undecodable = self.asked_ns = 0
+        self.fastest_ns = self.least_ns = NOT_YET
+        self.noted: list[int] | None = None
+        self.earlier: list[int] = []
         self.codec_number = codec_number(info.codec)
         self.unchecked = -1
         self._intake = intake
@@ -118,8 +119,7 @@ class Flow:
 
     def stats(self, dropped: int, discarded: int, late: int) -> FlowStats:
         """Return the counts; of its messages the inbox had no room for some, and others grew too old there."""
-        causes = {**self.receiver.lost, "inbox": dropped, "too old": discarded, "codec": self.undecodable}
-        lost = {cause: count for cause, count in causes.items() if count}
+        lost = losses(self, dropped, discarded)
         received = self.receiver.received - dropped - discarded - self.undecodable
         counts = (received, self.bytes, self.receiver.duplicates, self.receiver.reordered, lost)
         return FlowStats(*counts, self.topic, self.info.node.name, self.info.node.host, self.shared, late)
@@ -174,10 +174,8 @@ class Flow:
         received_ns = intake.time_ns()
         self._match()
         late = received_ns - frame.sent_ns - self.fastest_ns
-        if late > BEHIND:
+        if late > BEHIND or (late < 0 and faster(self, late)):
             intake.behind = True
-        elif late < 0:
-            self.fastest_ns += late
         batch = frame.kind == Kind.BATCH
         if batch and frame.seq == receiver.next and not receiver.waiting and self._put_all(frame, received_ns):
             return
@@ -206,7 +204,9 @@ class Flow:
         intake.by(receiver.next_timer())
 
     def _take_whole(self, head: Place | Frame, body: Any, size: int, now: float) -> None:
-        item = (head.seq, head.sent_ns, self._intake.time_ns(), body)
+        received_ns = self._intake.time_ns()
+        note(self, received_ns - head.sent_ns)
+        item = (head.seq, head.sent_ns, received_ns, body)
         cause = self._cause(head.seq - self.receiver.next, now)
         self._deliver(self.receiver.accept(head.seq, item, now, cause, size=size))
 
@@ -319,3 +319,9 @@ class Flow:
             if ask:
                 self._report()
         return now < self.left_at + LINGER
+
+
+def losses(flow: Flow, dropped: int, discarded: int) -> dict[str, int]:
+    """Return what was lost, by cause."""
+    causes = {**flow.receiver.lost, "inbox": dropped, "too old": discarded, "codec": flow.undecodable}
+    return {cause: count for cause, count in causes.items() if count}

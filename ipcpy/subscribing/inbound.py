@@ -33,8 +33,9 @@ from ..protocol.wire import (
 )
 from ..stats import FlowStats
 from ..timeouts import NEVER
-from .flow import BEHIND, Flow
+from .flow import Flow
 from .intake import Intake
+from .latencies import BEHIND, faster, note
 
 MAX_EARLY = 64  # challenges of publishers not known yet
 MAX_PAST = 64  # publishers that went whose counts are kept
@@ -152,8 +153,8 @@ class Inbound:
                         late = received_ns - sent_ns - flow.fastest_ns
                         if late > BEHIND:
                             self.intake.behind = True
-                        elif late < 0:
-                            flow.fastest_ns += late
+                        elif late < 0 and faster(flow, late):
+                            self.intake.behind = True
                         body = data[HEADER_SIZE:] if unchecked else data[HEADER_SIZE:-CHECK_SIZE]
                         try:
                             value = flow.decode(body)
@@ -210,6 +211,7 @@ class Inbound:
             receiver.next = seq + (not is_alarm(error))
             flow.cannot_decode(error)
             return
+        note(flow, received_ns - sent_ns)
         message = _new(Message, (value, flow.topic, seq, sent_ns, received_ns, flow.id))
         size = spot.size
         self._inbox.make_room(size)

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from .subscription import Subscription
 
 
-def how_far(flow: Flow, node: NodeInfo) -> str:
+def how_far(flow: Flow, node: NodeInfo, *, named: bool = False) -> str:
     """Say how far a match is.
 
     Args:
         node: the publisher's, as it is now.
+        named: whether to say of which topic: there may be several.
     """
-    where = place("Publisher", node)
+    where = f"{flow.topic}: {place('publisher', node)}" if named else place("Publisher", node)
     if flow.left_at != NEVER:
         return f"{where}: it went a moment ago."
     if flow.mismatch:

@@ -18,16 +18,19 @@ from ..errors import ArgumentError, ClosedError
 from ..graph import EndpointInfo
 from ..locks import Bell, Monitor
 from ..message import Message
+from ..node.books import Moment
 from ..node.core import Core
 from ..node.identity import new_id
 from ..node.lifetimes import close_forgotten
 from ..node.watch import EventQueue, Watch
 from ..protocol.data.places import Offer
 from ..protocol.link.entries import SubscriberEntry
-from ..protocol.topics import is_own
+from ..protocol.link.rows import Row
+from ..protocol.topics import is_own, is_pattern
 from ..stats import SubscriberStats
 from ..timeouts import NEVER
 from ..transport.handover import HandoverSocket
+from .accounts import account
 from .delays import Delays
 from .freshness import Fresh, Unread
 from .inbound import Inbound
@@ -35,7 +38,7 @@ from .inbox import Inbox
 from .intake import Intake
 from .lease import weakly
 from .reader import Reader
-from .reasons import how_far
+from .reasons import how_far, why
 from .timekeeping import OwnTopic, Timekeeper
 
 if TYPE_CHECKING:
@@ -187,7 +190,18 @@ class Subscription:
         picture = self._core.picture
         with self._lock:
             there = [flow for flow in self._inbound.flows.values() if picture.has(flow.info)]
-            return [how_far(flow, picture.node(flow.info.node)) for flow in there]
+            several = is_pattern(self._wanted.topic)
+            return [how_far(flow, picture.node(flow.info.node), named=several) for flow in there]
+
+    def explain(self) -> str:
+        """Return what ``why()`` of the user's handle says."""
+        return why(self._wanted.topic, self._wanted.told or repr(self._wanted.topic), self, self._core)
+
+    def account(self, rows: list[Row], moment: Moment) -> None:
+        """Add what was received, for who asks for the node's books."""
+        if moment.hidden or not is_own(self._wanted.topic):
+            with self._lock:
+                account(self._inbound, self._inbox, rows, moment)
 
     def lag(self, message: Message) -> float:
         """Return how many seconds after it was sent a message was received; 0.0 where nothing is known of its clock.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from types import SimpleNamespace
 
@@ -187,3 +188,19 @@ def test_both_clocks_are_read_at_one_moment():
     first, second = read_clocks(), read_clocks()
     assert 0 <= second.steady_ns - first.steady_ns
     assert abs((second.wall_ns - second.steady_ns) - (first.wall_ns - first.steady_ns)) < S
+
+
+def test_a_clock_can_be_seen_without_being_asked_for_more_often():
+    made = Made()
+    made.find()
+    made.fire()
+    assert made.clocks.seen(2) == ipc.Clock(0.0, math.inf, math.inf)
+    made.answer()
+    clock = made.clocks._clocks[2]  # noqa: SLF001 (when it is asked next is not shown)
+    due = clock.due
+    assert made.clocks.seen(2).offset == pytest.approx(3600, abs=0.001)
+    assert made.clocks.seen(77) == ipc.Clock(0.0, math.inf, math.inf)
+    assert made.clocks.seen(1) == ipc.Clock(0.0, 0.0, 0.0)
+    assert clock.due == due and not clock.wanted(time.monotonic())
+    made.clocks.of(2)
+    assert clock.wanted(time.monotonic())

@@ -19,9 +19,9 @@ from ipcpy.protocol import wire
 from ipcpy.protocol.data import batch, matching, places
 from ipcpy.protocol.data.heads import Place, pack_fragment
 from ipcpy.protocol.data.reports import POLL_BODY, pack_missing, pack_report
-from ipcpy.protocol.link import clocks, echo
+from ipcpy.protocol.link import clocks, echo, inquiry, rows
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, SubscriberEntry, pack_addresses, pack_entry
-from ipcpy.protocol.link.greeting import CLOCKS, GREETING_BODY, PARTS, domain_number
+from ipcpy.protocol.link.greeting import BOOKS, CLOCKS, GREETING_BODY, PARTS, domain_number
 from ipcpy.protocol.link.outbox import ALIVE_BODY, ASK
 from ipcpy.protocol.link.readings import Reading
 from ipcpy.protocol.link.table import PART, Table
@@ -90,6 +90,23 @@ def unchecked(codec: int = 1, body: bytes = STRUCT) -> bytes:
 SPOT = places.Spot(1, 7, 3, 4_096, 6_220_992)
 OFFER = places.Offer(places.OfferKind.OFFER, PUBLISHER, SUBSCRIBER, TOKEN, 0, 4 << 20)
 RETIRED = OFFER._replace(kind=places.OfferKind.RETIRED, segment=2, size=8 << 20)
+EXTRA = PARTS | CLOCKS | BOOKS
+ROWS = [
+    rows.Sent(rows.SENT, PUBLISHER, SUBSCRIBER, rows.Step.MATCHED, rows.Way.LOOPBACK, 1_000, 44_000, 0, 0),
+    rows.Received(
+        rows.RECEIVED,
+        PUBLISHER,
+        SUBSCRIBER,
+        rows.Step.MATCHED,
+        998,
+        43_912,
+        5,
+        0,
+        {"network": 2},
+        rows.Latency(0.5, 0.5, 1.0, 0.0),
+    ),
+]
+(PAGE,) = rows.pack_rows(ROWS, inquiry.room_for(loopback=False))
 ECHO = echo.pack_echo(NODE, NONCE, DOMAIN, size=52, answer=46, aside=True)
 SERVER = Told(TypeKind("any", {}), TypeKind("msgpack", {}), steps=False, asides=True)
 VECTORS = {
@@ -113,8 +130,8 @@ VECTORS = {
     "TAKEN": places.pack_offer(OFFER._replace(kind=places.OfferKind.TAKEN)),
     "RETIRED": places.pack_offer(RETIRED),
     "HELLO": pack_frame(Kind.HELLO, NODE, 0, 0, GREETING_BODY.pack(DOMAIN, COOKIE)),
-    "WELCOME": pack_frame(Kind.WELCOME, NODE, COOKIE, 0, GREETING_BODY.pack(DOMAIN, TOKEN), extra=PARTS | CLOCKS),
-    "CONFIRM": pack_frame(Kind.CONFIRM, NODE, TOKEN, 0, GREETING_BODY.pack(DOMAIN, COOKIE), extra=PARTS | CLOCKS),
+    "WELCOME": pack_frame(Kind.WELCOME, NODE, COOKIE, 0, GREETING_BODY.pack(DOMAIN, TOKEN), extra=EXTRA),
+    "CONFIRM": pack_frame(Kind.CONFIRM, NODE, TOKEN, 0, GREETING_BODY.pack(DOMAIN, COOKIE), extra=EXTRA),
     "TABLE": table(),
     "TABLE part": table_part(),
     "ALIVE": pack_frame(Kind.ALIVE, NODE, TOKEN, 0, ALIVE_BODY.pack(3, 9, ASK)),
@@ -123,6 +140,8 @@ VECTORS = {
     "CLOCK": clocks.pack_clock(
         clocks.Told(NODE, TOKEN, 3, Reading(86_400_000_000_000, SENT), 7_000_000_000, 86_399_990_000_000, True)
     ),
+    "INQUIRY": inquiry.pack_inquiry(inquiry.Inquiry(NODE, TOKEN, 9, inquiry.What.FLOWS, inquiry.MAX_PAGES, 0, 0)),
+    "BOOKS": inquiry.pack_page(inquiry.Page(NODE, TOKEN, 9, 0, 1, 86_400_000_000_000, PAGE)),
     "DIED": pack_frame(Kind.DIED, NODE, TOKEN, 0, (9).to_bytes(8, "little")),
     "ECHO": ECHO,
     "ECHOED": echo.pack_echoed(echo.unpack_echo(ECHO, DOMAIN), SUBSCRIBER, DOMAIN, SENT, 40_000),
@@ -175,6 +194,20 @@ def test_the_array_is_what_is_made_and_read() -> None:
     assert MsgPack().encode([array]) == b"\x91" + VECTORS["array"]
     read = MsgPack().decode(VECTORS["array"])
     assert (read.dtype, read.tolist()) == (array.dtype, [[1, 2, 3]])
+
+
+def test_the_books_of_the_document_are_read() -> None:
+    assert rows.unpack_rows(inquiry.unpack_page(VECTORS["BOOKS"]).content) == ROWS
+
+
+def test_the_document_has_the_numbers_of_books() -> None:
+    text = re.sub(r"\s+", " ", DOCUMENT.read_text(encoding="utf-8"))
+    for words in (
+        f"answered by at most {inquiry.MAX_PAGES} BOOKS",
+        f"asks again after {', '.join(f'{1_000 * pause:.0f}' for pause in inquiry.AGAIN)} ms",
+        f"text of up to {rows.MAX_CAUSE} printable characters, at most {rows.MAX_CAUSES} of them",
+    ):
+        assert words in text, words
 
 
 def test_the_document_lists_every_kind() -> None:

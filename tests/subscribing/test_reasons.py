@@ -37,3 +37,8 @@ def test_it_says_how_far_a_match_is(flow, said):
 def test_one_that_does_not_answer_is_not_said_to_be_simply_matched(matched, known):
     said = how_far(SimpleNamespace(**{**KNOWN, "matched": matched}), node("unresponsive"))
     assert said.endswith(f"{known}, but its process has not answered for 4.2 s (stopped, or cut off).")
+
+
+def test_a_subscriber_of_a_pattern_says_which_topic_it_speaks_of():
+    flow = SimpleNamespace(**{**KNOWN, **AT, "matched": True, "topic": "robot/imu"})
+    assert how_far(flow, node(), named=True) == "robot/imu: publisher 'arm' on h1 (10.0.0.7:17770): matched."

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ..wire import OVERHEAD
 from .places import Spot
 from .pool import Slot
 
@@ -116,6 +117,10 @@ class History:
     def lowest_kept(self, otherwise: int) -> int:
         """Return the lowest number kept, ``otherwise`` if none is."""
         return self._kept[0].seq if self._kept else otherwise
+
+    def bytes_from(self, start: int) -> int:
+        """Return the bytes of the bodies that are kept of the messages from a number on."""
+        return sum(message.size - OVERHEAD * bool(message.frame) for message in self.between(start, self.next))
 
     def between(self, start: int, stop: int) -> Iterator[Kept]:
         """Yield the kept messages among those numbered from start to stop - 1, however large that range is."""

@@ -30,6 +30,7 @@ PARTS = (
     4  # in WELCOME and CONFIRM: the sender takes large entries in parts (table.py); who does not say so may be older
 )
 CLOCKS = 8  # in WELCOME and CONFIRM: the sender takes CLOCK frames (clocks.py)
+BOOKS = 16  # in WELCOME and CONFIRM: the sender answers INQUIRY frames (inquiry.py)
 TOKENS = 256  # that are kept: each is asked for several times while two nodes greet
 
 
@@ -106,6 +107,6 @@ class Greeter:
 
     def _pack(self, kind: Kind, address: Address | None, echo: int, extra: int) -> bytes:
         if kind != Kind.HELLO:
-            extra |= PARTS | CLOCKS
+            extra |= PARTS | CLOCKS | BOOKS
         body = GREETING_BODY.pack(self._domain, self.token(address))
         return pack_frame(kind, self._id, echo, 0, body, extra=extra)

@@ -25,7 +25,7 @@ from ...addresses import Address
 from ...timeouts import NEVER
 from ..wire import CHECK_SIZE, OVERHEAD, Frame, Kind, Malformed, frames
 from .entries import unpack_addresses
-from .greeting import CLOCKS, GREETING_SIZE, GREETINGS, PARTS, STATIC, Greeter
+from .greeting import BOOKS, CLOCKS, GREETING_SIZE, GREETINGS, PARTS, STATIC, Greeter
 from .outbox import ALIVE_BODY, Outbox
 from .peers import (
     EntryChanged,
@@ -221,6 +221,7 @@ class Link:
             return False
         peer.delivery.split = bool(frame.extra & PARTS)
         peer.clocks = bool(frame.extra & CLOCKS)
+        peer.books = bool(frame.extra & BOOKS)
         self._vigil.heard(peer, address, now)
         self._outbox.send_table(peer, now)
         self._outbox.owe_alive(peer, address, now)

@@ -156,6 +156,7 @@ class Peer:
         announced: the version of its table that it last told.
         delivery: how far our table has got there.
         clocks: whether it takes CLOCK frames; who does not say so may be older.
+        books: whether it answers INQUIRY frames, likewise.
         watched: the operating system tells us when its process ends.
         refused_at: when its host said that nobody listens there, if it has not been heard since.
         told_at, told_by: when another node of its host said that its process had ended, and who.
@@ -179,6 +180,7 @@ class Peer:
     stalled: bool = False
     watched: bool = False
     clocks: bool = False
+    books: bool = False
     static: bool = False
     fault: str = ""
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipcpy.protocol.data.history import History, Kept
+from ipcpy.protocol.wire import OVERHEAD
 
 
 def filled(count: int, max_bytes: int, sizes: list[int], first: int = 1) -> History:
@@ -52,3 +53,11 @@ def test_a_number_that_is_skipped_to_comes_next_and_nothing_before_it_is_kept() 
     assert (len(history), history.next, history.lowest_kept(history.next)) == (0, 40, 40)
     assert history.spare(100, 20) == 10
     assert not list(history.between(1, 50))
+
+
+def test_bytes_of_bodies_are_counted_without_what_frames_have_around_them() -> None:
+    history = History(3, 1_000)
+    for seq, size in ((1, 10), (2, 20), (3, 30)):
+        history.add(Kept(seq, 0, b"frame", size=size + OVERHEAD))
+    history.add(Kept(4, 0, b"", [memoryview(b"large")], 500))
+    assert [history.bytes_from(start) for start in (1, 3, 4, 5)] == [550, 530, 500, 0]

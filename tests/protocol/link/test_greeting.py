@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ipcpy.addresses import Address
 from ipcpy.protocol.link.greeting import (
+    BOOKS,
     CLOCKS,
     GREETING_BODY,
     GREETING_SIZE,
@@ -45,7 +46,7 @@ def test_a_knock_ends_with_both_knowing_that_the_others_address_is_real(extra: i
     last = there.answer(read(confirm.reply), HERE, known=False)
     assert last.token == here.token(THERE)
     assert here.answer(read(last.reply), THERE, known=True) == Answer(None, there.token(HERE))
-    assert {read(each.reply).extra for each in (welcome, confirm, last)} == {extra | PARTS | CLOCKS}
+    assert {read(each.reply).extra for each in (welcome, confirm, last)} == {extra | PARTS | CLOCKS | BOOKS}
     assert hello.extra == extra, "a greeting to all that says nothing new is known at a glance"
 
 
