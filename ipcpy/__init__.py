@@ -73,11 +73,14 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .facts import Diagnosis as Diagnosis
     from .facts import Finding as Finding
     from .graph import EndpointInfo as EndpointInfo
+    from .graph import Flow as Flow
     from .graph import NodeInfo as NodeInfo
     from .graph import ServiceInfo as ServiceInfo
     from .graph import TopicInfo as TopicInfo
     from .message import Message as Message
     from .node.node import Node as Node
+    from .node.shared import flows as flows
+    from .node.shared import flows_async as flows_async
     from .node.shared import nodes as nodes
     from .node.shared import nodes_async as nodes_async
     from .node.shared import topics as topics
@@ -123,10 +126,10 @@ _HOMES = {
     "facts": "Diagnosis Finding",
     "events": "Event NodeFound NodeLost NodeResumed NodeStalled PublisherFound PublisherLost PublisherResumed "
     "PublisherStalled SubscriberFound SubscriberLost TopicEvent TopicInTime TopicLate",
-    "graph": "EndpointInfo NodeInfo ServiceInfo TopicInfo",
+    "graph": "EndpointInfo Flow NodeInfo ServiceInfo TopicInfo",
     "message": "Message",
     "node.node": "Node",
-    "node.shared": "nodes nodes_async topics topics_async",
+    "node.shared": "flows flows_async nodes nodes_async topics topics_async",
     "node.watch": "Watch",
     "parameters.parameters": "Parameters",
     "protocol.topics": "matches",

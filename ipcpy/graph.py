@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["EndpointInfo", "NodeInfo", "ServiceInfo", "TopicInfo"]
+__all__ = ["EndpointInfo", "Flow", "NodeInfo", "ServiceInfo", "TopicInfo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +125,68 @@ class ServiceInfo:
     steps: bool
     servers: tuple[EndpointInfo, ...]
     clients: tuple[EndpointInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What goes from one publisher to one subscriber, by the books of both: two nodes tell one half each.
+
+    Of a publisher that nobody subscribes to there is one without a subscriber. Counts begin when the two were matched.
+    They are None while the node that counts them has told nothing: its ipcpy is too old, or it does not answer.
+
+    Attributes:
+        topic: the publisher's.
+        publisher: who publishes.
+        subscriber: who subscribes, perhaps by pattern; None for nobody.
+        way: ``shared memory``, ``loopback``, ``multicast`` or ``unicast``; empty while nothing is sent. Small messages
+            go as datagrams where large ones go through shared memory.
+        published: messages that the publisher published, whoever got them.
+        sent: messages that it gave to the system for this subscriber.
+        sent_bytes: bytes of their bodies.
+        retransmitted: messages or fragments that it sent again.
+        received: messages that reached the subscriber.
+        received_bytes: bytes of their bodies.
+        lost: messages that did not, by cause; see FlowStats.
+        dropped: datagrams at the subscriber that were no messages, of whichever publisher, by cause.
+        queued: messages that wait: at the publisher for their turn, at the subscriber to be taken.
+        late: how often the next message was late.
+        latency_min: the fastest of the messages of the last second, in seconds, corrected by the difference of the
+            two clocks. The four are None while nobody asked a moment before, nothing came, or a clock is not known.
+        latency_p50: the middle one.
+        latency_p99: the slowest but for 1 %.
+        latency_bound: how wrong they may be for the clocks, either way; 0.0 on one host.
+        sent_at: when the publisher's node counted, in seconds of its steady clock: only differences mean something.
+        received_at: when the subscriber's node counted, by its own.
+        rate: messages a second that arrived, or were sent where the subscriber tells nothing, since the reading before;
+            None in a first one, and where nothing was told for 2 s.
+        bandwidth: bytes a second, likewise.
+        loss: what part of the messages was lost since the reading before, 0.0 to 1.0.
+        why: why nothing comes, or not all, in sentences; empty where all is well.
+        age: seconds since the older of the halves that were told was told; ``inf`` while none was.
+    """
+
+    topic: str
+    publisher: EndpointInfo
+    subscriber: EndpointInfo | None
+    way: str = ""
+    published: int | None = None
+    sent: int | None = None
+    sent_bytes: int | None = None
+    retransmitted: int | None = None
+    received: int | None = None
+    received_bytes: int | None = None
+    lost: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    queued: int | None = None
+    late: int = 0
+    latency_min: float | None = None
+    latency_p50: float | None = None
+    latency_p99: float | None = None
+    latency_bound: float | None = None
+    sent_at: float | None = None
+    received_at: float | None = None
+    rate: float | None = None
+    bandwidth: float | None = None
+    loss: float | None = None
+    why: str = ""
+    age: float = float("inf")

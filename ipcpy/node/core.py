@@ -33,6 +33,7 @@ from .connections import Connections
 from .handovers import Handovers
 from .identity import check_name, describe, new_id
 from .introductions import Introductions, OwnPublisher, OwnSubscriber, node_info
+from .ledger import Ledger
 from .loop import Loop
 from .network import Network
 from .peering import Peering
@@ -64,6 +65,7 @@ class Core:
         closed: whether it was closed.
         clocks: the clocks of other nodes.
         handovers: how memory is shared with subscribers of this host.
+        ledger: what all nodes counted (ledger.py).
         listen: has a Listener told of the graph (view.py).
         picture: the graph, for publishers and subscribers that say why nothing comes.
         close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
@@ -113,6 +115,7 @@ class Core:
         self._network = Network(self.loop, self._settings, self._on_network)
         self._peering = Peering(self.loop, entry, link, self._network, self.sockets, self._introductions.on_link_event)
         self._peering.books.keepers = self._publishers, self._subscribers
+        self.ledger = Ledger(self, self._peering.books, self._peering.inquiries, self.id)
         self.clocks = self._peering.clocks
         self._rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
         self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self._rendezvous)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..errors import ArgumentError
-from ..graph import EndpointInfo, NodeInfo, TopicInfo
+from ..graph import EndpointInfo, Flow, NodeInfo, TopicInfo
 from ..settings import Remap, from_environment
 from ..stats import NodeStats
 from ..timeouts import seconds
@@ -132,6 +132,63 @@ class Node:
         """
         self._core.ensure_open()
         return self._core.picture.nodes()
+
+    def flows(self, *, hidden: bool = False, timeout: float | None = 0.5) -> tuple[Flow, ...]:
+        """Ask all nodes who sends what to whom, how fast, and what gets lost; by topic.
+
+        Nothing is subscribed to for it, and publishers and subscribers are not slowed down. Rates are those since the
+        call before; latencies are noted for 3 s after a call. So the first call has neither.
+
+        Args:
+            hidden: ipcpy's own topics too, which begin with ``@ipcpy/``; services are made of them.
+            timeout: seconds that all may take to answer; None for 2 s. Of a node that does not, what it told last is
+                returned, with its ``age``.
+
+        Raises:
+            ClosedError: (an OSError) if it is closed.
+            ArgumentError: (a ValueError) if timeout is no number.
+        """
+        wait = seconds(timeout)
+        self._core.ensure_open()
+        found = self._core.ledger.flows(wait, hidden=hidden)
+        self._core.ensure_open()
+        return found
+
+    async def flows_async(self, *, hidden: bool = False, timeout: float | None = 0.5) -> tuple[Flow, ...]:
+        """Ask as ``flows``, in a coroutine; other coroutines run meanwhile."""
+        wait = seconds(timeout)
+        self._core.ensure_open()
+        found = await self._core.ledger.flows_async(wait, hidden=hidden)
+        self._core.ensure_open()
+        return found
+
+    def why(self, topic: str, *, timeout: float | None = 0.5) -> str:
+        """Ask the publishers and subscribers of a topic, wherever they are, why messages come, or do not.
+
+        Args:
+            topic: a name or pattern, under the namespace of this node.
+            timeout: seconds that they may take to answer; None for 2 s.
+
+        Returns:
+            What ``why()`` of each says, and what is known of those that say nothing, in lines.
+
+        Raises:
+            ArgumentError: (a ValueError) if it is no topic, or timeout no number.
+            ClosedError: (an OSError) if it is closed.
+        """
+        name, wait = self.resolve(topic), seconds(timeout)
+        self._core.ensure_open()
+        said = self._core.ledger.why(name, wait)
+        self._core.ensure_open()
+        return said
+
+    async def why_async(self, topic: str, *, timeout: float | None = 0.5) -> str:
+        """Ask as ``why``, in a coroutine; other coroutines run meanwhile."""
+        name, wait = self.resolve(topic), seconds(timeout)
+        self._core.ensure_open()
+        said = await self._core.ledger.why_async(name, wait)
+        self._core.ensure_open()
+        return said
 
     def watch(self, *, hidden: bool = False) -> Watch[Event]:
         """Watch nodes, publishers and subscribers come and go; what is there comes first.

@@ -16,7 +16,7 @@ from ..protocol.link.clocks import is_clock
 from ..protocol.link.echo import is_echo
 from ..protocol.link.entries import NodeEntry
 from ..protocol.link.greeting import GREETINGS, domain_number
-from ..protocol.link.inquiry import is_inquiry
+from ..protocol.link.inquiry import is_books, is_inquiry
 from ..protocol.link.link import Link, LinkEvent, PeerFound, PeerLost
 from ..settings import LINK_PORTS
 from ..transport.group import GroupSocket
@@ -25,6 +25,7 @@ from ..transport.sockets import Sockets
 from .books import Books
 from .clocks import Clocks
 from .echoes import Echoes
+from .inquiries import Inquiries
 from .loop import Alarm, Loop
 from .network import Network
 from .processes import Processes
@@ -55,6 +56,7 @@ class Peering:
         refused: sends that the system refused, by cause: unicast, multicast.
         clocks: those of the peers.
         books: tells peers what this node counted.
+        inquiries: asks peers what they counted.
 
     Raises:
         TransportError: if there is no UDP port to be had.
@@ -84,6 +86,7 @@ class Peering:
         self._echoes.way_to = network.way_to
         self.clocks = Clocks(loop, link, self._send)
         self.books = Books(link, lambda id: self.clocks.seen(int(id, 16)), self._send)
+        self.inquiries = Inquiries(loop, link, self._send)
         self._heard_itself = False
         self._asked: dict[Address, str] = {}  # our own address that the last datagram from each went to
         self._processes = Processes(loop, entry, self._died)
@@ -131,6 +134,7 @@ class Peering:
     def close(self) -> None:
         """Say goodbye and close the sockets."""
         self._link.close()
+        self.inquiries.close()
         self.flush()
         self.abandon()
 
@@ -203,8 +207,8 @@ class Peering:
             elif source is self._socket and is_clock(data):
                 self.clocks.receive(data, address)
                 news = True
-            elif source is self._socket and is_inquiry(data):
-                self.books.receive(data, address)
+            elif source is self._socket and (is_inquiry(data) or is_books(data)):
+                (self.books if is_inquiry(data) else self.inquiries).receive(data, address)
                 news = True
             else:
                 news |= self._link.receive_datagram(data, address, time.monotonic(), asked)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 from ..errors import ArgumentError
-from ..graph import NodeInfo, TopicInfo
+from ..graph import Flow, NodeInfo, TopicInfo
+from ..timeouts import seconds
 from .core import Core
 from .node import Node
 
-__all__ = ["nodes", "nodes_async", "topics", "topics_async"]
+__all__ = ["flows", "flows_async", "nodes", "nodes_async", "topics", "topics_async"]
 
 _shared: Node | None = None
 _lock = threading.RLock()
@@ -60,6 +62,36 @@ async def topics_async(timeout: float | None = 0.5) -> tuple[TopicInfo, ...]:
     node = shared_node()
     await node.wait_complete_async(timeout)
     return node.topics()
+
+
+def flows(timeout: float | None = 0.5, *, over: float = 0.0, hidden: bool = False) -> tuple[Flow, ...]:
+    """Return who sends what to whom on the network, how fast, and what gets lost; see ``Node.flows``.
+
+    Args:
+        timeout: seconds that a first picture may take, and the answers.
+        over: seconds between two readings, so that rates and latencies are there; 0 reads once.
+        hidden: ipcpy's own topics too.
+    """
+    node = shared_node()
+    node.wait_complete(timeout)
+    found = node.flows(hidden=hidden, timeout=timeout)
+    if pause := seconds(over):
+        time.sleep(pause)
+        found = node.flows(hidden=hidden, timeout=timeout)
+    return found
+
+
+async def flows_async(timeout: float | None = 0.5, *, over: float = 0.0, hidden: bool = False) -> tuple[Flow, ...]:
+    """Return the flows as ``flows``, in a coroutine; other coroutines run meanwhile."""
+    from asyncio import sleep
+
+    node = shared_node()
+    await node.wait_complete_async(timeout)
+    found = await node.flows_async(hidden=hidden, timeout=timeout)
+    if pause := seconds(over):
+        await sleep(pause)
+        found = await node.flows_async(hidden=hidden, timeout=timeout)
+    return found
 
 
 def nodes(timeout: float | None = 0.5) -> tuple[NodeInfo, ...]:

@@ -112,3 +112,21 @@ if os.fork() == 0:
 os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
 """
     assert spawn(program).succeed(timeout=20) == "1\n"
+
+
+def test_flows_of_the_shared_node_have_rates_where_they_are_read_twice():
+    with ipc.Publisher("shared/flow") as pub:
+        pub.publish(1)
+        (flow,) = ipc.flows(timeout=10)
+        assert (flow.published, flow.subscriber) == (1, None)
+
+    async def main():
+        with ipc.Subscriber("shared/both"), ipc.Publisher("shared/both") as both:
+            assert await both.wait_for_subscribers_async(timeout=30)
+            (once,) = await ipc.flows_async(timeout=10)
+            (twice,) = await ipc.flows_async(timeout=10, over=0.3)
+            return once.rate, twice.rate
+
+    assert asyncio.run(main()) == (None, 0.0)
+    with pytest.raises(ipc.ArgumentError):
+        ipc.flows(over="long")
