@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
@@ -12,6 +12,7 @@ import click
 import ipcpy as ipc
 
 from .endings import NothingFound
+from .flows import flow_lines, flow_record
 from .jsonform import dumps
 from .looking import STOPPED, look, named, nobody, topic_record, via
 from .observe import Observed, observe
@@ -38,7 +39,8 @@ def info(ctx: click.Context, topic: str, measure: float | None, timeout: float, 
     """Show a topic's messages field by field, its publishers and subscribers, and where their types differ.
 
     It listens for half a second, and shows what is on the topic now: of a library which of its types, of an array
-    its dtype and shape; how often, and how large.
+    its dtype and shape; how often, and how large. The nodes tell what goes to each subscriber, how late, and what is
+    lost ('ipcpy flows').
 
     \b
     Example:
@@ -53,11 +55,14 @@ def info(ctx: click.Context, topic: str, measure: float | None, timeout: float, 
         assert found is not None
         known = {each.id: each for each in node.nodes()}
         seconds = MOMENT if measure is None else measure
+        node.flows()  # latencies are noted from now on, and rates are counted
         seen = observe(node, found, seconds, topic) if seconds and found.publishers else None
+        flows = [flow for flow in node.flows() if flow.topic == name and _between_others(flow, node)]
         if as_json:
-            click.echo(dumps(_record(found, known, seen, measure)))
+            shown = [flow_record(flow, known) for flow in flows]
+            click.echo(dumps({**_record(found, known, seen, measure), "flows": shown}))
             return
-        for line in _lines(found, known, seen):
+        for line in _lines(found, known, seen, flows):
             click.echo(line)
         for line in _stats_lines(seen.stats, seconds) if seen and measure else ():
             click.echo(line)
@@ -74,6 +79,10 @@ def _missing(node: ipc.Node, topic: str, timeout: float) -> str:
     return f"{what}{one} Topics there are: {listed}. {STOPPED}"
 
 
+def _between_others(flow: ipc.Flow, node: ipc.Node) -> bool:
+    return flow.subscriber is not None and flow.subscriber.node.id != node.id
+
+
 def _find(node: ipc.Node, name: str) -> ipc.TopicInfo | None:
     return next((topic for topic in node.topics() if topic.name == name), None)
 
@@ -86,7 +95,7 @@ def _record(topic: ipc.TopicInfo, known: Nodes, seen: Observed | None, measure: 
     return made
 
 
-def _lines(topic: ipc.TopicInfo, known: Nodes, seen: Observed | None) -> Iterator[str]:
+def _lines(topic: ipc.TopicInfo, known: Nodes, seen: Observed | None, flows: Sequence[ipc.Flow]) -> Iterator[str]:
     yield f"{heading(printable(topic.name))}  {topic.codec or 'nobody publishes'}"
     if seen is not None:
         yield from _seen_lines(seen, topic.codec)
@@ -95,6 +104,9 @@ def _lines(topic: ipc.TopicInfo, known: Nodes, seen: Observed | None) -> Iterato
         yield f"\n{heading(what)}" + ("" if endpoints else "  none")
         if endpoints:
             yield from (f"  {line}" for line in _endpoint_lines(endpoints, known))
+    if flows:
+        yield f"\n{heading('flows')}"
+        yield from (f"  {line}" for line in flow_lines(flows))
     if not topic.publishers:
         yield f"\n{STOPPED}"
 

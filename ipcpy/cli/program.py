@@ -18,6 +18,7 @@ from .demo import demo
 from .doctor import doctor
 from .echo import echo
 from .endings import ended_well
+from .flows import flows
 from .graph import list_topics, nodes
 from .info import info
 from .measure import bw, delay, hz
@@ -27,6 +28,7 @@ from .play import play
 from .pub import pub
 from .record import record
 from .services import services
+from .why import why
 
 __all__ = ["program"]
 
@@ -59,6 +61,7 @@ def program(ctx: click.Context) -> None:
     \b
       ipcpy demo                        see it work
       ipcpy list                        what is there
+      ipcpy flows                       who sends what to whom, and what gets lost
       ipcpy echo imu                    listen
       ipcpy pub cmd '{"speed": 0.5}'    talk
       ipcpy call arm/move '{"x": 1}'    ask
@@ -74,6 +77,8 @@ def program(ctx: click.Context) -> None:
 _COMMANDS = (
     list_topics,
     info,
+    flows,
+    why,
     echo,
     hz,
     bw,

@@ -17,6 +17,8 @@ COMMANDS = sorted(program.commands)
 LISTENING = [
     "list",
     "info",
+    "flows",
+    "why",
     "echo",
     "hz",
     "bw",
@@ -33,6 +35,8 @@ LISTENING = [
 OTHERS = ["param", "bag", "blackbox", "bridge", "completion"]
 NAMING = [
     "info",
+    "flows",
+    "why",
     "echo",
     "hz",
     "bw",
