@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -123,3 +124,13 @@ def test_rows_and_peers_that_do_not_exist_are_named(spawn):
 def test_help_names_every_row(spawn):
     printed = benchmark(spawn, "--help").succeed()
     assert all(f"{name}:" in printed.replace("\n", " ") for name in ("rtt1", "lan", "topics", "reliability"))
+
+
+def test_what_watching_costs_is_measured(spawn):
+    words = ["--flows", "3", "--seconds", "0.2", "--rounds", "2", "--every", "0.05"]
+    if not Path("/proc/self/task").exists():
+        pytest.skip("the time of threads is read from /proc")
+    printed = spawn([sys.executable, "-m", "benchmarks.watching", *words], cwd=ROOT).succeed()
+    assert "3 flows of 10 Hz, read every 0.05 s" in printed
+    assert re.search(r"^\| publisher's node \|( -?\d+\.\d+ \|){4}$", printed, re.MULTILINE)
+    assert re.search(r"^\| subscriber's node \|( -?\d+\.\d+ \|){4}$", printed, re.MULTILINE)
