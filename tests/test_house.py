@@ -32,6 +32,7 @@ NO_MODULE = {
     "cli/test_doctor_lan.py": "test_doctor.py, on broken networks",
     "discovery/test_mdns_avahi.py": "test_mdns.py, beside another implementation",
 }
+TOOLS = {"cli", "overview", "top", "viewers", "web"}
 WHOLE = {"support", "system"}  # folders whose tests are of the harness, and of whole programs
 AT_THE_TOP = {"benchmarks", "crowd", "examples", "house", "imports", "public_names", "readme", "tutorial"}
 
@@ -113,6 +114,6 @@ def test_one_dialect(path):
         "constants are written without Final": re.search(r"\bFinal\b", text),
         "dice are a Random of one's own: the shared one is the program's to seed": "\nimport random\n" in text,
     }
-    if path.parts[0] == "cli":  # which uses the public names, like any other program
+    if path.parts[0] in TOOLS:  # which use the public names, like any other program
         wrong.pop("imports within the package are relative")
     assert not [what for what, found in wrong.items() if found]
