@@ -60,8 +60,8 @@ HANDLES = {
     "Bag": "about array clocks close damage delay end_ns messages paths save size span_ns start_ns topics verify",
     "BlackBox": "close dump paths stats",
     "Bridge": "close closed id linked name rules status",
-    "Node": "clock close closed domain flows flows_async id name namespace nodes resolve stats topics wait_complete"
-    " wait_complete_async watch why why_async",
+    "Node": "clock close closed domain domains flows flows_async id name namespace nodes resolve stats topics"
+    " wait_complete wait_complete_async watch why why_async",
     "Parameters": "close keys load on_change on_set save set set_async wait_for_parameters wait_for_parameters_async",
     "Player": "close duration last pause paused position publishers rate resume run run_async stats step steps topics"
     " wait_for_subscribers wait_for_subscribers_async",

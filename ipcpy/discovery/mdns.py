@@ -76,6 +76,16 @@ class Mdns:
         """How many nodes it remembers having heard of: at most 2,048, and for 120 s."""
         return len(self._responder.sightings)
 
+    def domains(self) -> Mapping[str, int]:
+        """Return the other domains of which nodes were heard within 120 s, each with how many nodes.
+
+        Once this was called, nodes of all domains are looked for, be ever so many of our own known.
+        """
+        if not self._presence.everywhere:
+            self._presence.everywhere = True
+            self._responder.ask()
+        return self._responder.sightings.domains()
+
     def start(self) -> None:
         """Start in the background; returns at once. Once more does nothing."""
         if self._thread is None and not self._closed:

@@ -50,12 +50,14 @@ class Presence:
         addresses: IPv4 addresses of the interfaces to use.
         on_found: called with the address, port and node id of every place worth a knock.
         known: gives the full instance names of nodes that need not answer questions.
+        everywhere: whether nodes of other domains are looked for too, so that all are asked who they are.
     """
 
     advert: Advert
     addresses: tuple[str, ...]
     on_found: Callable[[str, int, str], None]
     known: Callable[[], Iterable[str]]
+    everywhere: bool = False
 
 
 class Responder:
@@ -102,6 +104,11 @@ class Responder:
     def update(self) -> None:
         """Announce the advert soon, as it is by then."""
         self._worker.wake("update")
+
+    def ask(self) -> None:
+        """Ask soon who is there, as after the start."""
+        self._questions = 0
+        self._worker.wake("ask")
 
     def stop(self) -> None:
         """Have the thread say goodbye and end."""
@@ -150,7 +157,7 @@ class Responder:
         self._plan_question(later[0])  # first of all, so that an error below costs one question
         self.sightings.prune(now)
         known = list(self._presence.known())
-        if len(known) < ENOUGH or not starting:
+        if len(known) < ENOUGH or not starting or self._presence.everywhere:
             self._channel.send(ask_who([self._instance, *known, *self.sightings.recent(now - RECENT)]))
 
     def _plan_question(self, delay: float) -> None:

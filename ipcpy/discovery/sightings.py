@@ -6,6 +6,7 @@ Anyone on the link can forge what is heard, so everything here is bounded, and n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -48,6 +49,7 @@ class _Entry:
     reported: tuple[object, ...] = ()
     reported_at: float = float("-inf")
     asked: int = 0
+    domain: str = ""  # of a complete one, where it is another than ours
 
     @property
     def complete(self) -> bool:
@@ -121,6 +123,10 @@ class Sightings:
         """Return the names of the instances that were told since then."""
         return [entry.instance for entry in self._entries.values() if entry.reported_at >= since]
 
+    def domains(self) -> Counter[str]:
+        """Return the other domains of which nodes are remembered, each with how many; for any thread."""
+        return Counter(entry.domain for entry in tuple(self._entries.values()) if entry.domain)
+
     def clear(self) -> None:
         """Forget all instances: the network changed, and what is heard from now on is news."""
         self._entries.clear()
@@ -185,6 +191,7 @@ class Sightings:
             return
         txt = unpack_txt(entry.text or b"")
         advert, wrong = from_txt(txt, entry.port, entry.instance) if txt is not None else (None, "bad TXT")
+        entry.domain = advert.domain if advert and advert.domain != self._domain else ""
         if advert is None:
             self._count("malformed", f"{entry.instance!r}: {wrong}")
         elif advert.node_id == self._node_id:

@@ -117,8 +117,8 @@ class Core:
         self._peering.books.keepers = self._publishers, self._subscribers
         self.ledger = Ledger(self, self._peering.books, self._peering.inquiries, self.id)
         self.clocks = self._peering.clocks
-        self._rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
-        self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self._rendezvous)
+        self.rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
+        self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self.rendezvous)
         make, mtu_to = self.sockets.connected, self._network.mtu_to
         ways = Ways(self._network, self._introductions, link.peers)
         self.way_to = ways.to_node
@@ -129,7 +129,7 @@ class Core:
 
     def _start(self) -> None:
         self._network.start()
-        self._rendezvous.start(self._settings.peers, mdns=self.sockets.mdns)
+        self.rendezvous.start(self._settings.peers, mdns=self.sockets.mdns)
 
     # -- for the node that users hold --------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class Core:
 
     def stats(self) -> NodeStats:
         """Return the counts of the link and of mDNS."""
-        peering, ignored = self._peering, self._rendezvous.ignored()
+        peering, ignored = self._peering, self.rendezvous.ignored()
         causes = map(dict, (self._link.dropped, peering.refused, ignored, self.handovers.refused))
         return NodeStats(peering.received, peering.sent, *causes)
 
@@ -268,7 +268,7 @@ class Core:
         """Take note that the interfaces are others, or only that routes may be."""
         if others:
             self._peering.rejoin()
-            self._rendezvous.network_changed()
+            self.rendezvous.network_changed()
             indexes = self._network.indexes()
             for subscriber in list(self._subscribers.values()):
                 subscriber.network_changed(indexes)
@@ -308,7 +308,7 @@ class Core:
             return
         for endpoint in self._endpoints():  # those that an exception from outside has left to us
             endpoint.close()
-        for part in (self._peering, self._network, self._connections, self.handovers, self._rendezvous):
+        for part in (self._peering, self._network, self._connections, self.handovers, self.rendezvous):
             part.close()  # mDNS last: it takes up to 0.1 s for its goodbye
         self.loop.quit()
 
@@ -321,7 +321,7 @@ class Core:
         self._view.abandon()
         self._peering.abandon()
         self._network.close()
-        self._rendezvous.abandon()
+        self.rendezvous.abandon()
         self._connections.abandon()
         self.handovers.abandon()
         for endpoint in self._endpoints():

@@ -201,6 +201,18 @@ class Node:
         """
         return self._core.watch(self, hidden=hidden)
 
+    def domains(self) -> tuple[str, ...]:
+        """Return its domain, and behind it the others of which nodes were heard by mDNS, those with most nodes first.
+
+        The first call has it ask for them: nodes answer within a second or so. A domain is named for up to 120 s after
+        its last node went. Where mDNS does not pass, other domains are not heard of.
+
+        Raises:
+            ClosedError: (an OSError) if it is closed.
+        """
+        self._core.ensure_open()
+        return self._core.rendezvous.domains()
+
     def clock(self, peer: NodeInfo | EndpointInfo | str) -> Clock:
         """Return how far the wall clock of a node is ahead of this host's, and how wrong that can be.
 

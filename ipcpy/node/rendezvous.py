@@ -64,6 +64,8 @@ class Rendezvous:
         self._started = NEVER
         self._topics: tuple[str, ...] = ()
         self._random = Random()  # of its own: the one that all share may be seeded by the program
+        self._uses_mdns = False
+        self._everywhere = False  # whether somebody asked for other domains
         self._knocks_here = False  # at the link ports of this host
         self._closed = False
 
@@ -74,11 +76,22 @@ class Rendezvous:
             static: peers that the user named.
             mdns: whether to show the node by mDNS, and to look there.
         """
-        self._started = time.monotonic()
+        self._started, self._uses_mdns = time.monotonic(), mdns
         if mdns:
             self._loop.call_at(self._started + MDNS_AFTER, self._plan_mdns)
         for peer in static:
             self._names.add(peer.host, peer.port)
+
+    def domains(self) -> tuple[str, ...]:
+        """Return our domain, and behind it the others of which nodes were heard by mDNS, those with most nodes first.
+
+        The first call has mDNS start at once and ask for nodes of all domains. For any thread.
+        """
+        if not self._everywhere:
+            self._everywhere = True
+            self._loop.call(self._start_mdns)
+        heard = self._mdns.domains() if self._mdns is not None else {}
+        return (self._entry.domain, *sorted(heard, key=lambda domain: (-heard[domain], domain)))
 
     def network_changed(self) -> None:
         """Look anew: the interfaces are others now."""
@@ -123,11 +136,13 @@ class Rendezvous:
             self._loop.call_at(now + later, self._plan_mdns)
 
     def _start_mdns(self) -> None:
-        if not self._closed:
+        if self._uses_mdns and self._mdns is None and not self._closed:
             from ..discovery.mdns import Mdns
 
             addresses = self._network.multicast_addresses()
             self._mdns = Mdns(self._advert(), addresses, self._on_mdns, known=self._known_instances)
+            if self._everywhere:
+                self._mdns.domains()
             self._mdns.start()
 
     def _advert(self) -> Advert:

@@ -124,6 +124,29 @@ def test_closing_takes_the_service_from_browsers_at_once(party: Make) -> None:
     assert quickest(close_one, 0.1) < 0.1
 
 
+def test_other_domains_are_known_by_name_when_asked_for(party: Make) -> None:
+    ours = party("a")
+    ready(ours)
+    party("b", domain="elsewhere")
+    wait_until(lambda: ours.mdns.domains() == {"elsewhere": 1})
+    late = party("c", domain="late")
+    wait_until(lambda: late.mdns.domains() == {"elsewhere": 1, "test": 1})
+
+
+def test_who_knows_many_asks_all_the_same_when_other_domains_are_wanted(party: Make) -> None:
+    """A node that knows 16 peers asks nobody at its start; only answers tell of a domain that was there before."""
+    silent = party("silent", domain="elsewhere")
+    ready(silent)
+    crowd = Party("crowd")
+    crowd.mdns = Mdns(crowd.advert, LO, print, known=lambda: [f"n{n}-{n:016x}.{SERVICE_TYPE}" for n in range(16)])
+    crowd.mdns.domains()
+    crowd.mdns.start()
+    try:
+        wait_until(lambda: crowd.mdns.domains() == {"elsewhere": 1}, 20)
+    finally:
+        crowd.mdns.close()
+
+
 def test_other_domains_are_not_told(party: Make) -> None:
     ours, foreign, third = party("a"), party("b", domain="elsewhere"), party("c")
     wait_until(lambda: ours.knows(third) and third.knows(ours) and ours.mdns.counters.get("domain"))

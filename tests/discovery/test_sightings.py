@@ -51,6 +51,27 @@ def test_a_whole_packet_is_told_at_once() -> None:
     assert Ear().hear(_batch()) == [Hint(_id(1), "10.0.0.1", 40_000)]
 
 
+def test_other_domains_are_remembered_by_name_as_long_as_their_nodes() -> None:
+    ear = Ear()
+    for number, domain in enumerate(("home", "home", "garage", "lab")):
+        ear.hear(_batch(number, domain=domain))
+    assert ear.sightings.domains() == {"home": 2, "garage": 1}
+    ear.hear(_batch(9, domain="garage"), NOW + 100)
+    ear.sightings.prune(NOW + 130)
+    assert ear.sightings.domains() == {"garage": 1}
+    ear.sightings.clear()
+    assert ear.sightings.domains() == {}
+
+
+def test_a_node_that_is_heard_in_another_domain_is_in_that_one() -> None:
+    ear = Ear()
+    ear.hear(_batch(1, domain="home"))
+    ear.hear(_batch(1, domain="garage"))
+    assert ear.sightings.domains() == {"garage": 1}
+    ear.hear(_batch(1))
+    assert ear.sightings.domains() == {}
+
+
 def test_the_same_is_told_again_only_after_a_while() -> None:
     ear = Ear()
     assert len(ear.hear(_batch())) == 1

@@ -27,7 +27,11 @@ class Mdns:
 
     def __init__(self, advert, interfaces, on_found, *, known):
         self.adverts, self.interfaces, self.on_found, self.known = [advert], [interfaces], on_found, known
-        self.ends = []
+        self.ends, self.everywhere = [], 0
+
+    def domains(self):
+        self.everywhere += 1
+        return {"garage": 1, "home": 3, "attic": 1}
 
     def start(self):
         pass
@@ -126,6 +130,27 @@ def test_a_node_that_may_not_use_mdns_does_not_and_one_that_was_closed_neither(m
 
 
 # -- what mDNS is told, and tells
+
+
+def test_who_asks_for_other_domains_has_mdns_start_at_once_and_look_for_them(made):
+    made.rendezvous.start((), mdns=True)
+    made.meet(1, 2)
+    assert made.rendezvous.domains() == ("lab", "home", "attic", "garage")
+    assert made.mdns.everywhere > 0
+    made.loop.advance(MDNS_AT_LAST)  # and does not start again when its time comes
+
+
+def test_other_domains_are_asked_for_where_mdns_runs_already(made):
+    made.rendezvous.start((), mdns=True)
+    made.loop.advance(1)
+    assert made.mdns.everywhere == 0
+    assert made.rendezvous.domains() == ("lab", "home", "attic", "garage")
+
+
+def test_without_mdns_there_is_our_domain_alone(made):
+    made.rendezvous.start((), mdns=False)
+    assert made.rendezvous.domains() == ("lab",)
+    assert made.mdns is None
 
 
 def test_the_advert_tells_who_and_where_the_node_is_and_its_newest_topics(made):

@@ -186,7 +186,7 @@ def weigh():
         "topics": len(keeper.topics()),
         "peers": len(core._link.peers),
         "hints": len(core._link.leads),
-        "mdns": core._rendezvous._mdns.remembered if core._rendezvous._mdns else 0,
+        "mdns": core.rendezvous._mdns.remembered if core.rendezvous._mdns else 0,
     }
 
 
