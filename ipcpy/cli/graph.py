@@ -11,10 +11,12 @@ import click
 
 import ipcpy as ipc
 
+from ..overview.fleet import Fleet
+from .domains import events, in_domains, look_around, nobody_around
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import look, nobody, node_record, topic_record, via
-from .options import SECONDS, as_json, node_options, open_node
+from .looking import node_record, topic_record, via
+from .options import SECONDS, as_json, domains_options, open_fleet
 from .render import dim, duration, plural, printable, table, warning
 
 __all__ = ["list_topics", "nodes"]
@@ -29,7 +31,7 @@ timeout_option = click.option(
 @watch_option
 @timeout_option
 @as_json
-@node_options
+@domains_options
 @click.pass_context
 def list_topics(ctx: click.Context, watch: bool, timeout: float, as_json: bool) -> None:
     """Show the topics with their types, publishers, subscribers and hosts.
@@ -41,30 +43,31 @@ def list_topics(ctx: click.Context, watch: bool, timeout: float, as_json: bool) 
     Example:
       ipcpy list
       ipcpy list --json | jq -r .topic
+      ipcpy list --domain robotA,robotB
     """
-    with open_node(ctx) as node:
-        if not look(node, timeout, lambda: bool(node.topics())) and not watch:
-            raise NothingFound(nobody("topic", timeout, node.domain))
+    with open_fleet(ctx) as fleet:
+        if not look_around(fleet, timeout, lambda node: bool(node.topics())) and not watch:
+            raise NothingFound(nobody_around("topic", timeout, fleet))
         if watch:
-            _watch(node, "publisher", "subscriber", as_json=as_json)
+            _watch(fleet, "publisher", "subscriber", as_json=as_json)
             return
-        topics, known = node.topics(), {known.id: known for known in node.nodes()}
+        found = [(node.domain, topic) for node in fleet.nodes for topic in node.topics()]
+        known = {known.id: known for node in fleet.nodes for known in node.nodes()}
         if as_json:
-            for topic in topics:
-                click.echo(dumps({**topic_record(topic, known), "hosts": _hosts(topic)}))
+            for domain, topic in found:
+                click.echo(dumps({**topic_record(topic, known), "domain": domain, "hosts": _hosts(topic)}))
             return
         head = ("TOPIC", "TYPE", "PUBLISHED BY", "SUBSCRIBED BY", "HOSTS")
-        for line in table((_topic_row(topic, known) for topic in topics), head):
-            click.echo(line)
-        concerned = {endpoint.node.id for topic in topics for endpoint in (*topic.publishers, *topic.subscribers)}
-        _footer(plural(len(topics), "topic"), node, [known[id] for id in concerned if id in known])
+        _show(fleet, head, [(domain, *_topic_row(topic, known)) for domain, topic in found])
+        concerned = {endpoint.node.id for _, topic in found for endpoint in (*topic.publishers, *topic.subscribers)}
+        _footer(plural(len(found), "topic"), fleet, [known[id] for id in concerned if id in known])
 
 
 @click.command(short_help="Show nodes: the programs that take part.")
 @watch_option
 @timeout_option
 @as_json
-@node_options
+@domains_options
 @click.pass_context
 def nodes(ctx: click.Context, watch: bool, timeout: float, as_json: bool) -> None:
     """Show the nodes: the programs that publish or subscribe, and where they run.
@@ -73,30 +76,39 @@ def nodes(ctx: click.Context, watch: bool, timeout: float, as_json: bool) -> Non
     Example:
       ipcpy nodes
       ipcpy nodes --watch --json
+      ipcpy nodes --all-domains
     """
-    with open_node(ctx) as node:
-
-        def others() -> list[ipc.NodeInfo]:
-            return [known for known in node.nodes() if known.id != node.id]
-
-        if not look(node, timeout, lambda: bool(others())) and not watch:
-            raise NothingFound(nobody("other node", timeout, node.domain))
+    with open_fleet(ctx) as fleet:
+        if not look_around(fleet, timeout, lambda node: bool(_others(node))) and not watch:
+            raise NothingFound(nobody_around("other node", timeout, fleet))
         if watch:
-            _watch(node, "node", as_json=as_json)
+            _watch(fleet, "node", as_json=as_json)
             return
+        found = [(node.domain, known) for node in fleet.nodes for known in _others(node)]
         if as_json:
-            for known in others():
+            for _, known in found:
                 click.echo(dumps(node_record(known)))
             return
         head = ("NODE", "HOST", "PID", "ADDRESS", "VERSION", "STATE", "HEARD")
-        for line in table(map(_node_row, others()), head):
-            click.echo(line)
-        _footer(plural(len(others()), "node"), node, others())
+        _show(fleet, head, [(domain, *_node_row(known)) for domain, known in found])
+        _footer(plural(len(found), "node"), fleet, [known for _, known in found])
 
 
-def _footer(what: str, node: ipc.Node, concerned: Iterable[ipc.NodeInfo]) -> None:
+def _others(node: ipc.Node) -> list[ipc.NodeInfo]:
+    return [known for known in node.nodes() if known.id != node.id]
+
+
+def _show(fleet: Fleet, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows, the first cell of which is a domain, with that only where there may be several."""
+    first = 0 if fleet.several else 1
+    for line in table([row[first:] for row in rows], ("DOMAIN", *head)[first:]):
+        click.echo(line)
+
+
+def _footer(what: str, fleet: Fleet, concerned: Iterable[ipc.NodeInfo]) -> None:
     oldest = max((known.age for known in concerned), default=0.0)
-    click.echo(dim(f"{what} in domain {printable(node.domain)}; the node heard least recently: {duration(oldest)} ago"))
+    where = printable(in_domains(fleet))
+    click.echo(dim(f"{what} {where}; the node heard least recently: {duration(oldest)} ago"))
 
 
 def _topic_row(topic: ipc.TopicInfo, known: Mapping[str, ipc.NodeInfo]) -> tuple[str, ...]:
@@ -184,17 +196,17 @@ def _change(event: ipc.Event) -> _Change:
             return _Change("subscriber", "-", subscriber, reason)
 
 
-def _watch(node: ipc.Node, *kinds: str, as_json: bool) -> None:
-    """Print a line for each event about one of some kinds; those of our own node are left out."""
-    with node.watch() as watch:
-        for event in watch:
-            change = _change(event)
-            if change.kind not in kinds or change.node.id == node.id:
-                continue
-            if as_json:
-                click.echo(dumps({"time_ns": time.time_ns(), "event": type(event).__name__, **_change_record(change)}))
-            else:
-                click.echo(_change_line(change))
+def _watch(fleet: Fleet, *kinds: str, as_json: bool) -> None:
+    """Print a line for each event about one of some kinds; those of our own nodes are left out."""
+    for event in events(fleet):
+        change = _change(event)
+        if change.kind not in kinds or change.node.id in {node.id for node in fleet.nodes}:
+            continue
+        if as_json:
+            click.echo(dumps({"time_ns": time.time_ns(), "event": type(event).__name__, **_change_record(change)}))
+        else:
+            where = f"{printable(change.node.domain)}  " if fleet.several else ""
+            click.echo(_change_line(change, where))
 
 
 def _change_record(change: _Change) -> dict[str, Any]:
@@ -205,11 +217,11 @@ def _change_record(change: _Change) -> dict[str, Any]:
     return {**record, "node": node_record(change.node)}
 
 
-def _change_line(change: _Change) -> str:
+def _change_line(change: _Change, where: str = "") -> str:
     node = change.node
     what = printable(f"{node.name} ({node.host}, pid {node.pid})")
     if isinstance(change.about, ipc.EndpointInfo):
         what = f"{printable(change.about.topic)}  {change.kind} of {what}"
     reason = f": {printable(change.reason)}" if change.reason else change.words
-    line = f"{datetime.now():%H:%M:%S.%f} {change.sign} {what}{reason}"
+    line = f"{datetime.now():%H:%M:%S.%f} {change.sign} {where}{what}{reason}"
     return line if change.sign == "+" else warning(line)

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 import ipcpy as ipc
 
+from ..overview.fleet import Fleet
 from .looking import look, parameters_of
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "RATE",
     "SECONDS",
     "as_json",
+    "domains_options",
     "naming_options",
     "node_options",
+    "open_fleet",
     "open_node",
     "optional_parameters",
     "optional_topic",
@@ -49,10 +52,26 @@ def _keep(ctx: click.Context, param: click.Parameter, value: str | None) -> None
 
 def node_options(command: F) -> F:
     """Add ``--domain``, ``--interfaces`` and ``--peers``, which may stand before or after a command's name."""
+    return _node_options(command, "The domain to look at.")
+
+
+def domains_options(command: F) -> F:
+    """Add the same for a command that looks at several domains, and ``--all-domains``; see ``open_fleet``."""
+    everywhere = click.option(
+        "--all-domains",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep_flag,
+        help="Look at all domains of which nodes are heard by mDNS.",
+    )
+    return _node_options(everywhere(command), "The domain to look at, or several: robotA,robotB.")
+
+
+def _node_options(command: F, domain: str) -> F:
     for name, text in (
         ("--peers", "Static addresses host[:port],... where multicast does not pass."),
         ("--interfaces", "Names or addresses of the interfaces to use; 'lo' stays on this host."),
-        ("--domain", "The domain to look at."),
+        ("--domain", domain),
     ):
         variable = f"IPCPY_{name.removeprefix('--').upper()}"
         option = click.option(
@@ -60,6 +79,11 @@ def node_options(command: F) -> F:
         )
         command = option(command)
     return command
+
+
+def _keep_flag(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.obj = {**(ctx.obj or {}), param.name: True}
 
 
 def _keep_rules(ctx: click.Context, param: click.Parameter, rules: tuple[str, ...]) -> None:
@@ -88,6 +112,24 @@ def naming_options(command: F) -> F:
 def open_node(ctx: click.Context) -> ipc.Node:
     """Make the node of a command, named after it."""
     return ipc.Node(f"ipcpy-{ctx.info_name}", **(ctx.obj or {}))
+
+
+def open_fleet(ctx: click.Context) -> Fleet:
+    """Make a node, named after the command, in each domain that the options of ``domains_options`` name.
+
+    Raises:
+        ArgumentError: (a ValueError) if one of them can be no domain.
+    """
+    options = dict(ctx.obj or {})
+    everywhere = bool(options.pop("all_domains", False))
+    domains = [part.strip() for part in options.pop("domain", "").split(",")]
+    if len(domains) > 1 and not all(domains):
+        raise click.UsageError("--domain names domains, comma-separated: robotA,robotB")
+
+    def make(domain: str | None) -> ipc.Node:
+        return ipc.Node(f"ipcpy-{ctx.info_name}", domain=domain, **options)
+
+    return Fleet(make, list(filter(None, domains)), everywhere=everywhere)
 
 
 if TYPE_CHECKING:

@@ -42,11 +42,13 @@ class Fleet:
         self._make, self._everywhere = make, everywhere
         self._nodes: dict[str, ipc.Node] = {}
         self._refused: set[str] = set()
+        self._asked = 0
         self._lock = threading.RLock()
         self._closed = False
         try:
             for domain in dict.fromkeys(domains) or (None,):
                 self._open(domain)
+            self._asked = len(self._nodes)
         except BaseException:
             self.close()
             raise
@@ -63,15 +65,16 @@ class Fleet:
 
     @property
     def nodes(self) -> tuple[ipc.Node, ...]:
-        """The nodes, those of the domains asked for first."""
+        """The nodes, those of the domains asked for first, the others by the names of their domains."""
         with self._lock:
-            return tuple(self._nodes.values())
+            return tuple(self._nodes[domain] for domain in self.domains)
 
     @property
     def domains(self) -> tuple[str, ...]:
         """The domains of the nodes, likewise."""
         with self._lock:
-            return tuple(self._nodes)
+            opened = tuple(self._nodes)
+        return opened[: self._asked] + tuple(sorted(opened[self._asked :]))
 
     @property
     def left_out(self) -> tuple[str, ...]:

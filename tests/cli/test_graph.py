@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import ipcpy as ipc
 from ipcpy.cli import graph
 from ipcpy.cli.program import program
+from ipcpy.overview.fleet import Fleet
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
 ROBOT = """
@@ -129,16 +130,19 @@ EAR = ipc.EndpointInfo("0c" * 8, "subscriber", "imu", "any", {}, False, 0, ARM)
 WHO = "arm (robot7, pid 4711)"
 
 
+def look_on(monkeypatch, **shown):
+    """Have commands look at a graph that is made up."""
+    node = SimpleNamespace(domain="lab", wait_complete=lambda timeout: True, close=lambda: None, **shown)
+    monkeypatch.setattr(graph, "open_fleet", lambda ctx: Fleet(lambda domain: node))
+
+
 @pytest.fixture
 def watch(monkeypatch):
     """``watch(command, event, ...)`` runs a command that watches a graph in which these events happen."""
 
     def watch(command, *events):
         watching = nullcontext(events)
-        node = SimpleNamespace(
-            id="0d" * 8, wait_complete=lambda timeout: True, topics=tuple, nodes=tuple, watch=lambda: watching
-        )
-        monkeypatch.setattr(graph, "open_node", lambda ctx: nullcontext(node))
+        look_on(monkeypatch, id="0d" * 8, topics=tuple, nodes=tuple, watch=lambda: watching)
         done = CliRunner().invoke(program, [*command.split(), "--watch", "--timeout", "0"])
         assert done.exit_code == 0, done.output
         return done.output.splitlines()
@@ -181,10 +185,7 @@ def test_a_command_shows_events_of_its_own_kind_only(watch):
 def test_who_does_not_answer_is_marked_in_the_list(monkeypatch):
     quiet = replace(ARM, state="unresponsive")  # the endpoint's own picture of its node is older
     topic = ipc.TopicInfo("imu", "struct", {}, (IMU,), (EAR,))
-    node = SimpleNamespace(
-        domain="lab", wait_complete=lambda timeout: True, topics=lambda: (topic,), nodes=lambda: (quiet,)
-    )
-    monkeypatch.setattr(graph, "open_node", lambda ctx: nullcontext(node))
+    look_on(monkeypatch, topics=lambda: (topic,), nodes=lambda: (quiet,))
     printed = CliRunner().invoke(program, ["list"]).output
     assert "imu    struct  arm (unresponsive)  arm (unresponsive)  robot7" in printed
 

@@ -9,7 +9,17 @@ from click.testing import CliRunner
 
 import ipcpy as ipc
 from ipcpy.cli import options
-from ipcpy.cli.options import LONGEST, SECONDS, as_json, naming_options, node_options, open_node, topic_argument
+from ipcpy.cli.options import (
+    LONGEST,
+    SECONDS,
+    as_json,
+    domains_options,
+    naming_options,
+    node_options,
+    open_fleet,
+    open_node,
+    topic_argument,
+)
 
 
 @click.group()
@@ -38,6 +48,16 @@ def own(ctx):
     with open_node(ctx) as node:
         info = next(each for each in node.nodes() if each.id == node.id)
         click.echo(f"{info.name} {node.domain}")
+
+
+@program.command()
+@domains_options
+@click.pass_context
+def around(ctx):
+    """Open the nodes, and say where they are."""
+    with open_fleet(ctx) as fleet:
+        click.echo(f"{' '.join(fleet.domains)} {fleet.everywhere}")
+        assert {each.name for node in fleet.nodes for each in node.nodes() if each.id == node.id} == {"ipcpy-around"}
 
 
 def run(*arguments):
@@ -129,3 +149,22 @@ def test_whatever_goes_wrong_while_the_user_types_is_silence(monkeypatch):
 
 def test_a_topic_is_brought_to_the_form_that_names_have():
     assert CliRunner().invoke(program, ["look", "cafe\u0301"]).output.split()[0] == "caf\u00e9"
+
+
+# -- several domains
+
+
+def test_domains_are_named_before_or_after_the_command(monkeypatch):
+    monkeypatch.setenv("IPCPY_DOMAIN", "env")
+    assert run("around") == "env False"
+    assert run("around", "--domain", "b, a,b") == "b a False"
+    assert run("--domain", "a,b", "around") == "a b False"
+    assert run("around", "--domain", "a", "--all-domains").startswith("a")
+    assert run("around", "--all-domains").endswith("True")
+
+
+@pytest.mark.parametrize("domains", ["a,", ",", "a,,b"])
+def test_a_domain_without_a_name_is_refused(domains):
+    done = CliRunner().invoke(program, ["around", "--domain", domains])
+    assert done.exit_code == 2
+    assert "robotA,robotB" in done.output

@@ -79,7 +79,7 @@ def test_everywhere_means_what_is_heard_of_now_and_later():
         assert fleet.look() == ()
         net.heard.append("home")
         assert fleet.look() == ("home",)
-        assert fleet.domains == ("default", "lab", "home")
+        assert fleet.domains == ("default", "home", "lab")
 
 
 def test_a_domain_that_can_be_none_is_left_out_and_said_once(caplog):
