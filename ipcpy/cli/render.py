@@ -13,12 +13,15 @@ from typing import Any
 
 import click
 
+from ..overview.text import duration, per_second, plural, printable, printable_lines, size
+
 __all__ = [
     "array_kind",
     "clock",
     "dim",
     "duration",
     "heading",
+    "per_second",
     "plural",
     "printable",
     "printable_lines",
@@ -50,39 +53,6 @@ def warning(text: str) -> str:
     return click.style(text, fg="yellow")
 
 
-def printable(text: str) -> str:
-    """Replace what does not print, control characters first of all, by its escape."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-def printable_lines(text: str) -> str:
-    """Make text of several lines printable."""
-    return "\n".join(map(printable, text.split("\n")))
-
-
-def plural(number: int, noun: str) -> str:
-    """Count something.
-
-    >>> plural(1, "topic"), plural(2, "topic")
-    ('1 topic', '2 topics')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Write a time span with a unit that suits it.
-
-    >>> duration(0.00001234), duration(0.25), duration(75)
-    ('12.3 µs', '250 ms', '75 s')
-    """
-    for factor, unit in ((1e6, "µs"), (1e3, "ms")):
-        if abs(seconds) * factor < 999.5:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds:.3g} s" if abs(seconds) < 1000 else f"{seconds:,.0f} s"
-
-
 def with_bound(seconds: float, bound: float) -> str:
     """Write a time span and how wrong it can be, in the unit and with the digits that make sense.
 
@@ -99,27 +69,6 @@ def with_bound(seconds: float, bound: float) -> str:
     most = math.ceil((bound * factor + abs(seconds * factor - shown)) / step - 1e-9) * step
     places = max(0, digits)
     return f"{shown:.{places}f} {unit} ± {most:.{places}f} {unit}"
-
-
-def size(number: float) -> str:
-    """Write a number of bytes.
-
-    >>> size(43), size(1_234_567)
-    ('43 B', '1.23 MB')
-    """
-    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if abs(number) >= factor:
-            return f"{number / factor:.3g} {unit}"
-    return f"{number:.0f} B"
-
-
-def per_second(rate: float) -> str:
-    """Write how often something comes, in Hz.
-
-    >>> per_second(18_540), per_second(1.5)
-    ('18,540', '1.5')
-    """
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def clock(ns: int) -> str:
