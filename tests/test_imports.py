@@ -73,9 +73,16 @@ PURE = {
     "discovery.agenda",
     "discovery.sightings",
     "doctor.judge",
+    "overview.overview",
+    "overview.pace",
+    "overview.rows",
+    "overview.text",
     "parameters.functions",
     "parameters.kinds",
     "protocol",
+    "top.cells",
+    "top.outline",
+    "top.plot",
     "views",
 }
 IMPURE = {

@@ -129,6 +129,8 @@ def test_all_that_a_handle_shows_is_documented(name):
 def test_the_examples_in_docstrings_are_right(name):
     if name.startswith("ipcpy.bag"):
         pytest.importorskip("mcap", reason="needs ipcpy[bag]")
+    if name.startswith("ipcpy.top"):
+        pytest.importorskip("textual", reason="needs ipcpy[top]")
     if not name.endswith("__main__"):
         assert doctest.testmod(importlib.import_module(name)).failed == 0
 

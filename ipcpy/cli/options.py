@@ -114,22 +114,26 @@ def open_node(ctx: click.Context) -> ipc.Node:
     return ipc.Node(f"ipcpy-{ctx.info_name}", **(ctx.obj or {}))
 
 
-def open_fleet(ctx: click.Context) -> Fleet:
+def open_fleet(ctx: click.Context, **more: str) -> Fleet:
     """Make a node, named after the command, in each domain that the options of ``domains_options`` name.
+
+    Args:
+        ctx: of the command.
+        more: further arguments of each node; ``namespace=""`` and ``remap=""`` for a command that has whole names only.
 
     Raises:
         ArgumentError: (a ValueError) if one of them can be no domain.
     """
-    options = dict(ctx.obj or {})
+    options = {**(ctx.obj or {}), **more}
     everywhere = bool(options.pop("all_domains", False))
-    domains = [part.strip() for part in options.pop("domain", "").split(",")]
-    if len(domains) > 1 and not all(domains):
+    domains = [part.strip() for part in options.pop("domain").split(",")] if "domain" in options else []
+    if not all(domains):
         raise click.UsageError("--domain names domains, comma-separated: robotA,robotB")
 
     def make(domain: str | None) -> ipc.Node:
         return ipc.Node(f"ipcpy-{ctx.info_name}", domain=domain, **options)
 
-    return Fleet(make, list(filter(None, domains)), everywhere=everywhere)
+    return Fleet(make, domains, everywhere=everywhere)
 
 
 if TYPE_CHECKING:

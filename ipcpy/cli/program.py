@@ -28,6 +28,7 @@ from .play import play
 from .pub import pub
 from .record import record
 from .services import services
+from .top import top
 from .why import why
 
 __all__ = ["program"]
@@ -93,6 +94,7 @@ _COMMANDS = (
     blackbox,
     bridge,
     nodes,
+    top,
     doctor,
     demo,
     completion,

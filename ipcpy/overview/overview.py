@@ -194,7 +194,7 @@ def _without(topics: Iterable[ipc.TopicInfo], own: Collection[str]) -> Iterator[
 
 
 def _flows_without(flows: Iterable[ipc.Flow], own: Collection[str]) -> Iterator[ipc.Flow]:
-    """Yield flows as they are without some nodes: a publisher that only these listen to has one without a subscriber."""
+    """Yield flows without some nodes; a publisher that only these listen to has one without a subscriber."""
     publishers: set[str] = set()
     unheard: dict[str, ipc.Flow] = {}
     for flow in flows:

@@ -163,7 +163,7 @@ def test_domains_are_named_before_or_after_the_command(monkeypatch):
     assert run("around", "--all-domains").endswith("True")
 
 
-@pytest.mark.parametrize("domains", ["a,", ",", "a,,b"])
+@pytest.mark.parametrize("domains", ["", "a,", ",", "a,,b"])
 def test_a_domain_without_a_name_is_refused(domains):
     done = CliRunner().invoke(program, ["around", "--domain", domains])
     assert done.exit_code == 2

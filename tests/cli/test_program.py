@@ -32,7 +32,7 @@ LISTENING = [
     "doctor",
     "demo",
 ]
-OTHERS = ["param", "bag", "blackbox", "bridge", "completion"]
+OTHERS = ["param", "bag", "blackbox", "bridge", "completion", "top"]
 NAMING = [
     "info",
     "flows",

@@ -45,6 +45,11 @@ class Pair:
     why: str = ""
     at: float = 0.0
     age: float = 0.0
+    pace: tuple[float, float] = (0.0, 0.0)  # messages a second, and the share of them that gets lost, by themselves
+
+    def flow_on(self) -> None:
+        """Let half a second pass."""
+        self.pass_time(0.5, self.pace[0], lost=self.pace[1])
 
     def pass_time(self, seconds: float, rate: float, size: int = 100, lost: float = 0.0) -> None:
         """Let messages flow for a while.
@@ -112,3 +117,39 @@ def nodes_of(pairs: list[Pair]) -> tuple[ipc.NodeInfo, ...]:
     """Return the nodes of pairs."""
     each = [owner for pair in pairs for owner in (pair.publisher, pair.subscriber) if owner is not None]
     return tuple({owner.id: owner for owner in each}.values())
+
+
+class MadeUpNode:
+    """Stands for a node that looks at a made-up system, as far as a fleet and its readers use it.
+
+    Attributes:
+        pairs: what there is; a test changes it.
+    """
+
+    closed = False
+
+    def __init__(self, *pairs: Pair, domain: str = "lab", others: tuple[str, ...] = ()) -> None:
+        self.pairs, self.domain, self.others = list(pairs), domain, others
+        self.id = _id("viewer", domain)
+
+    def domains(self) -> tuple[str, ...]:
+        """Return the domains that it heard of."""
+        return (self.domain, *self.others)
+
+    def nodes(self) -> tuple[ipc.NodeInfo, ...]:
+        """Return the nodes."""
+        return nodes_of(self.pairs)
+
+    def topics(self) -> tuple[ipc.TopicInfo, ...]:
+        """Return the topics."""
+        return topics_of(self.pairs)
+
+    async def flows_async(self, *, timeout: float) -> tuple[ipc.Flow, ...]:
+        """Return a reading, of half a second later than the last."""
+        for pair in self.pairs:
+            pair.flow_on()
+        return tuple(pair.flow for pair in self.pairs)
+
+    def close(self) -> None:
+        """Close it."""
+        self.closed = True
