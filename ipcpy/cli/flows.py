@@ -14,10 +14,12 @@ import click
 
 import ipcpy as ipc
 
+from ..overview.fleet import Fleet
+from .domains import in_domains, look_around, nobody_around
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import endpoint_record, look, nobody
-from .options import PATIENCE, SECONDS, as_json, naming_options, node_options, open_node, topics_argument
+from .looking import endpoint_record
+from .options import PATIENCE, SECONDS, as_json, domains_options, naming_options, open_fleet, topics_argument
 from .render import dim, per_second, plural, printable, size, table, warning, with_bound
 
 __all__ = ["flow_lines", "flow_record", "flows", "flows_over", "loss_text", "rate_text", "reasons_of"]
@@ -34,7 +36,7 @@ HEAD = ("TOPIC", "FROM", "TO", "WAY", "HZ", "BYTES/S", "P50", "P99", "LOST", "WA
     "--timeout", type=SECONDS, default=1.0, show_default=True, help="Seconds after which nothing found is an error."
 )
 @as_json
-@node_options
+@domains_options
 @naming_options
 @click.pass_context
 def flows(
@@ -51,18 +53,23 @@ def flows(
       ipcpy flows
       ipcpy flows 'arm/**' --watch
       ipcpy flows --json | jq 'select(.loss > 0)'
+      ipcpy flows --domain robotA,robotB
     """
-    with open_node(ctx) as node:
-        wanted = [node.resolve(topic) for topic in topics]
-        if not look(node, timeout, lambda: bool(_published(node, wanted, hidden))) and not watch:
-            raise NothingFound(_missing(node, topics, wanted, timeout))
-        found = flows_over(node, every, hidden=hidden)
+    with open_fleet(ctx) as fleet:
+        wanted = [fleet.nodes[0].resolve(topic) for topic in topics]
+        if not look_around(fleet, timeout, lambda node: bool(_published(node, wanted, hidden))) and not watch:
+            raise NothingFound(_missing(fleet, topics, wanted, timeout))
+        _read(fleet, hidden)
         while True:
-            _show(node, _chosen(found, wanted), as_json=as_json, watched=watch)
+            time.sleep(every)
+            fleet.look()
+            _show(fleet, _chosen(_read(fleet, hidden), wanted), as_json=as_json, watched=watch)
             if not watch:
                 return
-            time.sleep(every)
-            found = node.flows(hidden=hidden)
+
+
+def _read(fleet: Fleet, hidden: bool) -> list[ipc.Flow]:
+    return [flow for node in fleet.nodes for flow in node.flows(hidden=hidden)]
 
 
 def flows_over(node: ipc.Node, seconds: float, *, hidden: bool = False) -> tuple[ipc.Flow, ...]:
@@ -77,28 +84,27 @@ def _published(node: ipc.Node, wanted: Sequence[str], hidden: bool) -> list[str]
     return [name for name in topics if not wanted or any(ipc.matches(each, name) for each in wanted)]
 
 
-def _missing(node: ipc.Node, topics: Sequence[str], wanted: Sequence[str], timeout: float) -> str:
-    names = _published(node, (), hidden=False)
+def _missing(fleet: Fleet, topics: Sequence[str], wanted: Sequence[str], timeout: float) -> str:
+    names = sorted({name for node in fleet.nodes for name in _published(node, (), hidden=False)})
     if not topics or not names:
-        return nobody("publisher", timeout, node.domain)
+        return nobody_around("publisher", timeout, fleet)
     listed = ", ".join(map(printable, names[:10])) + (", ..." if len(names) > 10 else "")
     asked = ", ".join(map(repr, wanted))
-    return (
-        f"nobody publishes {asked} in domain {node.domain!r}. Topics with publishers: {listed}. Try: ipcpy why TOPIC."
-    )
+    where = printable(in_domains(fleet))
+    return f"nobody publishes {asked} {where}. Topics with publishers: {listed}. Try: ipcpy why TOPIC."
 
 
 def _chosen(found: Iterable[ipc.Flow], wanted: Sequence[str]) -> list[ipc.Flow]:
     return [flow for flow in found if not wanted or any(ipc.matches(each, flow.topic) for each in wanted)]
 
 
-def _show(node: ipc.Node, found: list[ipc.Flow], *, as_json: bool, watched: bool) -> None:
+def _show(fleet: Fleet, found: list[ipc.Flow], *, as_json: bool, watched: bool) -> None:
     if as_json:
-        known, now = {each.id: each for each in node.nodes()}, time.time_ns()
+        known, now = {each.id: each for node in fleet.nodes for each in node.nodes()}, time.time_ns()
         for flow in found:
-            click.echo(dumps({"time_ns": now, **flow_record(flow, known)}))
+            click.echo(dumps({"time_ns": now, "domain": flow.publisher.node.domain, **flow_record(flow, known)}))
         return
-    lines = [*flow_lines(found), dim(_footer(node, found))]
+    lines = [*flow_lines(found, domains=fleet.several), dim(_footer(fleet, found))]
     if watched and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         click.clear()
         lines = _fitting(lines, shutil.get_terminal_size().lines - 1)
@@ -114,21 +120,23 @@ def _fitting(lines: list[str], height: int) -> list[str]:
     return [*lines[:shown], dim(f"... and {plural(len(lines) - shown - 1, 'line')} more: ipcpy top"), lines[-1]]
 
 
-def flow_lines(found: Sequence[ipc.Flow]) -> Iterator[str]:
-    """Yield a table of flows, and what is wrong with each."""
-    yield from table(map(_row, found), HEAD)
+def flow_lines(found: Sequence[ipc.Flow], *, domains: bool = False) -> Iterator[str]:
+    """Yield a table of flows, with their domains if asked for, and what is wrong with each."""
+    first = 0 if domains else 1
+    rows = ((flow.publisher.node.domain, *_row(flow))[first:] for flow in found)
+    yield from table(rows, ("DOMAIN", *HEAD)[first:])
     for flow in found:
         if flow.subscriber is not None:
             between = printable(f"{flow.topic}, {flow.publisher.node.name} to {flow.subscriber.node.name}")
             yield from (warning(f"{between}: {line}") for line in reasons_of(flow))
 
 
-def _footer(node: ipc.Node, found: Sequence[ipc.Flow]) -> str:
+def _footer(fleet: Fleet, found: Sequence[ipc.Flow]) -> str:
     between = sum(flow.subscriber is not None for flow in found)
     silent = {flow.publisher.node.name for flow in found if flow.sent is None}
     silent |= {flow.subscriber.node.name for flow in found if flow.subscriber and flow.received is None}
     told = f"; told nothing: {', '.join(sorted(map(printable, silent)))}" if silent else ""
-    return f"{plural(between, 'flow')} in domain {printable(node.domain)}, {datetime.now():%H:%M:%S}{told}"
+    return f"{plural(between, 'flow')} {printable(in_domains(fleet))}, {datetime.now():%H:%M:%S}{told}"
 
 
 def _row(flow: ipc.Flow) -> tuple[str, ...]:

@@ -45,6 +45,15 @@ def test_list_shows_the_topics_of_each_domain(spawn, robots, domains):
     assert printed[3].startswith(f"2 topics in the domains {domains[0]}, {domains[1]};")
 
 
+def test_flows_of_each_domain_are_shown_and_named(spawn, robots, domains):
+    command = [*IPCPY, "flows", "--timeout", "20", "--every", "0.1", "--domain", ",".join(domains)]
+    printed = spawn(command).succeed().splitlines()
+    assert [line.split()[:2] for line in printed[:3]] == [["DOMAIN", "TOPIC"], *([domain, "imu"] for domain in domains)]
+    assert f"in the domains {domains[0]}, {domains[1]}" in printed[-1]
+    records = [json.loads(line) for line in spawn([*command, "--json"]).succeed().splitlines()]
+    assert [(record["domain"], record["topic"]) for record in records] == [(domain, "imu") for domain in domains]
+
+
 def test_nodes_of_all_domains_are_found(spawn, robots, domains):
     printed = spawn([*IPCPY, "nodes", "--all-domains", "--json", "--timeout", "20"]).succeed().splitlines()
     found = {node["domain"]: node["name"] for node in map(json.loads, printed)}
