@@ -10,6 +10,7 @@ from pathlib import Path
 def problems(names: set[str]) -> list[str]:
     """Say what is missing from, or too much in, a wheel with these files."""
     sources = {str(path) for path in Path("ipcpy").rglob("*.py")} | {"ipcpy/py.typed"}
+    sources |= {str(path) for path in Path("ipcpy/web/static").rglob("*") if path.is_file()}
     inside = {name for name in names if ".dist-info/" not in name}
     found = [f"missing: {name}" for name in sorted(sources - inside)]
     found += [f"too much: {name}" for name in sorted(inside - sources)]

@@ -77,6 +77,7 @@ PURE = {
     "overview.pace",
     "overview.rows",
     "overview.text",
+    "overview.values",
     "parameters.functions",
     "parameters.kinds",
     "protocol",
@@ -84,6 +85,10 @@ PURE = {
     "top.outline",
     "top.plot",
     "views",
+    "web.access",
+    "web.plots",
+    "web.rows",
+    "web.wants",
 }
 IMPURE = {
     "asyncio",

@@ -131,6 +131,8 @@ def test_the_examples_in_docstrings_are_right(name):
         pytest.importorskip("mcap", reason="needs ipcpy[bag]")
     if name.startswith("ipcpy.top"):
         pytest.importorskip("textual", reason="needs ipcpy[top]")
+    if name.startswith("ipcpy.web"):
+        pytest.importorskip("aiohttp", reason="needs ipcpy[web]")
     if not name.endswith("__main__"):
         assert doctest.testmod(importlib.import_module(name)).failed == 0
 
