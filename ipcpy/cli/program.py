@@ -29,6 +29,7 @@ from .pub import pub
 from .record import record
 from .services import services
 from .top import top
+from .web import web
 from .why import why
 
 __all__ = ["program"]
@@ -88,6 +89,7 @@ _COMMANDS = (
     services,
     call,
     param,
+    web,
     record,
     play,
     bag,
