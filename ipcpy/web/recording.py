@@ -129,11 +129,13 @@ def _read(said: Any) -> tuple[str, list[str], str]:
     unknown = said.keys() - {"file", "topics", "domain"}
     if unknown:
         raise ipc.ArgumentError(f"nothing is known of {', '.join(sorted(unknown))[:200]}")
-    name, topics, domain = said.get("file") or "", said.get("topics") or ["/**"], said.get("domain") or ""
+    name, topics, domain = said.get("file") or "", said.get("topics", ["/**"]), said.get("domain") or ""
     if not isinstance(name, str) or (name and not _NAME.fullmatch(name)):
         raise ipc.ArgumentError(f"file is a name such as run.mcap, without a folder, got {name!r:.80}")
-    if not isinstance(topics, list) or not all(isinstance(each, str) for each in topics):
-        raise ipc.ArgumentError(f"topics are a list of names or patterns, got {topics!r:.80}")
+    if not isinstance(topics, list) or not topics or not all(isinstance(each, str) for each in topics):
+        raise ipc.ArgumentError(
+            f"topics are a list of names or patterns; without it all are recorded; got {topics!r:.80}"
+        )
     if not isinstance(domain, str):
         raise ipc.ArgumentError(f"domain is a text, got {domain!r:.80}")
     whole = [each if each.startswith("/") else f"/{each}" for each in topics]

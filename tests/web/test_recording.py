@@ -75,6 +75,7 @@ def test_news_have_a_new_number_only_where_something_changed(made):
         {"file": "run\n"},
         {"topics": "imu"},
         {"topics": [3]},
+        {"topics": []},
         {"topics": ["a//b"]},
         {"domain": "other"},
         {"domain": 3},
