@@ -95,8 +95,8 @@ class WebServer:
     @property
     def url(self) -> str:
         """The address of the page, with the token if it wants one."""
-        host = "127.0.0.1" if self._host in ("", "0.0.0.0", "::") else self._host
-        named = platform.node() if host != self._host else f"[{host}]" if ":" in host else host
+        host = ipc.get_ip() if self._host in ("", "0.0.0.0", "::") else self._host
+        named = f"[{host}]" if ":" in host else host
         return f"http://{named}:{self._port}/" + (f"?token={self._token}" if self._token else "")
 
     @property
