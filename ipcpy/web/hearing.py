@@ -27,6 +27,7 @@ DEPTH = 10_000  # unread messages of a topic
 AT_ONCE = 3000  # messages that are taken before others have their turn
 LINGER = 10.0  # seconds
 LOOK = 0.5  # seconds between two looks at what fields a message has
+COUNT = 2.0  # seconds between two looks at what did not arrive
 CLOCK = 1.0  # seconds between two looks at a publisher's clock
 RECENT = 10.0  # seconds; a message that was sent before that is drawn where it was received
 
@@ -39,6 +40,7 @@ class Ear:
         newest: the newest message; None before one came.
         count: how many messages came.
         series: by path of the field.
+        missed: messages that did not arrive here, by cause, while fields are plotted.
         until: when it may be given up; None while somebody looks.
     """
 
@@ -48,11 +50,13 @@ class Ear:
         self.newest: ipc.Message | None = None
         self.count = 0
         self.series: dict[str, Series] = {}
+        self.missed: Mapping[str, int] = {}
         self.until: float | None = None
         self._node = node
         self._paths: list[tuple[Path, Series]] = []
         self._offsets: dict[str, tuple[float, float | None]] = {}  # by publisher: when it was asked, and the offset
         self._looked = 0.0
+        self._counted = 0.0
 
     def plot(self, field: str, kept: int) -> None:
         """Keep so many of a field's numbers from now on.
@@ -110,6 +114,12 @@ class Ear:
         except (ipc.ArgumentError, ipc.ClosedError):
             return None
         return clock.offset if clock.bound < RECENT else None
+
+    def count_missed(self, now: float) -> None:
+        """Look now and then at what did not arrive: it is in no plot, which is to be said."""
+        if self._paths and now - self._counted >= COUNT:
+            self._counted = now
+            self.missed = dict(self.sub.stats.lost)
 
     def look(self, now: float) -> tuple[list[str], bool] | None:
         """Return what fields the newest message has, and whether there is an image in it; None if it was just asked."""
@@ -207,6 +217,7 @@ class Hearing:
         for number in range(len(ears)):
             ear = ears[(number + self._turn) % len(ears)]
             taken += ear.poll(max(1, (AT_ONCE - taken) // 2), now)
+            ear.count_missed(now)
         return taken
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .picture import split_id
 from .stage import Stage
 from .wants import PlotWant, Wants, read_page
 
@@ -54,6 +55,7 @@ class Session:
         self._lines: dict[str, _Line] = {}
         self._trees: dict[str, tuple[float, object]] = {}
         self._images: dict[str, int] = {}
+        self._missed: dict[str, int] = {}
         self._graph = self._rows = self._record = 0
         self._event = max(0, stage.chronicle.last - EVENTS)
         self._greeted = False
@@ -130,6 +132,7 @@ class Session:
         for event in self._stage.chronicle.after(self._event, EVENTS):
             self._event = event["id"]
             yield dumps(event)
+        yield from self._shown_losses()
         for line in self._lines.values():
             points = self._points(line, now)
             if points is not None:
@@ -167,6 +170,18 @@ class Session:
             "thinned": columns.thinned,
             "rate": round(series.rate(), 3),
         }
+
+    def _shown_losses(self) -> Iterator[str]:
+        """Say which messages are in no plot, since they did not arrive here."""
+        for id in dict.fromkeys(plot.topic for plot in self.wants.plots.values()):
+            ear = self._stage.hearing.ears.get(id)
+            missed = sum(ear.missed.values()) if ear is not None else 0
+            new = missed - self._missed.get(id, missed)
+            self._missed[id] = missed
+            if ear is not None and new > 0:
+                causes = ", ".join(f"{count:,} {cause}" for cause, count in ear.missed.items() if count)
+                what = f"{split_id(id)[1]}: {new:,} messages are in no plot: they did not reach this server"
+                yield dumps({"kind": "notice", "level": "warning", "text": f"{what} ({causes} in all)"})
 
     def _shown_trees(self, now: float) -> Iterator[str]:
         for id in self.wants.trees:

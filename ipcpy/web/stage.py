@@ -28,7 +28,7 @@ READ = 0.5  # seconds between two readings of flows
 PATIENCE = 0.4  # seconds that a node may take to tell of its own
 HEAR = 0.04  # seconds between two looks at what was heard
 DRAW = 0.1  # seconds between two graphs at least
-SHARE = 0.1  # of the time that making graphs may take
+SHARE = 0.1  # of the time that making graphs, or rows, may take
 LOOK = 2.0  # seconds after which the graph is looked at though nothing happened
 FRESH = 1.2  # seconds that a reading is new
 REST = 10.0  # seconds after which flows are read no more if nobody asks
@@ -113,6 +113,7 @@ class Stage:
             "seq": message.seq,
             "sent": message.sent_ns / 1e9,
             "publisher": self._publisher(ear.sub, message.publisher),
+            "message": type(message.data).__name__ if hasattr(message.data, "_fields") else "",
             "data": tree(message.data),
             "fields": numeric_fields(message.data),
         }
@@ -207,16 +208,18 @@ class Stage:
     async def _read_all(self) -> None:
         """Ask nodes what they sent and received, while somebody looks."""
         while True:
-            began = time.monotonic()
+            began, cost = time.monotonic(), 0.0
             if began - self._asked < REST:
                 await asyncio.gather(*(self._read(node) for node in self.nodes()))
+                told = time.monotonic()
                 shown = {node.domain for node in self.nodes()}
                 for domain in set(self.overview.domains) - shown:
                     self.overview.forget(domain)
                     self.flows.pop(domain, None)
                 self._rows.take(self.overview.topics(), self.overview.flows(), time.time())
                 self._read_at = time.monotonic()
-            await asyncio.sleep(max(READ - (time.monotonic() - began), READ / 5))
+                cost = self._read_at - told
+            await asyncio.sleep(max(READ - (time.monotonic() - began), READ / 5, cost / SHARE))
 
     async def _read(self, node: ipc.Node) -> None:
         try:

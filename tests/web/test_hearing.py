@@ -148,6 +148,19 @@ def test_a_topic_with_much_to_say_leaves_the_others_their_turn(network, hearing,
     assert hearing.ears[ids[1]].count == 1
 
 
+def test_what_did_not_arrive_is_counted_while_it_is_plotted(network, hearing, wait_until, clock, monkeypatch):
+    monkeypatch.setattr(module, "DEPTH", 10)
+    id = f"{network.domain} imu"
+    hearing.want("page", {id: ["x"]})
+    pub = publisher(network)
+    for n in range(50):
+        pub.publish({"x": n})
+    ear = hearing.ears[id]
+    assert wait_until(lambda: ear.sub.stats.lost.get("inbox") == 40)
+    hearing.poll()
+    assert (ear.count, ear.missed) == (10, {"inbox": 40})
+
+
 def test_a_message_is_looked_into_now_and_then(network, hearing, wait_until, clock):
     id = f"{network.domain} imu"
     hearing.want("page", {id: ()})

@@ -22,7 +22,7 @@ class Stage:
 
     def __init__(self):
         self.chronicle = Chronicle()
-        self.ears = {"lab imu": SimpleNamespace(series={"gz": Series()}, newest=None)}
+        self.ears = {"lab imu": SimpleNamespace(series={"gz": Series()}, newest=None, missed={})}
         self.graphs = {False: (1, '{"kind":"graph"}'), True: (2, '{"kind":"graph","hidden":1}')}
         self.reading = (1, '{"kind":"rows"}')
         self.recorded = (1, '{"kind":"record"}')
@@ -167,6 +167,17 @@ def test_lines_are_sent_less_often_where_there_are_many(session, stage):
         series.add(step / 10, 1.0)
         sent += kinds(read(session, step / 10)).count("points")
     assert 200 < sent <= 400 * 5 + 200
+
+
+def test_what_did_not_arrive_is_in_no_plot_and_said_to_be(session, stage):
+    ear = stage.ears["lab imu"]
+    ear.missed = {"inbox": 5}
+    want(session, plots=[PLOT])
+    assert "notice" not in kinds(read(session, 0.0))  # it was lost before this page looked
+    ear.missed = {"inbox": 7, "network": 1}
+    (notice,) = [each for each in read(session, 1.0) if each["kind"] == "notice"]
+    assert notice["text"].startswith("imu: 3 messages are in no plot") and "7 inbox, 1 network in all" in notice["text"]
+    assert "notice" not in kinds(read(session, 2.0))
 
 
 def test_the_newest_message_is_shown_now_and_then(session, stage):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import namedtuple
 from contextlib import suppress
 
 import pytest
@@ -127,3 +128,17 @@ def test_a_message_is_shown_with_its_publisher(network):
 
     shown = on_stage(network, act)
     assert (shown["topic"], shown["publisher"], shown["data"], shown["fields"]) == ("imu", "robot", {"x": 1}, ["x"])
+
+
+def test_a_struct_message_is_shown_with_its_name(network):
+    imu = namedtuple("Imu", "gx")
+
+    async def act(stage):
+        stage.hearing.want("page", {f"{network.domain} imu": ()})
+        pub = ipc.Publisher("imu", ipc.MsgLibrary({23: ("<f", imu)}), node=network.node("robot"))
+        await pub.wait_for_subscribers_async(timeout=PATIENCE)
+        pub.publish(imu(2))
+        return await until(lambda: stage.shown_message(f"{network.domain} imu"))
+
+    shown = on_stage(network, act)
+    assert (shown["message"], shown["data"]) == ("Imu", {"gx": 2.0})
