@@ -58,7 +58,7 @@ class Session:
         self._missed: dict[str, int] = {}
         self._graph = self._rows = self._record = 0
         self._event = max(0, stage.chronicle.last - EVENTS)
-        self._greeted = False
+        self._greeted: tuple[str, ...] | None = None
         self._notices: deque[str] = deque(maxlen=20)
         self._round = self._answered = 0
 
@@ -112,8 +112,9 @@ class Session:
 
     def _news(self, now: float) -> Iterator[str | bytes]:
         """Yield what there is to say; what is not asked for stays to be said."""
-        if not self._greeted:
-            self._greeted = True
+        domains = self._stage.domains()
+        if self._greeted != domains:  # also where a domain came later: all is told anew
+            self._greeted, self._rows = domains, 0
             yield dumps(self._stage.hello())
         while self._notices:
             yield self._notices.popleft()

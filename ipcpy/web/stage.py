@@ -66,6 +66,10 @@ class Stage:
         """Return the node of a domain; None where that is not shown."""
         return next((node for node in self.nodes() if node.domain == domain), None)
 
+    def domains(self) -> tuple[str, ...]:
+        """Return the domains that are shown, by name."""
+        return tuple(sorted(node.domain for node in self.nodes()))
+
     # -- what is told ------------------------------------------------------------------------------------------------
 
     def hello(self) -> dict[str, Any]:
@@ -74,7 +78,7 @@ class Stage:
             "kind": "hello",
             "version": ipc.__version__,
             "run": self.run_id,
-            "domains": sorted(node.domain for node in self.nodes()),
+            "domains": list(self.domains()),
             "now": time.time(),
             "can": self.can,
         }

@@ -28,12 +28,16 @@ class Stage:
         self.recorded = (1, '{"kind":"record"}')
         self.frames = {}
         self.wanted = {}
+        self.shown = ("lab",)
         self.hearing = SimpleNamespace(want=self._want, leave=self.wanted.pop, ears=self.ears)
         self.gallery = SimpleNamespace(frame=lambda id, width: self.frames.get((id, width)))
 
     def _want(self, holder, topics):
         self.wanted[holder] = topics
         return ["no such domain"] if any(id.startswith("nowhere ") for id in topics) else []
+
+    def domains(self):
+        return self.shown
 
     def hello(self):
         return {"kind": "hello"}
@@ -79,6 +83,13 @@ def kinds(made):
 def test_a_page_is_greeted_and_told_all_there_is(session, stage):
     stage.chronicle.add("node", True, "camera came")
     assert kinds(read(session)) == ["hello", "graph", "rows", "record", "event", "ping"]
+    assert read(session) == []
+
+
+def test_a_domain_that_comes_later_is_told_with_all_rows(session, stage):
+    read(session)
+    stage.shown = ("hall", "lab")
+    assert kinds(read(session)) == ["hello", "rows", "ping"]
     assert read(session) == []
 
 
