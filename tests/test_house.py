@@ -31,6 +31,7 @@ NO_MODULE = {
     "protocol/link/test_link_losses.py": "test_link.py, bad networks",
     "cli/test_doctor_lan.py": "test_doctor.py, on broken networks",
     "discovery/test_mdns_avahi.py": "test_mdns.py, beside another implementation",
+    "web/test_static.py": "the files of the page, as text",
 }
 TOOLS = {"cli", "overview", "top", "viewers", "web"}
 WHOLE = {"support", "system"}  # folders whose tests are of the harness, and of whole programs

@@ -21,6 +21,7 @@ PACKAGES = {  # of Debian
     "avahi-publish-service": "avahi-utils",
     "bash": "bash",
     "cc": "gcc libc6-dev",
+    "chromium": "chromium",
     "dbus-daemon": "dbus",
     "ip": "iproute2",
     "mosquitto": "mosquitto",
