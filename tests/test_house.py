@@ -31,6 +31,9 @@ NO_MODULE = {
     "protocol/link/test_link_losses.py": "test_link.py, bad networks",
     "cli/test_doctor_lan.py": "test_doctor.py, on broken networks",
     "discovery/test_mdns_avahi.py": "test_mdns.py, beside another implementation",
+    "web/test_page.py": "the page of static/, in a browser",
+    "web/test_page_hostile.py": "the same where it is hard",
+    "web/test_page_scripts.py": "the pure ones among its scripts, in a browser",
     "web/test_static.py": "the files of the page, as text",
 }
 TOOLS = {"cli", "overview", "top", "viewers", "web"}

@@ -4,7 +4,7 @@ const NONE = "–";
 
 function digits(value, places = 3) {
   if (value === 0) return "0";
-  const size = Math.floor(Math.log10(Math.abs(value))) + 1;
+  const size = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(places))))) + 1;
   return value.toFixed(Math.max(0, Math.min(6, places - Math.max(size, 1))));
 }
 

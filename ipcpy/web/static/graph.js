@@ -289,17 +289,16 @@ function forget(map, kept) {
 
 const n = (value) => value.toFixed(1);
 
-/** Return a line to the right, through bends, or one that swings round to what is on the left. */
+/** Return a line to the right, through bends, or one from below to below that goes back to what is on the left. */
 function curve(from, bends, to) {
   const x1 = from.x + from.width,
     x2 = to.x - 5;
   if (to.x <= x1) {
-    const bend = 60 + Math.min(160, (x1 - x2) / 4),
-      under = Math.max(from.y, to.y) + 46;
-    return (
-      `M${n(x1)} ${n(from.y)}C${n(x1 + bend)} ${n(from.y)} ${n(x1 + bend)} ${n(under)} ${n((x1 + x2) / 2)} ${n(under)}` +
-      `S${n(x2 - bend)} ${n(to.y)} ${n(x2)} ${n(to.y)}`
-    );
+    const middle = from.x + from.width / 2,
+      end = to.x + to.width / 2;
+    const [y1, y2] = [from.y + HEIGHT / 2, to.y + HEIGHT / 2 + 5];
+    const under = Math.max(y1, y2) + 34 + Math.min(60, Math.abs(middle - end) / 12);
+    return `M${n(middle)} ${n(y1)}C${n(middle)} ${n(under)} ${n(end)} ${n(under)} ${n(end)} ${n(y2)}`;
   }
   let path = `M${n(x1)} ${n(from.y)}`,
     x = x1,

@@ -8,7 +8,7 @@ export class Picture {
   constructor(store, topic) {
     this.store = store;
     this.topic = topic;
-    this.next = null;
+    this.newest = this.next = null;
     this.busy = false;
     this.canvas = el("canvas", { width: 1, height: 1, role: "img", "aria-label": `The newest image of ${topic}` });
     this.caption = el("figcaption", { text: "No image yet." });
@@ -17,7 +17,7 @@ export class Picture {
 
   /** Show an image: its header, and the bytes of a JPEG or PNG. */
   take(header, data) {
-    this.next = [header, data];
+    this.newest = this.next = [header, data];
     if (!this.busy) this.#show();
   }
 
@@ -59,7 +59,8 @@ export class Images {
     place.append(this.list);
   }
 
-  add(id) {
+  /** Show a topic's images, first the one that is here: no newer one may come for long. */
+  add(id, newest = null) {
     if (this.pictures.has(id)) return;
     const picture = new Picture(this.store, this.store.topics.get(id)?.topic ?? id);
     const close = el("button", {
@@ -72,6 +73,7 @@ export class Images {
     picture.element.prepend(el("header", {}, el("span", { class: "name", text: picture.topic }), close));
     this.pictures.set(id, picture);
     this.list.append(picture.element);
+    if (newest) picture.take(...newest);
     this.changed();
   }
 

@@ -168,8 +168,8 @@ const parts = {
     plots.add(id, path, { apart });
     notify(`Plotted: ${plots.nameOf(id)} ${path}. Key 4 shows the plots.`, "info");
   },
-  image: (id) => {
-    images.add(id);
+  image: (id, newest) => {
+    images.add(id, newest);
     notify("Kept beside the plots: key 4 shows them.", "info");
   },
   publish: (of, newest) => publish.open(of, newest),
@@ -252,6 +252,9 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   action();
 });
+
+// Space is a key of the page: a button that was clicked with a mouse does not take it.
+document.addEventListener("click", (event) => event.detail > 0 && event.target.closest("button")?.blur());
 
 plots.load(state.plots);
 for (const id of state.images) images.add(id);

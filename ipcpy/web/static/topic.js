@@ -14,7 +14,7 @@ const fact = (name, value, title = "") => el("div", { title }, el("dt", { text: 
 export class Topic {
   /**
    * @param actions.plot is called with a topic's id, a path, and whether to plot it apart.
-   * @param actions.image is called with a topic's id, to keep its image beside the plots.
+   * @param actions.image is called with a topic's id and its newest image, to keep it beside the plots.
    * @param actions.publish is called with a topic and its newest message.
    * @param actions.close is called when the panel is closed.
    */
@@ -36,7 +36,7 @@ export class Topic {
       text: "Keep image",
       hidden: true,
       title: "Show it beside the plots",
-      on: { click: () => actions.image(this.id) },
+      on: { click: () => actions.image(this.id, this.picture?.newest) },
     });
     const publish = el("button", {
       type: "button",

@@ -1,0 +1,76 @@
+"""The page of ``ipcpy web`` in a browser, for tests: a server in this process, and one browser for a file of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ipcpy as ipc
+from chromium import Browser, Page
+
+
+def row(topic: str) -> str:
+    """Return the selector of a topic's row."""
+    escaped = topic.replace("\\", "\\\\").replace('"', '\\"')
+    return f'tr[data-topic="{escaped}"]'
+
+
+class Pages:
+    """A server that can be stopped and started again at the same address, and the pages that were opened there."""
+
+    def __init__(self, browser: Browser, folder: Path) -> None:
+        self._browser, self._folder = browser, folder
+        self._opened: list[Page] = []
+        self._port = 0
+        self.start()
+
+    def start(self, **options: Any) -> None:
+        """Start the server."""
+        from ipcpy.overview.fleet import Fleet
+        from ipcpy.web.server import WebServer
+
+        self._fleet = Fleet(lambda domain: ipc.Node("web", domain=domain))
+        self.server = WebServer(self._fleet, port=self._port, folder=self._folder, **options)
+        self._port = self.server.port
+
+    def stop(self) -> None:
+        """Stop it."""
+        self.server.close()
+        self._fleet.close()
+
+    def open(self, url: str = "", **options: Any) -> Page:
+        """Return a new page of the server, which works; or of another address, as it is."""
+        page = self._browser.open(url or self.server.url, **options)
+        self._opened.append(page)
+        if not url:
+            page.wait("globalThis.ipcpy?.store.hello && document.querySelector('#state').dataset.state === 'connected'")
+        return page
+
+    def close(self) -> None:
+        """Close the pages and the server. A page asks nobody but this server for anything."""
+        asked = {address for page in self._opened for address in page.requests}
+        for page in self._opened:
+            page.close()
+        self.stop()
+        here = (f"http://127.0.0.1:{self._port}/", f"ws://127.0.0.1:{self._port}/", "about:", "blob:", "data:")
+        assert [address for address in asked if not address.startswith(here)] == []
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    """One browser for the tests of a file."""
+    for name in ("aiohttp", "PIL", "prometheus_client"):
+        pytest.importorskip(name, reason=f"{name} is not installed: pip install 'ipcpy[web]'")
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def pages(chrome: Browser, tmp_path: Path) -> Iterator[Pages]:
+    """A server and its pages."""
+    made = Pages(chrome, tmp_path)
+    yield made
+    made.close()
