@@ -27,12 +27,12 @@ class Pages:
         self._port = 0
         self.start()
 
-    def start(self, **options: Any) -> None:
-        """Start the server."""
+    def start(self, *domains: str, **options: Any) -> None:
+        """Start the server, for the domain of the tests or for some."""
         from ipcpy.overview.fleet import Fleet
         from ipcpy.web.server import WebServer
 
-        self._fleet = Fleet(lambda domain: ipc.Node("web", domain=domain))
+        self._fleet = Fleet(lambda domain: ipc.Node("web", domain=domain), domains)
         self.server = WebServer(self._fleet, port=self._port, folder=self._folder, **options)
         self._port = self.server.port
 

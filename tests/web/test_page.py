@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 import time
 
 import pytest
 
 import ipcpy as ipc
+import tools
 from chromium import Page
 from webpage import chrome, pages, row
 
-__all__ = ["chrome", "pages"]  # fixtures
+__all__ = ["chrome", "pages", "tools"]  # fixtures, and what they ask for Chromium
 
 
 @pytest.fixture
@@ -297,6 +299,33 @@ def test_a_recording_is_started_and_stopped(pages, node, tmp_path):
     assert len(values) > 1
     assert set(values) <= set(sine.values)
     assert page.problems == []
+
+
+def test_two_robots_are_seen_at_once_and_each_alone(pages):
+    ours = f"{os.environ['IPCPY_DOMAIN']}-"
+    domains = [f"{ours}a", f"{ours}b"]
+    pages.stop()
+    pages.start(*domains)
+    nodes = [ipc.Node("robot", domain=domain) for domain in domains]
+    try:
+        publishers = [ipc.Publisher("imu", node=node) for node in nodes]
+        page = pages.open()
+        page.wait("document.querySelectorAll('tr[data-topic=imu]').length === 2")
+        assert page.evaluate("[...document.querySelectorAll('td.domain')].map((each) => each.textContent)") == domains
+        page.wait("document.querySelectorAll('.box.topic').length === 2")
+        page.click("#domains button:last-child")
+        page.wait("document.querySelectorAll('tr[data-topic=imu]').length === 1")
+        assert page.evaluate("document.querySelector('td.domain').textContent") == domains[1]
+        page.wait("document.querySelectorAll('.box.topic').length === 1")
+        page.click(row("imu"))
+        publishers[1].wait_for_subscribers(timeout=20)
+        publishers[1].publish({"from": "b"})
+        page.wait("document.querySelector('.tree')?.textContent.includes('from')")
+        assert publishers[0].publish({"from": "a"}) == 0
+        assert page.problems == []
+    finally:
+        for node in nodes:
+            node.close()
 
 
 def test_keys_and_themes(pages, node):

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 import ipcpy as ipc
+import tools
 from webpage import chrome, pages, row
 
-__all__ = ["chrome", "pages"]  # fixtures
+__all__ = ["chrome", "pages", "tools"]  # fixtures, and what they ask for Chromium
 
 EVIL = "<img/src=x/onerror=alert(1)>"
 TOPICS = (EVIL, "<b>bold</b>", "'\"><svg/onload=hacked=1>", "&lt;i&gt;", "<script>hacked=1</script>")

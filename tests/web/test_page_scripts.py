@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+import tools
 from ipcpy.overview import values
 from webpage import chrome, pages
 
-__all__ = ["chrome", "pages"]  # fixtures
+__all__ = ["chrome", "pages", "tools"]  # fixtures, and what they ask for Chromium
 
 
 class Script:

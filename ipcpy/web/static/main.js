@@ -46,6 +46,15 @@ function changed() {
   want();
 }
 
+const PATIENCE = 60000; // ms for which plots go on in a tab that nobody sees
+let hiddenSince = Infinity;
+
+function visibility() {
+  hiddenSince = document.hidden ? performance.now() : Infinity;
+  want();
+  if (document.hidden) setTimeout(want, PATIENCE + 100);
+}
+
 function want() {
   const panel = topic.wants();
   const kept = images.wants();
@@ -53,7 +62,7 @@ function want() {
   const both = new Map([...panel, ...(seen ? kept : [])].map((each) => [each.topic, each]));
   for (const each of seen ? kept : []) both.set(each.topic, each); // the larger of the two
   link.want({
-    plots: document.hidden || !seen ? [] : plots.wants(),
+    plots: performance.now() - hiddenSince > PATIENCE ? [] : plots.wants(),
     trees: document.hidden || state.topic === null ? [] : [state.topic],
     images: document.hidden ? [] : [...both.values()],
     hidden: false,
@@ -210,7 +219,7 @@ get("filter").value = state.filter;
 get("filter").addEventListener("input", () => filterBy(get("filter").value));
 get("publish").addEventListener("click", () => openPublish());
 get("help").addEventListener("click", showKeys);
-document.addEventListener("visibilitychange", want);
+document.addEventListener("visibilitychange", visibility);
 store.on("hello", showDomains);
 store.on("graph", () => want()); // a topic may have turned out to be one of images
 store.on("notice", ({ text, level }) => notify(text, level));

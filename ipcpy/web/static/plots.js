@@ -61,6 +61,8 @@ class Plot {
     );
     this.canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     new ResizeObserver(() => this.#resize()).observe(this.canvas);
+    this.seen = true;
+    new IntersectionObserver((all) => this.#see(all.at(-1).isIntersecting)).observe(this.element);
     for (const each of series) this.#add(each);
     this.pause(false);
   }
@@ -190,6 +192,12 @@ class Plot {
     this.pause(true, { from: at - span * part, to: at + span * (1 - part) });
   }
 
+  /** Whether it can be seen: what is scrolled away is not drawn. */
+  #see(seen) {
+    this.seen = seen;
+    if (seen) this.draw();
+  }
+
   #resize() {
     const width = this.canvas.clientWidth;
     if (!width) return;
@@ -201,9 +209,8 @@ class Plot {
   }
 
   draw() {
-    if (!this.chart || !this.canvas.clientWidth) return;
+    if (!this.chart || !this.seen || !this.canvas.clientWidth) return;
     const { from, to } = this.view();
-    if (this.still === null) for (const each of this.series) each.values.trim(from);
     this.chart.batch(() => {
       this.chart.setData(this.#data(), false);
       this.chart.setScale("x", { min: from, max: to });
@@ -344,7 +351,8 @@ export class Plots {
       const series = plot.series.find((each) => each.id === message.id);
       if (series) {
         series.values.take(message);
-        if (plot.still !== null) plot.draw();
+        if (plot.still === null) series.values.trim(plot.view().from);
+        else plot.draw();
       }
     }
   }
