@@ -19,7 +19,7 @@ os.environ.update(IPCPY_DOMAIN=f"pictures{os.getpid()}", IPCPY_INTERFACES="lo")
 from chromium import Browser, Page  # noqa: E402
 
 ROLES = ("camera", "imu", "detector", "planner", "motors", "logger")
-SIZE = (1280, 800)
+SIZE = (1280, 760)
 
 
 def overview(page: Page, folder: Path) -> None:

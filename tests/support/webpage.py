@@ -24,6 +24,7 @@ class Pages:
     def __init__(self, browser: Browser, folder: Path) -> None:
         self._browser, self._folder = browser, folder
         self._opened: list[Page] = []
+        self._here: list[str] = []
         self._port = 0
         self.start()
 
@@ -41,10 +42,12 @@ class Pages:
         self.server.close()
         self._fleet.close()
 
-    def open(self, url: str = "", **options: Any) -> Page:
-        """Return a new page of the server, which works; or of another address, as it is."""
+    def open(self, url: str = "", *, elsewhere: bool = False, **options: Any) -> Page:
+        """Return a new page of the server, which works; or one of an address, perhaps ``elsewhere``, as it is."""
         page = self._browser.open(url or self.server.url, **options)
         self._opened.append(page)
+        if elsewhere:
+            self._here.append(url.removeprefix("http://"))
         if not url:
             page.wait("globalThis.ipcpy?.store.hello && document.querySelector('#state').dataset.state === 'connected'")
         return page
@@ -55,8 +58,9 @@ class Pages:
         for page in self._opened:
             page.close()
         self.stop()
-        here = (f"http://127.0.0.1:{self._port}/", f"ws://127.0.0.1:{self._port}/", "about:", "blob:", "data:")
-        assert [address for address in asked if not address.startswith(here)] == []
+        self._here.append(f"127.0.0.1:{self._port}/")
+        here = [f"{scheme}://{place}" for place in self._here for scheme in ("http", "ws")]
+        assert [address for address in asked if not address.startswith((*here, "about:"))] == []
 
 
 @pytest.fixture(scope="module")

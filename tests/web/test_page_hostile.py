@@ -98,6 +98,22 @@ def test_without_the_token_the_page_is_not_served_and_with_it_all_works(pages):
         page.wait("document.querySelector('#notice').textContent.includes('token')")
 
 
+def test_a_server_that_has_nothing_to_say_is_still_there_and_one_that_is_stopped_is_not(pages, spawn):
+    page = pages.open()
+    page.evaluate("ipcpy.link.heard -= 1e6, ipcpy.link.first = ipcpy.link.socket, undefined")
+    page.wait("ipcpy.link.heard > 0")
+    assert page.evaluate("ipcpy.link.first === ipcpy.link.socket")
+    other = spawn([sys.executable, "-m", "ipcpy", "web", "--port", "0", "--json"])
+    url = json.loads(other.wait_line(r".*url.*", 30).group())["url"]
+    page = pages.open(url, elsewhere=True)
+    page.wait("document.querySelector('#state')?.dataset.state === 'connected'")
+    other.signal(signal.SIGSTOP)
+    page.evaluate("ipcpy.link.heard -= 1e6, undefined")
+    page.wait("document.querySelector('#state').dataset.state === 'connecting'")
+    other.signal(signal.SIGCONT)
+    page.wait("document.querySelector('#state').dataset.state === 'connected'")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="stops processes and reads /proc")
 def test_a_browser_that_stands_still_costs_bounded_memory_and_then_sees_the_newest(pages, chrome):
     numpy = pytest.importorskip("numpy")

@@ -32,7 +32,7 @@ export class Graph {
     this.world = svg("g", {}, this.linksLayer, this.boxesLayer);
     this.picture = svg(
       "svg",
-      { role: "img", "aria-label": "Nodes, topics, and who sends to whom" },
+      { role: "group", "aria-label": "Nodes, topics, and who sends to whom" },
       arrows(),
       this.world,
     );

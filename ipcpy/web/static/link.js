@@ -2,7 +2,8 @@
 
 const FIRST_WAIT = 200,
   LONGEST_WAIT = 2000; // ms between two tries
-const SILENCE = 15000; // ms: the server says something twice a second
+const SILENCE = 10000,
+  ANSWER = 5000; // ms after which the server is asked whether it is there, and for its answer
 
 const token = new URLSearchParams(location.search).get("token");
 
@@ -43,6 +44,7 @@ export class Link {
     this.wait = FIRST_WAIT;
     this.heard = 0;
     this.socket = null;
+    this.asking = false;
     setInterval(() => this.#watch(), 1000);
     this.#open();
   }
@@ -98,10 +100,16 @@ export class Link {
     }
   }
 
-  #watch() {
-    if (this.socket?.readyState === WebSocket.OPEN && performance.now() - this.heard > SILENCE && !document.hidden) {
-      const socket = this.socket; // stopped, or its computer is gone: it would never be closed
-      socket.close();
+  /** Ask a server that is silent whether it is there: nothing may have happened, or it is stopped, or cut off. */
+  async #watch() {
+    const socket = this.socket;
+    if (this.asking || socket?.readyState !== WebSocket.OPEN || performance.now() - this.heard < SILENCE) return;
+    this.asking = true;
+    const answer = await fetch(address("api/hello"), { signal: AbortSignal.timeout(ANSWER) }).catch(() => null);
+    this.asking = false;
+    if (answer) this.heard = performance.now();
+    else if (socket === this.socket) {
+      socket.close(); // which may take long where nobody answers
       socket.onclose?.();
     }
   }

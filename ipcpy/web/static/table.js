@@ -20,16 +20,17 @@ const COLUMNS = [
   { key: "subscribers", name: "Sub", of: (topic) => topic.subscribers.length },
 ];
 
+const names = new Intl.Collator("en", { numeric: true });
+
 /** Return topics in the order of a column: numbers from the greatest, unknown ones last, equal ones by name. */
 export function sorted(topics, rows, { by, down }) {
   const column = COLUMNS.find((each) => each.key === by) ?? COLUMNS[0];
   const sign = down ? -1 : 1;
   const keyed = topics.map((topic) => [column.of(topic, rows.get(topic.id)), topic]);
-  const byName = (one, other) =>
-    one[1].topic.localeCompare(other[1].topic, "en", { numeric: true }) || (one[1].id < other[1].id ? -1 : 1);
+  const byName = (one, other) => names.compare(one[1].topic, other[1].topic) || (one[1].id < other[1].id ? -1 : 1);
   keyed.sort((one, other) => {
     const [a, b] = [one[0] ?? null, other[0] ?? null];
-    if (column.text) return sign * String(a).localeCompare(String(b), "en", { numeric: true }) || byName(one, other);
+    if (column.text) return sign * names.compare(a, b) || byName(one, other);
     if (a === null || b === null) return (a === null) - (b === null) || byName(one, other);
     return sign * (a - b) || byName(one, other);
   });

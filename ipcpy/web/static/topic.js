@@ -24,6 +24,7 @@ export class Topic {
     this.id = null;
     this.newest = null;
     this.picture = null;
+    this.items = new Map(); // of the list of flows
     this.name = el("h2");
     this.about = el("p", { class: "about" });
     this.facts = el("dl", { class: "facts" });
@@ -70,6 +71,7 @@ export class Topic {
     if (id === this.id) return;
     this.id = id;
     this.newest = null;
+    this.items = new Map();
     this.tree.clear();
     this.picture = null;
     this.images.replaceChildren();
@@ -103,7 +105,7 @@ export class Topic {
     if (topic) this.#facts(topic, this.store.rows.get(this.id));
     else say(this.about, "This topic is gone. It comes back here if somebody publishes or subscribes to it.");
     this.facts.hidden = this.flows.hidden = !topic;
-    if (topic) arrange(this.flows, [...this.#flows(topic)]);
+    if (topic) arrange(this.flows, this.#flows(topic));
     this.#draws();
     const newest = this.newest;
     say(this.message, newest ? "Newest message" : "No message yet");
@@ -141,18 +143,34 @@ export class Topic {
     );
   }
 
-  *#flows(topic) {
+  #flows(topic) {
     const flows = [...this.store.flows(this.id)];
-    for (const flow of flows.slice(0, MOST)) yield this.#flow(flow);
-    if (flows.length > MOST) yield el("li", { class: "more", text: `… ${count(flows.length - MOST)} more` });
     const heard = new Set(flows.flatMap((flow) => [flow.from, flow.to]));
-    const alone = (ends, what, lack) =>
+    const alone = (ends, text) =>
       ends
         .filter((end) => !heard.has(end.node))
-        .slice(0, MOST)
-        .map((end) => el("li", { class: "alone", text: `${this.#node(end.node)} ${what}; ${lack}` }));
-    yield* alone(topic.senders, "publishes", "nobody gets it");
-    yield* alone(topic.takers, "subscribes", "it gets nothing");
+        .map((end) => [`${end.id} ${text}`, "idle", `${this.#node(end.node)} ${text}`]);
+    const all = [
+      ...flows.map((flow) => [`${flow.from} ${flow.to}`, level(flow), ...this.#flow(flow)]),
+      ...alone(topic.senders, "publishes; nobody gets it"),
+      ...alone(topic.takers, "subscribes; it gets nothing"),
+    ];
+    const kept = new Map(all.slice(0, MOST).map(([key, ...told]) => [key, this.#item(key, ...told)]));
+    this.items = kept;
+    const more = all.length > MOST ? [el("li", { class: "more", text: `… ${count(all.length - MOST)} more` })] : [];
+    return [...kept.values(), ...more];
+  }
+
+  /** Return an item of the list, the one that is there already where it is: somebody may be marking its text. */
+  #item(key, loss, ends, figures = "", why = "") {
+    const parts = ["ends", "figures", "why"];
+    const item = this.items.get(key) ?? el("li", {}, ...parts.map((part) => el("span", { class: part })));
+    item.dataset.loss = loss;
+    [ends, figures, why].forEach((text, at) => {
+      say(item.children[at], text);
+      item.children[at].hidden = !text;
+    });
+    return item;
   }
 
   #flow(flow) {
@@ -160,15 +178,9 @@ export class Topic {
     const lines = [`${rate(flow.rate)}, ${percent(flow.loss)} lost`];
     if (lost) lines.push(`lost in all: ${lost}`);
     if (flow.latency) lines.push(`latency ${seconds(flow.latency[1])}, 99 % within ${seconds(flow.latency[2])}`);
-    if (flow.queued) lines.push(`${several(flow.queued, "message")} wait`);
+    if (flow.queued) lines.push(`${several(flow.queued, "message")} ${flow.queued === 1 ? "waits" : "wait"}`);
     if (flow.way) lines.push(flow.way);
-    return el(
-      "li",
-      { data: { loss: level(flow) } },
-      el("span", { class: "ends", text: `${this.#node(flow.from)} → ${this.#node(flow.to)}` }),
-      el("span", { class: "figures", text: lines.join(" · ") }),
-      flow.why ? el("span", { class: "why", text: flow.why }) : null,
-    );
+    return [`${this.#node(flow.from)} → ${this.#node(flow.to)}`, lines.join(" · "), flow.why || ""];
   }
 
   #node(id) {
