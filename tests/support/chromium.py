@@ -90,6 +90,13 @@ class Browser:
         self._read = b""
         self._told: dict[int, dict[str, Any]] = {}
         self.pages: dict[str, Page] = {}
+        try:
+            self.call("Browser.getVersion")
+        except PageError as error:
+            self.close()
+            if "sandbox" in str(error):
+                raise tools.Unavailable(f"Chromium does not start for this user: {error}") from None
+            raise
 
     def __enter__(self) -> Browser:
         return self
