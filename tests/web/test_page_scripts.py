@@ -174,16 +174,24 @@ def test_a_line_goes_through_the_extremes_of_each_column_and_lines_share_an_axis
 
 
 def test_the_paths_of_the_tree_are_those_of_the_server(script):
-    data = {"a": 1, "b.c": {"d": 2, "": 3}, "e": [4, {"f g": 5, 'h"i': 6, "j[0]": 7}], "ä": 8}
-    expected = list(values.numeric_fields(data))
+    numpy = pytest.importorskip("numpy")
+    data = {
+        "a": 1,
+        "b.c": {"d": 2, "": 3},
+        "e": [4, {"f g": 5, 'h"i': 6, "j[0]": 7}],
+        "ä": 8,
+        "map": {3: 9, "x": {-4: 10}},
+        "flat": numpy.arange(3),
+        "square": numpy.arange(6.0).reshape(2, 3),
+    }
     found = script(
         "tree",
-        "const walk = (value, path) => typeof value === 'number' ? [path] : script.read(value).children"
-        ".flatMap(([key, item]) => walk(item, script.pathOf(path, key))); return walk(data, '');",
-        data=data,
+        "const walk = (value, path) => script.read(value).children"
+        "?.flatMap((each) => walk(each.value, each.path(path))) ?? [path]; return walk(data, '');",
+        data=values.tree(data),
     )
-    assert sorted(found) == sorted(expected)
-    assert len(found) == 8
+    assert sorted(found) == sorted(values.numeric_fields(data))
+    assert len(found) == 19
 
 
 def test_numbers_are_written_as_people_read_them(script):
@@ -194,6 +202,7 @@ def test_numbers_are_written_as_people_read_them(script):
         "rate(null)": "–",
         "rate(NaN)": "–",
         "bandwidth(4630000)": "4.63 MB/s",
+        "bytes(80)": "80 B",
         "bytes(999)": "999 B",
         "bytes(999.9)": "1.00 kB",
         "percent(0)": "0 %",

@@ -23,7 +23,12 @@ const known = (value) => typeof value === "number" && Number.isFinite(value);
 export const rate = (value) => (known(value) ? scaled(value, ["Hz", "kHz", "MHz"]) : NONE);
 
 /** Bytes. */
-export const bytes = (value) => (known(value) ? scaled(value, ["B", "kB", "MB", "GB", "TB"]) : NONE);
+export const bytes = (value) =>
+  Number.isInteger(value) && value < 1000
+    ? `${value} B`
+    : known(value)
+      ? scaled(value, ["B", "kB", "MB", "GB", "TB"])
+      : NONE;
 
 /** Bytes a second. */
 export const bandwidth = (value) => (known(value) ? `${bytes(value)}/s` : NONE);

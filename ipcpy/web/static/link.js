@@ -3,7 +3,7 @@
 const FIRST_WAIT = 200,
   LONGEST_WAIT = 2000; // ms between two tries
 const SILENCE = 10000,
-  ANSWER = 5000; // ms after which the server is asked whether it is there, and for its answer
+  ANSWER = 3000; // ms after which the server is asked whether it is there, and for its answer
 
 const token = new URLSearchParams(location.search).get("token");
 

@@ -17,13 +17,19 @@ function publishable(value, lacks) {
   const kind = Object.keys(value).find((key) => key.startsWith("$"));
   if (kind === undefined)
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, publishable(item, lacks)]));
-  if (
-    kind !== "$datetime" &&
-    !(kind === "$array" && value.shape.length === 1 && value.shape[0] === value.$array.length)
-  )
-    lacks();
-  if (kind === "$more")
-    return publishable(Object.fromEntries(Object.entries(value).filter(([key]) => key !== "$more")), lacks);
+  const whole = {
+    $array: () => value.shape.length === 1 && value.shape[0] === value.$array.length,
+    $bytes: () => value.$bytes.length === value.size * 2,
+    $datetime: () => true,
+    $float: () => true,
+  };
+  if (!whole[kind]?.()) lacks();
+  if (kind === "$more") {
+    const rest = Object.entries(value).filter(([key]) => key !== "$more");
+    return publishable(Object.fromEntries(rest), lacks);
+  }
+  if (kind === "$float") return value; // which the server reads
+  if (kind === "$bytes") return { $bytes: value.$bytes };
   return ["$array", "$datetime", "$text"].includes(kind) ? value[kind] : null;
 }
 

@@ -2,7 +2,7 @@
 // document.
 
 import { arrange, eachFrame, el, say } from "./dom.js";
-import { bandwidth, bytes, causes, count, percent, rate, seconds, several } from "./format.js";
+import { bandwidth, causes, count, percent, rate, seconds, several } from "./format.js";
 import { Picture } from "./images.js";
 import { level } from "./losses.js";
 import { Tree } from "./tree.js";
@@ -110,7 +110,7 @@ export class Topic {
     const newest = this.newest;
     say(this.message, newest ? "Newest message" : "No message yet");
     if (!newest) return;
-    this.message.title = `number ${count(newest.seq)} of ${newest.publisher}, ${bytes(newest.size)}`;
+    this.message.title = `number ${count(newest.seq)} of ${newest.publisher}`;
     this.tree.update(newest.data, newest.fields ?? []);
   }
 

@@ -13,39 +13,50 @@ export function pathOf(parent, key) {
   return parent ? `${parent}.${key}` : key;
 }
 
-/** Return what a value is: {text}, or {note, children: [[key, value]], left: how many are left out}. */
+const child = (key, value) => ({ label: String(key), value, path: (parent) => pathOf(parent, key) });
+
+/** Return the children of an array, whose values stand one after another: that of row 1, column 2 is "[1][2]". */
+function elements(values, shape) {
+  return values.map((value, n) => {
+    const at = [];
+    for (const side of [...shape].reverse()) {
+      at.unshift(n % side);
+      n = Math.floor(n / side);
+    }
+    return { label: at.join(", "), value, path: (parent) => at.reduce(pathOf, parent) };
+  });
+}
+
+/** Return what a value is: {text, kind}, or {note, children: [{label, value, path}], left: how many are left out}. */
 export function read(value) {
-  if (value === null || typeof value !== "object")
-    return { text: value === null ? "null" : plain(value), kind: value === null ? "null" : typeof value };
+  if (value === null) return { text: "null", kind: "null" };
+  if (typeof value !== "object") return { text: plain(value), kind: typeof value };
   if (Array.isArray(value)) {
-    const last = value[value.length - 1];
-    const left = typeof last === "object" && last !== null && "$more" in last ? last.$more : 0;
+    const left = value.at(-1)?.$more ?? 0;
     const items = left ? value.slice(0, -1) : value;
-    return { note: several(items.length + left, "item"), children: items.map((item, n) => [n, item]), left };
+    return { note: several(items.length + left, "item"), children: items.map((item, n) => child(n, item)), left };
   }
   if ("$float" in value) return { text: value.$float, kind: "number" };
   if ("$int" in value) return { text: value.$int, kind: "number" };
   if ("$datetime" in value) return { text: value.$datetime, kind: "string" };
   if ("$text" in value) return { text: `${value.$text}… (${several(value.size, "character")})`, kind: "string" };
-  if ("$bytes" in value)
-    return {
-      text: `${bytes(value.size)}: ${value.$bytes.replace(/(..)(?=.)/g, "$1 ")}${value.size > 32 ? " …" : ""}`,
-      kind: "bytes",
-    };
+  if ("$bytes" in value) return { text: hexadecimal(value), kind: "bytes" };
   if ("$deep" in value) return { text: `(too deep: ${count(value.$deep)} more inside)`, kind: "null" };
   if ("$array" in value) {
-    const size = value.shape.reduce((product, side) => product * side, 1);
-    const items = value.$array.map((item, n) => [n, item]);
-    return {
-      note: `array of ${value.dtype}, ${value.shape.join(" × ") || "one number"}`,
-      children: items,
-      left: size - items.length,
-    };
+    const { $array: values, shape, dtype } = value;
+    const size = shape.reduce((product, side) => product * side, 1);
+    const note = `array of ${dtype}, ${shape.join(" × ") || "one number"}`;
+    return { note, children: elements(values, shape), left: size - values.length };
   }
   const entries = "$map" in value ? value.$map : Object.entries(value).filter(([key]) => key !== "$more");
+  const key = (each) => (typeof each === "string" || Number.isInteger(each) ? each : JSON.stringify(each));
   const left = typeof value.$more === "number" ? value.$more : 0;
-  const named = entries.map(([key, item]) => [typeof key === "string" ? key : JSON.stringify(key), item]);
-  return { note: named.length + left ? "" : "empty", children: named, left };
+  const note = entries.length + left ? "" : "empty";
+  return { note, children: entries.map(([each, item]) => child(key(each), item)), left };
+}
+
+function hexadecimal({ $bytes: text, size }) {
+  return `${bytes(size)}: ${text.replace(/(..)(?=.)/g, "$1 ")}${size * 2 > text.length ? " …" : ""}`;
 }
 
 function plain(value) {
@@ -85,7 +96,7 @@ class Row {
       this.list = el("ul");
       this.details = el(
         "details",
-        { open: this.depth < 3 && found.children.length <= OPEN },
+        { open: this.depth === 0 || (this.depth < 3 && found.children.length <= OPEN) },
         el("summary", {}, key, this.note),
         this.list,
       );
@@ -109,16 +120,16 @@ class Row {
   #fill() {
     const { children, left } = this.found;
     const seen = new Set();
-    const elements = children.map(([key, value]) => {
-      seen.add(key);
-      let row = this.rows.get(key);
-      if (!row) this.rows.set(key, (row = new Row(this.tree, key, pathOf(this.path, key), this.depth + 1)));
+    const items = children.map(({ label, value, path }) => {
+      seen.add(label);
+      let row = this.rows.get(label);
+      if (!row) this.rows.set(label, (row = new Row(this.tree, label, path(this.path), this.depth + 1)));
       row.update(value);
       return row.element;
     });
     for (const key of this.rows.keys()) if (!seen.has(key)) this.rows.delete(key);
-    if (left > 0) elements.push(el("li", { class: "more", text: `… ${count(left)} more` }));
-    arrange(this.list, elements);
+    if (left > 0) items.push(el("li", { class: "more", text: `… ${count(left)} more` }));
+    arrange(this.list, items);
   }
 }
 
