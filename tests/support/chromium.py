@@ -72,7 +72,7 @@ class Browser:
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (commands, answers)]
         switches = [*SWITCHES, f"--user-data-dir={self._profile}", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
         words = [tools.find("chromium") or "chromium", *switches, "about:blank"]
-        environment = {**os.environ, "HOME": self._profile}
+        environment = {**os.environ, "HOME": self._profile, "TMPDIR": self._profile}
         environment.pop("DISPLAY", None)
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
