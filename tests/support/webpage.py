@@ -28,12 +28,12 @@ class Pages:
         self._port = 0
         self.start()
 
-    def start(self, *domains: str, **options: Any) -> None:
+    def start(self, *domains: str, everywhere: bool = False, **options: Any) -> None:
         """Start the server, for the domain of the tests or for some."""
         from ipcpy.overview.fleet import Fleet
         from ipcpy.web.server import WebServer
 
-        self._fleet = Fleet(lambda domain: ipc.Node("web", domain=domain), domains)
+        self._fleet = Fleet(lambda domain: ipc.Node("web", domain=domain), domains, everywhere=everywhere)
         self.server = WebServer(self._fleet, port=self._port, folder=self._folder, **options)
         self._port = self.server.port
 

@@ -328,6 +328,19 @@ def test_two_robots_are_seen_at_once_and_each_alone(pages):
             node.close()
 
 
+def test_a_robot_that_comes_after_the_page_is_on_it(pages):
+    ours = f"{os.environ['IPCPY_DOMAIN']}-"
+    pages.stop()
+    pages.start(f"{ours}a", everywhere=True)
+    with ipc.Node("robot", domain=f"{ours}a") as node, ipc.Publisher("imu", node=node):
+        page = pages.open()
+        page.wait("document.querySelectorAll('tr[data-topic=imu]').length === 1")
+        with ipc.Node("robot", domain=f"{ours}b") as other, ipc.Publisher("imu", node=other):
+            page.wait("document.querySelectorAll('tr[data-topic=imu]').length === 2", timeout=40)
+            page.wait(f"document.querySelector('#domains').textContent.includes('{ours}b')")
+        assert page.problems == []
+
+
 def test_keys_and_themes(pages, node):
     publishers = [ipc.Publisher(name, node=node) for name in ("b", "a")]
     page = pages.open()

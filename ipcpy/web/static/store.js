@@ -65,8 +65,6 @@ export class Store {
     if (this.hello && this.hello.run !== message.run) this.lastEvent = 0;
     this.hello = message;
     this.offset = message.now - Date.now() / 1000;
-    this.rows.clear();
-    this.edges.clear();
   }
 
   #graph(message) {
