@@ -19,12 +19,14 @@ from .doctor import doctor
 from .echo import echo
 from .endings import ended_well
 from .flows import flows
+from .foxglove import foxglove
 from .graph import list_topics, nodes
 from .info import info
 from .measure import bw, delay, hz
 from .options import naming_options, node_options
 from .param import param
 from .play import play
+from .plotjuggler import plotjuggler
 from .pub import pub
 from .record import record
 from .services import services
@@ -95,6 +97,8 @@ _COMMANDS = (
     bag,
     blackbox,
     bridge,
+    foxglove,
+    plotjuggler,
     nodes,
     top,
     doctor,

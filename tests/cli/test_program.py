@@ -28,6 +28,8 @@ LISTENING = [
     "call",
     "record",
     "play",
+    "foxglove",
+    "plotjuggler",
     "nodes",
     "doctor",
     "demo",
@@ -44,6 +46,8 @@ NAMING = [
     "pub",
     "call",
     "record",
+    "foxglove",
+    "plotjuggler",
     *map("param {}".format, program.commands["param"].commands),
 ]
 
