@@ -39,7 +39,8 @@ PORT = 8765  # Foxglove's own
 TICK = 0.05  # seconds between two looks who looks at what
 GUESS = 0.5  # seconds after which a topic on which nothing came is shown all the same
 GRAPH = 0.2  # seconds between two graphs
-BACKLOG = 128  # messages that wait for one slow viewer: of images of 6 MB as much as 768 MB
+BACKLOG = 64  # messages that wait for one slow viewer: of images of 6 MB as much as 384 MB
+BREATH = 0.005  # seconds in which the library writes to its viewers what they were told
 MAX_NS = (1 << 63) - 1
 
 
@@ -128,7 +129,7 @@ class FoxgloveServer:
         self._guess_at: dict[str, float] = {}
         self._graph_at = 0.0
         self._looked: set[Channel] = set()
-        self._messages = self._bytes = 0
+        self._messages = self._bytes = self._told = 0
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="ipcpy foxglove", daemon=True)
         self._thread.start()
@@ -289,11 +290,19 @@ class FoxgloveServer:
         import foxglove
 
         encoding, name, kind, text = channel.schema
+        self._breathe()
         schema = foxglove.Schema(name=name, encoding=kind, data=text.encode("utf-8", "replace"))
         return foxglove.Channel(channel.topic, message_encoding=encoding, schema=schema, context=self._context)
 
     def _closed(self, channel: Channel) -> None:
+        self._breathe()
         channel.handle.close()
+
+    def _breathe(self) -> None:
+        """Let the library tell viewers of channels before there are more: whom BACKLOG waits for it disconnects."""
+        self._told += 1
+        if self._told % (BACKLOG // 4) == 0:
+            time.sleep(BREATH)
 
     # -- messages, each topic's in a thread of its own ---------------------------------------------------------------
 

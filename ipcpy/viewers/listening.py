@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 
 LINGER = 1.0  # seconds after the last look: a channel that is read in another way is subscribed to anew
 PEEKS = 64  # publishers that are listened to at a time to find out how they look; each topic takes a socket
-TURN = 2.0  # seconds that one of them has where others wait
+TURN = 2.0  # seconds that one of them has where others wait; twice as long each time it comes round
+_DOUBLINGS = 5
 
 
 class Listening:
@@ -97,10 +98,13 @@ class Peeks:
         self._since = {id: since for id, since in self._since.items() if id in unknown}
         self._waited = {id: turns for id, turns in self._waited.items() if id in unknown}
         waiting = sorted(unknown.keys() - self._since.keys(), key=lambda id: self._waited.get(id, 0))
-        for id in [id for id, since in self._since.items() if now - since >= TURN]:
+        for id in [id for id, since in self._since.items() if now - since >= self._turn(id)]:
             if len(self._since) + len(waiting) > PEEKS:
                 del self._since[id]
         for id in waiting[: PEEKS - len(self._since)]:
             self._since[id] = now
             self._waited[id] = self._waited.get(id, 0) + 1
         return {unknown[id] for id in self._since}
+
+    def _turn(self, id: str) -> float:
+        return TURN * (1 << min(self._waited.get(id, 1) - 1, _DOUBLINGS))

@@ -381,6 +381,20 @@ def test_a_viewer_that_does_not_read_slows_nobody_down(place: Place) -> None:
     assert count >= 100
 
 
+def test_a_thousand_topics_that_come_at_once_are_shown_to_who_is_there_and_to_who_comes(place: Place) -> None:
+    server = place.serve()
+    first = place.view(server)
+    first.wait(lambda: first.info)
+    pubs = [place.publisher(f"topic/{number}", ipc.Raw()) for number in range(1000)]
+    first.wait(lambda: len(first.channels) == len(pubs))
+    second = place.view(server)
+    second.wait(lambda: len(second.channels) == len(pubs))
+    for pub in pubs:
+        pub.close()
+    second.wait(lambda: not second.channels)
+    assert (first.status, second.status) == ([], [])
+
+
 def test_a_port_that_is_taken_is_said_and_nothing_is_left(place: Place) -> None:
     server = place.serve()
     with pytest.raises(ipc.TransportError, match=f"cannot serve at 127.0.0.1:{server.port}: .*in use"):

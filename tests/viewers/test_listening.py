@@ -80,6 +80,9 @@ def test_only_some_publishers_are_listened_to_at_a_time_and_each_has_its_turn() 
         seen |= chosen
         now += TURN
     assert seen == set(unknown.values())
+    chosen = peeks.choose(unknown, now)
+    assert peeks.choose(unknown, now + TURN) == chosen  # the second time round each has twice as long
+    assert peeks.choose(unknown, now + 2 * TURN).isdisjoint(chosen)
 
 
 def test_where_nobody_waits_a_publisher_is_listened_to_until_it_says_something() -> None:
