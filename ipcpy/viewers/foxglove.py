@@ -39,7 +39,7 @@ PORT = 8765  # Foxglove's own
 TICK = 0.05  # seconds between two looks who looks at what
 GUESS = 0.5  # seconds after which a topic on which nothing came is shown all the same
 GRAPH = 0.2  # seconds between two graphs
-BACKLOG = 64  # messages that wait for one slow viewer: of images of 6 MB as much as 384 MB
+BACKLOG = 128  # messages that wait for one slow viewer: of images of 6 MB as much as 768 MB
 BREATH = 0.005  # seconds in which the library writes to its viewers what they were told
 MAX_NS = (1 << 63) - 1
 
