@@ -40,7 +40,7 @@ TICK = 0.05  # seconds between two looks who looks at what
 GUESS = 0.5  # seconds after which a topic on which nothing came is shown all the same
 GRAPH = 0.2  # seconds between two graphs
 BACKLOG = 128  # messages that wait for one slow viewer: of images of 6 MB as much as 768 MB
-BREATH = 0.005  # seconds in which the library writes to its viewers what they were told
+BREATH = 0.02  # seconds in which the library writes to its viewers what they were told, also on a busy computer
 MAX_NS = (1 << 63) - 1
 
 
@@ -113,14 +113,15 @@ class FoxgloveServer:
         self._thinning = Thinning(max_rate)
         self._node = ipc.Node("ipcpy-foxglove") if node is None else node
         self._owns_node = node is None
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._close_node)
             self._choice = Choice(self._node, topics, exclude)
             self._clients = Clients(self._node, publish, self._say)
-            self._watch = self._node.watch()
+            undo.callback(self._clients.close)
+            self._watch = self._node.watch(hidden=True)  # services are in the graph, and made of hidden topics
+            undo.callback(self._watch.close)
             self._server = self._start(host, port)
-        except BaseException:
-            self._close_node()
-            raise
+            undo.pop_all()
         self._host = host
         self._board = Board(self._opened, self._closed, bgr=bgr)
         self._listening = Listening(self._node, self._take)
@@ -301,7 +302,7 @@ class FoxgloveServer:
     def _breathe(self) -> None:
         """Let the library tell viewers of channels before there are more: whom BACKLOG waits for it disconnects."""
         self._told += 1
-        if self._told % (BACKLOG // 4) == 0:
+        if self._told % (BACKLOG // 8) == 0:
             time.sleep(BREATH)
 
     # -- messages, each topic's in a thread of its own ---------------------------------------------------------------
