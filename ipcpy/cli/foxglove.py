@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import click
@@ -50,7 +49,6 @@ def foxglove(ctx: click.Context, /, topics: tuple[str, ...], as_json: bool, **op
     """
     from ..viewers.foxglove import FoxgloveServer
 
-    logging.getLogger("foxglove").addHandler(logging.NullHandler())  # of viewers that come and go; IPCPY_LOG shows ours
     given = {name: options[name] for name in _OWN}
     with open_node(ctx) as node, FoxgloveServer(topics or "/**", node=node, **given) as server:
         if as_json:

@@ -1,9 +1,9 @@
 """FoxgloveServer: what is published as channels of a server that Foxglove, and whoever speaks its protocol, looks at.
 
 Board.py says which channels there are, listening.py subscribes; what comes and goes is found out here, in one thread,
-and told to foxglove-sdk. That library holds a lock while it calls back for the connection graph, and holds Python's
-own while it waits for the same one. So where there is a graph it has nobody to call back, and is asked who looks at
-what.
+and told to foxglove-sdk. That library holds locks while it calls back for the connection graph and while it logs, and
+holds Python's own while it waits for one of them. So where there is a graph it has nobody to call back, and is asked
+who looks at what; and it logs nothing.
 """
 
 from __future__ import annotations
@@ -137,12 +137,13 @@ class FoxgloveServer:
 
     def _start(self, host: str, port: int) -> WebSocketServer:
         import foxglove
+        from foxglove import _foxglove_py
         from foxglove.websocket import Capability, ServerListener
 
         self._context = foxglove.Context()
         may = bool(self._clients.patterns)
         try:
-            return foxglove.start_server(
+            server = foxglove.start_server(
                 name=f"ipcpy, domain {self._node.domain}",
                 host=host,
                 port=port,
@@ -155,6 +156,8 @@ class FoxgloveServer:
         except (RuntimeError, OSError, ValueError) as error:
             text = str(error).removeprefix("FoxgloveError: ")
             raise ipc.TransportError(f"cannot serve at {host}:{port}: {text}") from None
+        _foxglove_py.disable_logging()  # else a viewer with an id that is no channel's can lock all of Python up
+        return server
 
     # -- what users see ----------------------------------------------------------------------------------------------
 

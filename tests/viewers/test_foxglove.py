@@ -368,6 +368,45 @@ def test_a_viewer_that_talks_nonsense_harms_nobody(place: Place, told: str) -> N
     assert good.messages("imu")[0].data == b"x"
 
 
+STORM = """
+    import json, threading, time
+    import ipcpy as ipc
+    import ipcpy.testing
+    from ipcpy.viewers.foxglove import FoxgloveServer
+    from websockets.sync.client import connect
+
+    def subscribe_to_nothing(url):
+        with connect(url, subprotocols=["foxglove.sdk.v1"], max_size=None) as viewer:
+            threading.Thread(target=lambda: [None for _ in viewer], daemon=True).start()
+            told = [{"id": 1, "channelId": 10**9}, {"id": 2, "channelId": 10**9 + 1}]
+            while True:
+                viewer.send(json.dumps({"op": "subscribe", "subscriptions": told}))
+                time.sleep(0.001)
+
+    def for_ever(url):
+        while True:
+            try:
+                subscribe_to_nothing(url)
+            except Exception:  # it was disconnected
+                pass
+
+    with ipcpy.testing.MemoryNetwork() as network:
+        robot = network.node("robot")
+        with FoxgloveServer(port=0, node=network.node("viewer")) as server:
+            threading.Thread(target=for_ever, args=(server.url,), daemon=True).start()
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                with ipc.Publisher("imu", ipc.Raw(), node=robot):
+                    time.sleep(0.001)
+    print("alive", flush=True)
+"""
+
+
+def test_channels_that_are_none_do_not_lock_the_process_up(spawn) -> None:
+    process = spawn(STORM)  # the SDK held all of Python up within a second
+    process.wait_line("alive", timeout=40)
+
+
 def test_a_viewer_that_disconnects_is_looking_no_more(place: Place) -> None:
     server = place.serve()
     viewer = place.view(server)
