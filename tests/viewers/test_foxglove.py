@@ -6,6 +6,7 @@ import json
 import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -162,6 +163,41 @@ def test_a_jpeg_is_a_compressed_image_and_bgr_is_bgr(place: Place) -> None:
     got = decoded(viewer.messages("jpeg")[0])
     assert (got.format, bytes(got.data)) == ("jpeg", jpeg.tobytes())
     assert decoded(viewer.messages("bgr")[0]).encoding == "bgr8"
+
+
+def test_messages_look_as_in_a_recording_of_them(place: Place, tmp_path: Path) -> None:
+    mcap_reader = pytest.importorskip("mcap.reader", reason="needs ipcpy[bag]")
+    library = ipc.MsgLibrary({1: ("<2f", Imu), 7: ("<2d16s3f", Twist)})
+    published: dict[str, tuple[Any, list[Any]]] = {
+        "structs": (library, [Imu(1, 2), Twist(Vec(1, 2), "größe", [1, 2, 3])]),
+        "dicts": (None, [{"a": 1, "array": np.arange(3.0)}, {"a": 2, "b": None}]),
+        "image": (None, [np.arange(64, dtype="uint8").reshape(8, 8)]),
+        "both": (None, [{"n": 1, "left": np.zeros((200, 200), "uint8")}]),
+        "raw": (ipc.Raw(), [b"\0\1"]),
+    }
+    recorder = ipc.Recorder(tmp_path / "run.mcap", node=place.network.node("recorder"))
+    server = place.serve()
+    viewer = place.view(server)
+    viewer.look(*published, "structs/Imu", "structs/Twist", "both/left")
+    pubs = {topic: place.publisher(topic, codec, keep=10) for topic, (codec, _) in published.items()}
+    for topic, pub in pubs.items():
+        pub.wait_for_subscribers(timeout=10)
+        for data in published[topic][1]:
+            pub.publish(data)
+    shown = {"structs/Imu": 1, "structs/Twist": 1, "dicts": 2, "image": 1, "both": 1, "both/left": 1, "raw": 1}
+    for topic, count in shown.items():
+        viewer.messages(topic, count)
+    recorder.close()
+    with open(recorder.path, "rb") as file:
+        kept = {
+            (channel.topic, channel.message_encoding, schema.name if schema else "", bytes(message.data))
+            for schema, channel, message in mcap_reader.make_reader(file).iter_messages()
+            if channel.topic != "ipcpy/originals"
+        }
+    names = ("topic", "encoding", "schemaName")
+    got = {(*(each.channel[name] for name in names), each.data) for each in viewer.received}
+    assert got == kept
+    assert len(kept) == sum(shown.values())
 
 
 def test_channels_come_and_go_with_topics(place: Place) -> None:
