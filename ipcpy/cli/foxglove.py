@@ -14,7 +14,7 @@ from .units import DURATION
 
 __all__ = ["foxglove"]
 
-_OWN = ("exclude", "host", "port", "publish", "max_rate", "bgr")
+_OWN = ("exclude", "host", "port", "publish", "origins", "max_rate", "bgr")
 _COUNTS = ("bytes", "thinned", "lost", "published", "refused")
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -27,6 +27,13 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
     "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="0.0.0.0 lets the network look."
 )
 @click.option("--publish", metavar="TOPIC", multiple=True, help="Let viewers publish on topics, by name or pattern.")
+@click.option(
+    "--origin",
+    "origins",
+    metavar="URL",
+    multiple=True,
+    help="Let pages of another place connect: https://viewer.example.",
+)
 @click.option("--max-rate", type=RATE, help="Show at most so many messages a second of each publisher.")
 @click.option("--bgr", is_flag=True, help="Colours of images are blue, green, red, as OpenCV has them.")
 @click.option("-d", "--duration", type=DURATION, help="End after so much time.")

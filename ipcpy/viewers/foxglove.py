@@ -23,6 +23,7 @@ from .board import Board, Channel
 from .choice import Choice
 from .clients import Clients
 from .extra import need_foxglove
+from .front import Front, Origins, hidden_host
 from .graph import connections
 from .latched import Latched
 from .listening import Listening, Peeks
@@ -84,6 +85,7 @@ class FoxgloveServer:
             graph with it.
         max_rate: messages a second of each publisher that are shown; None shows all.
         bgr: whether colours of images are blue, green, red, as OpenCV has them.
+        origins: whose pages may connect, besides Foxglove's and those of this computer: ``https://viewer.example``.
         node: the node it belongs to; by default one of its own.
 
     Raises:
@@ -103,6 +105,7 @@ class FoxgloveServer:
         publish: str | Iterable[str] = (),
         max_rate: float | None = None,
         bgr: bool = False,
+        origins: str | Iterable[str] = (),
         node: ipc.Node | None = None,
     ) -> None:
         need_foxglove()
@@ -120,7 +123,10 @@ class FoxgloveServer:
             undo.callback(self._clients.close)
             self._watch = self._node.watch(hidden=True)  # services are in the graph, and made of hidden topics
             undo.callback(self._watch.close)
-            self._server = self._start(host, port)
+            pages = Origins(origins)
+            self._server = self._start()
+            undo.callback(self._server.stop)
+            self._front = Front(host, port, (self._inner, self._server.port), pages, log.warning)
             undo.pop_all()
         self._host = host
         self._board = Board(self._opened, self._closed, bgr=bgr)
@@ -135,18 +141,20 @@ class FoxgloveServer:
         self._thread = threading.Thread(target=self._run, name="ipcpy foxglove", daemon=True)
         self._thread.start()
 
-    def _start(self, host: str, port: int) -> WebSocketServer:
+    def _start(self) -> WebSocketServer:
+        """Start the server itself, where only the front finds it."""
         import foxglove
         from foxglove import _foxglove_py
         from foxglove.websocket import Capability, ServerListener
 
         self._context = foxglove.Context()
+        self._inner = hidden_host()
         may = bool(self._clients.patterns)
         try:
             server = foxglove.start_server(
                 name=f"ipcpy, domain {self._node.domain}",
-                host=host,
-                port=port,
+                host=self._inner,
+                port=0,
                 capabilities=[Capability.ClientPublish if may else Capability.ConnectionGraph],
                 server_listener=cast(ServerListener, self._clients) if may else None,
                 supported_encodings=["json", "cdr"] if may else None,
@@ -155,7 +163,7 @@ class FoxgloveServer:
             )
         except (RuntimeError, OSError, ValueError) as error:
             text = str(error).removeprefix("FoxgloveError: ")
-            raise ipc.TransportError(f"cannot serve at {host}:{port}: {text}") from None
+            raise ipc.TransportError(f"foxglove-sdk cannot serve: {text}") from None
         _foxglove_py.disable_logging()  # else a viewer with an id that is no channel's can lock all of Python up
         return server
 
@@ -164,7 +172,7 @@ class FoxgloveServer:
     @property
     def port(self) -> int:
         """The port at which it is reached; 0 once it is closed."""
-        return self._server.port
+        return self._front.port
 
     @property
     def url(self) -> str:
@@ -280,6 +288,7 @@ class FoxgloveServer:
         self._closing = True
         self._listening.close()
         self._clients.close()
+        self._front.close()
         self._server.stop()
         self._board.follow(())
         self._close_node()

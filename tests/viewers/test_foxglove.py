@@ -491,6 +491,17 @@ def there(place: Place, server: FoxgloveServer, viewer: Viewer, count: int) -> V
     return again
 
 
+def test_a_page_of_elsewhere_cannot_look_and_foxglove_can(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    from websockets.exceptions import InvalidStatus
+
+    server = place.serve()
+    with pytest.raises(InvalidStatus, match="403"):
+        Viewer(server.url, origin="https://evil.example")
+    assert "'https://evil.example' may not look" in caplog.text
+    viewer = place.view(server, origin="https://app.foxglove.dev")
+    viewer.wait(lambda: viewer.info)
+
+
 def test_a_port_that_is_taken_is_said_and_nothing_is_left(place: Place) -> None:
     server = place.serve()
     with pytest.raises(ipc.TransportError, match=f"cannot serve at 127.0.0.1:{server.port}: .*in use"):
@@ -509,6 +520,7 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_left(place: Place) -> None:
         ({"max_rate": 0}, "a number of messages a second"),
         ({"topics": ()}, "got none"),
         ({"publish": "a b"}, "a topic is a name"),
+        ({"origins": "viewer.example"}, "an origin is such as"),
     ],
 )
 def test_wrong_arguments_say_what_was_expected(place: Place, options: dict[str, Any], text: str) -> None:
