@@ -188,3 +188,29 @@ def test_closing_lets_all_go_and_frees_the_port(echo: Echo) -> None:
 def test_the_server_behind_it_is_on_loopback() -> None:
     hosts = {hidden_host() for _ in range(20)}
     assert all(host.startswith("127.") for host in hosts)
+
+
+def test_the_server_behind_it_reads_the_end_of_a_viewer_that_took_nothing(said: list[str]) -> None:
+    ended = threading.Event()
+
+    def read(connection: socket.socket) -> None:
+        while connection.recv(1 << 16):
+            pass
+        ended.set()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        threading.Thread(target=read, args=(connection,), daemon=True).start()
+        with contextlib.suppress(OSError):
+            while not ended.is_set():
+                connection.sendall(bytes(1 << 16))
+        connection.close()
+
+    with socket.create_server((hidden_host(), 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        front = Front("127.0.0.1", 0, listening.getsockname(), Origins(), said.append)
+        with connect(front) as viewer:
+            viewer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert viewer.recv(1)
+        assert ended.wait(20)
+        front.close()
