@@ -1,8 +1,8 @@
 """Tells peers what the books of this node say: what its publishers sent, and its subscribers received, by pair.
 
 Joins protocol/link/inquiry.py with a socket, and with the publishers and subscribers, which count by themselves. Peers
-are answered in the I/O thread, any thread may count. Nothing is done unless somebody asks; what was counted a moment ago
-is told to all who ask.
+are answered in the I/O thread, any thread may count. Nothing is done unless somebody asks; what was counted a moment
+ago is told to all who ask.
 """
 
 from __future__ import annotations
