@@ -43,7 +43,7 @@ from .envelope import (
 )
 
 AGAIN_AFTER = 0.02  # seconds without an answer after which a request that went aside is sent again by the topic
-MAX_ASIDE = 16  # calls that are open when one more goes aside: many at once fill a socket, and are paced by the topic
+MAX_ASIDE = 4  # calls that are open when one more goes aside: many at once fill sockets, and are paced by the topic
 WARY = 16  # calls that go by the topic after one that had to come again: the way loses much, or the function takes long
 ASK_AFTER = 2.0  # seconds without an answer after which a client asks whether the server knows of the call
 MAX_STEPS = 1_000  # steps of one call that are kept unread, the newest

@@ -41,7 +41,7 @@ MAX_CLIENTS = 1_000
 MAX_JOBS = 10_000
 MAX_OF_ONE = 1_000  # jobs of one client
 MAX_BYTES = 1 << 30  # of the requests of all jobs
-MAX_MISSING = 64  # numbers of one client that may come yet, four times the calls that it has aside at a time
+MAX_MISSING = 64  # numbers of one client that may come yet, many times the calls that it has aside at a time
 MAX_KEPT = 32  # answers to one client that went aside
 MAX_LEFT = 4_000  # clients that left whose last number is remembered: one that was only cut off comes back
 

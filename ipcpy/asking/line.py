@@ -20,7 +20,7 @@ from ..subscribing.asides import take_asides
 from ..subscribing.posting import post
 from ..subscribing.subscriber import Subscriber
 from .awaited import Answer
-from .calls import AGAIN_AFTER, ASK_AFTER, Call, Calls
+from .calls import AGAIN_AFTER, ASK_AFTER, MAX_ASIDE, Call, Calls
 from .envelope import SMALL
 from .names import answers_topic, place_of, requests_topic
 from .sending import Sending
@@ -130,12 +130,13 @@ class Line(Sending):
 
         A small request of who waits alone takes a short cut, up to its first answer: it has few calls.
         """
-        aside, turns, answer = self._aside, self._turns, self._answer
+        calls, aside, turns, answer = self.calls, self._aside, self._turns, self._answer
         call: Call | None = None
         sent = False
         if (
             aside is not None
-            and not self.calls.wary
+            and not calls.wary
+            and len(calls.open) < MAX_ASIDE
             and turns.reader is None
             and type(body) is bytes
             and len(body) <= SMALL
@@ -145,7 +146,7 @@ class Line(Sending):
                 with self._lock:
                     if turns.reader is None and not self.lost:
                         now = time.monotonic()
-                        call = turns.reader = answer.call = self.calls.begin_aside(body, flags, now)
+                        call = turns.reader = answer.call = calls.begin_aside(body, flags, now)
                         turns.ends, answer.thread = now + TURN, get_ident()
                 if call is not None and aside(call.aside):
                     sent = True
