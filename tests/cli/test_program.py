@@ -34,7 +34,7 @@ LISTENING = [
     "doctor",
     "demo",
 ]
-OTHERS = ["param", "bag", "blackbox", "bridge", "completion", "top"]
+OTHERS = ["param", "bag", "blackbox", "bridge", "completion", "top", "web"]
 NAMING = [
     "info",
     "flows",

@@ -105,8 +105,8 @@ def test_large_messages_go_by_shared_memory_and_that_is_said(ipcpy_network, wait
 
 def test_services_are_shown_only_when_they_are_asked_for(nodes, wait_until):
     server, client, viewer = nodes
-    with ipc.Service("add", lambda request: request.data + 1, node=server), ipc.Client("add", node=client) as add:
-        assert add.call(1, timeout=30) == 2
+    with ipc.Service("add", lambda request: len(request.data), node=server), ipc.Client("add", node=client) as add:
+        assert add.call(bytes(5_000), timeout=30) == 5_000  # a small call goes beside the topics
         wait_until(lambda: any(flow.received for flow in viewer.flows(hidden=True, timeout=5)), timeout=30)
         assert viewer.flows(timeout=5) == ()
         assert all(flow.topic.startswith("@ipcpy/") for flow in viewer.flows(hidden=True, timeout=5))
