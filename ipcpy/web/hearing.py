@@ -182,6 +182,8 @@ class Hearing:
         node = self._nodes(domain)
         if node is None:
             raise ipc.ArgumentError(f"no domain {domain!r:.80} is shown here")
+        if "*" in topic:
+            raise ipc.ArgumentError(f"one topic is looked at, by its whole name; {topic!r:.80} is a pattern")
         if len(self.ears) >= MAX_TOPICS:
             raise ipc.ArgumentError(f"{MAX_TOPICS} topics are looked at already")
         ear = self.ears[id] = Ear(id, node, ipc.Subscriber(f"/{topic}", depth=DEPTH, node=node))

@@ -1,7 +1,8 @@
 """Images in messages, as files that a browser shows. Knows arrays and Pillow; nothing of topics or pages.
 
-What counts as an image is what counts as one in recordings (``views/images.py``). Depth and thermal images, of 16 bits
-or floats, are shown from their lowest value, black, to their highest, white.
+What counts as an image is what counts as one in recordings (``views/images.py``), and any other array of numbers that
+has the shape of one: a mask of bools, a map of float64. Whatever is not of 8 bits, depth and thermal images among it,
+is shown from its lowest value, black, to its highest, white.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MAX_PIXELS = 64 << 20  # what is larger is not shown
 LOOSE = 512 << 10  # bytes of a JPEG up to which it is handed on as it is
 SMALL = 1 << 14  # pixels up to which an image is sent without loss
 QUALITY = 80
+SIDE = 64  # pixels from which on an array of any numbers is an image
 
 
 class Shown(NamedTuple):
@@ -56,7 +58,13 @@ def _is_image(value: Any) -> bool:
     if not (hasattr(value, "dtype") and hasattr(value, "shape")) or value.dtype.names is not None or not value.size:
         return False
     begins = value.reshape(-1)[:3].tobytes() if value.ndim == 1 else b""
-    return picture_of(value.dtype.str, value.shape, value.nbytes, begins) is not None
+    return picture_of(value.dtype.str, value.shape, value.nbytes, begins) is not None or _has_its_shape(value)
+
+
+def _has_its_shape(array: Any) -> bool:
+    if array.dtype.kind not in "biuf" or array.ndim not in (2, 3) or min(array.shape[:2]) < SIDE:
+        return False
+    return array.ndim == 2 or array.shape[2] in (1, 3)
 
 
 def show_image(image: Any, width: int, *, bgr: bool = False) -> Shown:
@@ -92,14 +100,16 @@ def _eight_bits(image: Any, *, bgr: bool) -> tuple[Any, tuple[float, float] | No
 
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
+    if bgr and image.ndim == 3:
+        image = image[:, :, [2, 1, 0, *range(3, image.shape[2])]]
     if image.dtype == np.uint8:
-        if bgr and image.ndim == 3:
-            image = image[:, :, [2, 1, 0, *range(3, image.shape[2])]]
         return np.ascontiguousarray(image), None
     known = image[np.isfinite(image)] if image.dtype.kind == "f" else image
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     span = high - low if high > low else 1.0
-    scaled = np.nan_to_num((image.astype(np.float32) - low) * (255.0 / span), nan=0.0, posinf=255.0, neginf=0.0)
+    wide = np.float64 if image.dtype.itemsize == 8 else np.float32
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no number is black, white, or black
+        scaled = np.nan_to_num((image.astype(wide) - low) * (255.0 / span), nan=0.0, posinf=255.0, neginf=0.0)
     return scaled.clip(0, 255).astype(np.uint8), (low, high)
 
 

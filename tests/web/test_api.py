@@ -96,6 +96,7 @@ def test_an_image_is_told_as_a_file(server, network):
         ("/api/message?topic=nothing&wait=0.05", 404),
         ("/api/message?topic=a//b", 400),
         ("/api/message?topic=imu&domain=other", 400),
+        ("/api/message?topic=**", 400),
         ("/api/message?topic=imu&wait=1e9", 400),
         ("/api/message?topic=imu&wait=x", 400),
         ("/api/image?topic=imu&width=-1", 400),

@@ -170,3 +170,9 @@ def test_a_message_is_looked_into_now_and_then(network, hearing, wait_until, clo
     ear = hearing.ears[id]
     assert ear.look(clock.now) == (["x"], False)
     assert ear.look(clock.now + 0.1) is None
+
+
+@pytest.mark.parametrize("pattern", ["**", "arm/*", "*"])
+def test_a_pattern_is_not_heard_for_it_would_be_all_topics(network, hearing, pattern):
+    (refused,) = hearing.want("page", {f"{network.domain} {pattern}": ()})
+    assert "is a pattern" in refused and hearing.ears == {}

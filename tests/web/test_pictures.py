@@ -71,6 +71,36 @@ def test_a_depth_image_without_a_number_is_black():
     assert shown.range == (0.0, 0.0) and not seen(shown).any()
 
 
+@pytest.mark.parametrize("dtype", ["?", "i1", "<i4", "<i8", "<f2", "<f8", ">f8", ">u2"])
+@pytest.mark.parametrize("channels", [0, 3])
+def test_an_array_of_any_numbers_is_shown_where_it_has_the_shape_of_an_image(dtype, channels):
+    image = np.zeros((100, 120, channels) if channels else (100, 120), dtype)
+    image[:, 60:] = 1
+    assert find_image({"mask": image}) is image
+    shown = show_image(image, 640)
+    assert shown.range == (0.0, 1.0)
+    assert [seen(shown)[50, x].tolist() for x in (10, 110)] == [[0, 0, 0], [255, 255, 255]]
+
+
+def test_colours_of_floats_are_in_the_order_that_the_user_says():
+    image = np.zeros((100, 120, 3))
+    image[:, 60:, 0] = 1.0
+    assert seen(show_image(image, 640, bgr=True))[50, 110].tolist() == [0, 0, 255]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e300, float("inf"), float("nan")])
+def test_huge_numbers_and_none_are_shown_without_a_word(value):
+    image = np.zeros((100, 100))
+    image[0], image[1] = value, -value
+    assert (show_image(image, 640).width, show_image(image, 640).height) == (100, 100)
+
+
+@pytest.mark.parametrize("shape", [(63, 640), (3, 480, 640), (480, 640, 2), (100,), (100, 100, 100, 3)])
+def test_an_array_of_another_shape_is_numbers(shape):
+    assert find_image(np.zeros(shape)) is None
+
+
 def test_an_image_of_one_value_is_shown():
     assert show_image(np.full((100, 100), 7, "<u2"), 640).range == (7.0, 7.0)
 
