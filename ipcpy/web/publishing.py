@@ -159,7 +159,8 @@ class Press:
             with suppress(TimeoutError):
                 await found.publisher.wait_for_subscribers_async(max(1, known), timeout=order.wait)
         count = found.publisher.publish(_raw(data) if codec == "raw" else data, _id(found.ids, order.message))
-        return {"topic": order.topic, "domain": node.domain, "codec": codec, "subscribers": count}
+        own = sum(each.node.id == node.id for each in found.publisher.subscribers)  # of pages that look at it
+        return {"topic": order.topic, "domain": node.domain, "codec": codec, "subscribers": max(0, count - own)}
 
     def _publisher(self, node: ipc.Node, order: Order, codec: str, schema: Mapping[str, Any], reliable: bool) -> _Open:
         key = (node.id, order.topic, codec, reliable, order.keep, repr(schema) if codec == "struct" else "")

@@ -156,3 +156,13 @@ def test_data_that_are_nested_too_deep_are_said_to_be():
         data = [data]
     with pytest.raises(ipc.ArgumentError, match="too deep"):
         data_of(data)
+
+
+def test_pages_that_look_at_a_topic_are_no_subscribers_of_what_is_published(network, press, wait_until):
+    looking = ipc.Subscriber("cmd", node=press.web)
+    know(press, wait_until, "cmd")
+    assert publish(press, "cmd", 1)["subscribers"] == 0
+    assert looking.recv(PATIENCE).data == 1
+    robot = ipc.Subscriber("cmd", node=network.node("robot"))
+    assert wait_until(lambda: publish(press, "cmd", 2, wait=0)["subscribers"] == 1, timeout=PATIENCE)
+    assert robot.recv(PATIENCE).data == 2
