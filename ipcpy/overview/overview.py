@@ -302,8 +302,11 @@ def _published(flows: Iterable[FlowRow], known: _Domain) -> tuple[float | None, 
         rate = known.published.get(flow.publisher, flow.rate)
         if rate is not None:
             rates[flow.publisher] = max(rate, rates.get(flow.publisher, 0.0))
-    bandwidth = sum(rate * known.sizes.get(publisher, 0.0) for publisher, rate in rates.items())
-    return (sum(rates.values()), bandwidth) if rates else (None, None)
+    if not rates:
+        return None, None
+    sizes = [(rate, known.sizes.get(publisher)) for publisher, rate in rates.items() if rate]
+    known_all = all(size is not None for _, size in sizes)  # of what nobody was sent, no size is told
+    return sum(rates.values()), sum(rate * (size or 0.0) for rate, size in sizes) if known_all else None
 
 
 def _slowest(latencies: Sequence[tuple[float, float, float]]) -> tuple[float, float, float] | None:
