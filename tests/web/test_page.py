@@ -367,3 +367,28 @@ def test_keys_and_themes(pages, node):
     page.key("t")
     assert page.evaluate(back) == dark
     assert page.problems == []
+
+
+@pytest.mark.parametrize("width", [800, 1280])
+def test_nothing_is_cut_off_in_a_small_window(pages, node, width):
+    numpy = pytest.importorskip("numpy")
+    depth = numpy.linspace(0.123456789, 9.87654321, 100 * 100).reshape(100, 100)
+    with Sine(node) as sine, ipc.Publisher("depth", node=node, keep=1) as image:
+        image.publish(depth)
+        page = pages.open(width=width, height=600)
+        page.click(row("wave"))
+        sine.publisher.wait_for_subscribers(timeout=20)
+        page.wait("document.querySelector('#topic .add')")
+        fits = "((e) => e.scrollWidth <= e.clientWidth)(document.querySelector('{}'))"
+        assert page.evaluate(fits.format("#topics .scroll"))
+        assert page.evaluate(fits.format("body"))
+        page.evaluate(
+            "['y', 'k', 'not_there', 'nor_this'].forEach((name) => ipcpy.plots.add(ipcpy.state.topic, name)),"
+            " ipcpy.images.add(ipcpy.state.topic.replace('wave', 'depth'))"
+        )
+        page.key("Escape")
+        page.key("4")
+        page.wait("document.querySelector('#plots figcaption').textContent.includes('white is 9.8765')")
+        lines = "document.querySelector('.plot .series')"
+        assert page.evaluate(f"{lines}.scrollHeight <= {lines}.clientHeight")
+        assert page.evaluate("document.querySelector('#plots .picture').offsetWidth") == 422

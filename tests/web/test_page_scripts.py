@@ -213,6 +213,9 @@ def test_numbers_are_written_as_people_read_them(script):
         "seconds(0.2531)": "253 ms",
         "seconds(3)": "3.00 s",
         "seconds(600)": "10 min",
+        "number(199.20089721679688)": "199.2",
+        "number(6.249999800178558e+36)": "6.25e+36",
+        "number(-0.5)": "-0.5",
         "count(1234567)": "1,234,567",
         "several(1, 'topic')": "1 topic",
         "several(0, 'topic')": "0 topics",
@@ -222,6 +225,12 @@ def test_numbers_are_written_as_people_read_them(script):
     }
     found = script("format", f"return [{', '.join('script.' + case for case in cases)}];")
     assert dict(zip(cases, found, strict=True)) == cases
+
+
+def test_a_rate_that_is_not_known_is_a_gap_of_its_line_and_not_a_zero(script):
+    found = script("table", "return script.spark([null, 50, 100, null, 100, 0]);")
+    assert found == "M55.5,9.0L56.5,1.0M58.5,1.0L59.5,17.0"
+    assert script("table", "return script.spark([]) + script.spark([null]);") == ""
 
 
 def test_a_link_is_as_bad_as_its_flows_and_one_from_a_publisher_as_bad_as_the_best(script):

@@ -22,6 +22,9 @@ const known = (value) => typeof value === "number" && Number.isFinite(value);
 /** Messages a second. */
 export const rate = (value) => (known(value) ? scaled(value, ["Hz", "kHz", "MHz"]) : NONE);
 
+/** A number as it is, in five digits: it may be anything. */
+export const number = (value) => (known(value) ? String(Number(value.toPrecision(5))) : NONE);
+
 /** Bytes. */
 export const bytes = (value) =>
   Number.isInteger(value) && value < 1000

@@ -1,7 +1,7 @@
 // Images as images, the newest one. Knows canvases; nothing of where the bytes came from.
 
 import { el, say } from "./dom.js";
-import { count, seconds } from "./format.js";
+import { count, number, seconds } from "./format.js";
 
 /** A picture that shows the newest image of a topic; one that comes while another is being decoded takes its turn. */
 export class Picture {
@@ -44,7 +44,7 @@ export class Picture {
     const [wide, high] = full ?? [width, height];
     const parts = [`${wide} × ${high}`, `image ${count(seq)}`, `${seconds(Math.max(0, this.store.now() - sent))} old`];
     if (wide !== width) parts.push(`shown as ${width} × ${height}`);
-    if (range) parts.push(`black is ${range[0]}, white is ${range[1]}`);
+    if (range) parts.push(`black is ${number(range[0])}, white is ${number(range[1])}`);
     return parts.join(", ");
   }
 }

@@ -135,7 +135,7 @@ export class Table {
         ...this.columns.map((column) => el("td", { class: column.key })),
       );
       row.cellOf = new Map(this.columns.map((column, n) => [column.key, row.children[n]]));
-      row.spark = svg("polyline");
+      row.spark = svg("path", { class: "spark" });
       row.cellOf
         .get("history")
         .append(svg("svg", { viewBox: "0 0 60 18", preserveAspectRatio: "none", "aria-hidden": "true" }, row.spark));
@@ -164,14 +164,15 @@ export class Table {
     row.cellOf.get("latency").title = figures?.latency
       ? `smallest, middle, 99 %: ${figures.latency.map(seconds).join(", ")}`
       : "";
-    row.spark.setAttribute("points", spark(figures?.history ?? []));
+    row.spark.setAttribute("d", spark(figures?.history ?? []));
   }
 }
 
-/** Return the points of a line through numbers, from 0 at the bottom to their greatest at the top. */
+/** Return the path of a line through numbers, from 0 at the bottom to their greatest at the top; what is not known is a gap. */
 export function spark(history) {
   const top = Math.max(...history.map((value) => value ?? 0), 0) || 1;
+  const place = (value, at) => `${60 - history.length + at + 0.5},${(17 - (16 * value) / top).toFixed(1)}`;
   return history
-    .map((value, at) => `${60 - history.length + at + 0.5},${(17 - (16 * (value ?? 0)) / top).toFixed(1)}`)
-    .join(" ");
+    .map((value, at) => (value === null ? "" : `${(history[at - 1] ?? null) === null ? "M" : "L"}${place(value, at)}`))
+    .join("");
 }
