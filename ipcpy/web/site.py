@@ -80,7 +80,7 @@ async def _answered(request: web.Request, handler: Handler, guard: Guard) -> web
         async with asyncio.timeout(PATIENCE):
             return await handler(request)
     except web.HTTPException as error:
-        return refused(error.status, error.text or error.reason)
+        return refused(error.status, _sentence(error))
     except TimeoutError:
         return refused(408, "the request took too long")
     except (asyncio.CancelledError, ConnectionError):
@@ -88,6 +88,14 @@ async def _answered(request: web.Request, handler: Handler, guard: Guard) -> web
     except Exception:
         log.exception("%s %s", request.method, request.path)
         return refused(500, "the server has a defect; its log says more")
+
+
+def _sentence(error: web.HTTPException) -> str:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return f"this address is for {' and '.join(sorted(error.allowed_methods))}"
+    if isinstance(error, web.HTTPNotFound):
+        return "there is nothing at this address; docs/web.md of ipcpy has all of them"
+    return error.text or error.reason
 
 
 def _asked(request: web.Request) -> Asked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipcpy.web.plots import Series
@@ -31,7 +31,8 @@ def test_samples_of_one_column_are_their_lowest_and_highest_in_its_middle():
     assert columns.thinned
 
 
-@given(st.lists(st.tuples(st.floats(0, 1000), st.floats(-1e9, 1e9)), min_size=1, max_size=200), st.integers(1, 50))
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.floats(0, 1000), st.floats(-1e9, 1e9)), min_size=1, max_size=100), st.integers(1, 50))
 def test_the_extremes_of_all_samples_are_drawn_in_no_more_columns_than_there_are(samples, columns):
     samples.sort(key=lambda sample: sample[0])
     series = series_of(samples)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipcpy.web.wants import MAX_PLOTS, PlotWant, read_page
@@ -98,6 +98,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(
     st.fixed_dictionaries({}, optional={name: json_values for name in ("want", "pong")})
     | st.fixed_dictionaries({"want": st.dictionaries(st.sampled_from(["plots", "trees", "images"]), json_values)})
