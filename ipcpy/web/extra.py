@@ -19,4 +19,6 @@ def need_extra() -> None:
     """
     missing = [name for module, name in _MODULES.items() if find_spec(module) is None]
     if missing:
-        raise ipc.IpcError(f"ipcpy web needs {' and '.join(missing)}, of an extra: pip install 'ipcpy[web]'")
+        *others, last = missing
+        what = f"{', '.join(others)} and {last}, which come" if others else f"{last}, which comes"
+        raise ipc.IpcError(f"ipcpy web needs {what} with an extra: pip install 'ipcpy[web]'")
