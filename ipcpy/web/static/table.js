@@ -168,7 +168,7 @@ export class Table {
   }
 }
 
-/** Return the path of a line through numbers, from 0 at the bottom to their greatest at the top; what is not known is a gap. */
+/** Return the path of a line through numbers, from 0 at the bottom to their greatest at the top; null is a gap. */
 export function spark(history) {
   const top = Math.max(...history.map((value) => value ?? 0), 0) || 1;
   const place = (value, at) => `${60 - history.length + at + 0.5},${(17 - (16 * value) / top).toFixed(1)}`;
