@@ -150,11 +150,12 @@ class Line(Sending):
                         turns.ends, answer.thread = now + TURN, get_ident()
                 if call is not None and aside(call.aside):
                     sent = True
-                    self._await(AGAIN_AFTER, deadline)
+                    try:
+                        self._await(AGAIN_AFTER, deadline)
+                    except RecvTimeout:  # in a signal handler
+                        pass
                     if call.outcome and not call.open_since:
                         return call  # else it is seen to the others: nobody may wait for them since Ctrl-C
-            except RecvTimeout:  # in a signal handler
-                pass
             except BaseException:  # Ctrl-C: it may be on the way
                 if call is not None:
                     self.give_up(call)

@@ -28,7 +28,7 @@ class Aside:
         self._number, self._codec, self._unchecked = framing.number, framing.codec, framing.codec | UNCHECKED
 
     def send(self, body: bytes) -> bool:
-        """Send a message; False if it is too large for a datagram, nobody is matched, or the system refused it."""
+        """Send a message; False if it went to nobody: it is too large for a datagram, or the system refused it."""
         outlet, size = self._outlet, len(body)
         ways = outlet.ways
         if size > outlet.max_body or not ways:
@@ -38,10 +38,11 @@ class Aside:
             frame += _pack_check(crc32(frame))
         else:
             frame = _pack_header(size + _UNCHECKED, self._unchecked, self._number, 0, 0) + body
-        try:
-            for send, _ in ways:
+        sent = False
+        for send, _ in ways:
+            try:
                 send(frame)
-        except OSError as error:
-            raise_alarm(error)
-            return False
-        return True
+                sent = True
+            except OSError as error:
+                raise_alarm(error)
+        return sent

@@ -77,3 +77,18 @@ def test_what_the_system_refuses_did_not_go(pair):
 
     aside._outlet.ways = ((refuse, None),)
     assert not aside.send(b"body")
+
+
+@pytest.mark.parametrize("refused", [0, 1])
+def test_what_has_gone_one_way_did_go_though_the_system_refused_another(pair, refused):
+    pub, _ = pair
+    aside, sent = Aside(pub), []
+
+    def refuse(_):
+        raise ConnectionRefusedError
+
+    ways = [(sent.append, None), (sent.append, None)]
+    ways[refused] = refuse, None
+    aside._outlet.ways = tuple(ways)
+    assert aside.send(b"body")  # else a request would be asked twice
+    assert len(sent) == 1
