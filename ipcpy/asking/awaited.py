@@ -28,13 +28,20 @@ class Answer:
         self.call: Call | None = None
         self.thread = 0
         self.answerer = ""
-        self._answered = calls.answered
+        self._answered, self._dropped = calls.answered, calls.dropped
         self._lock = lock
 
     def claim(self, publisher: str, data: bytes) -> bool:
-        """Take an answer, if it is that one."""
+        """Take an answer, if it is that one. What another publisher says is nobody's: a flood of it goes no further.
+
+        A server whose publisher is a new one is known by its first answer on the topic.
+        """
         call = self.call
-        if call is None or publisher != self.answerer or get_ident() != self.thread:
+        if publisher != self.answerer:
+            with self._lock:
+                self._dropped["forged"] += 1
+            return True
+        if call is None or get_ident() != self.thread:
             return False
         with self._lock:
             return self._answered(call, data)

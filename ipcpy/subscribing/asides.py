@@ -2,7 +2,7 @@
 Subscriber; nothing of what the bytes mean.
 
 They are not in the books: what is lost of them is its sender's affair (publishing/aside.py). Who waits for one may
-claim it where it is read; the others are messages as all are, with ``seq`` 0.
+claim it where it is read; the others are messages as all are, with ``seq`` 0. For one of them no other gives way.
 """
 
 from __future__ import annotations
@@ -70,8 +70,11 @@ class Asides:
                 inbox, sizes = self._inbox, self._inbox.sizes
                 if size <= inbox.small and len(sizes) < inbox.depth:
                     sizes.append(size)
-                else:
+                elif inbox.fits(size):
                     inbox.make_room(size)
+                else:
+                    self._dropped["inbox"] += 1
+                    return
                 inbox.messages.append(_new(Message, (body, flow.topic, 0, sent_ns, _time_ns(), flow.id)))
                 return
             length = word & ~KIND_MASK

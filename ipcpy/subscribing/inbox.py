@@ -46,6 +46,11 @@ class Inbox:
         self.small = self._small if self._room >= 0 else -1  # too large by itself: it gives way to the next
         sizes.append(size)
 
+    def fits(self, size: int) -> bool:
+        """Tell whether there is room for a message whose body has so many bytes, without that another gives way."""
+        self._look()
+        return len(self.sizes) < self.depth and self._room >= max(0, size - self._small)
+
     def put(self, message: Message, size: int) -> None:
         """Add a message whose body has so many bytes."""
         self.make_room(size)
@@ -81,9 +86,12 @@ class Inbox:
     def _drop_oldest(self) -> None:
         if len(self.messages) >= len(self.sizes):  # else a reader has just taken it
             try:
-                self.dropped[self.messages.popleft().publisher] += 1
+                oldest = self.messages.popleft()
             except IndexError:
                 pass
+            else:
+                if oldest.seq:  # what has no number is not in the books
+                    self.dropped[oldest.publisher] += 1
         self._forget_size()
 
     def mend(self) -> None:

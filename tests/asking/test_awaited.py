@@ -33,12 +33,20 @@ def waiting():
 def test_an_answer_is_taken_by_the_thread_that_waits_for_it_alone(waiting):
     answer, call = waiting
     assert not elsewhere(answer.claim, "server", seal(RESULT, 1))
-    assert not answer.claim("another", seal(RESULT, 1))
     assert not answer.claim("server", seal(RESULT, 2))
     assert not answer.claim("server", b"garbage")
     assert call.outcome is None
     assert answer.claim("server", seal(RESULT, 1, b"x"))
     assert call.outcome == (RESULT, 0, b"x")
+
+
+def test_what_another_says_is_dropped_whoever_reads_it(waiting):
+    answer, call = waiting
+    assert answer.claim("another", seal(RESULT, 1))
+    assert elsewhere(answer.claim, "another", seal(RESULT, 1))
+    answer.call = None
+    assert answer.claim("another", seal(RESULT, 1))
+    assert (call.outcome, answer._dropped) == (None, {"forged": 3})
 
 
 def test_while_nobody_waits_nothing_is_taken(waiting):

@@ -65,6 +65,26 @@ def test_several_in_one_buffer_are_taken_one_by_one_beside_those_of_the_topic(in
     assert sub.stats.dropped == {"malformed": 1, "version": 2}
 
 
+def test_a_flood_displaces_no_message_of_the_topic_and_is_counted(inlet):
+    pub, sub, take, address = inlet
+    depth = sub._subscription._inbound.intake.inbox.depth
+    take(pack_frame(Kind.DATA, int(pub.id, 16), 1, 1, b"topic"), address)
+    for _ in range(depth + 5):
+        take(aside(pub, b"flood"), address)
+    assert bodies(sub) == [b"topic"] + [b"flood"] * (depth - 1)
+    assert (sub.stats.dropped, sub.stats.lost, sub.stats.received) == ({"inbox": 6}, {}, 1)
+
+
+def test_what_gives_way_to_a_message_of_the_topic_is_not_counted_as_one(inlet):
+    pub, sub, take, address = inlet
+    depth = sub._subscription._inbound.intake.inbox.depth
+    for _ in range(depth):
+        take(aside(pub, b"flood"), address)
+    take(pack_frame(Kind.DATA, int(pub.id, 16), 1, 1, b"topic"), address)
+    assert bodies(sub)[-1] == b"topic"
+    assert (sub.stats.lost, sub.stats.received) == ({}, 1)
+
+
 def test_garbage_raises_nothing(inlet):
     pub, sub, take, address = inlet
     random = Random(1)

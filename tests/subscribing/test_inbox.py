@@ -13,11 +13,11 @@ from ipcpy.subscribing.inbox import DEPTH_BYTES, Inbox
 
 
 def message(seq, publisher="p", received_ns=0):
-    return Message(None, "t", seq, 0, received_ns, publisher)
+    return Message(seq, "t", seq + 1, 0, received_ns, publisher)
 
 
 def numbers(inbox):
-    return [each.seq for each in inbox.messages]
+    return [each.data for each in inbox.messages]
 
 
 def test_the_oldest_gives_way_and_is_counted_by_publisher():
@@ -45,7 +45,7 @@ def test_a_second_of_images_is_kept_by_default():
     inbox = Inbox(1_000)
     for seq in range(240):  # 8 s of VGA at 30 Hz
         inbox.put(message(seq), 921_600)
-    assert 28 <= len(inbox.messages) <= 36 and inbox.messages[-1].seq == 239
+    assert 28 <= len(inbox.messages) <= 36 and inbox.messages[-1].data == 239
     assert inbox.dropped["p"] == 240 - len(inbox.messages)
 
 
@@ -66,18 +66,34 @@ def test_the_bound_on_bytes_is_never_passed_but_by_the_newest_alone(depth, depth
             inbox.put(message(put), size)
         put += 1
         sizes.append(size)
-        total = sum(sizes[each.seq] for each in inbox.messages)
+        total = sum(sizes[each.data] for each in inbox.messages)
         assert inbox.unread(0)[:2] == (len(inbox.messages), total)
-        assert inbox.messages[-1].seq == put - 1 and len(inbox.messages) <= depth
+        assert inbox.messages[-1].data == put - 1 and len(inbox.messages) <= depth
         assert total <= depth_bytes or len(inbox.messages) == 1
         assert put == taken + len(inbox.messages) + inbox.dropped["p"]
+
+
+def test_what_has_no_number_gives_way_uncounted_for_it_is_not_in_the_books():
+    inbox = Inbox(2)
+    for seq in (-1, 0, 1, 2):
+        inbox.put(message(seq), 0)
+    assert (numbers(inbox), inbox.dropped) == ([1, 2], {"p": 1})
+
+
+@pytest.mark.parametrize(("depth", "there", "size", "fits"), [(2, 1, 9, True), (1, 1, 1, False), (9, 100, 9, False)])
+def test_what_fits_makes_nothing_give_way(depth, there, size, fits):
+    inbox = Inbox(depth, 100)
+    inbox.put(message(0), there)
+    assert inbox.fits(size) is fits
+    inbox.messages.clear()
+    assert inbox.fits(size)
 
 
 def test_what_was_taken_makes_room():
     inbox = Inbox(10, 1_000)
     for seq in range(100):
         inbox.put(message(seq), 800)
-        assert inbox.messages.popleft().seq == seq
+        assert inbox.messages.popleft().data == seq
     assert not inbox.dropped
 
 
@@ -130,4 +146,4 @@ def test_a_full_inbox_costs_no_more_than_an_empty_one():
         if seq % 10 == 0:
             inbox.messages.popleft()
     assert time.process_time() - started < 10, "quadratic would be minutes"
-    assert len(inbox.messages) <= depth and inbox.messages[-1].seq == 2 * depth - 1
+    assert len(inbox.messages) <= depth and inbox.messages[-1].data == 2 * depth - 1
