@@ -127,6 +127,7 @@ class Calls:
         touched: calls that are over or have a new step, since whoever drives this looked; it empties the list.
         dropped: answers that concern no open call, by cause.
         wary: how many calls are to go by the topic before one goes aside again.
+        last: the number of the newest call.
     """
 
     def __init__(self) -> None:
@@ -134,12 +135,12 @@ class Calls:
         self.open: dict[int, Call] = {}
         self.touched: list[Call] = []
         self.dropped: Counter[str] = Counter()
-        self._last = self._answered = 0
+        self.last = self._answered = 0
         self._seq = 0  # of the answer before
 
     def begin(self, now: float, flags: int = 0) -> Call:
         """Begin a call."""
-        self._last = number = self._last + 1
+        self.last = number = self.last + 1
         self.wary = max(0, self.wary - 1)
         call = self.open[number] = Call(number, flags)
         call.begun_at = now
@@ -148,7 +149,7 @@ class Calls:
 
     def begin_aside(self, body: bytes, flags: int, now: float) -> Call:
         """Begin a call whose request, which is small, goes aside: ``Call.aside`` is to be sent at once."""
-        self._last = number = self._last + 1
+        self.last = number = self.last + 1
         since = number - next(iter(self.open)) if self.open else 0
         call = self.open[number] = Call(number, flags, now)
         if since:
@@ -197,7 +198,7 @@ class Calls:
         else:
             call = self.open.get(number)
             if call is None:
-                self.dropped["late" if 0 < number <= self._last else "unknown"] += 1
+                self.dropped["late" if 0 < number <= self.last else "unknown"] += 1
             elif kind == PART:
                 call.begin = bytes(body[:MAX_PART])
             elif kind != STEP:
@@ -227,6 +228,10 @@ class Calls:
         call.outcome = outcome
         self.touched.append(call)
 
+    def unsent(self, after: int) -> list[Call]:
+        """Return the open calls above a number of which the request is not on the topic yet."""
+        return [call for call in list(self.open.values()) if call.number > after and call.asked_at == UNSENT]
+
     def due(self, now: float) -> list[Any]:
         """Return what asks for the calls that have been open for long without a word."""
         wait = ASK_AFTER, AGAIN_AFTER
@@ -255,7 +260,7 @@ class Calls:
 
     def counts(self) -> ClientStats:
         """Return what became of the calls."""
-        return ClientStats(self._last, self._answered, len(self.open), dict(self.dropped))
+        return ClientStats(self.last, self._answered, len(self.open), dict(self.dropped))
 
     def fail(self, reason: str) -> None:
         """End all calls: their server is gone."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..alarms import is_alarm
 from ..errors import ClosedError
 from ..publishing.publisher import Publisher
 from .calls import MAX_ASIDE, Call, Calls
@@ -57,20 +58,21 @@ class Sending:
         return self._ask_by_topic(body, flags)
 
     def _ask_by_topic(self, body: Any, flags: int) -> Call | None:
+        call: Call | None = None
         with self._sending:
-            with self._lock:
-                if self.lost:
-                    return None
-                call = self.calls.begin(time.monotonic(), flags)
+            before = self.calls.last
             try:
+                with self._lock:
+                    if self.lost:
+                        return None
+                    call = self.calls.begin(time.monotonic(), flags)
                 for each in call.request(body):
                     self._requests.publish(each)
                 call.sent()
             except BaseException as error:
-                if not isinstance(error, Exception):  # Ctrl-C: it may be on the way
-                    self.give_up(call)
-                    raise
-                self._forget(call)
+                outside = not isinstance(error, Exception) or is_alarm(error)  # Ctrl-C: it may be on the way
+                for each in self.calls.unsent(before) or filter(None, [call]):
+                    (self.give_up if outside else self._forget)(each)
                 if isinstance(error, ClosedError) and self.lost:
                     return None
                 raise

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ipcpy.asking.calls import MAX_ASIDE, WARY, Calls
+from ipcpy.asking.calls import MAX_ASIDE, WARY, Call, Calls
 from ipcpy.asking.envelope import CALL, CANCEL, SMALL, STEPS, unseal
 from ipcpy.asking.sending import Sending
 from ipcpy.errors import ClosedError
@@ -100,3 +100,21 @@ def test_who_is_interrupted_while_it_asks_gives_the_call_up():
         line.ask(b"", 0)
     assert [each.kind for each in line.topic] == [CANCEL]
     assert line.calls.open == {}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
+@pytest.mark.parametrize("where", ["begin", "publish", "sent"])
+def test_a_request_that_an_interrupt_ends_is_cancelled_wherever_that_comes(monkeypatch, where, error):
+    line = Line()
+    place = {"begin": (Calls, "begin"), "publish": (Line, "publish"), "sent": (Call, "sent")}[where]
+    whole = getattr(*place)
+
+    def interrupted(*arguments, **options):
+        whole(*arguments, **options)
+        monkeypatch.undo()
+        raise error
+
+    monkeypatch.setattr(*place, interrupted)
+    with pytest.raises(error):
+        line.ask(bytes(SMALL + 1), 0)
+    assert (line.calls.open, line.topic[-1].kind) == ({}, CANCEL)  # open for ever, it had nothing go aside
