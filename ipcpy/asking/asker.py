@@ -59,9 +59,12 @@ class Asker:
 
     def _begin(self) -> None:
         self._line = self.at_hand = None
-        self.known = Servers(self.name, self._on_lost, self._only)
+        self.known = Servers(self.name, self._on_lost, self._only, self._on_fork)
         self._core.ensure_open()
         self._core.listen(self.known)
+
+    def _on_fork(self) -> None:
+        self._lock = threading.RLock()  # a thread that is not there may hold the old one
 
     def _on_lost(self, topic: str, reason: str) -> None:
         line = self._line

@@ -24,6 +24,7 @@ class Servers:
         name: the service.
         on_lost: called, in the I/O thread and with the graph locked, with the topic of a server that is gone, and why.
         only: the topic of the one that counts, where only one does.
+        on_fork: called in a forked child, before anything else runs there.
 
     Attributes:
         own: it is told of ipcpy's own topics.
@@ -33,8 +34,15 @@ class Servers:
 
     own = True
 
-    def __init__(self, name: str, on_lost: Callable[[str, str], object], only: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        on_lost: Callable[[str, str], object],
+        only: str = "",
+        on_fork: Callable[[], object] = lambda: None,
+    ) -> None:
         self._name = name
+        self._on_fork = on_fork
         self._only = only
         self._on_lost = on_lost
         self._known: dict[str, EndpointInfo] = {}
@@ -66,6 +74,7 @@ class Servers:
         """Let nothing more come, in a forked child."""
         self.monitor = Monitor(Bell())
         self.ended = True
+        self._on_fork()
 
     def there(self) -> list[EndpointInfo]:
         """Return the servers that are there."""

@@ -56,3 +56,31 @@ def test_a_forked_child_asks_by_a_line_of_its_own(spawn):
         print("done", flush=True)
     """
     spawn(program).wait_line("done", 20)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_asks_whatever_another_thread_was_at(spawn):
+    program = """
+        import os, threading
+        import ipcpy as ipc
+        service = ipc.Service("pid", lambda request: os.getpid())
+        client = ipc.Client("pid")
+        assert client.call(timeout=5) == os.getpid()
+        held, over = threading.Event(), threading.Event()
+
+        def look():  # as client.stats does, for a moment
+            with client._asker._lock:
+                held.set()
+                over.wait(60)
+
+        threading.Thread(target=look).start()
+        held.wait(20)
+        child = os.fork()
+        if not child:
+            assert client.call(timeout=10) == os.getppid()
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        over.set()
+        print("done", flush=True)
+    """
+    spawn(program).wait_line("done", 20)
