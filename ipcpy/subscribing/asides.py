@@ -78,10 +78,15 @@ class Asides:
                 inbox.messages.append(_new(Message, (body, flow.topic, 0, sent_ns, _time_ns(), flow.id)))
                 return
             length = word & ~KIND_MASK
-            if HEADER_SIZE < length < size and word & KIND_MASK != FRAGMENT_WORD:
-                for frame in _frames(data):
-                    self.take(frame, address)
-                return
+            if HEADER_SIZE < length < size:
+                if word & KIND_MASK != FRAGMENT_WORD:
+                    for frame in _frames(data):
+                        self.take(frame, address)
+                    return
+                last = size - size % length  # fragments stay together: all but what is last are of one size
+                if size - last > HEADER_SIZE and _unpack_header(data, last)[0] == size - last | ASIDE_WORD:
+                    self.take(data[last:], address)
+                    data = data[:last]
         self._take(data, address)
 
 

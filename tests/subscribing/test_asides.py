@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 import ipcpy as ipc
+from ipcpy.protocol.data.heads import Place, pack_fragment
 from ipcpy.protocol.wire import Kind, pack_frame
 from ipcpy.publishing.aside import Aside
 from ipcpy.subscribing.asides import Asides, take_asides
@@ -63,6 +64,18 @@ def test_several_in_one_buffer_are_taken_one_by_one_beside_those_of_the_topic(in
     take(aside(pub, b"one") + b"\x21" + bytes(60_000), address)
     assert bodies(sub) == [b"one", b"one"]
     assert sub.stats.dropped == {"malformed": 1, "version": 2}
+
+
+def test_one_behind_fragments_in_one_buffer_is_taken_and_so_are_they(inlet):
+    pub, sub, take, address = inlet
+    body = bytes(range(250)) * 10
+    place = Place(codec=0, source=int(pub.id, 16), seq=1, sent_ns=1, size=1_000, total=len(body))
+    parts = [body[at : at + 1_000] for at in (0, 1_000, 2_000)]
+    fragments = [pack_fragment(place, n * 1_000, [memoryview(part)]) + part for n, part in enumerate(parts)]
+    take(b"".join(fragments[:2]) + aside(pub, b"one"), address)
+    take(fragments[2], address)
+    assert bodies(sub) == [b"one", body]
+    assert sub.stats.dropped == {}
 
 
 def test_a_flood_displaces_no_message_of_the_topic_and_is_counted(inlet):
