@@ -36,7 +36,7 @@ from ..asking.names import ServiceName, place_of
 from ..asking.stream import Stream
 from ..asking.types import Envelopes, Kind
 from ..codec import ANY, Body
-from ..errors import ServiceError
+from ..errors import NoService, ServiceError
 from ..graph import EndpointInfo
 from ..node.node import Node
 from ..node.shared import node_for
@@ -173,6 +173,8 @@ class Serving:
             answer = seal(RESULT, number, b"" if body is None else body, flags=flags)
         except ServiceError as error:
             answer = seal(ERROR, number, pack_failure(Failure(error.type, error.text, error.trace)))
+        except NoService:  # the server is gone: to the caller beyond as if it had called it itself
+            answer = seal(LOST, number, pack_lost(number))
         except Exception as error:
             answer = seal(ERROR, number, pack_failure(Failure(type(error).__name__, str(error))))
         finally:

@@ -23,7 +23,7 @@ from lan_process import Process, ProcessFailed
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROMPT = re.compile(r"^(\w+)\$ (.+)$")
 TOKEN = re.compile(r"\.\.\.|\b(?:robot|laptop)$|\d+(?:[.,]\d+)*(?:e[+-]?\d+)?|\s+")
-FORMS = {"...": ".*", "robot": r"\S+", "laptop": r"\S+", " ": r"\s+", "0": r"(?:[\d.,]+(?:e[+-]?\d+)?)"}
+FORMS = {"...": ".*", "robot": r"\S+", "laptop": r"\S+", " ": r"\s+", "0": r"(?:[\d.,]+(?:e[+-]?\d+)?|inf)"}
 PATIENCE = 20.0  # seconds, for machines that are slow
 
 

@@ -75,9 +75,9 @@ GONE = """
         first = sub.recv(timeout=15)
         print("got", first.data, flush=True)
         deadline = time.monotonic() + 15
-        while len(sub._subscription._core.nodes()) > 1 and time.monotonic() < deadline:
+        while len(sub._subscription._core.picture.nodes()) > 1 and time.monotonic() < deadline:
             time.sleep(0.01)
-        print("alone", len(sub._subscription._core.nodes()), flush=True)
+        print("alone", len(sub._subscription._core.picture.nodes()), flush=True)
         print("got", sub.recv(timeout=15).data, flush=True)
 """
 PUBLISH = """
