@@ -118,8 +118,9 @@ WATCHES = """
     import ipcpy as ipc
     try:
         with ipc.Subscriber("t", deadline=1, on_late=print) as sub:
+            watch = sub.watch()  # before: CPython dies in the end of an interrupt of exec(), which dataclasses use
             print("ready", flush=True)
-            for event in sub.watch():
+            for event in watch:
                 pass
     except KeyboardInterrupt:
         pass
@@ -127,8 +128,9 @@ WATCHES = """
 TICKS = """
     import ipcpy as ipc
     try:
+        rate = ipc.Rate(0.01)
         print("ready", flush=True)
-        for _ in ipc.Rate(0.01):
+        for _ in rate:
             pass
     except KeyboardInterrupt:
         pass
