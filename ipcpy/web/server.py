@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -54,6 +55,7 @@ class WebServer:
         bgr: colours of images are blue, green, red, as OpenCV has them.
 
     Raises:
+        ArgumentError: if the token is empty, and not only this computer can connect.
         IpcError: if the extra is missing, or the port is taken.
     """
 
@@ -72,6 +74,8 @@ class WebServer:
         self._fleet, self._read_only, self._folder, self._bgr = fleet, read_only, folder, bgr
         if token is None:
             token = "" if is_loopback(host) else secrets.token_urlsafe(16)
+        if not token and not is_loopback(host):  # as of --token "$TOKEN" where there is no TOKEN
+            raise ipc.ArgumentError(f"whoever reaches {host or 'this host'} could look: the token must not be empty")
         self._token = token
         own = platform.node()
         self._guard = Guard.of(token, (*names, own, f"{own}.local", own.partition(".")[0]))
@@ -97,7 +101,7 @@ class WebServer:
         """The address of the page, with the token if it wants one."""
         host = ipc.get_ip() if self._host in ("", "0.0.0.0", "::") else self._host
         named = f"[{host}]" if ":" in host else host
-        return f"http://{named}:{self._port}/" + (f"?token={self._token}" if self._token else "")
+        return f"http://{named}:{self._port}/" + (f"?token={quote(self._token, safe='')}" if self._token else "")
 
     @property
     def closed(self) -> bool:

@@ -70,6 +70,20 @@ def test_who_listens_for_others_wants_a_token(network):
         assert asked(server, f"/api/hello?token={token}")[0] == 200
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "192.0.2.1"])
+def test_nobody_listens_for_others_without_a_token(network, host):
+    with Fleet(lambda _: network.node("web")) as fleet, pytest.raises(ipc.ArgumentError, match="must not be empty"):
+        WebServer(fleet, host=host, token="")
+
+
+def test_the_address_has_the_token_as_addresses_have_it(network):
+    token = "a b&c#d/é"
+    with serving(network, token=token) as server:
+        query = server.url.partition("?")[2]
+        assert query == "token=a%20b%26c%23d%2F%C3%A9"
+        assert asked(server, f"/api/hello?{query}")[0] == 200
+
+
 def test_a_name_that_was_allowed_is_its_own(network):
     with serving(network, names=["Robot7.lab"]) as server:
         assert asked(server, "/api/hello", Host="robot7.lab:80")[0] == 200
