@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -88,6 +89,8 @@ class Recording:
             if node is None:
                 raise ipc.ArgumentError(f"say which domain: {domain!r:.80} is none that is shown here")
             path = self._folder / (name or time.strftime("ipcpy-%Y%m%d-%H%M%S.mcap"))
+            if os.path.lexists(path):
+                raise ipc.ArgumentError(f"{path.name} is there already; choose another name")
             self._recorder = await asyncio.to_thread(ipc.Recorder, path, topics, node=node)
             self._since = time.time()
             self._state = {"state": "on", "file": self._recorder.path.name, "text": ""}

@@ -106,3 +106,12 @@ def test_there_is_one_at_a_time_and_its_end_is_asked_for_once(made):
             await made.stop()
 
     asyncio.run(record())
+
+
+def test_what_is_there_is_said_to_be_and_stays_also_where_it_leads_elsewhere(made, tmp_path):
+    (tmp_path / "run.mcap").write_bytes(b"mine")
+    (tmp_path / "link.mcap").symlink_to(tmp_path / "none" / "outside.mcap")
+    for name in ("run", "link.mcap"):
+        with pytest.raises(ipc.ArgumentError, match=r"^(run|link)\.mcap is there already; choose another name$"):
+            asyncio.run(made.start({"file": name}))
+    assert (tmp_path / "run.mcap").read_bytes() == b"mine" and made.state()["state"] == "off"
