@@ -177,7 +177,7 @@ def test_a_page_that_is_busy_is_sent_less_and_works_on(pages):
         thread.start()
         try:
             page.wait("ipcpy.plots.plots.some((plot) => plot.chart?.data[0].length > 5)")
-            page.evaluate("(() => { const end = performance.now() + 3000; while (performance.now() < end); })()")
+            page.evaluate("(() => { const end = performance.now() + 1500; while (performance.now() < end); })()")
             newest = page.evaluate("ipcpy.store.now()")
             page.wait(f"ipcpy.plots.plots[0].chart.data[0].at(-1) > {newest}")
             assert page.evaluate("Math.max(...ipcpy.plots.plots.map((plot) => plot.chart.data[0].length))") < 10000
