@@ -44,7 +44,7 @@ def plots(page: Page, folder: Path) -> None:
         found = f"[...ipcpy.store.topics.values()].find((each) => each.topic === '{topic}').id"
         page.evaluate(f"ipcpy.plots.add({found}, '{field}', {{ apart: {apart} }})")
     page.evaluate("ipcpy.images.add([...ipcpy.store.topics.values()].find((each) => each.topic === 'camera/front').id)")
-    page.resize(SIZE[0], 980)
+    page.resize(SIZE[0], 1040)
     page.key("4")
     page.wait("document.querySelector('#plots .picture canvas').width > 1")
     time.sleep(20)
