@@ -52,6 +52,11 @@ class Counts(NamedTuple):
     bytes: int
     lost: Mapping[str, int]
 
+    @property
+    def all(self) -> int:
+        """Messages and those lost: some came before they got lost, so that only the sum never shrinks."""
+        return self.messages + sum(self.lost.values())
+
 
 class Half:
     """What one node told of a pair.
@@ -77,7 +82,7 @@ class Half:
         self.row, self.told, self.steady = row, now, steady
         lost = row.lost if isinstance(row, Received) else {}
         counts, last = Counts(steady, row.messages, row.bytes, lost), self._last
-        if last is None or steady < last.at or row.messages < last.messages:  # it began anew
+        if last is None or steady < last.at or counts.all < last.all:  # it began anew
             self._last, self.rates = counts, None
         elif steady >= last.at + SHORTEST:
             self._last, self.rates = counts, (last, counts)
@@ -206,7 +211,7 @@ def _rates(half: Half | None, now: float) -> tuple[float | None, float | None, f
         return None, None, None
     before, after = half.rates
     seconds = after.at - before.at
-    came, lost = after.messages - before.messages, sum(_lost_between(half).values())
+    came, lost = max(0, after.messages - before.messages), sum(_lost_between(half).values())
     loss = lost / (came + lost) if came + lost else 0.0
     return came / seconds, (after.bytes - before.bytes) / seconds, loss
 

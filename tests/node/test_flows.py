@@ -137,6 +137,16 @@ def test_counts_that_began_anew_make_no_rate(told):
     assert told.flow().rate == 10.0
 
 
+def test_messages_that_came_and_then_got_too_old_are_lost_and_the_rate_goes_on(told):
+    told.tell(received(60, 600, queued=60))
+    told.tell(received(20, 700, queued=10, lost={"too old": 50}), at=1.0)
+    flow = told.flow()
+    assert (flow.rate, flow.bandwidth, flow.loss) == (0.0, 100.0, 1.0)
+    told.tell(received(30, 900, queued=20, lost={"too old": 60}), at=2.0)
+    flow = told.flow()
+    assert (flow.rate, flow.bandwidth, flow.loss) == (10.0, 200.0, 0.5)
+
+
 def test_a_silent_topic_has_a_rate_of_zero_and_no_loss(told):
     told.tell(received(7))
     told.tell(received(7), at=1.0)
