@@ -47,7 +47,7 @@ def nobody_around(what: str, timeout: float, fleet: Fleet) -> str:
     """Say that nothing was found in any of the domains, and what may help."""
     if len(fleet.domains) == 1 and not fleet.everywhere:
         return nobody(what, timeout, fleet.domains[0])
-    unheard = sum(node.stats.dropped.get("domain", 0) for node in fleet.nodes) if fleet.everywhere else 0
+    unheard = fleet.unheard() if fleet.everywhere else 0
     hint = (
         " Greetings of other domains came, whose names mDNS does not tell here: name them, --domain robotA,robotB."
         if unheard

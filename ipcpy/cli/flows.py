@@ -22,7 +22,7 @@ from .looking import endpoint_record
 from .options import PATIENCE, SECONDS, as_json, domains_options, naming_options, open_fleet, topics_argument
 from .render import dim, per_second, plural, printable, size, table, warning, with_bound
 
-__all__ = ["flow_lines", "flow_record", "flows", "flows_over", "loss_text", "rate_text", "reasons_of"]
+__all__ = ["causes_text", "flow_lines", "flow_record", "flows", "flows_over", "loss_text", "rate_text", "reasons_of"]
 
 HEAD = ("TOPIC", "FROM", "TO", "WAY", "HZ", "BYTES/S", "P50", "P99", "LOST", "WAITING")
 
@@ -156,8 +156,12 @@ def loss_text(flow: ipc.Flow) -> str:
     """Say what part was lost since the reading before, and how much in all, by cause."""
     if not flow.lost:
         return "-" if flow.received is None else "0"
-    causes = ", ".join(f"{printable(cause)} {count:,}" for cause, count in sorted(flow.lost.items()))
-    return f"{flow.loss:.1%} ({causes})" if flow.loss else causes
+    return f"{flow.loss:.1%} ({causes_text(flow)})" if flow.loss else causes_text(flow)
+
+
+def causes_text(flow: ipc.Flow) -> str:
+    """Say how much was lost in all, by cause."""
+    return ", ".join(f"{printable(cause)} {count:,}" for cause, count in sorted(flow.lost.items()))
 
 
 def rate_text(flow: ipc.Flow) -> str:
@@ -167,6 +171,8 @@ def rate_text(flow: ipc.Flow) -> str:
     if not flow.rate and not flow.loss:
         return "nothing was published meanwhile" if flow.published else "nothing was published yet"
     said = f"{per_second(flow.rate)} Hz, {size(flow.bandwidth or 0.0)}/s"
+    if flow.loss:
+        said += f", {flow.loss:.1%} lost"
     if flow.latency_p50 is not None and flow.latency_p99 is not None:
         said += f", latency {_latency(flow, flow.latency_p50)} (99 %: {_latency(flow, flow.latency_p99)})"
     return said

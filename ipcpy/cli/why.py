@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections.abc import Iterator, Sequence
 
 import click
@@ -9,13 +11,16 @@ import click
 import ipcpy as ipc
 
 from .endings import NothingFound
-from .flows import flow_record, flows_over, loss_text, rate_text, reasons_of
+from .flows import causes_text, flow_record, flows_over, rate_text, reasons_of
 from .jsonform import dumps
 from .looking import look
 from .options import SECONDS, as_json, naming_options, node_options, open_node, topic_argument
 from .render import heading, plural, printable, printable_lines, warning
 
-__all__ = ["why"]
+__all__ = ["between_lines", "why"]
+
+HEARD = 1.5  # seconds that nodes of other domains, whose greetings came, have to tell their domain by mDNS
+LOOK = 0.05  # seconds between two looks whether they did
 
 
 @click.command(short_help="Explain why a topic's messages come, or do not.")
@@ -40,35 +45,58 @@ def why(ctx: click.Context, topic: str, timeout: float, as_json: bool) -> None:
         hidden = name.startswith("@")
         found = [flow for flow in flows_over(node, 0.5, hidden=hidden) if ipc.matches(name, flow.topic)]
         said = node.why(topic)
+        elsewhere = [] if any(flow.subscriber for flow in found) else _elsewhere(node, topic)
         if not found and not any(ipc.matches(name, each.name) for each in node.topics(hidden=True)):
-            raise NothingFound(said)
+            raise NothingFound("\n".join([said, *elsewhere]))
         if as_json:
             known = {each.id: each for each in node.nodes()}
             shown = [flow_record(flow, known) for flow in found]
-            click.echo(dumps({"topic": name, "flows": shown, "said": said.split("\n")}))
+            click.echo(dumps({"topic": name, "flows": shown, "said": [*said.split("\n"), *elsewhere]}))
             return
         for line in _lines(name, found):
             click.echo(line)
         click.echo(printable_lines(said))
+        for line in elsewhere:
+            click.echo(line)
 
 
 def _lines(name: str, found: Sequence[ipc.Flow]) -> Iterator[str]:
     between = [flow for flow in found if flow.subscriber is not None]
     yield f"{heading(printable(name))}  {plural(len(between), 'flow')}"
     for flow in between:
-        yield from _flow_lines(flow)
+        yield from between_lines(flow)
     yield ""
 
 
-def _flow_lines(flow: ipc.Flow) -> Iterator[str]:
+def _elsewhere(node: ipc.Node, topic: str) -> list[str]:
+    """Say which other domains there are, if any: who is in one of these is neither seen nor heard."""
+    until = time.monotonic() + HEARD
+    while len(node.domains()) == 1 and node.stats.dropped.get("domain") and time.monotonic() < until:
+        time.sleep(LOOK)
+    others = [printable(domain) for domain in node.domains() if domain != node.domain]
+    if others:
+        listed = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        command = shlex.join(["ipcpy", "why", printable(topic), "--domain", others[0]])  # names from the network
+        return [f"Other domains are here too: {listed}. Try: {command}"]
+    if node.stats.dropped.get("domain"):
+        return [
+            "Greetings of another domain came, whose name mDNS does not tell here. Try: ipcpy why TOPIC --domain NAME"
+        ]
+    return []
+
+
+def between_lines(flow: ipc.Flow) -> Iterator[str]:
+    """Yield what both halves of a flow count, as far as they are told, and what is wrong."""
     assert flow.subscriber is not None
     one, other = (f"{each.node.name} ({each.host}, {each.pid})" for each in (flow.publisher, flow.subscriber))
     between = printable(f"  {flow.topic}: {one} to {other}")
-    if flow.received is None or flow.sent is None:
-        yield f"{between}: one of the two tells nothing."
+    untold = flow.sent is None
+    sent = "what was sent is not told" if untold else f"by {flow.way or 'no way yet'}, {flow.sent:,} sent"
+    if flow.received is None:
+        came = "nor what came" if untold else "what came is not told"
     else:
-        lost = f"lost {loss_text(flow)}" if flow.lost else "none lost"
-        yield f"{between}: by {flow.way or 'no way yet'}, {flow.sent:,} sent, {flow.received:,} received, {lost}"
-        if flow.way:
-            yield f"    {rate_text(flow)}" + (f"; {flow.queued:,} wait" if flow.queued else "")
+        came = f"{flow.received:,} received, " + (f"lost: {causes_text(flow)}" if flow.lost else "none lost")
+    yield f"{between}: {sent}, {came}"
+    if flow.way or flow.received:
+        yield f"    {rate_text(flow)}" + (f"; {flow.queued:,} wait" if flow.queued else "")
     yield from (warning(f"    {line}") for line in reasons_of(flow))

@@ -112,14 +112,23 @@ class Fleet:
     def gather(self, timeout: float = HEARD) -> None:
         """Look for domains until those that are there had the time to answer; at once where not ``everywhere``.
 
+        Where others greet, and none has told its domain by then, they have as long again: their hosts are busy.
+
         Args:
             timeout: seconds.
         """
         until = time.monotonic() + timeout
         never = threading.Event()
-        while self._everywhere and time.monotonic() < until and not self._closed:
+        while self._everywhere and not self._closed:
             self.look()
+            left = until - time.monotonic()
+            if left <= 0 and (left <= -timeout or len(self._nodes) > 1 or not self.unheard()):
+                return
             never.wait(LOOK)
+
+    def unheard(self) -> int:
+        """Return how many greetings of other domains came, whether their names are known or not."""
+        return sum(node.stats.dropped.get("domain", 0) for node in self.nodes)
 
     def close(self) -> None:
         """Close the nodes; idempotent. Each takes up to 100 ms."""

@@ -126,6 +126,7 @@ def test_losses_are_a_share_and_causes(flow, said):
         ({"rate": 0.0, "published": 0}, "nothing was published yet"),
         ({"rate": 0.0, "published": 4}, "nothing was published meanwhile"),
         ({"rate": 99.6, "bandwidth": 4_400.0}, "99.6 Hz, 4.4 kB/s"),
+        ({"rate": 9.0, "bandwidth": 40.0, "loss": 0.1}, "9 Hz, 40 B/s, 10.0% lost"),
         (
             {"rate": 1.5, "bandwidth": 6.0, "latency_p50": 0.001, "latency_p99": 0.25, "latency_bound": 0.0},
             "1.5 Hz, 6 B/s, latency 1 ms (99 %: 250 ms)",

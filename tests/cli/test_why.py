@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import pytest
 
+import ipcpy as ipc
+from ipcpy.cli.why import between_lines
+from ipcpy.graph import EndpointInfo, NodeInfo
+
+CAM = NodeInfo("0" * 15 + "a", "camera", "pi", 7, "d", "10.0.0.1:17770", "1", "alive", 0.0)
+LOG = NodeInfo("0" * 15 + "b", "logger", "nuc", 8, "d", "10.0.0.2:17770", "1", "alive", 0.0)
+PUB = EndpointInfo(f"{1:016x}", "publisher", "imu", "raw", {}, False, 0, CAM)
+SUB = EndpointInfo(f"{2:016x}", "subscriber", "imu", "any", {}, False, 0, LOG)
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
 CAMERA = """
     import sys
@@ -66,3 +75,29 @@ def test_a_topic_that_is_not_there_is_exit_code_3_and_those_there_are_are_named(
     assert process.wait(timeout=20) == 3
     assert "No publisher of 'imuu' is known" in process.stderr
     assert "Topics with publishers: imu." in process.stderr
+
+
+def test_who_is_in_another_domain_is_not_seen_and_that_there_is_one_is_said(camera, spawn):
+    said = spawn([*IPCPY, "why", "imu", "--domain", "elsewhere"])
+    assert said.wait(timeout=30) == 3
+    assert "No publisher of 'imu' is known in domain 'elsewhere'" in said.stderr
+    domain = os.environ["IPCPY_DOMAIN"]
+    named = f"Other domains are here too: {domain}. Try: ipcpy why imu --domain {domain}\n"
+    assert named in said.stderr or "Greetings of another domain came" in said.stderr  # mDNS was slower
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({}, "what was sent is not told, nor what came"),
+        ({"sent": 5, "way": "unicast", "rate": 2.0}, "by unicast, 5 sent, what came is not told\n    2 Hz, 0 B/s"),
+        ({"received": 4, "rate": 2.0}, "what was sent is not told, 4 received, none lost\n    2 Hz, 0 B/s"),
+        (
+            {"sent": 100, "received": 90, "lost": {"network": 10}, "loss": 0.2, "way": "unicast", "rate": 2.0},
+            "by unicast, 100 sent, 90 received, lost: network 10\n    2 Hz, 0 B/s, 20.0% lost",
+        ),
+    ],
+)
+def test_a_half_that_is_not_told_is_named_and_the_other_is_shown(counts, said):
+    told = "\n".join(between_lines(ipc.Flow("imu", PUB, SUB, **counts)))
+    assert told == f"  imu: camera (pi, 7) to logger (nuc, 8): {said}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,6 +27,7 @@ class Net:
 
     def __init__(self, *heard):
         self.heard, self.made = list(heard), []
+        self.late = {}  # domains, and when they are heard of
 
     def make(self, domain):
         if domain is not None and domain.startswith("-"):
@@ -42,9 +45,11 @@ class Known:
 
     def __init__(self, net, domain):
         self.net, self.domain, self.closed = net, domain, False
+        self.stats = SimpleNamespace(dropped={"domain": 3} if net.late else {})
 
     def domains(self):
-        return (self.domain, *self.net.heard)
+        late = [domain for domain, since in self.net.late.items() if time.monotonic() >= since]
+        return (self.domain, *self.net.heard, *late)
 
     def close(self):
         self.closed = True
@@ -120,6 +125,14 @@ def test_a_closed_fleet_opens_nothing():
     assert fleet.nodes == ()
     fleet.gather()
     assert net.open() == []
+
+
+def test_domains_that_greet_and_are_not_named_yet_have_more_time():
+    net = Net()
+    net.late = {"lab": time.monotonic() + 1.02}
+    with Fleet(net.make, everywhere=True) as fleet:
+        fleet.gather(timeout=1.0)
+        assert fleet.domains == ("default", "lab")
 
 
 def test_robots_of_other_domains_are_found_by_mdns(spawn):
