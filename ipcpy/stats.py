@@ -149,8 +149,9 @@ class NodeStats:
             ``version`` (another protocol version), ``unauthenticated``, ``domain`` (a node of another domain: usual
             where several share a network), ``unknown`` (a sender that has not shown that it reads what is sent to its
             address), ``forgotten`` (a node that still counts on us, though we gave it up or are new: it is greeted
-            again), ``table full`` (it announces more topics than a node may). Others: ``entry`` (an announcement that
-            cannot be read), ``hints`` (more places to look at than are kept), ``peers`` (more nodes than are kept).
+            again), ``table full`` (it announces more topics than a node may), ``inquiries`` (a peer asks for the books
+            more often than it is answered). Others: ``entry`` (an announcement that cannot be read), ``hints`` (more
+            places to look at than are kept), ``peers`` (more nodes than are kept).
         refused: sends that this host's system refused, by cause: ``unicast``, ``multicast`` (an interface without a
             carrier or a route).
         mdns: what was heard by mDNS and not taken, by cause: ``own`` and ``domain`` (nothing to worry about),

@@ -78,7 +78,6 @@ class Books:
     Attributes:
         keepers: the publishers and the subscribers of this node, by number.
         answered: how many pages were told.
-        refused: inquiries that were not answered, for the peer asks too much.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class Books:
         self._send = send
         self._counted: dict[bool, _Counted] = {}
         self._budgets: dict[int, Budget] = {}
-        self.answered = self.refused = 0
+        self.answered = 0
 
     def count(self, *, hidden: bool) -> tuple[int, list[Row]]:
         """Return what the steady clock shows, and what all publishers and subscribers count now.
@@ -136,7 +135,7 @@ class Books:
         room = room_for(loopback=is_loopback(address[0]))
         budget = self._budget(peer.id)
         if not budget.take(WHY_COST if inquiry.what == What.WHY else 1.0, time.monotonic()):
-            self.refused += 1
+            self._link.dropped["inquiries"] += 1
             return
         steady_ns, pages = self._pages(inquiry, room)
         token = peer.paths[address].token

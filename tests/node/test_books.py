@@ -115,7 +115,7 @@ def test_a_peer_that_asks_without_end_is_told_no_more_than_its_share_and_others_
     made = Made(keepers=(Keeper(1 << 60, rows=4_000),), ids=(2, 3))
     told = sum(len(made.ask()) for _ in range(2_000))
     assert books.BURST <= told < books.BURST * 1.5
-    assert made.books.refused > 1_000
+    assert made.link.dropped["inquiries"] > 1_000
     assert len(made.ask(address=(THERE[0], THERE[1] + 3), source=3)) == MAX_PAGES
 
 

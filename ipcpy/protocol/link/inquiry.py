@@ -184,14 +184,15 @@ class Question:
         return pack_inquiry(Inquiry(source, token, self.number, self._what, MAX_PAGES, missing, self._about))
 
     def receive(self, page: Page, now: float) -> None:
-        """Take a page; one that was not asked for, or came before, says nothing."""
+        """Take a page, in a time that does not grow with their number; of another question, or twice, it is ignored."""
         if page.number != self.number or page.page in self.pages or self.answered:
             return
         count = min(page.pages, ALL_PAGES)
         if page.page >= count:
             return
+        if count < self._count:
+            self.pages = {number: kept for number, kept in self.pages.items() if number < count}
         self._count = count
-        self.pages = {number: kept for number, kept in self.pages.items() if number < count}
         self.pages[page.page] = page
         self._size += len(page.content)
         if self._size > ALL_BYTES:
@@ -199,7 +200,7 @@ class Question:
         self._asked.discard(page.page)
         if self.answered:
             self.due = NEVER
-        elif not self._asked & set(range(count)):
+        elif all(asked >= count for asked in self._asked):
             self._tries, self.due = 0, now
 
     def content(self) -> bytes:

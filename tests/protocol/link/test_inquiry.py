@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 from hypothesis import given
@@ -152,3 +153,17 @@ def test_a_peer_that_never_stops_telling_is_heard_up_to_a_bound():
     size = len(question.content())
     assert question.answered and question.due == NEVER
     assert inquiry.ALL_BYTES < size <= inquiry.ALL_BYTES + 30_000
+
+
+def test_each_page_costs_as_much_as_the_first_however_many_come_unasked():
+    def seconds_for(count):
+        question, tries = Question(3, What.FLOWS, 0, 0.0), [page(number, count) for number in reversed(range(count))]
+        question.ask(1, 2, 0.0)
+        begun = time.thread_time()
+        for each in tries:
+            question.receive(each, 0.0)
+        assert question.answered
+        return time.thread_time() - begun
+
+    few, many = (min(seconds_for(count) for _ in range(5)) for count in (400, 4_000))
+    assert many < few * 30  # ten times as many; it would be 100 times if each cost as much as there are
