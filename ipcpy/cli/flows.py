@@ -169,7 +169,7 @@ def rate_text(flow: ipc.Flow) -> str:
     if flow.rate is None:
         return "it is not known yet how often"
     if not flow.rate and not flow.loss:
-        return "nothing was published meanwhile" if flow.published else "nothing was published yet"
+        return "nothing came meanwhile" if flow.published else "nothing was published yet"
     said = f"{per_second(flow.rate)} Hz, {size(flow.bandwidth or 0.0)}/s"
     if flow.loss:
         said += f", {flow.loss:.1%} lost"

@@ -124,7 +124,7 @@ def test_losses_are_a_share_and_causes(flow, said):
     [
         ({}, "it is not known yet how often"),
         ({"rate": 0.0, "published": 0}, "nothing was published yet"),
-        ({"rate": 0.0, "published": 4}, "nothing was published meanwhile"),
+        ({"rate": 0.0, "published": 4}, "nothing came meanwhile"),
         ({"rate": 99.6, "bandwidth": 4_400.0}, "99.6 Hz, 4.4 kB/s"),
         ({"rate": 9.0, "bandwidth": 40.0, "loss": 0.1}, "9 Hz, 40 B/s, 10.0% lost"),
         (
