@@ -61,5 +61,8 @@ def _latency(spread: Spread, clock: Clock) -> Latency | None:
     """Correct what messages took by how far the publisher's clock is ahead; None where nobody can."""
     if clock.bound == NEVER:
         return None
-    least, p50, p99 = (max(0.0, took / 1e9 + clock.offset) for took in spread)
-    return Latency(least, p50, p99, clock.bound)
+    offset = clock.offset
+    least, p50, p99 = spread[0] / 1e9 + offset, spread[1] / 1e9 + offset, spread[2] / 1e9 + offset
+    if least < 0.0:
+        least, p50, p99 = 0.0, max(0.0, p50), max(0.0, p99)
+    return _new(Latency, (least, p50, p99, clock.bound))
