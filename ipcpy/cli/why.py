@@ -45,7 +45,7 @@ def why(ctx: click.Context, topic: str, timeout: float, as_json: bool) -> None:
         hidden = name.startswith("@")
         found = [flow for flow in flows_over(node, 0.5, hidden=hidden) if ipc.matches(name, flow.topic)]
         said = node.why(topic)
-        elsewhere = [] if any(flow.subscriber for flow in found) else _elsewhere(node, topic)
+        elsewhere = [] if any(flow.subscriber for flow in found) else [*_service(node, name), *_elsewhere(node, topic)]
         if not found and not any(ipc.matches(name, each.name) for each in node.topics(hidden=True)):
             raise NothingFound("\n".join([said, *elsewhere]))
         if as_json:
@@ -66,6 +66,13 @@ def _lines(name: str, found: Sequence[ipc.Flow]) -> Iterator[str]:
     for flow in between:
         yield from between_lines(flow)
     yield ""
+
+
+def _service(node: ipc.Node, name: str) -> list[str]:
+    """Say that there is a service of the name, if so: it is no topic."""
+    if not any(service.name == name for service in ipc.services(0, node)):
+        return []
+    return [f"{printable(repr(name))} is a service. Try: ipcpy services"]
 
 
 def _elsewhere(node: ipc.Node, topic: str) -> list[str]:

@@ -6,6 +6,7 @@ nothing itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -24,6 +25,10 @@ class Asked(NamedTuple):
 
     endpoint: EndpointInfo
     round: Round | None
+
+
+def _whose(endpoint: EndpointInfo) -> tuple[str, str, str]:
+    return endpoint.node.id, endpoint.kind, endpoint.topic
 
 
 class Whys:
@@ -79,8 +84,12 @@ class Whys:
         for kind in ("publisher", "subscriber"):
             if not any(each.endpoint.kind == kind for each in asked):
                 lines += reasons(kind, topic, [], self._node)
+        alike = Counter(_whose(each.endpoint) for each in asked)
         for each in asked:
-            lines.append(f"{place(each.endpoint.kind.capitalize(), each.endpoint.node)} says:")
+            who = place(each.endpoint.kind.capitalize(), each.endpoint.node)
+            named = f" of {each.endpoint.topic!r}" if each.endpoint.topic != topic else ""
+            numbered = f", {each.endpoint.id}," if alike[_whose(each.endpoint)] > 1 else ""
+            lines.append(f"{who}{named}{numbered} says:")
             lines += [f"  {line}" for line in self._said(each)]
         if len(asked) == MAX_ASKED:
             lines.append(f"Only {MAX_ASKED} were asked.")

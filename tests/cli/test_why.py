@@ -33,6 +33,13 @@ CONFUSED = """
     print("ready", flush=True)
     sys.stdin.read()
 """
+SERVER = """
+    import sys
+    import ipcpy as ipc
+    service = ipc.Service("add", lambda request: request.data, node=ipc.Node("server"))
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -84,6 +91,13 @@ def test_who_is_in_another_domain_is_not_seen_and_that_there_is_one_is_said(came
     domain = os.environ["IPCPY_DOMAIN"]
     named = f"Other domains are here too: {domain}. Try: ipcpy why imu --domain {domain}\n"
     assert named in said.stderr or "Greetings of another domain came" in said.stderr  # mDNS was slower
+
+
+def test_a_service_is_no_topic_and_that_it_is_one_is_said(spawn):
+    spawn(SERVER).wait_line("ready")
+    process = spawn([*IPCPY, "why", "add"])
+    assert process.wait(timeout=30) == 3
+    assert "'add' is a service. Try: ipcpy services" in process.stderr
 
 
 @pytest.mark.parametrize(

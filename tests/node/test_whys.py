@@ -109,6 +109,13 @@ def test_not_more_than_some_are_asked_and_that_is_said():
     assert made.whys.text("imu", asked).endswith(f"Only {whys.MAX_ASKED} were asked.")
 
 
+def test_several_of_one_node_are_told_apart_by_what_they_subscribe_to_and_by_their_id():
+    made = Made((), (endpoint(7), endpoint(8, topic="*"), endpoint(9)))
+    heads = [line for line in made.whys.text("imu", made.whys.ask("imu", 0.5)).split("\n") if line.endswith("says:")]
+    at = "Subscriber 'cam' on pi (10.0.0.1:17770)"
+    assert heads == [f"{at}, {7:016x}, says:", f"{at} of '*' says:", f"{at}, {9:016x}, says:"]
+
+
 def test_that_there_is_nobody_is_said_of_either_side():
     made = Made()
     assert made.whys.text("imu", []) == (
