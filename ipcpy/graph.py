@@ -157,9 +157,9 @@ class Flow:
         latency_bound: how wrong they may be for the clocks, either way; 0.0 on one host.
         sent_at: when the publisher's node counted, in seconds of its steady clock: only differences mean something.
         received_at: when the subscriber's node counted, by its own.
-        rate: messages a second that arrived, or were sent where the subscriber tells nothing, since the reading before;
-            None in a first one, and where nothing was told for 2 s.
-        bandwidth: bytes a second, likewise.
+        rate: messages a second that arrived, or were sent where the subscriber tells nothing, or published where there
+            is none, since the reading before; None in a first one, and where nothing was told for 2 s.
+        bandwidth: bytes a second, likewise; None for nobody: what nobody gets is not encoded.
         loss: what part of the messages was lost since the reading before, 0.0 to 1.0.
         why: why nothing comes, or not all, in sentences; empty where all is well.
         age: seconds since the older of the halves that were told was told; ``inf`` while none was.

@@ -18,7 +18,7 @@ from ..overview.fleet import Fleet
 from .domains import in_domains, look_around, nobody_around
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import endpoint_record
+from .looking import endpoint_record, via
 from .options import PATIENCE, SECONDS, as_json, domains_options, naming_options, open_fleet, topics_argument
 from .render import dim, per_second, plural, printable, size, table, warning, with_bound
 
@@ -127,7 +127,7 @@ def flow_lines(found: Sequence[ipc.Flow], *, domains: bool = False) -> Iterator[
     yield from table(rows, ("DOMAIN", *HEAD)[first:])
     for flow in found:
         if flow.subscriber is not None:
-            between = printable(f"{flow.topic}, {flow.publisher.node.name} to {flow.subscriber.node.name}")
+            between = printable(f"{flow.topic}, {_from(flow)} to {flow.subscriber.node.name}")
             yield from (warning(f"{between}: {line}") for line in reasons_of(flow))
 
 
@@ -141,11 +141,15 @@ def _footer(fleet: Fleet, found: Sequence[ipc.Flow]) -> str:
 
 def _row(flow: ipc.Flow) -> tuple[str, ...]:
     subscriber = flow.subscriber
-    names = flow.publisher.node.name, subscriber.node.name if subscriber is not None else "-"
+    names = _from(flow), subscriber.node.name if subscriber is not None else "-"
     rate = per_second(flow.rate) if flow.rate is not None else "-"
     bandwidth = size(flow.bandwidth) if flow.bandwidth is not None else "-"
     late = [_latency(flow, seconds) for seconds in (flow.latency_p50, flow.latency_p99)]
     return flow.topic, *names, flow.way or "-", rate, bandwidth, *late, loss_text(flow), str(flow.queued or "-")
+
+
+def _from(flow: ipc.Flow) -> str:
+    return via(flow.publisher) or flow.publisher.node.name
 
 
 def _latency(flow: ipc.Flow, seconds: float | None) -> str:

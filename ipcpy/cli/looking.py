@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import ipcpy as ipc
 
+from ..overview.text import from_beyond
 from .jsonform import dumps, to_json
 
 __all__ = [
@@ -91,8 +92,7 @@ def named(node: ipc.Node, asked: str) -> str:
 
 def via(endpoint: ipc.EndpointInfo) -> str:
     """Say from where a bridge has what a publisher publishes; empty for one of this LAN."""
-    told = endpoint.via
-    return f"{told.get('node', '?')} via bridge {told.get('bridge', '?')}" if told else ""
+    return from_beyond(endpoint.via)
 
 
 def node_record(node: ipc.NodeInfo) -> dict[str, Any]:

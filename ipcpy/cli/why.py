@@ -13,7 +13,7 @@ import ipcpy as ipc
 from .endings import NothingFound
 from .flows import causes_text, flow_record, flows_over, rate_text, reasons_of
 from .jsonform import dumps
-from .looking import look
+from .looking import look, via
 from .options import SECONDS, as_json, naming_options, node_options, open_node, topic_argument
 from .render import heading, plural, printable, printable_lines, warning
 
@@ -96,7 +96,8 @@ def between_lines(flow: ipc.Flow) -> Iterator[str]:
     """Yield what both halves of a flow count, as far as they are told, and what is wrong."""
     assert flow.subscriber is not None
     one, other = (f"{each.node.name} ({each.host}, {each.pid})" for each in (flow.publisher, flow.subscriber))
-    between = printable(f"  {flow.topic}: {one} to {other}")
+    beyond = f"{via(flow.publisher)}: " if flow.publisher.via else ""
+    between = printable(f"  {flow.topic}: {beyond}{one} to {other}")
     untold = flow.sent is None
     sent = "what was sent is not told" if untold else f"by {flow.way or 'no way yet'}, {flow.sent:,} sent"
     if flow.received is None:

@@ -59,7 +59,7 @@ class Counts(NamedTuple):
 
 
 class Half:
-    """What one node told of a pair.
+    """What one node told of a pair, or of a publisher as a whole.
 
     Attributes:
         row: the last.
@@ -71,13 +71,13 @@ class Half:
     __slots__ = ("_last", "rates", "row", "steady", "told")
 
     def __init__(self) -> None:
-        self.row: Sent | Received | None = None
+        self.row: Sent | Received | Published | None = None
         self.told = -NEVER
         self.steady = 0.0
         self.rates: tuple[Counts, Counts] | None = None
         self._last: Counts | None = None
 
-    def take(self, row: Sent | Received, steady: float, now: float) -> None:
+    def take(self, row: Sent | Received | Published, steady: float, now: float) -> None:
         """Take what a node tells of it."""
         self.row, self.told, self.steady = row, now, steady
         lost = row.lost if isinstance(row, Received) else {}
@@ -88,22 +88,14 @@ class Half:
             self._last, self.rates = counts, (last, counts)
 
 
-class _Whole(NamedTuple):
-    """What a node told of a publisher or subscriber as a whole."""
-
-    row: Published | Dropped
-    told: float
-    steady: float
-
-
 class Flows:
     """What was told, of all that is there."""
 
     def __init__(self) -> None:
         self._sent: dict[Pair, Half] = {}
         self._received: dict[Pair, Half] = {}
-        self._published: dict[int, _Whole] = {}
-        self._dropped: dict[int, _Whole] = {}
+        self._published: dict[int, Half] = {}
+        self._dropped: dict[int, Dropped] = {}
 
     def take(self, rows: Iterable[Row], own: set[int], steady: float, now: float) -> None:
         """Take what a node tells.
@@ -119,9 +111,9 @@ class Flows:
             elif isinstance(row, Received) and row.subscriber in own:
                 self._received.setdefault(row[1:3], Half()).take(row, steady, now)
             elif isinstance(row, Published) and row.publisher in own:
-                self._published[row.publisher] = _Whole(row, now, steady)
+                self._published.setdefault(row.publisher, Half()).take(row, steady, now)
             elif isinstance(row, Dropped) and row.subscriber in own:
-                self._dropped[row.subscriber] = _Whole(row, now, steady)
+                self._dropped[row.subscriber] = row
 
     def join(self, topics: Iterable[TopicInfo], now: float, *, hidden: bool = True) -> tuple[Flow, ...]:
         """Return all flows there are, by topic; what was told of others is forgotten.
@@ -164,7 +156,7 @@ class Flows:
             received=came.messages if came is not None else None,
             received_bytes=came.bytes if came is not None else None,
             lost=came.lost if came is not None else {},
-            dropped=dropped.row.dropped if dropped is not None and isinstance(dropped.row, Dropped) else {},
+            dropped=dropped.dropped if dropped is not None else {},
             queued=sum(queued) if queued else None,
             late=came.late if came is not None else 0,
             latency_min=latency.least if latency is not None else None,
@@ -180,7 +172,7 @@ class Flows:
             age=now - min((half.told for half in (sent, received) if half is not None), default=-NEVER),
         )
 
-    def _to_nobody(self, publisher: EndpointInfo, whole: _Whole | None, published: int | None, now: float) -> Flow:
+    def _to_nobody(self, publisher: EndpointInfo, whole: Half | None, published: int | None, now: float) -> Flow:
         return Flow(
             publisher.topic,
             publisher,
@@ -189,6 +181,7 @@ class Flows:
             sent=0 if whole is not None else None,
             sent_bytes=0 if whole is not None else None,
             sent_at=whole.steady if whole is not None else None,
+            rate=_rates(whole, now)[0],  # what nobody gets has no bytes: it was not encoded
             why=f"Nobody subscribes to {publisher.topic!r}.",
             age=now - whole.told if whole is not None else NEVER,
         )

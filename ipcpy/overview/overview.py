@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .pace import Pace
 from .rows import FlowRow, NodeRow, TopicRow
+from .text import from_beyond
 
 if TYPE_CHECKING:
     import ipcpy as ipc
@@ -257,7 +258,7 @@ class _FlowReading:
             subscriber.id if subscriber else "",
             publisher.node.id,
             subscriber.node.id if subscriber else "",
-            publisher.node.name,
+            from_beyond(publisher.via) or publisher.node.name,
             subscriber.node.name if subscriber else "",
             received[0] if subscriber else rates[0] if rates else None,
             sent[0],

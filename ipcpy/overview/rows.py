@@ -24,7 +24,7 @@ class FlowRow:
         subscriber: its id; empty for a publisher that nobody listens to.
         publisher_node: id of its node.
         subscriber_node: id of its node.
-        from_name: name of the publisher's node.
+        from_name: name of the publisher's node; of a topic from beyond this LAN, its own node and the bridge.
         to_name: name of the subscriber's node.
         rate: messages a second that arrive; of a publisher without subscribers, that are published.
         sent_rate: messages a second that are sent to it.

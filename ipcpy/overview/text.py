@@ -6,9 +6,20 @@ All text from the network is made printable, so that nobody can move the cursor 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["duration", "per_second", "percent", "plural", "printable", "printable_lines", "size", "sparkline"]
+__all__ = [
+    "duration",
+    "from_beyond",
+    "per_second",
+    "percent",
+    "plural",
+    "printable",
+    "printable_lines",
+    "size",
+    "sparkline",
+]
 
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.:-=+*#"
@@ -24,6 +35,15 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Make text of several lines printable."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def from_beyond(via: Mapping[str, Any]) -> str:
+    """Say from where a bridge has what a publisher publishes; empty for one of this LAN.
+
+    >>> from_beyond({"bridge": "robot7", "node": "camera"})
+    'camera via bridge robot7'
+    """
+    return f"{via.get('node', '?')} via bridge {via.get('bridge', '?')}" if via else ""
 
 
 def plural(number: int, noun: str) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,12 @@ def test_losses_are_a_share_and_causes(flow, said):
 )
 def test_rates_read_as_they_are(counts, said):
     assert rate_text(ipc.Flow("imu", PUB, SUB, **counts)) == said
+
+
+def test_what_a_bridge_has_from_beyond_is_from_whom_it_is():
+    far = replace(PUB, via={"bridge": "robot7", "node": "driver"})
+    _head, row, *_why = flow_lines([ipc.Flow("imu", far, None)])
+    assert row.startswith("imu    driver via bridge robot7  ")
 
 
 def test_what_comes_from_the_network_moves_no_cursor():

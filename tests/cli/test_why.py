@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -115,3 +116,9 @@ def test_a_service_is_no_topic_and_that_it_is_one_is_said(spawn):
 def test_a_half_that_is_not_told_is_named_and_the_other_is_shown(counts, said):
     told = "\n".join(between_lines(ipc.Flow("imu", PUB, SUB, **counts)))
     assert told == f"  imu: camera (pi, 7) to logger (nuc, 8): {said}"
+
+
+def test_what_a_bridge_has_from_beyond_is_said_to_be_of_whom_it_is():
+    far = replace(PUB, via={"bridge": "robot7", "node": "driver"})
+    (line,) = between_lines(ipc.Flow("imu", far, SUB))
+    assert line.startswith("  imu: driver via bridge robot7: camera (pi, 7) to logger (nuc, 8): ")

@@ -147,6 +147,16 @@ def test_messages_that_came_and_then_got_too_old_are_lost_and_the_rate_goes_on(t
     assert (flow.rate, flow.bandwidth, flow.loss) == (10.0, 200.0, 0.5)
 
 
+def test_what_is_published_to_nobody_has_a_rate_and_no_bytes(told):
+    alone = [topic(subscribers=())]
+    told.tell(Published(PUBLISHED, 1, 100, 0))
+    assert told.flow(topics=alone).rate is None
+    told.tell(Published(PUBLISHED, 1, 150, 0), at=2.0, now=2.0)
+    flow = told.flow(now=2.0, topics=alone)
+    assert (flow.subscriber, flow.published, flow.rate, flow.bandwidth, flow.loss) == (None, 150, 25.0, None, None)
+    assert told.flow(now=5.0, topics=alone).rate is None
+
+
 def test_a_silent_topic_has_a_rate_of_zero_and_no_loss(told):
     told.tell(received(7))
     told.tell(received(7), at=1.0)

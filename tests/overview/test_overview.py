@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -225,3 +226,11 @@ def test_what_a_reading_does_not_show_is_forgotten():
     assert overview.topics() == overview.flows() == overview.nodes() == ()
     read(overview, [pair], now + 1)
     assert overview.topics()[0].rate is None
+
+
+def test_what_a_bridge_has_from_beyond_is_from_whom_it_is():
+    overview, pair = Overview(), Pair()
+    bridged = replace(pair.flow.publisher, via={"bridge": "robot7", "node": "camera"})
+    flow = replace(pair.flow, publisher=bridged)
+    overview.take("lab", nodes_of([pair]), topics_of([pair]), [flow], 0.0)
+    assert [row.from_name for row in overview.flows()] == ["camera via bridge robot7"]
