@@ -22,7 +22,17 @@ from .looking import endpoint_record, via
 from .options import PATIENCE, SECONDS, as_json, domains_options, naming_options, open_fleet, topics_argument
 from .render import dim, per_second, plural, printable, size, table, warning, with_bound
 
-__all__ = ["causes_text", "flow_lines", "flow_record", "flows", "flows_over", "loss_text", "rate_text", "reasons_of"]
+__all__ = [
+    "causes_text",
+    "fitting",
+    "flow_lines",
+    "flow_record",
+    "flows",
+    "flows_over",
+    "loss_text",
+    "rate_text",
+    "reasons_of",
+]
 
 HEAD = ("TOPIC", "FROM", "TO", "WAY", "HZ", "BYTES/S", "P50", "P99", "LOST", "WAITING")
 
@@ -104,27 +114,40 @@ def _show(fleet: Fleet, found: list[ipc.Flow], *, as_json: bool, watched: bool) 
         for flow in found:
             click.echo(dumps({"time_ns": now, "domain": flow.publisher.node.domain, **flow_record(flow, known)}))
         return
-    lines = [*flow_lines(found, domains=fleet.several), dim(_footer(fleet, found))]
+    flows, wrong = list(_table(found, fleet.several)), list(_wrong(found))
     if watched and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         click.clear()
-        lines = _fitting(lines, shutil.get_terminal_size().lines - 1)
-    for line in lines:
+        flows, wrong = fitting(flows, wrong, shutil.get_terminal_size().lines - 2)
+    for line in (*flows, *wrong, dim(_footer(fleet, found))):
         click.echo(line)
 
 
-def _fitting(lines: list[str], height: int) -> list[str]:
-    """Leave out what the terminal has no line for; the last line stays."""
+def fitting(flows: list[str], wrong: list[str], height: int) -> tuple[list[str], list[str]]:
+    """Leave out what the terminal has no line for: what is wrong may take half of it, or what the table leaves."""
+    told = _cut(wrong, max(height // 2, height - len(flows)))
+    return _cut(flows, height - len(told)), told
+
+
+def _cut(lines: list[str], height: int) -> list[str]:
     if len(lines) <= height:
         return lines
-    shown = max(1, height - 2)
-    return [*lines[:shown], dim(f"... and {plural(len(lines) - shown - 1, 'line')} more: ipcpy top"), lines[-1]]
+    shown = max(1, height - 1)
+    return [*lines[:shown], dim(f"... and {plural(len(lines) - shown, 'line')} more: ipcpy top")]
 
 
 def flow_lines(found: Sequence[ipc.Flow], *, domains: bool = False) -> Iterator[str]:
     """Yield a table of flows, with their domains if asked for, and what is wrong with each."""
+    yield from _table(found, domains)
+    yield from _wrong(found)
+
+
+def _table(found: Sequence[ipc.Flow], domains: bool) -> Iterator[str]:
     first = 0 if domains else 1
     rows = ((flow.publisher.node.domain, *_row(flow))[first:] for flow in found)
     yield from table(rows, ("DOMAIN", *HEAD)[first:])
+
+
+def _wrong(found: Iterable[ipc.Flow]) -> Iterator[str]:
     for flow in found:
         if flow.subscriber is not None:
             between = printable(f"{flow.topic}, {_from(flow)} to {flow.subscriber.node.name}")

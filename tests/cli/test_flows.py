@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ipcpy as ipc
-from ipcpy.cli.flows import HEAD, flow_lines, loss_text, rate_text, reasons_of
+from ipcpy.cli.flows import HEAD, fitting, flow_lines, loss_text, rate_text, reasons_of
 from ipcpy.graph import EndpointInfo, NodeInfo
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "flows.md").read_text(encoding="utf-8")
@@ -136,6 +136,23 @@ def test_losses_are_a_share_and_causes(flow, said):
 )
 def test_rates_read_as_they_are(counts, said):
     assert rate_text(ipc.Flow("imu", PUB, SUB, **counts)) == said
+
+
+@pytest.mark.parametrize(
+    ("flows", "wrong", "shown"),
+    [
+        (5, 3, (5, 3)),
+        (400, 0, (20, 0)),
+        (400, 2, (18, 2)),
+        (400, 30, (10, 10)),
+        (5, 30, (5, 15)),
+    ],
+)
+def test_what_is_wrong_stays_in_sight_however_many_flows_there_are(flows, wrong, shown):
+    kept = fitting([f"flow {number}" for number in range(flows)], [f"wrong {number}" for number in range(wrong)], 20)
+    assert tuple(map(len, kept)) == shown
+    for lines, count in zip(kept, (flows, wrong), strict=True):
+        assert ("more: ipcpy top" in lines[-1]) is (count > len(lines)) if lines else not count
 
 
 def test_what_a_bridge_has_from_beyond_is_from_whom_it_is():
