@@ -66,15 +66,17 @@ class Half:
         told: when it came.
         steady: seconds of the node's steady clock when it counted.
         rates: the counts of two readings, the earlier one first; None before there are two.
+        before: how many messages there were between the two readings before; None before there were three.
     """
 
-    __slots__ = ("_last", "rates", "row", "steady", "told")
+    __slots__ = ("_last", "before", "rates", "row", "steady", "told")
 
     def __init__(self) -> None:
         self.row: Sent | Received | Published | None = None
         self.told = -NEVER
         self.steady = 0.0
         self.rates: tuple[Counts, Counts] | None = None
+        self.before: int | None = None
         self._last: Counts | None = None
 
     def take(self, row: Sent | Received | Published, steady: float, now: float) -> None:
@@ -83,8 +85,9 @@ class Half:
         lost = row.lost if isinstance(row, Received) else {}
         counts, last = Counts(steady, row.messages, row.bytes, lost), self._last
         if last is None or steady < last.at or counts.all < last.all:  # it began anew
-            self._last, self.rates = counts, None
+            self._last, self.rates, self.before = counts, None, None
         elif steady >= last.at + SHORTEST:
+            self.before = self.rates[1].messages - self.rates[0].messages if self.rates is not None else None
             self._last, self.rates = counts, (last, counts)
 
 
@@ -247,5 +250,6 @@ def _losses(sent: Half | None, received: Half | None, now: float) -> Iterator[st
     if sent is None or sent.rates is None or sent.told < now - STALE:
         return
     gone, came = (half.rates[1].messages - half.rates[0].messages for half in (sent, received) if half.rates)
-    if gone >= VANISHED and not came and not lost:
+    burst = sent.before == 0 or received.before  # it may be on its way while the two count, and come by the next time
+    if gone >= VANISHED and not came and not lost and not burst:
         yield f"{gone:,} sent since the reading before, and nothing has come: is a firewall between, or a cable out?"

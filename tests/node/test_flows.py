@@ -147,6 +147,15 @@ def test_messages_that_came_and_then_got_too_old_are_lost_and_the_rate_goes_on(t
     assert (flow.rate, flow.bandwidth, flow.loss) == (10.0, 200.0, 0.5)
 
 
+def test_a_burst_that_is_on_its_way_while_both_count_has_not_vanished(told):
+    for second, (gone, came) in enumerate([(0, 0), (10, 10), (10, 10), (20, 10), (20, 20), (30, 20)]):
+        told.tell(sent(gone), received(came), at=second, now=second)
+        assert told.flow(now=second).why == ""
+    told.tell(sent(40), received(20), at=6.0, now=6.0)
+    told.tell(sent(50), received(20), at=7.0, now=7.0)
+    assert told.flow(now=7.0).why.startswith("10 sent since the reading before, and nothing has come")
+
+
 def test_what_is_published_to_nobody_has_a_rate_and_no_bytes(told):
     alone = [topic(subscribers=())]
     told.tell(Published(PUBLISHED, 1, 100, 0))
