@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 import ipcpy as ipc
 from ipcpy.subscribing.tap import Tap
 
@@ -20,15 +18,6 @@ def test_a_tap_takes_bodies_of_any_codec_and_knows_with_which_number_each_publis
                 assert bytes(tap.recv(20).data) == ipc.MsgPack().encode({"a": 1})
                 raw.publish_many([b"1", b"2"])
                 assert [bytes(tap.recv(20).data) for _ in range(2)] == [b"1", b"2"]
-
-
-def test_nothing_is_published_with_its_codec() -> None:
-    from ipcpy.subscribing.tap import _Bodies
-
-    with pytest.raises(ipc.CodecError):
-        _Bodies().encode(1)
-    assert _Bodies().decode(b"1") == b"1"
-    assert _Bodies().decode_many(b"abcd", 2) == [b"ab", b"cd"]
 
 
 def test_its_topic_is_a_whole_name_whatever_its_node_makes_of_names() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 import ipcpy as ipc
 from ipcpy.codec import check_codec
-from ipcpy.views import Bodies
+from ipcpy.codec.bodies import Bodies
 
 
 def test_a_subscriber_with_it_gets_the_bytes_of_publishers_whatever_their_codec() -> None:
