@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from ..codec import Body, MsgLibrary, codec_for, variant
+from ..codec import MsgLibrary, codec_for, variant
+from ..codec.bodies import Verbatim
 from ..codec.schema import MessageSpec, parse_schema
 from ..codec.stream import HEADER_SIZE
 from ..errors import CodecError, SchemaError
@@ -19,32 +19,11 @@ from .records import Entry
 if TYPE_CHECKING:
     from mcap.records import Channel
 
-__all__ = ["Pairing", "Verbatim", "is_beside", "origin_of", "read_own"]
+__all__ = ["Pairing", "is_beside", "origin_of", "read_own"]
 
 _KEY = Struct("<QI")  # of what stands beside a message: its publisher, the low bits of its seq
 _KEY_BEGIN, _KEY_END = 4, 20  # behind the head of CDR; seq has 8 bytes
 _WAITING = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Verbatim:
-    """The codec that a publisher had, which takes bodies for data.
-
-    Attributes:
-        name: its name.
-        schema: its schema.
-    """
-
-    name: str
-    schema: Mapping[str, Any]
-
-    def encode(self, data: Body) -> Body:
-        """Return what is a body already."""
-        return data
-
-    def decode(self, body: Any) -> Any:
-        """Return the body."""
-        return body
 
 
 def origin_of(channel: Channel) -> Origin | None:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..codec.bodies import Verbatim
 from ..errors import ArgumentError, RecvTimeout
 from ..node.node import Node
 from ..protocol.topics import check_asked, check_topic
 from ..publishing.publisher import Publisher
-from .own import Verbatim
 from .records import Entry
 from .tracks import Track
 

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from .offers import MAX_PATH, Offer
 from .rules import Rules
 
-__all__ = ["HOPS", "Choice", "Kin"]
+__all__ = ["HOPS", "STAND_BY", "Choice", "Kin"]
 
 HOPS = 4  # bridges that something may have passed
+STAND_BY = 0.4  # seconds that a bridge leaves to each one of this LAN whose id is lower
 
 
 class Choice:

@@ -24,7 +24,7 @@ from ..node.shared import node_for
 from ..wakeups import call_in
 from .adapter import Carrier, Key
 from .books import ServiceStats
-from .choice import Choice
+from .choice import STAND_BY, Choice
 from .exporting import Owner
 from .imports import via_of
 from .offers import Offer, read_id
@@ -36,7 +36,6 @@ __all__ = ["Services"]
 log = logging.getLogger(__name__)
 
 LOOK = 0.2  # seconds between looks at what has become due
-STAND_BY = 0.4  # seconds that a bridge leaves to each one of this LAN whose id is lower
 
 
 class Services:

@@ -18,7 +18,7 @@ from ..node.node import Node
 from ..protocol.topics import matches
 from .adapter import Adapter, Key
 from .books import ExportStats, ImportStats
-from .choice import Choice, Kin
+from .choice import STAND_BY, Choice, Kin
 from .exporting import Exporting, Owner, path_of
 from .imports import Import
 from .offers import Beginning, Offer, Parcel
@@ -29,7 +29,6 @@ __all__ = ["Traffic"]
 log = logging.getLogger(__name__)
 
 MAX_PAST = 1_000  # publishers beyond whose books are kept when they are gone
-STAND_BY = 0.4  # seconds that a bridge leaves to each one of this LAN whose id is lower
 _SIGN = f"{OWN}/bridge/"
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ..addresses import Address
 from ..codec import Body
+from ..codec.bodies import Verbatim
 from ..errors import ArgumentError, ClosedError, RecvTimeout
 from ..graph import EndpointInfo
 from ..node.loop import Alarm
@@ -27,22 +28,6 @@ from .publisher import Publisher
 __all__ = ["Relay"]
 
 MEET = 0.3  # seconds in which subscribers that are there answer; those on one host take 2 ms
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """The codec that the publisher beyond has; what is relayed are bodies."""
-
-    name: str
-    schema: Mapping[str, Any]
-
-    def encode(self, data: Body) -> Body:
-        """Return what is a body already."""
-        return data
-
-    def decode(self, body: Any) -> Any:
-        """Return the body."""
-        return body
 
 
 class _Late(Delivery):
@@ -118,7 +103,7 @@ class Relay(Publisher):
         self._via = dict(via)
         self._stamp_ns = 0
         self._begun = False
-        super().__init__(Whole(topic), _Told(codec, schema), reliable=reliable, keep=keep, block=block, node=node)
+        super().__init__(Whole(topic), Verbatim(codec, schema), reliable=reliable, keep=keep, block=block, node=node)
 
     def _interior(self) -> tuple[Framing, Delivery]:
         framing = Framing(self._number, self._codec_number, lambda: self._stamp_ns or time.time_ns())

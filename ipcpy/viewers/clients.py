@@ -15,7 +15,7 @@ from typing import Any
 
 import ipcpy as ipc
 
-from ..views import StructView, struct_views
+from ..views import StructView, Verbatim, struct_views
 from ..views.rosnames import field_name
 from .choice import patterns
 
@@ -32,20 +32,6 @@ class _Advertised:
     topic: str
     encoding: str
     type: str
-
-
-class _Verbatim:
-    """The codec of a topic, which takes bodies for data."""
-
-    def __init__(self, name: str, schema: Mapping[str, Any]) -> None:
-        self.name = name
-        self.schema = schema
-
-    def encode(self, data: bytes) -> bytes:
-        return data
-
-    def decode(self, body: Any) -> Any:
-        return body
 
 
 class _Sink:
@@ -65,7 +51,7 @@ class _Sink:
         if self._codec == "struct":
             self._library = ipc.MsgLibrary.from_schema(self._schema)
             self._views = struct_views(self._schema)
-            codec = _Verbatim("struct", self._schema)
+            codec = Verbatim("struct", self._schema)
         self._publisher = ipc.Publisher(f"/{topic}", codec, node=node)
 
     def publish(self, advertised: _Advertised, data: bytes) -> None:

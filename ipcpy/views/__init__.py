@@ -4,7 +4,7 @@ bytes in, bytes out, never a file, a socket or a clock. Recordings and live view
 
 from __future__ import annotations
 
-from ..codec.bodies import Bodies
+from ..codec.bodies import Bodies, Verbatim
 from .naming import Names
 from .seen import BESIDE, SELF, STRUCT, Rest, Schema, Seen, View, Viewer, body_of, struct_views, viewer_for
 from .structs import StructView
@@ -19,6 +19,7 @@ __all__ = [
     "Schema",
     "Seen",
     "StructView",
+    "Verbatim",
     "View",
     "Viewer",
     "body_of",

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import tapes
 from ipcpy.bag.form import Origin, Original
-from ipcpy.bag.own import Pairing, Verbatim, read_own
+from ipcpy.bag.own import Pairing, read_own
 from ipcpy.bag.recording import Recording
 from ipcpy.bag.records import Entry
-from ipcpy.codec import MsgLibrary, MsgPack, Raw, check_codec
+from ipcpy.codec import MsgLibrary, MsgPack, Raw
 from ipcpy.errors import CodecError
 from ipcpy.views.seen import Rest
 
@@ -99,12 +99,6 @@ def test_cdr_that_is_too_short_is_told():
     for make in (reading.data, reading.body, reading.payload):
         with pytest.raises(CodecError, match=r"message 5 of 'x' cannot be made again: 6 bytes are no ipcpy_msgs/msg/T"):
             make(entry(b"\0\1\0\0ab"))
-
-
-def test_verbatim_is_a_codec_that_changes_nothing():
-    codec = check_codec(Verbatim("struct", ODD.schema))
-    assert codec.encode(b"abc") == b"abc"
-    assert codec.decode(b"abc") == b"abc"
 
 
 # -- pairs -------------------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 import ipcpy as ipc
+from ipcpy.bridges.choice import STAND_BY
 from ipcpy.bridges.offers import Offer
 from ipcpy.bridges.rules import Rules
-from ipcpy.bridges.traffic import STAND_BY, Traffic
+from ipcpy.bridges.traffic import Traffic
 from ipcpy.events import PublisherFound, PublisherLost, SubscriberFound, SubscriberLost
 from sites import wait_until
 

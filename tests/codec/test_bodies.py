@@ -4,7 +4,7 @@ import pytest
 
 import ipcpy as ipc
 from ipcpy.codec import check_codec
-from ipcpy.codec.bodies import Bodies
+from ipcpy.codec.bodies import Bodies, Verbatim
 
 
 def test_a_subscriber_with_it_gets_the_bytes_of_publishers_whatever_their_codec() -> None:
@@ -26,3 +26,9 @@ def test_it_is_a_codec_and_takes_several_bodies_at_once() -> None:
 def test_nothing_is_published_with_it() -> None:
     with pytest.raises(ipc.CodecError, match="only takes what others publish"):
         Bodies().encode(b"x")
+
+
+def test_verbatim_is_a_codec_that_changes_nothing() -> None:
+    codec = check_codec(Verbatim("struct", {"messages": []}))
+    assert codec.encode(b"abc") == b"abc"
+    assert codec.decode(b"abc") == b"abc"
