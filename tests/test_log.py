@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 
 from ipcpy.errors import ArgumentError
-from ipcpy.log import configure
+from ipcpy.log import configure, get_logger
 
 
 @pytest.fixture
@@ -39,3 +42,36 @@ def test_another_level_is_refused(monkeypatch):
     monkeypatch.setenv("IPCPY_LOG", "loud")
     with pytest.raises(ArgumentError, match="IPCPY_LOG is one of debug"):
         configure()
+
+
+def test_what_a_module_says_goes_to_the_logger_of_its_name(caplog):
+    log = get_logger("ipcpy.made.up")
+    with caplog.at_level("INFO", logger="ipcpy.made.up"):
+        log.info("%d nodes", 3)
+        log.debug("nothing")
+    try:
+        raise ValueError("wrong")
+    except ValueError:
+        log.exception("it failed")
+    first, second = caplog.records
+    assert (first.name, first.levelname, first.getMessage()) == ("ipcpy.made.up", "INFO", "3 nodes")
+    assert first.funcName == "test_what_a_module_says_goes_to_the_logger_of_its_name"
+    assert second.exc_info is not None and second.levelname == "ERROR"
+    assert log.isEnabledFor(40)
+    with pytest.raises(AttributeError):
+        log.shout("what no logger has")
+
+
+def test_who_says_nothing_imports_no_logging():
+    program = """
+import sys
+from ipcpy.log import configure, get_logger, get_logger
+log = get_logger("ipcpy.x")
+configure()
+assert "logging" not in sys.modules
+log.warning("now")
+assert "logging" in sys.modules
+"""
+    env = {name: value for name, value in os.environ.items() if name != "IPCPY_LOG"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "now\n")

@@ -1,0 +1,71 @@
+"""Imports in threads of our own, and forks: see tests/system/test_lifecycle.py for a real one."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from ipcpy import importing as module
+from ipcpy.importing import Importing
+
+
+class Thread:
+    """A thread that imports until it may go on."""
+
+    def __init__(self, importing):
+        self._importing = importing
+        self._begun, self.may_end = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._begun.wait(5)
+
+    def _run(self):
+        with self._importing.lock:
+            self._begun.set()
+            self.may_end.wait(5)
+
+    def end(self):
+        self.may_end.set()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def importing():
+    return Importing()
+
+
+def test_a_fork_begins_when_the_import_is_over(importing):
+    thread = Thread(importing)
+    forked = threading.Event()
+
+    def fork():
+        importing.before_fork()
+        forked.set()
+        importing.after_fork()
+
+    fork_thread = threading.Thread(target=fork, daemon=True)
+    fork_thread.start()
+    assert not forked.wait(0.05)
+    thread.end()
+    assert forked.wait(5)
+    fork_thread.join(5)
+    Thread(importing).end()
+
+
+def test_who_imports_may_fork(importing):
+    with importing.lock:
+        importing.before_fork()
+        importing.after_fork()
+    Thread(importing).end()
+
+
+def test_a_fork_waits_no_longer_than_that_and_its_child_imports(importing, monkeypatch):
+    monkeypatch.setattr(module, "LONGEST", 0.01)
+    thread = Thread(importing)
+    importing.before_fork()
+    importing.after_fork()
+    importing.renew()  # in the child, which does not have that thread
+    Thread(importing).end()
+    thread.end()
