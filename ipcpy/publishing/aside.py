@@ -7,9 +7,9 @@ only where it was made ready for them (subscribing/asides.py).
 from __future__ import annotations
 
 from struct import Struct
-from zlib import crc32
 
 from ..alarms import raise_alarm
+from ..checksum import crc32
 from ..protocol.wire import ASIDE_WORD, FAST_HEADER, HEADER_SIZE, OVERHEAD, UNCHECKED
 from .publisher import Publisher
 

@@ -6,6 +6,8 @@ from ..protocol.data.reliable import Reliable
 from ..stats import RouteStats
 from .framing import Framing
 
+_NOTHING = RouteStats()
+
 
 class Books:
     """The counts of one subscriber.
@@ -25,7 +27,7 @@ class Books:
         self.retransmitted = 0
         self._framing = framing
         self._from = 0  # the number from which on messages count as handed; 0 while none is sent
-        self.past = RouteStats()
+        self.past = _NOTHING  # one for all: it is looked at whenever books are told
         self._bytes_from = self._past_bytes = 0
 
     def begin(self, number: int, reliable: Reliable | None = None) -> None:
@@ -51,7 +53,8 @@ class Books:
         return past.handed + self._handed(), self._past_bytes + self._framing.bytes - self._bytes_from, again
 
     def _handed(self) -> int:
-        return max(0, self._framing.seq - self._from + 1 - self.refused) if self._from else 0
+        handed = self._framing.seq - self._from + 1 - self.refused
+        return handed if self._from and handed > 0 else 0
 
     def sum(self, retransmitted: int, given_up: int, shared: int) -> RouteStats:
         """Return the counts, with those of this match that others keep."""

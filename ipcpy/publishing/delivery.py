@@ -12,27 +12,25 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ..addresses import Address
 from ..graph import EndpointInfo
 from ..locks import Bell, Monitor, Rings, Work
-from ..node.books import Moment
 from ..node.lifetimes import close_forgotten
 from ..protocol.data.history import History
 from ..protocol.data.matching import Match
 from ..protocol.data.places import PLACED_FROM
 from ..protocol.data.reliable import Reliable
 from ..protocol.link.entries import PublisherEntry
-from ..protocol.link.rows import Row
 from ..protocol.topics import is_own
 from ..protocol.wire import Frame, Kind, Malformed, frames
+from ..records import NamedTuple, replace
 from ..transport.connected import ConnectedSocket
 from ..transport.group import FanoutSocket
 from ..transport.handover import HandoverSocket
-from .accounts import account
+from .accounts import Account
 from .framing import Framing
 from .keeping import Keeping
 from .memory import Memory
@@ -127,6 +125,7 @@ class Delivery:
         outlet: the way out for what is published.
         pacing: how long to wait for the subscribers.
         explain: says what ``why()`` of the user's handle says.
+        account: adds what was sent to rows, for who asks for the node's books.
     """
 
     def __init__(
@@ -153,6 +152,7 @@ class Delivery:
         self.outlet.memory.make_room, self.outlet.memory.vacate = self._keeping.make_room, self._keeping.vacate
         self.pacing = Pacing(self.outlet, terms.block if terms.entry.reliable else 0.0, clock)
         self.explain: Callable[[], str] = str
+        self.account = Account(framing, self.outlet, own=is_own(terms.entry.topic)).add
 
     # -- the beginning and the end, in any thread --------------------------------------------------------------------
 
@@ -251,13 +251,13 @@ class Delivery:
         if not any(other.address == route.address for other in self.outlet.by_number.values()):
             self._node.release_connection(route.address, self.number)
 
-    def verify(self, address: Address) -> None:
-        """Challenge those at an address: their host said, or somebody forged, that nobody listens there."""
+    def verify(self, address: Address, *, forgotten: bool = False) -> None:
+        """Challenge those at an address: nobody listens there, as somebody said, or they forgot us for sure."""
         now = self.clock()
         with self.outlet.monitor.lock:
             for route in self.outlet.by_number.values():
                 if route.address == address and route.match.open:
-                    route.match.verify(now)
+                    route.match.verify(now, forgotten=forgotten)
         self._alarm.by(now)
 
     def receive_datagram(self, data: bytes, address: Address) -> None:
@@ -302,11 +302,6 @@ class Delivery:
             if self._terms.entry.reliable and self._terms.block:
                 first = min(first, route.heard_at + 1)  # what was published while it was being matched
         return first
-
-    def account(self, rows: list[Row], moment: Moment) -> None:
-        """Add what was sent, for who asks for the node's books."""
-        if moment.hidden or not is_own(self._terms.entry.topic):
-            account(self._framing, self.outlet, rows)
 
     # -- shared memory, in the I/O thread ----------------------------------------------------------------------------
 

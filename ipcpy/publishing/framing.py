@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from zlib import crc32
 
+from ..checksum import crc32
 from ..codec import Body
 from ..errors import ArgumentError
+from ..fast import FramingFields, slots
 from ..protocol.data.batch import pack_alike, pack_batch
 from ..protocol.data.fragments import MAX_MESSAGE
 from ..protocol.data.history import Kept, Placed
@@ -24,7 +25,7 @@ _pack_header = FAST_HEADER.pack
 DATA_OVERHEAD = DATA_WORD + OVERHEAD  # the first word of a DATA frame is this and the length of its body
 
 
-class Framing:
+class Framing(FramingFields):
     """The numbering of one publisher, and the frames of its messages.
 
     Args:
@@ -38,7 +39,7 @@ class Framing:
         bytes: of the bodies published so far, without those published to nobody.
     """
 
-    __slots__ = ("bytes", "clock_ns", "codec", "number", "seq")
+    __slots__ = slots("bytes clock_ns codec number seq", FramingFields)
 
     def __init__(self, number: int, codec: int, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.number = number

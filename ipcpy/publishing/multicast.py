@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ..addresses import Address
 from ..alarms import raise_alarm
 from ..protocol.data.matching import Match
 from ..protocol.wire import Frame, Kind, Malformed, frames
+from ..records import NamedTuple
 from ..timeouts import NEVER
 from ..transport.group import FanoutSocket
 from .route import Route

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ..alarms import raise_alarm
+from ..fast import OutletFields, compiled
 from ..locks import Bell, Monitor, Rings
 from ..protocol.data.heartbeat import Heartbeat
 from ..protocol.data.history import Kept, Placed
@@ -28,6 +29,21 @@ SLACK = 0.02  # seconds that asking again may be late where nothing gets lost, a
 MESSAGE_COST = 1000  # bytes of large messages that a subscriber takes in the time it needs for one message of a batch
 
 Send = Callable[[bytes], object]
+Ways = tuple[tuple[Send, Route | Fanout], ...]
+
+_send: Callable[[Ways, bytes], Ways] | None = None if compiled is None else compiled.send
+
+
+def send_by(ways: Ways, frame: bytes, messages: int = 1) -> int:
+    """Send a frame of one or more messages by these ways; return the number of subscribers that do not get it."""
+    missed = 0
+    for send, target in ways:
+        try:
+            send(frame)
+        except OSError as error:
+            raise_alarm(error)
+            missed += target.send_again(frame, messages)
+    return missed
 
 
 class Alarm(Protocol):
@@ -39,7 +55,7 @@ class Alarm(Protocol):
     def by(self, when: float, slack: float = 0.0) -> None: ...
 
 
-class Outlet:
+class Outlet(OutletFields):
     """The subscribers of one publisher, and the ways to them.
 
     Args:
@@ -61,7 +77,7 @@ class Outlet:
         max_body: bytes that a body may have to be sent as one frame to each.
         small: bytes that it may have so that this is the best way.
         memory: what is shared with subscribers of this host.
-        needs_check: whether a frame needs a check: some subscriber is on another host.
+        needs_check: whether a frame needs a check: some subscriber is on another host, and what it is sent not sealed.
         beating: whether heartbeats follow the last message; if not, ``start_beating`` is to be called with the next.
         quick: how many small messages of a reliable topic may follow without a look (quick.py).
         usable: whether the publisher is neither closed nor left behind by a fork.
@@ -81,7 +97,7 @@ class Outlet:
     ) -> None:
         self.monitor = Monitor(bell)
         self.memory = share(self.monitor)
-        self.ways: tuple[tuple[Send, Route | Fanout], ...] = ()
+        self.ways: Ways = ()
         self.routes: tuple[Route, ...] = ()
         self.sharers: tuple[Route, ...] = ()
         self.by_number: dict[int, Route] = {}
@@ -104,13 +120,7 @@ class Outlet:
     def send(self, frame: bytes, messages: int = 1) -> int:
         """Send a frame of one or more messages to all; return the number of subscribers it was handed to."""
         handed = len(self.routes)
-        for send, target in self.ways:
-            try:
-                send(frame)
-            except OSError as error:
-                raise_alarm(error)
-                handed -= target.send_again(frame, messages)
-        return handed
+        return handed - send_by(self.ways if _send is None else _send(self.ways, frame), frame, messages)
 
     def send_batch(self, frame: bytes, messages: int) -> int:
         """Send a frame of many messages, which counts against what each subscriber can take; the rest as ``send``."""
@@ -253,7 +263,7 @@ class Outlet:
         fanouts = [fanout for fanout in self._fanouts if fanout.members]
         by_multicast = {number for fanout in fanouts for number in fanout.members}
         unicast = [route for route in routes if route.match.subscriber not in by_multicast]
-        self.needs_check = not all(route.local for route in routes)
+        self.needs_check = not all(route.socket.intact for route in routes)
         self.max_body = min((route.max_body for route in routes), default=MAX_BODY)
         self.small = (
             min(self.max_body, PLACED_FROM - 1) if any(route.sharing.possible for route in routes) else self.max_body

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from struct import Struct
-from zlib import crc32
 
+from ..checksum import crc32
 from ..codec import Body
 from ..protocol.data.history import Kept, Placed
 from ..protocol.data.places import PLACED_FROM

@@ -12,10 +12,11 @@ from functools import partial
 from itertools import chain
 from struct import Struct
 from typing import Any
-from zlib import crc32
 
-from ..codec import Codec, MsgPack, check_codec, variant
+from ..checksum import crc32
+from ..codec import Codec, MsgPack, check_codec, encoders, variant
 from ..errors import ArgumentError, CodecError
+from ..fast import PublisherFields, compiled
 from ..graph import EndpointInfo
 from ..node.identity import new_id
 from ..node.loop import Alarm
@@ -31,6 +32,7 @@ from .delivery import Delivery, Terms
 from .dispatch import Dispatch
 from .framing import DATA_OVERHEAD, Framing
 from .loans import lend
+from .outlet import send_by
 from .pacing import BLOCK
 from .reasons import why
 from .trial import Trial
@@ -50,7 +52,7 @@ def _made_anew(self: Publisher) -> tuple[Framing, Delivery]:
     return framing, Delivery(self._core, framing, self._terms, alarm=partial(Alarm, self._core.loop))
 
 
-class Publisher(Waits):
+class Publisher(Waits, PublisherFields):
     """Publishes messages on a topic to every subscriber, on this host and on the LAN.
 
     It can be used from several threads, and from signal handlers: what a handler publishes in the midst of a
@@ -116,6 +118,9 @@ class Publisher(Waits):
         self._dispatch = Dispatch(self._delivery, self._framing, self._name.told)
         self._monitor = self._outlet.monitor
         self._lock, self._owned, self._later = self._monitor.lock, self._monitor.owned, self._monitor.later
+        if compiled is not None:
+            told = self._outlet, self._framing, self._monitor, self._dispatch.one
+            self._direct = compiled.Direct(*told, encoders(self._codec), self._encode)
         try:
             self._delivery.announce()
             self._core.ensure_open()  # again: a node closes those that it knows of when it begins to
@@ -200,9 +205,9 @@ class Publisher(Waits):
     def _count_for_nobody(self, data: Any, id: int | None) -> bool:
         """Number a message that nobody is there for; False if somebody has come, or the publisher is not usable."""
         outlet, trial, lock = self._outlet, self._trial, self._lock
+        if not outlet.usable:  # in a forked child the lock may be held for ever
+            return False
         if type(data) is not trial.type or id is not trial.id:
-            if not outlet.usable:
-                return False
             trial.look_at(data, id)
         try:
             lock.acquire()
@@ -326,3 +331,7 @@ def _check_multicast(multicast: object) -> bool | None:
     if multicast is not None and not isinstance(multicast, bool):
         raise ArgumentError(f"multicast is True, False or None, which chooses; got {multicast!r}")
     return multicast
+
+
+if compiled is not None:  # one of a small message is done there, and by Python's where anything is unusual
+    compiled.take_over(Publisher, send_by, f"publish($self, data, id=None)\n--\n\n{Publisher.publish.__doc__}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from zlib import crc32
 
+from ..checksum import crc32
 from ..protocol.data.history import Kept
 from ..protocol.data.sender import DATAGRAM_COST, Sender
 from ..protocol.wire import FAST_HEADER, OVERHEAD

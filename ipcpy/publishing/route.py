@@ -7,12 +7,12 @@ other subscribers; reads no clock. The publisher's lock is held by whoever calls
 from __future__ import annotations
 
 import contextlib
-import logging
-from dataclasses import replace
+from collections.abc import Sequence
 
 from ..addresses import LOOPBACK, Address
 from ..alarms import Refusals, raise_alarm
 from ..graph import EndpointInfo
+from ..log import get_logger
 from ..protocol.data.fragments import Outgoing
 from ..protocol.data.heads import Place
 from ..protocol.data.history import Kept
@@ -21,7 +21,8 @@ from ..protocol.data.passage import Passage
 from ..protocol.data.reliable import Follower, Reliable
 from ..protocol.data.reports import POLL_BODY, unpack_missing, unpack_report
 from ..protocol.data.sender import DATAGRAM_COST, Sender
-from ..protocol.wire import CHECK_SIZE, FRAGMENT_OVERHEAD, HEADER_SIZE, OVERHEAD, Frame, Kind, pack_frame
+from ..protocol.wire import CHECK_SIZE, FRAGMENT_OVERHEAD, HEADER_SIZE, OVERHEAD, UNCHECKED, Frame, Kind, pack_frame
+from ..records import replace
 from ..stats import RouteStats
 from ..transport.connected import ConnectedSocket
 from ..transport.kernel import MAX_PAYLOAD
@@ -30,10 +31,11 @@ from .framing import Framing
 from .memory import Memory
 from .sharing import Sharing
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 MAX_BACKLOG = 4  # large messages of a reliable topic that a subscriber is owed at a time; others wait to be asked for
 AT_ONCE = 4  # fragments that are made at a time where one fills a call
+WORTH = 8  # fragments that lie in one part of a message and are sent by themselves, with the one before them
 _SMALLER = (
     "datagrams of %d bytes do not reach %s (%s) at %s: a switch or tunnel on the way drops what has more than its MTU. "
     "Those of %d bytes are sent from now on."
@@ -76,7 +78,7 @@ class Route:
         self.address = address
         self.socket = socket
         self.match = match
-        self.passage = Passage(socket.datagram, trusted=not socket.lossy)
+        self.passage = Passage(socket.datagram, trusted=not socket.lossy, overhead=socket.overhead)
         self.sender = Sender(0, lossy=socket.lossy)
         self.heard_at = framing.seq
         self.acknowledged = 0
@@ -216,11 +218,11 @@ class Route:
         elif self.sender.backlog >= MAX_BACKLOG:
             return
         framing = self._framing
-        fragment = self.passage.size - FRAGMENT_OVERHEAD
         parts, size = message.parts, message.size
         if message.frame:
             parts, size = [memoryview(message.frame)[HEADER_SIZE:-CHECK_SIZE]], size - OVERHEAD
-        place = Place(framing.number, message.seq, message.sent_ns, framing.codec, size, fragment)
+        codec = framing.codec | UNCHECKED if self.socket.overhead else framing.codec  # sealed, all of it is checked
+        place = Place(framing.number, message.seq, message.sent_ns, codec, size, self.passage.size - FRAGMENT_OVERHEAD)
         self.sender.add(Outgoing(place, parts, sent_before=sent), now)
 
     def _resend(self, messages: list[Kept], now: float) -> None:
@@ -244,10 +246,8 @@ class Route:
         """Send what credit allows of what is owed, and ask how it went if it is time to."""
         while taken := self.sender.take():
             message, indexes = taken
-            step = max(AT_ONCE, MAX_PAYLOAD // message.datagram)  # as soon as the first are there, they are sent
             with Refusals():  # what the system refuses is asked for again, like what got lost
-                for at in range(0, len(indexes), step):
-                    self.socket.send_many(message.fragments(indexes[at : at + step]), message.datagram)
+                _send_fragments(self.socket, message, indexes)
         if self.sender.poll(now) is not None:
             self.poll()
 
@@ -326,8 +326,38 @@ class Route:
 def _warn_if_smaller(route: Route, size: int) -> None:
     now = route.passage.size
     if now < size:
-        log.warning(_SMALLER, size, route.info.node.name, route.info.topic, route.address[0], now)
+        extra = route.socket.overhead
+        log.warning(_SMALLER, size + extra, route.info.node.name, route.info.topic, route.address[0], now + extra)
 
 
 def _share(window: int) -> int:
     return int(window * WINDOW_SHARE)
+
+
+def _send_fragments(socket: ConnectedSocket, message: Outgoing, indexes: Sequence[int]) -> None:
+    if socket.runs and isinstance(indexes, range):
+        indexes = _send_runs(socket, message, indexes)
+    step = max(AT_ONCE, MAX_PAYLOAD // (message.datagram + socket.overhead))  # the first go at once
+    for at in range(0, len(indexes), step):
+        some = indexes[at : at + step]
+        laid = message.laid(some) if socket.lays else None
+        if laid is None or not socket.send_laid(*laid, message.place.size):
+            socket.send_many(message.fragments(some), message.datagram)
+
+
+def _send_runs(socket: ConnectedSocket, message: Outgoing, indexes: range) -> range:
+    """Send fragments in C, while many of them lie in one part of the message; return those that are left."""
+    at, stop, size = indexes.start, indexes.stop, message.place.size
+    while at < stop:
+        across = 0 if message.stretch(at, at + 1) else 1
+        data = message.stretch(at + across, stop) if at + across < stop else message.stretch(at, at)
+        count = -(-len(data) // size)
+        if count < WORTH and at + across + count < stop:
+            break
+        if across:
+            socket.send_many(message.fragments(range(at, at + 1)), message.datagram)
+        at += across
+        if count and not socket.send_run(message.heads.common, at, data):
+            break
+        at += count
+    return range(at, stop)

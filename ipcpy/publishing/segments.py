@@ -7,7 +7,6 @@ of messages, or of what lies where. The publisher's lock is held by whoever call
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..log import get_logger
 from ..protocol.data.places import ENTRIES, TABLE_SIZE, Offer, OfferKind, pack_offer, unpack_offer
 from ..protocol.data.pool import Pool, Reader
 from ..protocol.wire import Malformed
@@ -23,7 +23,7 @@ from ..transport.handover import HandoverSocket, close_all
 from ..transport.held import Watching
 from ..transport.memory import Area
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 PAUSE = 10.0  # seconds between two looks whether the last segments are needed
 

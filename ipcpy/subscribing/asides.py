@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import NamedTuple
-from zlib import crc32
 
 from ..addresses import Address
+from ..checksum import crc32
 from ..message import Message
 from ..protocol.wire import (
     ASIDE_WORD,

@@ -5,17 +5,17 @@ Knows what becomes of exceptions, and whether a callback keeps up with its topic
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from ..errors import ClosedError
+from ..log import get_logger
 from ..message import Message
 from ..node.watch import EventQueue
 from ..stats import SubscriberStats
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 SETTLING = 0.5  # seconds of unread messages before what comes is counted: a burst is none of the topic's rate
 WINDOW = 1.0  # seconds in which what comes is held against what the callback takes

@@ -4,7 +4,6 @@ takes. Knows codecs and bodies; nothing of order or of where messages go.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,10 +12,11 @@ from ..alarms import raise_alarm
 from ..codec import ANY, Codec, MsgLibrary, MsgPack, Raw, reading_codec, variant
 from ..errors import CodecError, SchemaError
 from ..graph import EndpointInfo
+from ..log import get_logger
 from ..protocol.data.batch import split, unpack_alike, unpack_batch
 from ..protocol.wire import Frame
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Decode = Callable[[Any], Any]
 DecodeMany = Callable[[bytes, int], list[Any]]
@@ -34,7 +34,10 @@ def decoders(own: Codec | None, info: EndpointInfo) -> tuple[Decode, DecodeMany,
         mismatch = error.differences or (str(error),)
         log.warning("%s: the types of publisher %s differ: %s", info.topic, info.node.name, "; ".join(mismatch))
         return bytes, _each(bytes), mismatch
-    decode = variant(codec, "decode_intact", "decode") or codec.decode
+    if type(codec) is MsgLibrary:
+        decode = codec.decoder()
+    else:
+        decode = variant(codec, "decode_intact", "decode") or codec.decode
     if not isinstance(codec, MsgLibrary | MsgPack | Raw) and codec.name != ANY:
         decode = partial(_decode_copied, decode)
     return decode, variant(codec, "decode_many", "decode") or _each(decode), ()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ..clock import Delay
 from ..message import Message
 from ..node.clocks import Clocks
 from ..protocol.link.lateness import Lateness, Times
+from ..records import NamedTuple
 
 MAX_PUBLISHERS = 256  # of which is remembered what was said of their last message
 

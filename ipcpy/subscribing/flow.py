@@ -6,7 +6,6 @@ common case, a small message that is due, is laid out in inbound.py.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from itertools import count, repeat
 from typing import Any
@@ -14,7 +13,9 @@ from typing import Any
 from ..addresses import LOOPBACK, Address
 from ..alarms import raise_alarm
 from ..codec import Codec
+from ..fast import FlowFields, slots
 from ..graph import EndpointInfo
+from ..log import get_logger
 from ..message import Message
 from ..protocol.data import matching
 from ..protocol.data.batch import unpack_batch
@@ -24,22 +25,23 @@ from ..protocol.data.places import unpack_spot
 from ..protocol.data.reach import Reach
 from ..protocol.data.receiver import Receiver
 from ..protocol.data.reports import POLL_BODY, pack_missing
+from ..protocol.link.rows import Latency
 from ..protocol.wire import FLAG_MULTICAST, UNCHECKED, Frame, Kind, Malformed, codec_number, pack_frame
 from ..stats import FlowStats
 from ..timeouts import NEVER
 from .decoding import decode_batch, decoders, log_undecodable
 from .intake import Intake
-from .latencies import BEHIND, NOT_YET, faster, note
+from .latencies import BEHIND, NOT_YET, NOTHING, faster, note
 from .memory import Shares
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 LINGER = 1.0  # seconds that a publisher that went is remembered: its last messages travel another way than its goodbye
 OfNode = Callable[[str], bool]  # whether an IP address is one of a node's
 _new = tuple.__new__
 
 
-class Flow:
+class Flow(FlowFields):
     """One publisher at one subscriber.
 
     Args:
@@ -48,8 +50,7 @@ class Flow:
         codec: the subscriber's own; None takes what the publisher's schema says.
 
     Attributes:
-        address: where its data comes from; None before it is challenged.
-        multicast: where its multicast comes from.
+        address, multicast: where its data comes from, and its multicast; None before it is challenged.
         matched, local, timed: whether its data arrives, from this host, and is noted when it does (punctuality.py).
         memory: what it shares with this subscriber.
         reach: which numbers it can have come to.
@@ -57,14 +58,16 @@ class Flow:
         mismatch: how its types differ from the subscriber's; nothing of it is taken then.
         shared: how many of its messages came through shared memory.
         undecodable: how many bodies could not be decoded.
-        fastest_ns, least_ns, noted, earlier, asked_ns: receive time less send time; see latencies.py.
+        fastest_ns, least_ns, noted, enough, asked_ns: receive time less send time; see latencies.py.
+        told: what was told of these last; None where nothing was, or is to be made anew.
         unchecked: the codec's number as it stands in DATA without a check; -1 where that is not taken.
     """
 
-    __slots__ = tuple(
-        "address asked_ns bytes codec_number decode decode_many earlier fastest_ns id info is_its_address least_ns"
-        " left_at local matched memory mismatch multicast noted number reach receiver shared timed topic unchecked"
-        " undecodable _drops_before _intake _poll".split()
+    __slots__ = slots(
+        "address asked_ns bytes codec_number decode decode_many enough fastest_ns id info is_its_address"
+        " least_ns left_at local matched memory mismatch multicast noted number reach receiver shared timed told topic"
+        " unchecked undecodable _drops_before _intake _poll",
+        FlowFields,
     )
 
     def __init__(
@@ -85,10 +88,9 @@ class Flow:
         self.reach, self.memory = Reach(), Shares()
         self.bytes = self.shared = self.undecodable = self.asked_ns = 0
         self.fastest_ns = self.least_ns = NOT_YET
-        self.noted: list[int] | None = None
-        self.earlier: list[int] = []
-        self.codec_number = codec_number(info.codec)
-        self.unchecked = -1
+        self.noted, self.enough = NOTHING, 0
+        self.told: Latency | None = None
+        self.codec_number, self.unchecked = codec_number(info.codec), -1
         self._intake = intake
         self._drops_before = intake.losses.drops()
         self._poll: tuple[int, int] = (0, 0)  # last position and lowest number it polled with
@@ -151,7 +153,7 @@ class Flow:
             self.multicast = address
             return
         self.address, self.local = address, address[0] == LOOPBACK
-        self.unchecked = self.codec_number | UNCHECKED if self.local else -1
+        self.unchecked = self.codec_number | UNCHECKED if self.local or intake.intact else -1
         self.reach.start(frame.seq, now)
         self._intake.begin(self.receiver)
         self._deliver(self.receiver.start(frame.seq, now))
@@ -192,7 +194,7 @@ class Flow:
     def take_run(self, run: Run, now: float) -> None:
         """Take fragments of a large message."""
         intake, receiver, place = self._intake, self.receiver, run.place
-        if place.codec != self.codec_number:
+        if place.codec & 0xFF != self.codec_number:
             intake.dropped["malformed"] += 1
             return
         self._match()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..message import Message
@@ -20,6 +20,10 @@ class Unread(Protocol):
 
     def popleft(self) -> Message:
         """Take the oldest; IndexError if there is none."""
+        ...
+
+    def extendleft(self, messages: Iterable[Message], /) -> None:
+        """Put back what was taken, the newest first."""
         ...
 
     def __len__(self) -> int: ...
@@ -61,6 +65,10 @@ class Fresh:
                 return message
             with self._lock:
                 self._discarded[message.publisher] += 1
+
+    def extendleft(self, messages: Iterable[Message]) -> None:
+        """Put back what was taken, the newest first."""
+        self._messages.extendleft(messages)
 
     def _age(self, message: Message) -> float:
         waited = (self._time_ns() - message.received_ns) / 1e9  # negative where the clock was set back meanwhile

@@ -7,11 +7,13 @@ message that is due, which is laid out here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from zlib import crc32
+from typing import TYPE_CHECKING
 
 from ..addresses import LOOPBACK, Address
-from ..alarms import is_alarm
+from ..alarms import is_alarm, raise_alarm
+from ..checksum import crc32
 from ..codec import Codec
+from ..fast import InboundFields, compiled
 from ..graph import EndpointInfo
 from ..message import Message
 from ..protocol.data.fragments import Partial
@@ -46,7 +48,12 @@ _new = tuple.__new__
 _unpack_header = FAST_HEADER.unpack_from
 
 
-class Inbound:
+if compiled is not None:
+    compiled.receives(Message, faster)
+    compiled.batches(crc32, raise_alarm)
+
+
+class Inbound(InboundFields):
     """The publishers that one subscriber knows, and what comes from them.
 
     Args:
@@ -131,10 +138,11 @@ class Inbound:
 
     # -- datagrams ---------------------------------------------------------------------------------------------------
 
-    def take(self, data: bytes, address: Address) -> None:
+    def take_any(self, data: bytes, address: Address) -> None:
         """Take one datagram, or the merged buffer of several from one sender.
 
-        The common case, one whole message that is the next of its publisher, is laid out here without calls.
+        The common case, one whole message that is the next of its publisher, is laid out here without calls. It is the
+        one that ``take`` does in C, where that is (fast/taking.c); all else ``take`` hands on.
         """
         size = len(data)
         if size > HEADER_SIZE:
@@ -159,8 +167,7 @@ class Inbound:
                         try:
                             value = flow.decode(body)
                         except Exception as error:
-                            receiver.next = seq + (not is_alarm(error))
-                            flow.cannot_decode(error)
+                            self._refuse(flow, seq, error)
                             return
                         size = len(body)
                         message = _new(Message, (value, flow.topic, seq, sent_ns, received_ns, flow.id))
@@ -182,8 +189,16 @@ class Inbound:
         if size:  # none is a call to wake up
             self._take_frames(data, address)
 
+    if TYPE_CHECKING or compiled is None:
+        take = take_any
+
+    def _refuse(self, flow: Flow, seq: int, error: Exception) -> None:
+        """Pass the next message of a publisher, which cannot be decoded."""
+        flow.receiver.next = seq + (not is_alarm(error))
+        flow.cannot_decode(error)
+
     def _take_fragments(self, flow: Flow, seq: int, data: bytes) -> bool:
-        run = read_run(data)
+        run = read_run(data, unchecked=flow.unchecked >= 0)
         if run is None or not flow.reach.holds(seq, self.intake.clock()):
             return False
         flow.take_run(run, self.intake.clock())
@@ -208,8 +223,7 @@ class Inbound:
         try:
             value = flow.decode(body)
         except Exception as error:
-            receiver.next = seq + (not is_alarm(error))
-            flow.cannot_decode(error)
+            self._refuse(flow, seq, error)
             return
         note(flow, received_ns - sent_ns)
         message = _new(Message, (value, flow.topic, seq, sent_ns, received_ns, flow.id))
@@ -223,7 +237,7 @@ class Inbound:
     def _take_frames(self, data: bytes, address: Address) -> None:
         now = self.intake.clock()
         try:
-            for frame in frames(data, unchecked=address[0] == LOOPBACK):
+            for frame in frames(data, unchecked=address[0] == LOOPBACK or self.intake.intact):
                 self._take_frame(frame, address, now)
         except Malformed as error:
             self.intake.dropped[error.cause] += 1

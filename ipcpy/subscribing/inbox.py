@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
+from ..fast import InboxFields
 from ..message import Message
 
 DEPTH_BYTES = 32 << 20  # bytes of unread messages: a few images
 SHARE = 8  # the part of it that is set aside for small messages, so that they need not be counted one by one
 
 
-class Inbox:
+class Inbox(InboxFields):
     """Messages not yet taken, the newest: the oldest gives way, for number or bytes, and is counted.
 
     ``messages`` may be popped from by any thread without a lock; all else is called under the subscriber's. Whoever
@@ -58,17 +59,28 @@ class Inbox:
 
     def put_all(self, messages: list[Message], sizes: list[int]) -> None:
         """Add several messages, and the bytes of their bodies."""
-        if max(sizes) > self.small:
+        if max(sizes) <= self.small:
+            self._look()
+        elif not self._has_room(sizes):
             for message, size in zip(messages, sizes, strict=True):
                 self.put(message, size)
             return
-        self._look()
         for _ in range(min(len(self.sizes) + len(sizes) - self.depth, len(self.sizes))):
             self._drop_oldest()
         for message in messages[: -self.depth]:
             self.dropped[message.publisher] += 1
         self.sizes.extend(sizes[-self.depth :])
         self.messages.extend(messages[-self.depth :])
+
+    def _has_room(self, sizes: list[int]) -> bool:
+        """Take the room that larger messages need, if nothing has to give way for it."""
+        self._look()
+        beyond = sum(size - self._small for size in sizes if size > self._small)
+        if beyond > self._room or len(self.sizes) + len(sizes) > self.depth:
+            return False
+        self._room -= beyond
+        self.small = self._small
+        return True
 
     def _look(self) -> None:
         """See what was taken."""

@@ -29,13 +29,18 @@ Begun = tuple[Socket, Datagram] | None
 class Inlets:
     """The sockets of one subscriber.
 
-    Attributes:
+    Args:
         unicast: its own.
+        open_group: makes a socket for a group.
+
+    Attributes:
+        unicast: as given.
         groups: those of multicast groups, by group.
     """
 
-    def __init__(self, unicast: DataSocket) -> None:
+    def __init__(self, unicast: DataSocket, open_group: Callable[..., GroupSocket] = GroupSocket) -> None:
         self.unicast = unicast
+        self._open_group = open_group
         self.groups: dict[Address, GroupSocket] = {}
         self._left: list[GroupSocket] = []
         self._closed = False
@@ -49,7 +54,7 @@ class Inlets:
         if group in self.groups:
             return None
         try:
-            socket = GroupSocket(*group)
+            socket = self._open_group(*group)
         except OSError:
             return None
         socket.join(interfaces)

@@ -1,7 +1,8 @@
 """A large message on its way: its fragments are received straight into their places in the message.
 
 A Gathering does so while a thread waits for that message. Any other datagram that comes meanwhile is handed to
-inbound.py, as always. Knows buffers and heads of fragments; nothing of order or of who waits.
+inbound.py, as always. Where the compiled part may read the socket, it receives all that is due in one step, in the same
+way (fast/gathering.c). Knows buffers and heads of fragments; nothing of order or of who waits.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterable
 from itertools import chain
 
 from ..addresses import Address
-from ..protocol.data.fragments import Partial
+from ..fast import compiled
+from ..protocol.data.fragments import MAX_FRAGMENTS, Partial
 from ..protocol.data.heads import Heads, Place, read_place
 from ..protocol.data.spares import let_go
 from ..protocol.wire import CHECKED_FRAGMENT, FRAGMENT_OVERHEAD, Kind
@@ -35,6 +37,7 @@ class Gathering:
     """
 
     def __init__(self, socket: DataSocket, inbound: Inbound, lock: threading.RLock) -> None:
+        self._socket = socket
         self._recvfrom = socket.recvfrom
         self._receive_into = socket.receive_into
         self._inbound = inbound
@@ -91,6 +94,8 @@ class Gathering:
 
     def _receive_beginning(self, last: Place, buffer: bytearray) -> tuple[bytes | None, Address]:
         """Receive into the places in a buffer; return what came and from where, None if it was taken right there."""
+        if compiled is not None and self._socket.runs:
+            return self._receive_run(last, buffer)
         size = last.size
         with memoryview(buffer) as view:
             due = [view[at : at + size] for at in range(0, min(_step(size) * size, last.total), size)]
@@ -106,6 +111,22 @@ class Gathering:
                     return None, address
         return b"".join(buffers[:2] if got <= FRAGMENT_OVERHEAD + size else buffers)[:got], address
 
+    def _receive_run(self, last: Place, buffer: bytearray) -> tuple[bytes | None, Address]:
+        """Do the same, in C as far as nobody else need be asked."""
+        assert compiled is not None
+        fd, common = self._socket.fileno(), Heads(last).common
+        count, address, other = compiled.begin(fd, self._heads, self._rest, buffer, common)
+        if other is not None:
+            return other, address
+        place = read_place(self._heads)
+        with self._lock:
+            if self._inbound.begins(place, address):
+                self._inbound.take_in_place(place, 0, count, buffer)
+                return None, address
+        with memoryview(buffer) as view:
+            parts = [bytes(view[at : at + last.size]) for at in range(0, count * last.size, last.size)]
+        return b"".join(chain.from_iterable(zip(self._slots, parts, strict=False))), address
+
     def gather(self, deadline: float) -> int:
         """Receive until there is a message, no fragment can be expected, or the time is up; return how many datagrams.
 
@@ -114,33 +135,54 @@ class Gathering:
         """
         count = 0
         intake = self._inbound.intake
-        while not self._messages and intake.filling is not None and time.monotonic() < deadline:
-            partial = intake.filling.assembly.latest
+        while not self._messages and time.monotonic() < deadline:
+            filling = intake.filling  # looked at once: a signal handler that reads may finish it at any moment
+            partial = None if filling is None else filling.assembly.latest
             received = 0 if partial is None else self._receive(partial, deadline)
-            if not received:
-                break
             count += received
+            if not received or (self._other is not None and not self._other[0]):
+                break  # nothing can come, or somebody called to wake up: whoever waits looks why
         return count
 
+    def _receive_whole(self) -> int:
+        """Receive a datagram or merged buffer that is no use in any place before it was opened; return 1."""
+        data, address = self._recvfrom(RECEIVE_SIZE)
+        with self._lock:
+            self._inbound.take(data, address)
+        return 1
+
     def _receive(self, partial: Partial, deadline: float) -> int:
-        number, places = partial.due(DUE)
-        if not places:
-            return 0
+        if not self._socket.in_place:
+            return self._receive_whole()
         self._count, self._other = 0, None
-        self.active = True
+        number = 0
+        places: list[memoryview] = []
+        self.active = True  # before there are places: a signal handler that reads now would fill them too
         try:
-            self._fill(partial, number, places, deadline)
+            if compiled is not None and self._socket.runs:
+                number, count = partial.span(MAX_FRAGMENTS)
+                if count:
+                    self._fill_run(partial, number, count, deadline)
+            else:
+                number, count = partial.span(DUE)
+                places = partial.places(number, count)
+                if places:
+                    self._fill(partial, number, places, deadline)
         finally:
             self.active = False
-            rest = places[self._count :]
-            del places[self._count :]
-            let_go(rest)
-            if places:
-                self._take(partial, number, places)
+            let_go(places)
+            if self._count:
+                self._take(partial, number)
         if self._other is not None:
             with self._lock:
                 self._inbound.take(*self._other)
         return self._count + (self._other is not None)
+
+    def _fill_run(self, partial: Partial, number: int, count: int, deadline: float) -> None:
+        """Receive fragments into their places, until something else comes, in C: ``_fill`` says what that does."""
+        assert compiled is not None
+        fd, common = self._socket.fileno(), Heads(partial.place).common
+        compiled.fill(self, fd, self._heads, self._rest, partial.buffer, common, number, count, deadline)
 
     def _fill(self, partial: Partial, number: int, places: list[memoryview], deadline: float) -> None:
         """Receive fragments into their places, a datagram or merged buffer at a time, until something else comes."""
@@ -192,14 +234,14 @@ class Gathering:
             return 0
         return count if self._heads.startswith(heads.pack(number, due[:count])) else 0
 
-    def _take(self, partial: Partial, number: int, places: list[memoryview]) -> None:
-        """Take the fragments that are in their places; without the views, for who has a message may resize it."""
+    def _take(self, partial: Partial, number: int) -> None:
+        """Take the fragments that are in their places; without views of them, for who has a message may resize it."""
         with self._lock:
             if self._inbound.fills(partial, self._address):
-                let_go(places)
                 self._last = partial.place
                 self._inbound.take_in_place(partial.place, number, self._count, partial.buffer)
                 return
+        places = partial.places(number, self._count)
         heads = Heads(partial.place).each(number, places)
         datagrams = [b"".join(each) for each in zip(heads, places, strict=True)]
         let_go(places)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..addresses import Address, Way
+from ..fast import IntakeFields
 from ..protocol.data import matching
 from ..protocol.data.receiver import Receiver
 from ..protocol.data.spares import Spares
@@ -34,7 +35,7 @@ class Socket(CountsDrops, Protocol):
         ...
 
 
-class Intake:
+class Intake(IntakeFields):
     """What all flows of one subscriber share: the inbox, the socket that answers, counts and clocks.
 
     Args:
@@ -44,6 +45,7 @@ class Intake:
         clock: seconds that never jump.
         time_ns: this host's wall clock, in ns since 1970.
         seed: of the dice that spread questions over time; None for any.
+        intact: whether what comes is what was sent, from wherever: it is sealed.
 
     Attributes:
         sockets: all that are read: the subscriber's own, and one for each multicast group.
@@ -70,6 +72,7 @@ class Intake:
         clock: Callable[[], float] = time.monotonic,
         time_ns: Callable[[], int] = time.time_ns,
         seed: int | None = None,
+        intact: bool = False,
     ) -> None:
         self.number = number
         self.inbox = inbox
@@ -77,6 +80,7 @@ class Intake:
         self.clock = clock
         self.time_ns = time_ns
         self.seed = seed
+        self.intact = intact
         self.window = socket.capacity
         self._socket = socket
         self.late: Counter[str] = Counter()

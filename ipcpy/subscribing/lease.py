@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from ..fast import LeaseFields
 from ..locks import Turn
 from ..node.loop import Alarm, Loop
 from ..timeouts import NEVER
@@ -21,7 +22,7 @@ HURRIED = 0.003  # the same, where it matters when a message came: it is read at
 MANY = 60  # datagrams in one lease: of small ones, the usual buffer of 212,992 bytes holds 277
 
 
-class Lease:
+class Lease(LeaseFields):
     """The sockets of one subscriber, watched by the I/O thread while nobody has them.
 
     Args:
@@ -63,6 +64,7 @@ class Lease:
         self.taken = True
         for each in self._inlets:
             self._loop.unwatch(each)
+        self._alarm.by(time.monotonic() + self._short)  # it may have gone off before they were taken
 
     def hurry(self, wanted: bool) -> None:
         """Leave the sockets to a reader who is away no longer than HURRIED, or as long as usual."""

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from ..addresses import Address
 from ..errors import RecvTimeout
+from ..fast import ReaderFields, compiled
 from ..locks import Turn, owned_by_caller
 from ..node.loop import Alarm, Loop
 from ..timeouts import NEVER
-from ..transport.data import DataSocket
 from ..transport.kernel import CAN_WAIT, RECEIVE_SIZE
 from .inbound import Inbound
 from .inlets import Begun, Inlets, Received, Socket, wait_for
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PAUSE = 0.02  # seconds without a further fragment of a large message
 
 
-class Reader:
+class Reader(ReaderFields):
     """Reads the sockets of one subscriber.
 
     Args:
@@ -43,17 +43,15 @@ class Reader:
         spin: seconds that a thread polls before it sleeps.
     """
 
-    def __init__(
-        self, loop: Loop, socket: DataSocket, inbound: Inbound, lock: threading.RLock, spin: float = 0.0
-    ) -> None:
+    def __init__(self, loop: Loop, inlets: Inlets, inbound: Inbound, lock: threading.RLock, spin: float = 0.0) -> None:
         self._loop = loop
-        self._socket = socket
+        self._socket = socket = inlets.unicast
         self._inbound = inbound
         self._intake = inbound.intake
         self._lock = lock
         self._busy = owned_by_caller(lock)
         self._messages = inbound.intake.inbox.messages
-        self._inlets = Inlets(socket)
+        self._inlets = inlets
         self._gathering = Gathering(socket, inbound, lock)
         self._wait = Wait(socket, self._gathering, spin)
         self._turn = Turn()  # to read
@@ -66,13 +64,12 @@ class Reader:
 
     # -- threads -----------------------------------------------------------------------------------------------------
 
-    def wait(self, timeout: float | None, deadline: float) -> None:
-        """Wait until something came, somebody called ``wake``, or the time is up.
+    def wait_any(self, timeout: float | None, deadline: float) -> None:
+        """Wait until something came, somebody called ``wake``, or the time is up. In C: the usual case of ``wait``.
 
         Args:
             timeout: seconds; None waits for ever, 0 only looks.
-            deadline: the time (``time.monotonic``) at which ``timeout`` ends, for a wait of several steps; ``inf`` for
-                never.
+            deadline: the time (``time.monotonic``) at which ``timeout`` ends, for a wait of several steps, or ``inf``.
         """
         turn, waiting, lease = self._turn, self._wait, self._lease
         intake, lock, reading = self._intake, self._lock, turn.lock
@@ -86,7 +83,7 @@ class Reader:
             if self._messages or (timeout != waiting.timeout and not self._prepare(timeout)):
                 return
             data, address = waiting.receive(RECEIVE_SIZE)
-            try:  # a ``with`` takes twice as long (docs/performance.md)
+            try:  # a ``with`` takes twice as long (docs/performance-history.md)
                 lock.acquire()
                 self._inbound.take(data, address)
             finally:
@@ -97,10 +94,8 @@ class Reader:
             lease.reads += 1
             if intake.filling is not None:
                 self._gather(timeout, deadline)
-            if intake.behind:
-                self._drain()
-            elif intake.timer != NEVER:
-                self._timer_alarm.by(intake.timer)
+            if intake.behind or intake.timer != NEVER:
+                self._go_on()
         except BlockingIOError:  # the time is up
             pass
         except BaseException as error:  # from outside; a TimeoutError of a signal handler is an OSError too
@@ -114,6 +109,15 @@ class Reader:
                 pass
             if self._futures and self._messages:  # more than this thread takes may have come
                 self._waiters.wake()
+
+    if TYPE_CHECKING or compiled is None:
+        wait = wait_any
+
+    def _go_on(self) -> None:
+        if self._intake.behind:
+            self._drain()
+        elif self._intake.timer != NEVER:
+            self._timer_alarm.by(self._intake.timer)
 
     def _wait_inside(self, timeout: float | None) -> None:
         """Wait in a signal handler that interrupted this thread's own wait, where that was between two datagrams.
@@ -181,16 +185,12 @@ class Reader:
         received = socket.poll()
         if received is None:
             return
-        intake = self._intake
         ways = socket is not self._socket or self._inlets.groups
         if ways and not self._inbound.is_due(received[0]):  # what is due may have come by another way
             self._drain((socket, received))
             return
         self._take([received])
-        if intake.behind:
-            self._drain()
-        elif intake.timer != NEVER:
-            self._timer_alarm.by(intake.timer)
+        self._go_on()
 
     def _drain(self, begun: Begun = None) -> None:
         """Read what is there, beside what was read already; whoever calls has the right to read."""

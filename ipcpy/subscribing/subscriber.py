@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import Delay
 from ..codec import Codec, check_codec
 from ..errors import ArgumentError
+from ..fast import SubscriberFields, compiled
 from ..graph import EndpointInfo
 from ..locks import start
 from ..message import Message
@@ -27,8 +28,8 @@ from ..timeouts import NEVER, Explanations, patience, seconds
 from ..wakeups import running_loop
 from .callbacks import call_with_events, call_with_messages
 from .inbox import DEPTH_BYTES
-from .iteration import Iteration
 from .reasons import why
+from .several import Several
 from .subscription import Subscription, Wanted
 from .waits import Waits
 
@@ -43,7 +44,7 @@ DEPTH = 1_000
 MAX_SPIN = 10.0  # seconds
 
 
-class Subscriber(Iteration, Waits):
+class Subscriber(Several, Waits, SubscriberFields):
     """Receives what is published on a topic, or on all topics that a pattern matches.
 
     It can be used from several threads, each message goes to one of them. Waiting in ``recv`` has the lowest latency.
@@ -286,6 +287,10 @@ class Subscriber(Iteration, Waits):
     def _tell_late(self, on_late: Callable[[Any], object], queue: EventQueue[Any]) -> None:
         if not call_with_events(on_late, queue, self.topic):
             self.close()
+
+
+if compiled is not None:  # the common case of recv is done there
+    compiled.take_over_recv(Subscriber)
 
 
 def _check_on_late(on_late: object) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..addresses import Address
 from ..clock import Delay
@@ -18,23 +18,23 @@ from ..errors import ArgumentError, ClosedError
 from ..graph import EndpointInfo
 from ..locks import Bell, Monitor
 from ..message import Message
-from ..node.books import Moment
 from ..node.core import Core
 from ..node.identity import new_id
 from ..node.lifetimes import close_forgotten
 from ..node.watch import EventQueue, Watch
 from ..protocol.data.places import Offer
 from ..protocol.link.entries import SubscriberEntry
-from ..protocol.link.rows import Row
 from ..protocol.topics import is_own, is_pattern
+from ..records import NamedTuple
 from ..stats import SubscriberStats
 from ..timeouts import NEVER
 from ..transport.handover import HandoverSocket
-from .accounts import account
+from .accounts import Account
 from .delays import Delays
 from .freshness import Fresh, Unread
 from .inbound import Inbound
 from .inbox import Inbox
+from .inlets import Inlets
 from .intake import Intake
 from .lease import weakly
 from .reader import Reader
@@ -83,6 +83,7 @@ class Subscription:
 
     Attributes:
         number: its identity, new with every subscription.
+        account: adds what was received to rows, for who asks for the node's books.
         messages: what was received and is not yet taken; any thread may take from its left.
         reader: waits for more.
         timekeeper: tells what is late.
@@ -108,11 +109,12 @@ class Subscription:
         socket = node.sockets.data(node.bind_host)
         self._port = socket.port
         self._inbox = inbox
-        self._intake = Intake(self.number, socket, inbox, weakly(self._on_matched))
+        self._intake = Intake(self.number, socket, inbox, weakly(self._on_matched), intact=socket.intact)
         self._intake.way_to = node.way_to
         self._inbound = Inbound(self._intake, wanted.codec)
+        self.account = Account(self._inbound, inbox, self._lock, own=is_own(wanted.topic))
         self.messages = self._unread()
-        self.reader = Reader(node.loop, socket, self._inbound, self._lock, wanted.spin)
+        self.reader = Reader(node.loop, Inlets(socket, node.sockets.group), self._inbound, self._lock, wanted.spin)
         self._delays = Delays(self._node_of)
         self.timekeeper = Timekeeper(wanted.deadline, node, self.reader, self._intake, self._lock)
         self._intake.follow = self.timekeeper.times.follow
@@ -196,12 +198,6 @@ class Subscription:
     def explain(self) -> str:
         """Return what ``why()`` of the user's handle says."""
         return why(self._wanted.topic, self._wanted.told or repr(self._wanted.topic), self, self._core)
-
-    def account(self, rows: list[Row], moment: Moment) -> None:
-        """Add what was received, for who asks for the node's books."""
-        if moment.hidden or not is_own(self._wanted.topic):
-            with self._lock:
-                account(self._inbound, self._inbox, rows, moment)
 
     def lag(self, message: Message) -> float:
         """Return how many seconds after it was sent a message was received; 0.0 where nothing is known of its clock.

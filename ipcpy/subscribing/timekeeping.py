@@ -6,19 +6,19 @@ before it says that nothing came.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..graph import EndpointInfo, NodeInfo
+from ..log import get_logger
 from ..node.core import Core
 from ..node.departures import span, whereabouts
 from ..node.loop import Alarm
 from ..node.watch import EventQueue
 from ..protocol.topics import matches
+from ..records import replace
 from ..timeouts import NEVER
 from .flow import Flow
 from .intake import Intake
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..events import TopicEvent
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class Timekeeper:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from ..addresses import Address
+from ..fast import WaitFields
 from ..transport.data import DataSocket
 from .inplace import Gathering
 
@@ -17,7 +18,7 @@ UNPREPARED = -1.0  # no timeout
 Receive = Callable[[int], tuple[bytes, Address]]
 
 
-class Wait:
+class Wait(WaitFields):
     """How a thread waits: the timeout that the socket is set to, and the function to receive with.
 
     Args:

@@ -471,9 +471,13 @@ def test_a_closed_node_refuses(node):
 
 @pytest.mark.parametrize(("local", "overhead"), [(True, HEADER_SIZE), (False, OVERHEAD)])
 def test_messages_are_checked_unless_all_subscribers_are_on_this_host(recorded, monkeypatch, local, overhead):
-    monkeypatch.setattr("ipcpy.publishing.route.Route.local", local)
     node, record = recorded
     publisher, subscriber = pair(node, codec=ipc.Raw())
+    outlet = publisher._outlet
+    if not local:
+        for route in outlet.routes:
+            route.socket.intact = False  # as on a network
+        outlet.rebuild()
     publisher.publish(b"body")
     assert subscriber.recv(5).data == b"body"
     (datagram,) = record.of_kind(Kind.DATA)

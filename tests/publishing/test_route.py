@@ -7,7 +7,9 @@ from threading import RLock
 
 import pytest
 
-from ipcpy.protocol.data.heads import unpack_fragment
+from ipcpy.protocol.data import heads
+from ipcpy.protocol.data.fragments import Outgoing
+from ipcpy.protocol.data.heads import Place, pack_fragment, unpack_fragment
 from ipcpy.protocol.data.history import History
 from ipcpy.protocol.data.matching import TAKES_IT, Match, answer
 from ipcpy.protocol.data.passage import LEAST
@@ -17,7 +19,7 @@ from ipcpy.protocol.data.sender import AHEAD, MAX_WAIT
 from ipcpy.protocol.wire import OVERHEAD, Kind, Malformed, frames, pack_frame
 from ipcpy.publishing.framing import Framing
 from ipcpy.publishing.memory import Memory
-from ipcpy.publishing.route import MAX_BACKLOG, Route
+from ipcpy.publishing.route import MAX_BACKLOG, Route, _send_fragments
 from ipcpy.publishing.segments import Segments
 from surroundings import LAN_DATAGRAM, NUMBER, RAW, SENT_NS, TOKEN, WINDOW, Socket, Surroundings, endpoint
 
@@ -351,3 +353,50 @@ def test_what_a_report_asks_for_and_nobody_takes_from_shared_memory_is_sent_in_f
     world.memory.shelf.append(message)
     route.reported(report(1, 0, [(1, 2)]), 0.0)
     assert {frame.seq for frame in sent(route, Kind.FRAGMENT)} == {1} and sent(route, Kind.PLACED) == []
+
+
+# -- runs, sent in C ---------------------------------------------------------------------------------------------------
+
+
+class Running(Socket):
+    """A made-up socket that sends runs, with what they were."""
+
+    def __init__(self, refuses_from=None):
+        super().__init__(THERE, deque())
+        self.runs, self.run_lengths, self.refuses_from = True, [], refuses_from
+
+    def send_run(self, common, number, data):
+        if len(self.run_lengths) == self.refuses_from:
+            self.runs = False
+            return False
+        _, codec, source, seq, sent_ns, total = heads._COMMON.unpack(common)
+        part = Place(source, seq, sent_ns, codec & 0xFFFF, total, codec >> 16)
+        parts = [data[at : at + part.size] for at in range(0, len(data), part.size)]
+        self.run_lengths.append(len(parts))
+        for index, each in enumerate(parts, number):
+            self.send(pack_fragment(part, index * part.size, [each]) + each)
+        return True
+
+
+@pytest.mark.parametrize("refuses_from", [None, 0, 1])
+@pytest.mark.parametrize(
+    ("parts", "runs"),
+    [
+        ([40_000], [41]),  # 40 whole fragments and one of 0 to 999 bytes
+        ([20, 40_000], [40]),  # the first lies in both
+        ([12_345, 27_655], [12, 28]),  # so does the 13th
+        ([1_500] * 27, []),  # few in each: all together
+        ([37_500, 2_500], [37, 3]),  # few, but the last
+    ],
+)
+def test_fragments_that_lie_in_one_part_go_as_runs_and_the_others_as_ever(parts, runs, refuses_from):
+    body = bytes(range(256)) * 160
+    views, at = [], 0
+    for size in parts:
+        views.append(memoryview(body)[at : at + size])
+        at += size
+    message = Outgoing(Place(NUMBER, 1, SENT_NS, RAW, at, 999), views)
+    socket = Running(refuses_from)
+    _send_fragments(socket, message, range(message.count))
+    assert socket.sent == [b"".join(each) for each in message.fragments(range(message.count))]
+    assert socket.run_lengths == runs[:refuses_from]

@@ -78,6 +78,18 @@ def test_one_behind_fragments_in_one_buffer_is_taken_and_so_are_they(inlet):
     assert sub.stats.dropped == {}
 
 
+def test_one_behind_a_message_in_one_buffer_is_claimed_whoever_takes_the_message(inlet, wait_until):
+    pub, sub, _, _ = inlet
+    claimed = []
+    reads = take_asides(sub, lambda _, body: claimed.append(bytes(body)) or True)
+    (route,) = pub._outlet.routes
+    for seq in (1, 2):
+        frames = pack_frame(Kind.DATA, int(pub.id, 16), seq, 1, b"topic"), aside(pub, b"answer")
+        route.socket.send(b"".join(frames))
+        wait_until(lambda: reads.wait(0, 0.0) or len(claimed) == seq)  # noqa: B023
+    assert (bodies(sub), claimed, sub.stats.dropped) == ([b"topic"] * 2, [b"answer"] * 2, {})
+
+
 def test_a_flood_displaces_no_message_of_the_topic_and_is_counted(inlet):
     pub, sub, take, address = inlet
     depth = sub._subscription._inbound.intake.inbox.depth

@@ -106,6 +106,14 @@ def test_batches_of_large_messages_are_bounded_too():
     assert inbox.dropped["p"] == 25
 
 
+def test_what_a_batch_needs_beyond_small_ones_is_remembered():
+    inbox = Inbox(1_000, 100_000)
+    assert inbox.small < 500
+    for _ in range(4):
+        inbox.put_all(list(map(message, range(100))), [600] * 100)
+        assert sum(inbox.sizes) <= 100_000
+
+
 def test_nothing_is_counted_twice_while_somebody_takes():
     inbox, taken, stop = Inbox(1_000, 100_000), [], threading.Event()
 

@@ -135,9 +135,10 @@ def test_a_group_is_joined_once_and_left_for_good(inlets, group, to_group):
     assert inlets.wait(5.0) == [inlets.unicast] and everything(inlets) == [b"heard"]
 
 
-def test_a_group_that_cannot_be_had_leaves_everything_to_unicast(inlets, group, monkeypatch):
+def test_a_group_that_cannot_be_had_leaves_everything_to_unicast(group):
     def refuse(*_):
         raise OSError("no socket")
 
-    monkeypatch.setattr("ipcpy.subscribing.inlets.GroupSocket", refuse)
+    inlets = Inlets(DataSocket("127.0.0.1"), refuse)
     assert inlets.join(group, [LO]) is None and list(inlets) == [inlets.unicast]
+    inlets.close()

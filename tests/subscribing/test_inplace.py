@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import random
+import select
+import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ipcpy as ipc
+from bothways import state_of
+from gathered import Gathered, merged, outgoing, spoiled
+from ipcpy.fast import COMPILED, compiled
 from ipcpy.protocol.data.fragments import Outgoing
-from ipcpy.protocol.data.heads import Place
+from ipcpy.protocol.data.heads import Heads, Place
 from ipcpy.protocol.data.reports import POLL_BODY
 from ipcpy.protocol.wire import FRAGMENT_OVERHEAD, Kind, pack_frame
 
@@ -146,3 +154,110 @@ def test_a_call_to_wake_up_costs_no_buffer_that_was_ready_for_the_next_message(m
             subscriber.recv(timeout=0.05)
         (flow,) = subscriber._subscription._inbound.flows.values()
         assert gathering.expects and flow.receiver.assembly.spares.take(300_000) is not None
+
+
+# -- in C as in Python -------------------------------------------------------------------------------------------------
+
+MESSAGES = st.tuples(
+    st.sampled_from([1, 1, 1, 1, 2, 0]),  # how many numbers further
+    st.sampled_from([50_000, 50_000, 50_000, 8, 1_428, 70_001, 130_000]),  # bytes
+    st.sampled_from([1_428, 1_428, 1_428, 512, 9_001, 20_000]),  # of a fragment
+    st.sampled_from([1, 5, 44, 64]),  # fragments in a call
+    st.sampled_from(["whole", "whole", "spoiled", "empty", "poll"]),
+    st.integers(0, 3),  # messages that are held
+)
+
+
+def sent_as(random_: random.Random, message: Outgoing, per_call: int, how: str) -> list[bytes]:
+    step = max(1, min(per_call, 65_507 // message.datagram))
+    whole = [merged(message, at, min(at + step, message.count)) for at in range(0, message.count, step)]
+    match how:
+        case "spoiled":
+            return spoiled(random_, message, per_call)
+        case "empty":
+            return [*whole[:1], b"", *whole[1:]]
+        case "poll":
+            place = message.place
+            return [*whole, pack_frame(Kind.POLL, place.source, place.seq, 9, POLL_BODY.pack(9, 1))]
+    return whole
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(MESSAGES, min_size=1, max_size=8), st.integers(0, 1 << 30))
+def test_in_c_and_in_python_the_same_is_received(steps, seed):
+    random_ = random.Random(seed)
+    seq = 0
+    with Gathered(compiled=True) as fast, Gathered(compiled=False) as pure:
+        for further, total, size, per_call, how, hold in steps:
+            seq = max(1, seq + further)
+            data = sent_as(random_, outgoing(random_, seq, total, size), per_call, how)
+            for each in (fast, pure):
+                each.take(data, hold)
+                each.side.now += 0.01
+            assert fast.seen == pure.seen and fast.held == pure.held
+            assert state_of(fast.side) == state_of(pure.side)
+
+
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
+def test_what_is_usual_is_received_in_c(monkeypatch):
+    calls = []
+    for name in ("begin", "fill"):
+        usual = getattr(compiled, name)
+        monkeypatch.setattr(
+            compiled, name, lambda *args, usual=usual, name=name: calls.append((name, args[-3:-1])) or usual(*args)
+        )
+    random_ = random.Random(1)
+    with Gathered(compiled=True) as gathered:
+        for seq in range(1, 6):
+            gathered.take(sent_as(random_, outgoing(random_, seq, 40_000, 512), 44, "whole"))
+    assert [calls[-3][0], calls[-2], calls[-1][0]] == ["begin", ("fill", (44, 79 - 44)), "begin"], "two for a message"
+
+
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
+def test_a_socket_that_gets_the_number_of_one_that_was_closed_meanwhile_is_not_read(wait_until):
+    message, seen = outgoing(random.Random(1), 1, 100_000, 1_000), SimpleNamespace()
+    theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    buffers, number = (bytearray(64 * 44), bytearray(65_536), bytearray(100_000)), ours.fileno()
+    args = seen, number, *buffers, Heads(message.place).common, 0, 100, 1e9
+    thread = threading.Thread(target=compiled.fill, args=args)
+    thread.start()
+    theirs.send(merged(message, 0, 1))
+    wait_until(lambda: not select.select([ours], [], [], 0)[0])  # it was received, so it waits for the next
+    ours.close()
+    other, its_peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with theirs, other, its_peer:
+        assert other.fileno() == number
+        its_peer.send(b"for somebody else")
+        theirs.send(merged(message, 1, 2))
+        theirs.send(b"the end")
+        thread.join(5)
+        assert (seen._count, seen._other[0]) == (2, b"the end")
+        assert other.recv(100, socket.MSG_DONTWAIT) == b"for somebody else"
+
+
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
+@pytest.mark.parametrize(
+    ("first", "count", "total", "size", "buffer"),
+    [
+        (0, 3, 30, 10, 29),  # the buffer is too small
+        (0, 4, 30, 10, 40),  # the message has no such fragments
+        (3, 1, 30, 10, 40),
+        (1 << 62, 1, 30, 10, 30),
+        (1, (1 << 64) - 1, 30, 10, 30),
+        (0, 1, 30, 0, 30),
+        (0, 1, 0, 10, 30),
+    ],
+)
+def test_nothing_is_received_beyond_a_buffer(first, count, total, size, buffer):
+    common = Heads(Place(7, 1, 5, 0, total, size)).common
+    usual = {"heads": 64 * 44, "rest": 65_536, "buffer": 30}
+    with Gathered(compiled=True) as gathered:
+        for sizes, which in (
+            ({"buffer": buffer}, (common, first, count)),
+            ({"heads": 64 * 44 - 1}, (common, 0, 1)),
+            ({"rest": 65_535}, (common, 0, 1)),
+            ({}, (common[:-1], 0, 1)),
+        ):
+            buffers = map(bytearray, (usual | sizes).values())
+            with pytest.raises(ValueError, match="no places"):
+                compiled.fill(gathered, gathered.socket.fileno(), *buffers, *which, 1e9)

@@ -93,6 +93,22 @@ def test_a_reader_who_is_away_gives_the_sockets_back(world):
     assert not world.lease.taken and world.ended == 1 and set(world.loop.watched) == set(world.inlets)
 
 
+def test_one_who_stands_still_while_it_takes_them_gives_them_back_too(world):
+    """Who has no processor for as long as a lease: it is looked for before it has taken the sockets."""
+    call_at = world.loop.call_at
+
+    def stand_still(when, function):
+        world.loop.call_at = call_at
+        call_at(when, function)
+        assert world.run(LONG) == [SHORT]
+
+    world.loop.call_at = stand_still
+    world.lease.take()
+    assert world.lease.taken
+    assert world.run(1.0) == [SHORT]
+    assert not world.lease.taken and set(world.loop.watched) == set(world.inlets)
+
+
 def test_one_who_reads_keeps_them_and_is_looked_for_the_sooner_the_more_comes(world):
     world.lease.take()
     world.lease.reads += 1

@@ -56,6 +56,7 @@ class World:
 
 @pytest.fixture
 def world():
+    gc.collect()  # what earlier tests left in cycles
     before = descriptors()
     world = World()
     yield world

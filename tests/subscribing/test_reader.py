@@ -19,7 +19,7 @@ from ipcpy.protocol.data.reports import POLL_BODY, unpack_report
 from ipcpy.protocol.wire import Kind, frames, pack_frame
 from ipcpy.subscribing.inbound import Inbound
 from ipcpy.subscribing.inbox import Inbox
-from ipcpy.subscribing.inlets import DRAIN
+from ipcpy.subscribing.inlets import DRAIN, Inlets
 from ipcpy.subscribing.intake import Intake
 from ipcpy.subscribing.lease import LONG
 from ipcpy.subscribing.reader import Reader
@@ -42,7 +42,7 @@ class Desk:
         self.intake = Intake(7, self.socket, inbox, lambda: None)
         self.inbound = Inbound(self.intake, None)
         self.messages = inbox.messages
-        self.reader = Reader(loop, self.socket, self.inbound, self.lock, spin)
+        self.reader = Reader(loop, Inlets(self.socket), self.inbound, self.lock, spin)
         self.sender = DataSocket("127.0.0.1")
         self.address = ("127.0.0.1", self.sender.port)
         self.flow = self.inbound.add(P, publisher_info(P), lambda ip: True)

@@ -17,6 +17,7 @@ from ipcpy.protocol.wire import Kind, pack_frame
 from ipcpy.subscribing.subscription import Subscription, Wanted
 from ipcpy.timeouts import NEVER
 from ipcpy.transport.data import DataSocket
+from ipcpy.transport.group import GroupSocket
 from ports import own_udp_ports
 from receiving import publisher_info
 
@@ -66,7 +67,7 @@ def test_the_mismatches_of_several_publishers_are_told_apart(nodes, wait_until):
 class Core:
     """A node that keeps what is announced to it."""
 
-    sockets = SimpleNamespace(data=DataSocket)
+    sockets = SimpleNamespace(data=DataSocket, group=GroupSocket)
     close_by = NEVER
     bind_host = "127.0.0.1"
     way_to = staticmethod(lambda *_: None)
