@@ -10,9 +10,9 @@ rule are put under the namespace too. A rule is applied once: what it made is fi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from ..errors import ArgumentError
+from ..records import NamedTuple
 from .topics import MAX_BYTES, OWN, OwnTopic, check_asked, check_topic, is_own, is_pattern
 
 __all__ = ["Naming", "Resolved", "Whole"]

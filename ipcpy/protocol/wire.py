@@ -8,14 +8,14 @@ A datagram holds one or more frames, laid end to end. Every frame begins with th
     2       1     version  1
     3       1     kind     see Kind
     4       1     codec    0 raw, 1 struct, 2 msgpack, 255 another (named in discovery)
-    5       1     flags    bit 0: sealed (reserved: a 16-byte tag stands in place of the check); bit 2: unchecked
+    5       1     flags    bit 0: sealed, in SEALED only (sealing/datagram.py); bit 2: unchecked
     6       2     extra    depends on the kind
     8       8     source   data path: the publisher's id; link: the sending node's id
     16      8     seq      data path: sequence number; link: the token the receiver gave us
     24      8     sent_ns  the sender's wall clock, ns since 1970
 
 and ends with a CRC-32 of all before it, except FRAGMENT, whose check follows its own header (see data/heads.py), and
-DATA and ASIDE that do not leave the computer, which may be unchecked.
+DATA and ASIDE that do not leave the computer, or travel sealed, which may be unchecked.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
-from zlib import crc32
+
+from ..checksum import crc32
+from ..records import NamedTuple
 
 VERSION = 1
 HEADER = Struct("<HBBBBHQQQ")
@@ -49,7 +50,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class Kind(IntEnum):
-    """What a frame is. Data path: 1 to 15; link: 16 and above."""
+    """What a frame is. Data path: 1 to 15; link: 16 to 28; SEALED stands around others (sealing/datagram.py)."""
 
     DATA = 1
     FRAGMENT = 2
@@ -76,6 +77,7 @@ class Kind(IntEnum):
     CLOCK = 26
     INQUIRY = 27
     BOOKS = 28
+    SEALED = 32
 
 
 CODECS = {"raw": 0, "struct": 1, "msgpack": 2}
@@ -139,7 +141,8 @@ def frames(datagram: bytes | memoryview, *, unchecked: bool = False) -> Iterator
     """Read the frames of a datagram, or of the merged buffer that UDP GRO hands over.
 
     Args:
-        unchecked: whether DATA without a check is taken: the datagram came over loopback, which changes no byte.
+        unchecked: whether DATA without a check is taken, and a FRAGMENT whose check leaves out its data: the datagram
+            came over loopback, which changes no byte, or sealed.
 
     Raises:
         Malformed: at the first bytes that are no frame; the frames before them were yielded.
@@ -158,7 +161,8 @@ def _frame_at(view: memoryview, at: int, end: int, unchecked: bool) -> tuple[Fra
     if version != VERSION:
         raise Malformed("version")
     stop = at + length
-    no_check = unchecked and flags == FLAG_UNCHECKED and kind == Kind.DATA
+    unchecked = unchecked and flags == FLAG_UNCHECKED
+    no_check = unchecked and kind == Kind.DATA
     if length < (HEADER_SIZE if no_check else OVERHEAD) or stop > end:
         raise Malformed("malformed")
     if flags & FLAG_SEALED:
@@ -166,7 +170,7 @@ def _frame_at(view: memoryview, at: int, end: int, unchecked: bool) -> tuple[Fra
     if no_check:
         body = view[at + HEADER_SIZE : stop]
     elif kind == Kind.FRAGMENT:
-        body = _checked_fragment(view[at:stop])
+        body = _checked_fragment(view[at:stop], CHECKED_FRAGMENT if not unchecked else 0)
     else:
         if crc32(view[at:stop]) != CRC_RESIDUE:
             raise Malformed("malformed")
@@ -174,12 +178,12 @@ def _frame_at(view: memoryview, at: int, end: int, unchecked: bool) -> tuple[Fra
     return Frame(kind, codec, flags, extra, source, seq, sent_ns, body), stop
 
 
-def _checked_fragment(frame: memoryview) -> memoryview:
+def _checked_fragment(frame: memoryview, covered: int) -> memoryview:
     size = len(frame) - FRAGMENT_OVERHEAD
     if size < 0:
         raise Malformed("malformed")
     check = crc32(frame[: FRAGMENT_HEADER.size])
-    if size <= CHECKED_FRAGMENT:
+    if size <= covered:
         check = crc32(frame[FRAGMENT_OVERHEAD:], check)
     if check != int.from_bytes(frame[FRAGMENT_HEADER.size : FRAGMENT_OVERHEAD], "little"):
         raise Malformed("malformed")

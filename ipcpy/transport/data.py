@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..addresses import LOOPBACK, Address, Way
 from ..alarms import Refusals
+from ..fast import compiled
 from .kernel import DONTWAIT, LINUX, SOL_UDP, UDP_GRO, enlarge, refusals_as, send_by, timeval, try_option, udp_socket
 from .receiving import ReceivingSocket
 
@@ -22,10 +23,18 @@ class DataSocket(ReceivingSocket):
     Attributes:
         port: where it is bound.
         timeout: seconds that ``recvfrom`` waits, None for ever.
+        intact: whether what comes is what was sent, from wherever: where datagrams are sealed. What comes over loopback
+            is in any case.
+        in_place: whether ``receive_into`` saves a copy: where what comes is sealed, only with the compiled part.
+        runs: whether the compiled part may read it by its descriptor: what comes is what it is.
 
     Raises:
         TransportError: the system has no socket for us, or the address is not ours.
     """
+
+    intact = False
+    in_place = True
+    runs = compiled is not None
 
     def __init__(self, host: str) -> None:
         sock = udp_socket()

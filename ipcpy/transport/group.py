@@ -86,6 +86,9 @@ class FanoutSocket(ReceivingSocket):
         interface: the index of the interface that what is sent leaves by, by multicast and by unicast.
         address: one of that interface's, which receivers see and answer.
 
+    Attributes:
+        port: the port of it that answers come to.
+
     Raises:
         TransportError: the system has no socket for us, or does not send multicast from there.
     """
@@ -100,6 +103,7 @@ class FanoutSocket(ReceivingSocket):
             if LINUX:
                 try_option(sock, socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(socket.SO_SNDTIMEO, SEND_TIMEOUT))
         super().__init__(sock)
+        self.port: int = sock.getsockname()[1]
         self._group = group
 
     def send(self, data: bytes) -> None:

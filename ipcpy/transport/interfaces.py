@@ -11,11 +11,10 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_interface
 from typing import Self
 
-from ..addresses import LOOPBACK, is_loopback
+from ..addresses import LOOPBACK, is_loopback, is_on
+from ..records import dataclass, replace
 from . import netlink
 from .hostnames import plain
 
@@ -96,17 +95,15 @@ def list_links() -> Sequence[Interface]:
 
 def interface_to(interfaces: Iterable[Interface], address: str) -> Interface | None:
     """Return the interface that is up and on whose network an address is; None behind a router."""
-    wanted = ip_address(address)
     for interface in interfaces:
-        if interface.up and any(wanted in ip_interface(network).network for network in interface.networks):
+        if interface.up and any(is_on(address, network) for network in interface.networks):
             return interface
     return None
 
 
 def source_on(interface: Interface, address: str) -> str:
     """Return the address of an interface that is on the network of another address; its first one behind a router."""
-    wanted = ip_address(address)
-    near = (n.partition("/")[0] for n in interface.networks if wanted in ip_interface(n).network)
+    near = (n.partition("/")[0] for n in interface.networks if is_on(address, n))
     return next(near, interface.addresses[0])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..addresses import Address, Way
 from .group import GROUP, GROUP_PORT
@@ -39,12 +39,17 @@ class LinkSocket(ReceivingSocket):
 
     Attributes:
         port: where it is bound.
+        overhead: bytes that each datagram has on its way beside those that are given.
         asked: the address of this host that the datagram went to which ``poll`` returned last; "" where the system does
             not tell.
+        way_to: returns how to leave for an address that asked at one of ours, for what a socket answers by itself, as
+            one that is sealed does; None where the system may choose.
 
     Raises:
         TransportError: the system has no socket for us, or the address is not ours.
     """
+
+    overhead = 0
 
     def __init__(self, host: str, ports: Iterable[int]) -> None:
         sock = udp_socket(blocking=False)
@@ -59,6 +64,7 @@ class LinkSocket(ReceivingSocket):
         super().__init__(sock)
         self.port: int = sock.getsockname()[1]
         self.asked = ""
+        self.way_to: Callable[[str, str], Way | None] = lambda *_: None
 
     def poll(self) -> tuple[bytes, Address] | None:
         """Receive a datagram if one is there."""

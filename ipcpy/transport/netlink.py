@@ -11,7 +11,8 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from ..records import dataclass
 
 AVAILABLE = sys.platform == "linux" and hasattr(socket, "AF_NETLINK")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import struct
 from collections import namedtuple
@@ -26,6 +28,12 @@ from ipcpy.protocol.link.outbox import ALIVE_BODY, ASK
 from ipcpy.protocol.link.readings import Reading
 from ipcpy.protocol.link.table import PART, Table
 from ipcpy.protocol.wire import Kind, pack_frame
+from ipcpy.sealing import challenges, datagram, foreign
+from ipcpy.sealing.keys import ALGORITHMS, Key, Keyring
+from ipcpy.sealing.linkseal import SEALED_GREETING
+from ipcpy.sealing.seal import AHEAD, MAKE_UP, Seal
+from ipcpy.sealing.sessions import DERIVED, HELD, LAPSE
+from ipcpy.sealing.window import WINDOW
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 PUBLISHER, SUBSCRIBER, NODE = 0x1111111111111111, 0x2222222222222222, 0x3333333333333333
@@ -107,6 +115,33 @@ ROWS = [
     ),
 ]
 (PAGE,) = rows.pack_rows(ROWS, inquiry.room_for(loopback=False))
+SECRET, SESSION = bytes(range(32)), bytes(range(0xA0, 0xAC))
+
+
+class Life:
+    """A session of the document: 20 s old, made of known bytes."""
+
+    def __init__(self, algorithm: str) -> None:
+        self.now = 1_000.0
+        self.key = Key(algorithm, SECRET)
+        self.seal = Seal(Keyring((self.key,)), lambda: self.now, lambda size: SESSION.ljust(size, b"\0"))
+        self.link = self.seal.link()
+        self.now += 20
+
+    def hello(self) -> bytes:
+        return self.link.seal(VECTORS["HELLO"], None)
+
+    def data(self) -> bytes:
+        self.seal.grow_older()
+        return self.seal.sealer(40_000).seal(unchecked())
+
+
+def derived(info: bytes) -> bytes:
+    """Derive 32 bytes from the key as RFC 5869 has it."""
+    extracted = hmac.new(b"ipcpy", SECRET, hashlib.sha256).digest()
+    return hmac.new(extracted, info + b"\1", hashlib.sha256).digest()
+
+
 ECHO = echo.pack_echo(NODE, NONCE, DOMAIN, size=52, answer=46, aside=True)
 SERVER = Told(TypeKind("any", {}), TypeKind("msgpack", {}), steps=False, asides=True)
 VECTORS = {
@@ -154,7 +189,14 @@ VECTORS = {
     "envelope lost": envelope.seal(envelope.LOST, 9, envelope.pack_lost(8)),
     "entry server": pack_entry(SubscriberEntry(requests_topic("arm", f"{NODE:016x}"), "any", 4_000, schema_of(SERVER))),
 }
-NO_FRAMES = ("entry", "envelope", "array", "domain", "OFFER", "TAKEN", "RETIRED")
+SEALED = {
+    "key id": Key(ALGORITHMS[0], SECRET).id,
+    "session key": derived(b"ipcpy 1 session chacha20-poly1305 " + SESSION),
+    "SEALED HELLO": Life("chacha20-poly1305").hello(),
+    "SEALED DATA": Life("aes-256-gcm").data(),
+}
+VECTORS |= SEALED
+NO_FRAMES = ("key", "session", "SEALED", "entry", "envelope", "array", "domain", "OFFER", "TAKEN", "RETIRED")
 
 
 def vectors_of_document() -> dict[str, bytes]:
@@ -232,3 +274,54 @@ def test_the_document_has_the_numbers_of_shared_memory() -> None:
     assert places.MAX_GENERATION == 2**62 - 1
     listed = {name: int(number) for number, name in re.findall(r"(\d) ([A-Z]+)(?=[, ])", chapter)}
     assert {kind.name: kind.value for kind in places.OfferKind}.items() <= listed.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "algorithm", "function"),
+    [
+        ("SEALED HELLO", "chacha20-poly1305", "crypto_aead_chacha20poly1305_ietf_decrypt"),
+        ("SEALED DATA", "aes-256-gcm", "crypto_aead_aes256gcm_decrypt"),
+    ],
+)
+def test_what_is_sealed_in_the_document_is_opened_by_another_library(name: str, algorithm: str, function: str) -> None:
+    decrypt = getattr(pytest.importorskip("nacl.bindings"), function)
+    sealed = vectors_of_document()[name]
+    assert sealed[16:20] == derived(f"ipcpy 1 key id {algorithm}".encode())[:4]
+    assert sealed[20:32] == SESSION and int.from_bytes(sealed[32:36], "little") == 5
+    key = derived(f"ipcpy 1 session {algorithm} ".encode() + SESSION)
+    try:
+        opened = decrypt(sealed[36:], sealed[:36], sealed[8:20], key)
+    except Exception as error:
+        if type(error).__name__ != "UnavailableError":  # libsodium has AES only where the processor does
+            raise
+        pytest.skip("no AES")
+    if name == "SEALED DATA":
+        assert (opened, sealed[6:8]) == (unchecked(), (40_000).to_bytes(2, "little"))
+    else:
+        assert (opened[8:16], opened[16:], sealed[6:8]) == (bytes(8), VECTORS["HELLO"], (17_769).to_bytes(2, "little"))
+
+
+def test_the_document_has_the_numbers_of_sealing() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    chapter = re.sub(r"\s+", " ", text[text.index("## 9. Sealing") : text.index("## 10. The least")])
+    room = wire.MAX_UDP_PAYLOAD - datagram.OVERHEAD
+    for words in (
+        f"a tag of 16 bytes: {datagram.OVERHEAD} bytes more in all",
+        f"at most {room:,} bytes, and a datagram on Ethernet at most {1_472 - datagram.OVERHEAD:,}",
+        f"The head has {datagram.HEAD_SIZE} bytes",
+        f"stream · 2^{datagram.COUNT_BITS} + count",
+        f"of {datagram.STREAM_BITS} bits",
+        f"in ticks of {datagram.TICK:.0f} s",
+        f"by {MAKE_UP} ticks with each datagram",
+        f"ipcpy: {DERIVED:,} a second",
+        f"more than {HELD} ticks",
+        f"that is {WINDOW:,} or more below the highest",
+        f"a new one every {challenges.EPOCH:.0f} s",
+        f"for {LAPSE:.0f} s from the last such one on",
+        f"a datagram of {datagram.OVERHEAD + datagram.PROOF.size} bytes that has the two challenges",
+        f"a datagram of {datagram.OVERHEAD} bytes that seals nothing",
+        f"heard in the last {foreign.AGE:.0f} s",
+        f"the data path {AHEAD:.0f} s later",
+    ):
+        assert words in chapter, words
+    assert len(VECTORS["SEALED HELLO"]) == SEALED_GREETING

@@ -172,6 +172,21 @@ def test_only_messages_go_without_a_check(kind: Kind) -> None:
         list(wire.frames(bytes(data), unchecked=True))
 
 
+def test_an_unchecked_fragment_is_checked_up_to_its_data_and_taken_only_where_that_is_allowed() -> None:
+    place = Place(7, 1, 5, 2 | wire.UNCHECKED, 200, 100)
+    data = pack_fragment(place, 100, [memoryview(bytes(100))]) + bytes(100)
+    (frame,) = wire.frames(data, unchecked=True)
+    assert (frame.codec, frame.flags, len(frame.body)) == (2, wire.FLAG_UNCHECKED, 112)
+    with pytest.raises(Malformed):
+        list(wire.frames(data))
+    for at in range(wire.FRAGMENT_OVERHEAD):
+        for bit in range(8):
+            wrong = bytearray(data)
+            wrong[at] ^= 1 << bit
+            with pytest.raises(Malformed):
+                list(wire.frames(bytes(wrong), unchecked=True))
+
+
 @pytest.mark.parametrize("length", range(33))
 def test_a_frame_without_a_check_has_a_header(length: int) -> None:
     data = wire.FAST_HEADER.pack(wire.DATA_WORD | length, wire.UNCHECKED, 1, 1, 1)

@@ -14,6 +14,9 @@ import pytest
 
 from ipcpy.addresses import NOWHERE, Way
 from ipcpy.errors import TransportError
+from ipcpy.fast import COMPILED, compiled
+from ipcpy.protocol.data.fragments import Outgoing
+from ipcpy.protocol.data.heads import Place
 from ipcpy.transport import connected, kernel
 from ipcpy.transport.connected import ConnectedSocket
 
@@ -168,6 +171,75 @@ def test_44_datagrams_for_ethernet_go_in_a_call(sending_by, count, calls):
     sending_by(system).send_many(datagrams(count), ETHERNET)
     assert [len(data) // ETHERNET for data in system.sent] == calls
     assert b"".join(system.sent) == b"".join(map(b"".join, datagrams(count)))
+
+
+@pytest.mark.parametrize("reason", [0, errno.EIO])
+@pytest.mark.parametrize("segment", [ETHERNET, 10_000])
+def test_what_lies_end_to_end_goes_as_the_same_datagrams(sending_by, segment, reason):
+    data = bytes(range(256)) * 400
+    joined, apart = Calls(reason), Calls(reason)
+    sending_by(joined).send_joined(data, segment)
+    sending_by(apart).send_many([(data[at : at + segment],) for at in range(0, len(data), segment)], segment)
+    assert joined.sent == apart.sent and joined.calls == apart.calls
+
+
+def test_a_refusal_of_what_lies_end_to_end_is_told(sending_by):
+    if kernel.LINUX:
+        with pytest.raises(ConnectionRefusedError):
+            sending_by(Calls(errno.ECONNREFUSED)).send_joined(bytes(5_000), ETHERNET)
+
+
+def test_a_plain_socket_lays_nothing(sending_by):
+    sock = sending_by(Calls())
+    assert not sock.lays and not sock.send_laid(b"head", memoryview(b"data"), 4)
+
+
+@linux
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
+@pytest.mark.parametrize("codec", [0, 0x400])
+@pytest.mark.parametrize(("size", "count", "rest"), [(1_428, 60, 5), (1_428, 1, 0), (9_001, 7, 100), (60_000, 3, 1)])
+def test_a_run_is_sent_as_the_datagrams_of_its_fragments(sender, receiver, size, count, rest, codec):
+    body = memoryview(os.urandom(count * size + rest))
+    message = Outgoing(Place(7, 1, 5, codec, len(body), size), [body])
+    for first, stop in ((0, message.count), (message.count - 1, message.count), (0, count)):
+        assert sender.runs and sender.send_run(message.heads.common, first, message.stretch(first, stop))
+        for each in message.fragments(range(first, stop)):
+            assert receiver.recv(65_536) == b"".join(each)
+
+
+@linux
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
+def test_what_a_run_is_refused_for_is_told_or_sent_otherwise(sender, receiver, monkeypatch):
+    common = Outgoing(Place(7, 1, 5, 0, 5_000, 1_428), [memoryview(bytes(5_000))]).heads.common
+    for number, size in ((0, 0), (0, 1_427), (0, 5_001), (3, 717), (4, 1), (1 << 40, 1_428), (1 << 63, 1_428)):
+        with pytest.raises(ValueError, match="no fragments"):
+            sender.send_run(common, number, memoryview(bytes(size)))
+    with pytest.raises(ValueError, match="no fragments"):
+        sender.send_run(common[:-1], 0, memoryview(bytes(5_000)))
+    receiver.close()
+    sender.send(b"anybody?")
+    select.select([sender], [], [], 10)
+    with pytest.raises(ConnectionRefusedError):
+        sender.send_run(common, 0, memoryview(bytes(5_000)))
+    assert sender.runs
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "no offload")
+
+    monkeypatch.setattr(compiled, "send_run", refuse)
+    assert not sender.send_run(common, 0, memoryview(bytes(5_000))) and not sender.runs
+
+
+@linux
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
+def test_a_socket_that_sends_in_a_way_of_its_own_sends_no_runs(sending_by, receiver):
+    class Own(ConnectedSocket):
+        def send_many(self, datagrams: object, segment: int) -> None:
+            raise NotImplementedError
+
+    own = Own(receiver.getsockname(), ETHERNET)
+    assert not own.runs and not sending_by(Calls()).runs
+    own.close()
 
 
 def test_large_datagrams_go_one_by_one(sending_by):

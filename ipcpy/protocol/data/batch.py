@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain
 from struct import Struct, iter_unpack
-from zlib import crc32
 
+from ...checksum import crc32
 from ..wire import FAST_HEADER, OVERHEAD, VERSION, Buffer, Kind, Malformed
 
 MAX_BATCH = 65_535  # items: the count is a u16

@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
-from ..wire import FRAGMENT_OVERHEAD
+from ..wire import FRAGMENT_OVERHEAD, UNCHECKED
 from .heads import Heads, Place, Run, pack_fragment
 from .spares import Spares
 
@@ -31,6 +31,7 @@ class Outgoing:
 
     Attributes:
         datagram: bytes of a fragment's datagram; the last may be shorter.
+        heads: make their heads.
         next: the first fragment that was never sent.
         resend: the fragments that are asked for again.
         sent_at: for each fragment the sender's position when it was last sent, 0 for never.
@@ -41,10 +42,10 @@ class Outgoing:
 
     __slots__ = (
         "_ends",
-        "_heads",
         "count",
         "datagram",
         "first_time",
+        "heads",
         "here",
         "next",
         "parts",
@@ -68,7 +69,7 @@ class Outgoing:
         self.first_time = not sent_before
         self.datagram = FRAGMENT_OVERHEAD + place.size
         self._ends = list(accumulate(map(len, parts)))
-        self._heads = Heads(place)
+        self.heads = Heads(place)
 
     @property
     def done(self) -> bool:
@@ -86,10 +87,31 @@ class Outgoing:
             index = indexes[len(found)]
             parts = self._parts_from(index, indexes[-1] + 1) if isinstance(indexes, range) else []
             if parts:
-                found += zip(self._heads.each(index, parts), parts, strict=True)
+                found += zip(self.heads.each(index, parts), parts, strict=True)
             else:
                 found.append(self._fragment(index))
         return found
+
+    def laid(self, indexes: Sequence[int]) -> tuple[bytes, memoryview] | None:
+        """Return fragments that follow one another in one part of the body as their heads, end to end, and their data.
+
+        None for any others, and where the checks of fragments cover their data.
+        """
+        if not isinstance(indexes, range) or not self.place.codec & UNCHECKED:
+            return None
+        data = self.stretch(indexes.start, indexes.stop)
+        if len(data) < min(indexes.stop * self.place.size, self.place.total) - indexes.start * self.place.size:
+            return None
+        return self.heads.lay(indexes[0], len(data)), data
+
+    def stretch(self, first: int, stop: int) -> memoryview:
+        """Return the data of fragments that follow one another, as far as they lie in one part of the body."""
+        size, at = self.place.size, bisect_right(self._ends, first * self.place.size)
+        end = min(stop * size, self.place.total)
+        if end > self._ends[at]:
+            end = self._ends[at] // size * size
+        begin = self._ends[at] - len(self.parts[at])
+        return self.parts[at][first * size - begin : end - begin]
 
     def _parts_from(self, first: int, stop: int) -> list[memoryview]:
         """Return the data of whole-sized fragments, as far as they lie in one part of the body."""
@@ -227,23 +249,28 @@ class Partial:
                     at = index * self.place.size
                     view[at : at + len(part)] = part
 
-    def due(self, limit: int) -> tuple[int, list[memoryview]]:
-        """Return the number of the fragment that comes next if none is lost, and the places of it and those after it.
+    def span(self, limit: int) -> tuple[int, int]:
+        """Return the number of the fragment that comes next if none is lost, and how many from there on have a place.
 
         A subscriber that receives fragments right into their places, and finds their heads before them, saves a copy.
-        The places end with the buffer; the buffer grows by what has come, but not while any of these views exists.
+        The places end with the buffer, which grows by what has come, and where a fragment is here already.
         """
         size, have = self.place.size, self._have
         first = self._next if have.find(0, self._next, self._next + 1) >= 0 else have.find(0)
         if first < 0:
-            return 0, []
+            return 0, 0
         self._grow(min((first + 1) * size, self.place.total))
         stop = have.find(1, first, first + limit)
         stop = min(first + limit if stop < 0 else stop, len(have))
         if len(self.buffer) < self.place.total:
             stop = min(stop, len(self.buffer) // size)
+        return first, stop - first
+
+    def places(self, first: int, count: int) -> list[memoryview]:
+        """Return the places of so many fragments from a number on; while one of them exists, the buffer cannot grow."""
+        size = self.place.size
         with memoryview(self.buffer) as view:
-            return first, [view[at : at + size] for at in range(first * size, stop * size, size)]
+            return [view[at : at + size] for at in range(first * size, (first + count) * size, size)]
 
     def missing(self) -> tuple[int, bytes]:
         """Return the first missing fragment and a bitmap from there on, as Outgoing.ask takes them."""

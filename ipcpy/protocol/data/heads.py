@@ -3,7 +3,7 @@ Knows bytes and CRC-32; nothing of which fragments are sent, missing or wanted (
 
 A fragment's datagram is its head and its data. The head is 44 bytes: the header, whose extra is the size of every
 fragment of the message but its last, u32 total (bytes of the message), u32 offset, u32 check. The check covers the 40
-bytes before it and, up to CHECKED_FRAGMENT bytes, the data.
+bytes before it and, up to CHECKED_FRAGMENT bytes, the data, unless the fragment is *unchecked*.
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ from itertools import repeat
 from operator import xor
 from struct import Struct, unpack
 from sys import byteorder
-from typing import NamedTuple
-from zlib import crc32
 
-from ..wire import CHECKED_FRAGMENT, FRAGMENT_HEADER, FRAGMENT_OVERHEAD, FRAGMENT_WORD, Frame, Malformed
+from ...checksum import crc32
+from ...fast import compiled
+from ...records import NamedTuple
+from ..wire import (
+    CHECKED_FRAGMENT,
+    FLAG_UNCHECKED,
+    FRAGMENT_HEADER,
+    FRAGMENT_OVERHEAD,
+    FRAGMENT_WORD,
+    UNCHECKED,
+    Frame,
+    Malformed,
+)
 
 BLOCK = 64  # fragments whose offsets are computed at a time
 
@@ -31,6 +41,7 @@ class Place(NamedTuple):
     """What all fragments of one message have in common.
 
     Attributes:
+        codec: its number on the wire, ``| UNCHECKED`` where the fragments' checks leave out their data.
         total: bytes of the message.
         size: bytes of each fragment but the last.
     """
@@ -71,7 +82,7 @@ def pack_fragment(place: Place, offset: int, parts: Sequence[memoryview]) -> byt
     length = sum(map(len, parts))
     head = _pack_common(place, length) + _pack_u32(offset)
     check = crc32(head)
-    if length <= CHECKED_FRAGMENT:
+    if length <= CHECKED_FRAGMENT and not place.codec & UNCHECKED:
         for part in parts:
             check = crc32(part, check)
     return head + _pack_u32(check)
@@ -89,15 +100,19 @@ class Heads:
     CRC-32 is linear, so what an offset adds to the check is the same in all messages: with as many zeros
     ``crc32(offset, begun) == crc32(offset) ^ crc32(zeros, begun) ^ crc32(zeros)``. The part ``crc32(offset)`` is kept
     for all messages (``_block``); a message adds the rest once (``begun`` in ``_pack``).
+
+    Attributes:
+        common: what all whole-sized fragments begin with, up to their offset; of this C makes the same heads.
     """
 
-    __slots__ = ("_begun", "_common", "_covers_data", "_place")
+    __slots__ = ("_begun", "_covers_data", "_many", "_place", "common")
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._common = _pack_common(place, place.size)
-        self._begun = crc32(self._common)
-        self._covers_data = place.size <= CHECKED_FRAGMENT
+        self.common = _pack_common(place, place.size)
+        self._begun = crc32(self.common)
+        self._covers_data = not place.codec & UNCHECKED
+        self._many = place.size <= CHECKED_FRAGMENT
 
     def each(self, number: int, parts: Sequence[memoryview]) -> Sequence[bytes]:
         """Build the head of each of the fragments that follow one another from a number on.
@@ -108,27 +123,42 @@ class Heads:
         if len(parts[-1]) < size:
             last = pack_fragment(self._place, (stop - 1) * size, parts[-1:])
             return [*self.each(number, parts[:-1]), last] if len(parts) > 1 else [last]
-        if self._covers_data:
+        if self._many:
             heads = self._pack(number, parts)
             return unpack("44s" * len(parts), heads)
-        common, begun = self._common, self._begun
+        common, begun = self.common, self._begun
         offsets = map(_pack_u32, range(number * size, stop * size, size))
         return [common + offset + _pack_u32(crc32(offset, begun)) for offset in offsets]
 
     def pack(self, number: int, parts: Sequence[memoryview]) -> bytes:
         """Build the same heads, end to end."""
-        if self._covers_data and len(parts[-1]) == self._place.size:
+        if self._many and len(parts[-1]) == self._place.size:
             return self._pack(number, parts)
         return b"".join(self.each(number, parts))
 
-    def _pack(self, number: int, parts: Sequence[memoryview]) -> bytes:
+    def lay(self, number: int, size: int) -> bytes:
+        """Build the heads of fragments that have so many bytes of data together, end to end: unchecked ones only."""
+        count, rest = divmod(size, self._place.size)
+        heads = self._pack(number, range(count)) if count else b""
+        if rest:
+            heads += _checked(_pack_common(self._place, rest) + _pack_u32((number + count) * self._place.size))
+        return heads
+
+    def _pack(self, number: int, parts: Sequence[memoryview] | range) -> bytes:
         count = len(parts)
         offsets, checks = _offsets(self._place.size, number, count)
         begun = crc32(bytes(4), self._begun) ^ crc32(bytes(4))
-        heads = array("I", (self._common + bytes(8)) * count)
+        heads = array("I", (self.common + bytes(8)) * count)
         heads[9::11] = offsets
-        heads[10::11] = _u32s(map(crc32, parts, map(xor, checks, repeat(begun))))
+        checks_of_heads = map(xor, checks, repeat(begun))
+        if self._covers_data and not isinstance(parts, range):
+            checks_of_heads = map(crc32, parts, checks_of_heads)
+        heads[10::11] = _u32s(checks_of_heads)
         return heads.tobytes()
+
+
+def _checked(head: bytes) -> bytes:
+    return head + _pack_u32(crc32(head))
 
 
 def _u32s(values: Iterable[int]) -> array[int]:
@@ -168,40 +198,54 @@ def unpack_fragment(frame: Frame) -> Run:
     data = body[12:]
     if not size or offset % size or not data or len(data) != min(size, total - offset):
         raise Malformed("malformed")
-    place = Place(frame.source, frame.seq, frame.sent_ns, frame.codec, total, size)
+    codec = frame.codec | (frame.flags & FLAG_UNCHECKED) << 8
+    place = Place(frame.source, frame.seq, frame.sent_ns, codec, total, size)
     return Run(place, offset // size, (data,))
 
 
 def read_place(head: bytes | bytearray) -> Place:
     """Read what fragments have in common from the head of one; the check of that head is not looked at."""
     _, codec, source, seq, sent_ns, total, _ = FRAGMENT_HEADER.unpack_from(head)
-    return Place(source, seq, sent_ns, codec & 0xFF, total, codec >> 16)
+    return Place(source, seq, sent_ns, codec & 0xFFFF, total, codec >> 16)
 
 
-def read_run(datagram: bytes) -> Run | None:
+def read_run(datagram: bytes, *, unchecked: bool = False) -> Run | None:
     """Read a datagram, or merged buffer, of consecutive fragments of one message, as frames and unpack_fragment would.
 
     All fragments but the last have the length of the first. Heads are not taken apart: they are compared with those
     that the fragments have to have.
 
+    Args:
+        unchecked: as of ``frames``.
+
     Returns:
         The fragments; None if the bytes are anything else, which may still be frames.
     """
+    if compiled is not None and not compiled.check_run(datagram, unchecked):
+        return None
     end = len(datagram)
     if end <= FRAGMENT_OVERHEAD:
         return None
     word, codec, source, seq, sent_ns, total, offset = FRAGMENT_HEADER.unpack_from(datagram)
-    size, length = codec >> 16, word & 0xFFFF
-    if not size or offset % size or codec & 0xFF00 or length <= FRAGMENT_OVERHEAD:
+    size, length, flags = codec >> 16, word & 0xFFFF, codec & 0xFF00
+    if not size or offset % size or flags not in (0, unchecked and UNCHECKED) or length <= FRAGMENT_OVERHEAD:
         return None
     view, starts = memoryview(datagram), range(0, end, length)
     parts = [view[at + FRAGMENT_OVERHEAD : at + length] for at in starts]
-    last = offset + (len(parts) - 1) * size
-    if len(parts) > 1 and length != size + FRAGMENT_OVERHEAD:
-        return None
-    if last >= total or len(parts[-1]) != min(size, total - last):
-        return None
-    place, number = Place(source, seq, sent_ns, codec & 0xFF, total, size), offset // size
-    heads = b"".join([datagram[at : at + FRAGMENT_OVERHEAD] for at in starts])
-    expected = pack_fragment(place, offset, parts) if len(parts) == 1 else Heads(place).pack(number, parts)
-    return Run(place, number, parts) if heads == expected else None
+    place, number = Place(source, seq, sent_ns, codec & 0xFFFF, total, size), offset // size
+    run = Run(place, number, parts)
+    return run if compiled is not None or _is_run(datagram, run, length) else None
+
+
+def _is_run(datagram: bytes, run: Run, length: int) -> bool:
+    """Tell whether the heads in a datagram, each so many bytes after the last, are those of a run. In C: check_run."""
+    place, number, parts = run[:3]
+    last = (number + len(parts) - 1) * place.size
+    if len(parts) > 1 and length != place.size + FRAGMENT_OVERHEAD:
+        return False
+    if last >= place.total or len(parts[-1]) != min(place.size, place.total - last):
+        return False
+    heads = b"".join([datagram[at : at + FRAGMENT_OVERHEAD] for at in range(0, len(datagram), length)])
+    if len(parts) == 1:
+        return heads == pack_fragment(place, last, parts)
+    return heads == Heads(place).pack(number, parts)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from ...records import NamedTuple
 from ..wire import OVERHEAD
 from .places import Spot
 from .pool import Slot

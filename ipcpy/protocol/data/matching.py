@@ -15,9 +15,9 @@ keyed hash of the address that asks, so a PROBE that was captured and sent again
 from __future__ import annotations
 
 from enum import Enum
-from hashlib import blake2b
 from struct import Struct
 
+from ...checksum import blake2b
 from ...timeouts import NEVER
 from ..wire import FLAG_MULTICAST, Frame, Kind, pack_frame
 
@@ -77,15 +77,20 @@ class Match:
         """Whether topic data may be sent."""
         return self.state in (State.STARTING, State.MATCHED, State.VERIFYING)
 
-    def verify(self, now: float) -> None:
+    def verify(self, now: float, *, forgotten: bool = False) -> None:
         """Challenge a subscriber that takes data: its host said, or somebody forged, that nobody listens there.
 
         Data are sent on meanwhile; without an answer to a few challenges they no longer are.
+
+        Args:
+            forgotten: whether it is sure that it takes nothing any more: data are sent from its next answer on.
         """
         if self.state in (State.STARTING, State.MATCHED):
             self._was_started = self.state is State.MATCHED
             self.state, self._tries = State.VERIFYING, 0
             self._pause, self._at = FIRST_PAUSE, now
+        if forgotten:
+            self._tries = MAX_CHALLENGES
 
     def next_timer(self) -> float:
         """Return when handle_timer wants to be called; ``inf`` for never."""

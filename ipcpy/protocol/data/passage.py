@@ -18,15 +18,17 @@ class Passage:
     """The size of the datagrams for one subscriber.
 
     Args:
-        size: bytes that our own interface takes at once.
+        size: bytes that our own interface takes at once, less the overhead.
         trusted: whether nothing lies beyond it: both are on one host.
+        overhead: bytes that each datagram has on its way beside those that are counted here.
 
     Attributes:
         size: bytes of a datagram with a fragment, which is asked for again.
     """
 
-    def __init__(self, size: int, *, trusted: bool) -> None:
+    def __init__(self, size: int, *, trusted: bool, overhead: int = 0) -> None:
         self.size = size
+        self._safe, self._least = SAFE - overhead, LEAST - overhead
         self._trusted = trusted
         self._arrived = size if trusted else 0  # the largest that has come
         self._losing = size  # the smallest of those that are lost now
@@ -36,12 +38,12 @@ class Passage:
     @property
     def single(self) -> int:
         """Bytes of a datagram that nobody may ask for again: more than Ethernet takes once such have arrived."""
-        return min(self.size, max(SAFE, self._arrived))
+        return min(self.size, max(self._safe, self._arrived))
 
     @property
     def smaller(self) -> int:
         """Bytes of the datagrams that are tried next; those of up to so many prove nothing."""
-        return SAFE if self.size > SAFE else LEAST
+        return self._safe if self.size > self._safe else self._least
 
     def whole(self, *, again: bool) -> int:
         """Return the bytes of a datagram that is sent once more as it is; what is larger goes in fragments.
@@ -51,11 +53,11 @@ class Passage:
         Args:
             again: whether it was sent once more already; then only what a smaller size would not help goes as it is.
         """
-        return min(self.size, self.smaller if again else SAFE)
+        return min(self.size, self.smaller if again else self._safe)
 
     def fit(self, window: int) -> None:
         """Let a datagram not be larger than what the subscriber's socket holds."""
-        self.size = min(self.size, max(window, LEAST))
+        self.size = min(self.size, max(window, self._least))
 
     def arrived(self, size: int) -> None:
         """Learn that a datagram of a size has come."""

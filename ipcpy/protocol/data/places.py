@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
 
+from ...records import NamedTuple
 from ..wire import Malformed
 from .fragments import MAX_MESSAGE
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Generic, TypeVar
 
+from ...fast import ReceiverFields
 from ...timeouts import NEVER
 from ..wire import MAX_SEQ
 from .fragments import Assembly, Partial
@@ -29,7 +30,7 @@ PATIENCE = 1.0  # seconds for a large message of a best-effort topic of which no
 Item = TypeVar("Item")
 
 
-class Receiver(Generic[Item]):
+class Receiver(Generic[Item], ReceiverFields):
     """One publisher's messages at one subscriber; items are opaque.
 
     Attributes:

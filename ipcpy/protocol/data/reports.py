@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from struct import Struct
-from typing import NamedTuple
 
+from ...records import NamedTuple
 from ..wire import Malformed
 
 POLL_BODY = Struct("<QQ")  # position, the lowest number that the publisher still has (``low`` in docs/protocol.md)

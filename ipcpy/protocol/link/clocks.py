@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from struct import Struct
-from typing import NamedTuple
 
+from ...records import NamedTuple
 from ...timeouts import NEVER
 from ..wire import OVERHEAD, Kind, Malformed, frames, pack_frame
 from .estimate import Bound, Estimate, Line

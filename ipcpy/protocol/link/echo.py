@@ -14,8 +14,8 @@ Knows frames; nothing of sockets or clocks. See docs/protocol.md.
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
 
+from ...records import NamedTuple
 from ..wire import OVERHEAD, Frame, Kind, Malformed, frames, pack_frame
 
 __all__ = ["ASIDE", "ECHO_BODY", "ECHO_SIZE", "Echo", "Question", "is_echo", "pack_echo", "pack_echoed", "unpack_echo"]

@@ -7,7 +7,6 @@ before anything is built from it; what does not fit raises ValueError, which the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -15,6 +14,7 @@ import msgpack
 
 from ...addresses import is_group, is_host, is_loopback
 from ...errors import ArgumentError
+from ...records import dataclass, field, required
 from .. import topics
 
 MAX_ENTRY = 60_000  # bytes
@@ -111,10 +111,7 @@ _KEYS: dict[type, tuple[str, dict[str, str]]] = {
     SubscriberEntry: ("s", {"topic": "t", "codec": "c", "port": "p", "schema": "s", "mismatch": "x"}),
 }
 _CLASSES = {letter: (cls, keys) for cls, (letter, keys) in _KEYS.items()}
-_REQUIRED = {
-    cls: [each.name for each in fields(cls) if each.default is MISSING and each.default_factory is MISSING]
-    for cls in _KEYS
-}
+_REQUIRED = {cls: required(cls) for cls in _KEYS}
 _TYPES: dict[str, type] = {
     "pid": int,
     "started": int,

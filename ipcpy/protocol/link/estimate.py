@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+
+from ...records import NamedTuple
 
 __all__ = ["Bound", "Estimate", "Line"]
 

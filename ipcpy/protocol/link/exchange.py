@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 
+from ...records import dataclass, field
 from ...timeouts import NEVER
 from .table import Table
 
@@ -29,6 +29,7 @@ class TableDelivery:
         peers: how many peers there are.
         usual: seconds that the acknowledgements of all peers took of late.
         split: whether the peer takes large entries in parts.
+        anew: whether the peer, by what it acknowledged last, has nothing any more of what it had: it gave us up.
     """
 
     acked: int = 0
@@ -36,6 +37,7 @@ class TableDelivery:
     peers: int = 0
     usual: float = 0.0
     split: bool = False
+    anew: bool = False
     _last_told: int = 0  # the version that the peer last said it has: ``acked``, but for disorder
     _pause: float = RESEND
     _sent_at: float = 0.0  # when the first frame of the flight was last sent
@@ -75,7 +77,7 @@ class TableDelivery:
 
     def acknowledge(self, version: int) -> bool:
         """Learn which version the peer has; return whether that is news."""
-        self._last_told = version
+        self._last_told, self.anew = version, False
         if version == self.acked or (0 < version < self.acked and self._flight and version not in self._flight):
             return False  # most likely an older acknowledgement was overtaken; if not, it counts when we begin again
         if version in self._flight:
@@ -84,7 +86,7 @@ class TableDelivery:
                 pass
         else:  # the peer began anew
             self._flight.clear()
-            self._forgotten_at_start = 0
+            self._forgotten_at_start, self.anew = 0, version == 0
         self.acked = version
         self._pause, self.resend_at = RESEND, NEVER
         return True

@@ -14,11 +14,11 @@ there is one for each datagram. See docs/protocol.md.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from struct import Struct
-from typing import NamedTuple
 
 from ...addresses import Address
+from ...checksum import blake2b
+from ...records import NamedTuple
 from ..wire import OVERHEAD, Frame, Kind, Malformed, pack_frame
 
 GREETING_BODY = Struct("<QQ")  # domain, cookie

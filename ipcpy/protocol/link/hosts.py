@@ -11,8 +11,8 @@ within bounds, and which reason is given.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ...records import dataclass
 from ...timeouts import NEVER
 from .peers import Peer, Timing
 
@@ -36,10 +36,12 @@ class Hosts:
     Attributes:
         known: the hosts that were knocked at, by IP address.
         port: a UDP port at which no host listens by unicast, to knock at; 0 for none, and then nobody is knocked at.
+        rekeyed_at: when we last gave up a key: who is silent since then may live, and be one that we cannot read.
     """
 
     def __init__(self, timing: Timing) -> None:
         self.port = 0
+        self.rekeyed_at = -NEVER
         self._timing = timing
         self.known: dict[str, Host] = {}
 
@@ -91,8 +93,13 @@ class Hosts:
     def _silent(self, peer: Peer) -> bool:
         return all(host.knocked > max(peer.heard, host.answered) for host in self._of(peer))
 
+    def rekey(self, now: float) -> None:
+        """Learn that we gave up a key: who is silent from now on is lost, also one whose process lives."""
+        self.rekeyed_at = now
+
     def forgive(self, seconds: float) -> None:
         """Let a time in which we heard nobody not count as anybody's silence."""
+        self.rekeyed_at += seconds
         for host in self.known.values():
             host.answered += seconds
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
 
+from ...records import NamedTuple
 from ...timeouts import NEVER
 from ..wire import OVERHEAD, Frame, Kind, Malformed, frames, pack_frame
 

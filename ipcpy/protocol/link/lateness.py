@@ -8,8 +8,7 @@ such a message it is certain that it was sent after the last frame that knew not
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...records import NamedTuple
 from ...timeouts import NEVER
 from .clocks import Interval, Known
 from .readings import SLACK, Found, Reading, Track

@@ -37,6 +37,7 @@ from .peers import (
     PeerLost,
     PeerMoved,
     PeerResumed,
+    PeerReturned,
     PeerStalled,
     Timing,
 )
@@ -46,7 +47,7 @@ from .table import Table
 from .vigil import Vigil
 
 __all__ = ["EntryChanged", "Link", "LinkEvent", "NodeRefused", "Peer", "PeerFound", "PeerLost", "PeerMoved"]
-__all__ += ["PeerResumed", "PeerStalled", "Timing"]
+__all__ += ["PeerResumed", "PeerReturned", "PeerStalled", "Timing"]
 
 
 class Link:
@@ -65,26 +66,25 @@ class Link:
         table: what this node announces; ``changed`` sends what was put or removed.
         dropped: datagrams, and what else found no room, by cause.
         hosts: what is known of the peers' computers; its ``port`` is to be set.
+        on_sealed: called with a sealed datagram; tells whether it is of somebody new, who then hears of us.
     """
 
     def __init__(
         self, id: int, entry: bytes, domain: str, secret: bytes, timing: Timing | None = None, seed: int | None = None
     ) -> None:
-        self.id = id
-        self.table = Table()
+        self.id, self.table = id, Table()
         self.table.put(0, entry)
-        self.dropped: Counter[str] = Counter()
+        self.dropped, self.on_sealed = Counter[str](), _unread
         self.timing = timing or Timing()
         self._greeter = Greeter(id, domain, secret)
         self._search = Search(self.timing, random := Random(seed), self.dropped)
         self._roster = Roster(self.timing)
         self._outbox = Outbox(id, self.table, self._roster, self.timing, random)
         self._vigil = Vigil(self._roster, self._outbox, self._search, self._greeter, self.timing)
-        self._closed = False
         self.peers: Mapping[int, Peer] = self._roster.peers
         self.addresses: Mapping[Address, Peer] = self._roster.at
         self.leads: Collection[Address] = self._search.leads.keys()
-        self.hosts = self._vigil.hosts
+        self._closed, self.hosts = False, self._vigil.hosts
 
     # -- what comes in -----------------------------------------------------------------------------------------------
 
@@ -128,6 +128,8 @@ class Link:
             self._remember(data, address)
         except Malformed as error:
             self.dropped[error.cause] += 1
+            if error.cause == "unauthenticated" and self.on_sealed(data):
+                self._outbox.put(self._greeter.hello(address), address)
         return True
 
     def _is_old_news(self, data: bytes, address: Address, now: float) -> bool:
@@ -270,10 +272,7 @@ class Link:
         if acked > self.table.version:
             raise Malformed("malformed")
         peer.announced = max(peer.announced, announced)
-        if peer.delivery.acknowledge(acked):
-            self._outbox.acknowledged(peer, now)
-            self._outbox.send_table(peer, now)
-            self._outbox.forget_removals()
+        self._vigil.acknowledged(peer, acked, now)
         if ask:
             self._outbox.owe_alive(peer, address, now)
 
@@ -328,3 +327,8 @@ class Link:
             self._vigil.sleep_over(late)
             self._outbox.sleep_over(now)
             self._search.sleep_over(now)
+
+
+def _unread(data: bytes) -> bool:
+    """Make nothing of a sealed datagram."""
+    return False

@@ -3,9 +3,8 @@ nothing here sends, or decides who lives."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ...addresses import Address, is_loopback
+from ...records import dataclass, field
 from ...timeouts import NEVER
 from .entries import NodeEntry, unpack_entry
 from .exchange import TableDelivery
@@ -89,6 +88,13 @@ class PeerStalled:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerReturned:
+    """A peer that we had kept knows nothing of us any more: it had given us up, and greeted us anew."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class PeerResumed:
     """A stalled peer is heard again."""
 
@@ -121,7 +127,7 @@ class NodeRefused:
     reason: str
 
 
-LinkEvent = PeerFound | PeerMoved | PeerStalled | PeerResumed | PeerLost | EntryChanged | NodeRefused
+LinkEvent = PeerFound | PeerMoved | PeerStalled | PeerResumed | PeerReturned | PeerLost | EntryChanged | NodeRefused
 
 
 @dataclass(slots=True)

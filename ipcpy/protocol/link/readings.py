@@ -7,7 +7,7 @@ is said of that time is an interval. Nothing here knows of networks.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ...records import NamedTuple
 
 __all__ = ["FLAT", "RATE", "SLACK", "STEP", "Found", "Reading", "Track"]
 

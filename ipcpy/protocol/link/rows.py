@@ -8,12 +8,14 @@ of frames, nor of what the counts are counted by. See docs/protocol.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgpack
 
+from ...fast import compiled
+from ...records import NamedTuple
 from ..wire import Malformed
 
 __all__ = ["DROPPED", "PUBLISHED", "RECEIVED", "SENT", "Dropped", "Latency", "Published", "Received", "Row", "Sent"]
@@ -121,7 +123,13 @@ class Dropped(NamedTuple):
 
 
 Row = Published | Sent | Received | Dropped
-_pack = msgpack.Packer().pack
+_pack_any: Callable[[object], bytes] = msgpack.Packer().pack
+_pack_usual: Callable[[object], bytes | None] = _pack_any if compiled is None else compiled.pack_usual  # fast/packing.c
+
+
+def _pack(value: object) -> bytes:
+    packed = _pack_usual(value)
+    return _pack_any(value) if packed is None else packed
 
 
 def pack_rows(rows: Sequence[Row], room: int) -> list[bytes]:

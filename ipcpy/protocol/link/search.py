@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 from ...addresses import Address
 from ...budget import Budget
+from ...records import dataclass
 from ...timeouts import NEVER
 from .greeting import KNOCK, STATIC
 from .peers import Timing

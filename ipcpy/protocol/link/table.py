@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgpack
 
+from ...records import NamedTuple
 from ..wire import Malformed
 
 CHUNK = 1_120  # bytes of changes in a TABLE frame: 1,200 less 36 of the frame and 44 of base, to, count and place

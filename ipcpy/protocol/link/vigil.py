@@ -9,7 +9,7 @@ from ...timeouts import NEVER
 from .greeting import KNOCK, Greeter
 from .hosts import Hosts
 from .outbox import Outbox
-from .peers import LinkEvent, Peer, PeerLost, PeerMoved, PeerResumed, PeerStalled, Timing
+from .peers import LinkEvent, Peer, PeerLost, PeerMoved, PeerResumed, PeerReturned, PeerStalled, Timing
 from .roster import Roster
 from .search import Search
 
@@ -45,6 +45,15 @@ class Vigil:
             self._outbox.send_table(peer, now, again=True)
         if address != peer.address:
             self._move(peer, self._roster.best(peer, now))
+
+    def acknowledged(self, peer: Peer, version: int, now: float) -> None:
+        """Learn up to which version a peer has our table."""
+        if peer.delivery.acknowledge(version):
+            self._outbox.acknowledged(peer, now)
+            self._outbox.send_table(peer, now)
+            self._outbox.forget_removals()
+            if peer.delivery.anew:
+                self._say(peer, PeerReturned(peer.id))
 
     def displaced(self, peer: Peer, address: Address, now: float) -> None:
         """Learn that another node is where a peer was: the peer has ended, or has other addresses now."""
@@ -136,7 +145,9 @@ class Vigil:
     def _judge(self, peer: Peer, now: float) -> None:
         """Decide by a peer's silence whether it lives, and send it a heartbeat, or a question on every path."""
         timing, silence, grace = self._timing, now - peer.heard, self._roster.grace(peer)
-        if silence >= timing.lost and not peer.watched and not self.hosts.lives(peer, now):
+        lives = peer.watched or self.hosts.lives(peer, now)
+        unread = peer.heard <= self.hosts.rekeyed_at and silence >= timing.lost + grace
+        if unread or (silence >= timing.lost and not lives):
             self.lose(peer, self.hosts.reason(peer), now, knock=True)
             return
         if now >= peer.refused_at + timing.doubt and not peer.watched:

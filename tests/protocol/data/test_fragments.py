@@ -176,7 +176,7 @@ def test_100_000_forged_first_fragments_cost_little_memory_and_time() -> None:
     tracemalloc.stop()
     assert len(assembly) == MAX_PARTIALS
     assert peak < 4 << 20
-    assert elapsed < 10
+    assert elapsed < 30  # several times what it takes, for AddressSanitizer
 
 
 def test_declared_lengths_are_not_allocated() -> None:
@@ -234,6 +234,19 @@ def test_fragments_made_together_are_those_made_one_by_one(
     message = Outgoing(place(len(body), size), parts)
     first = data.draw(st.integers(0, message.count - 1))
     stop = data.draw(st.integers(first + 1, message.count))
+    unchecked = Outgoing(message.place._replace(codec=wire.UNCHECKED), parts)
+    laid = unchecked.laid(range(first, stop))
+    in_one_part = not any(first * size < end < min(stop * size, len(body)) for end in ends)
+    assert (laid is not None) == in_one_part
+    if laid is not None:
+        heads, here = laid
+        assert here == body[first * size : stop * size]
+        assert heads == b"".join(bytes(each[0]) for each in unchecked.fragments(range(first, stop)))
+    assert message.laid(range(first, stop)) is None and unchecked.laid([first]) is None
+    stretch = message.stretch(first, stop)
+    ends_here = [end for end in (*ends, len(body)) if first * size < end < min(stop * size, len(body))]
+    reach = ends_here[0] // size * size if ends_here else min(stop * size, len(body))
+    assert stretch == body[first * size : max(reach, first * size)]
     for indexes in (range(first, stop), list(range(first, stop))):
         found = [b"".join(each) for each in message.fragments(indexes)]
         assert found == [
@@ -243,18 +256,23 @@ def test_fragments_made_together_are_those_made_one_by_one(
         ]
 
 
+def due(partial: Partial, limit: int) -> tuple[int, list[memoryview]]:
+    first, count = partial.span(limit)
+    return first, partial.places(first, count)
+
+
 def test_places_that_are_due_follow_what_came_last_and_end_with_the_buffer() -> None:
     partial = Partial(place(100, 10), 0.0)
     message = outgoing(bytes(range(100)), 10)
     assert partial.add(fragment(message, 0), 0.0)
-    number, places = partial.due(5)
+    number, places = due(partial, 5)
     assert number == 1 and list(map(len, places)) == [10]  # no more than twice what has come
     places.clear()
     partial.add(fragment(message, 7), 0.0)
-    assert [partial.due(5)[0], len(partial.due(5)[1])] == [8, 2]
+    assert partial.span(5) == (8, 2)
     partial.add(fragment(message, 8), 0.0)
     partial.add(fragment(message, 9), 0.0)
-    number, places = partial.due(5)
+    number, places = due(partial, 5)
     assert number == 1 and len(places) == 5
     for index, each in enumerate(places, number):
         each[:] = bytes(range(10 * index, 10 * index + 10))
@@ -263,14 +281,14 @@ def test_places_that_are_due_follow_what_came_last_and_end_with_the_buffer() -> 
     assert not partial.add(Run(partial.place, 1, (), 5, bytearray(100)), 0.0)  # they are in place, but elsewhere
     placed = Run(partial.place, 1, (), 5, partial.buffer)
     assert partial.add(placed, 0.0) and not partial.add(placed, 0.0)
-    assert partial.due(5)[0] == 6
+    assert partial.span(5) == (6, 1)
     partial.add(fragment(message, 6), 0.0)
-    assert partial.complete and partial.buffer == bytes(range(100)) and partial.due(5) == (0, [])
+    assert partial.complete and partial.buffer == bytes(range(100)) and partial.span(5) == (0, 0)
 
 
 def test_the_last_place_due_is_as_short_as_its_fragment() -> None:
     partial = Partial(place(25, 10), 0.0, bytearray(25))
-    number, places = partial.due(9)
+    number, places = due(partial, 9)
     assert (number, list(map(len, places))) == (0, [10, 10, 5])
 
 

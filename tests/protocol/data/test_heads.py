@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipcpy.checksum import crc32
 from ipcpy.protocol import wire
+from ipcpy.protocol.data import heads
 from ipcpy.protocol.data.fragments import Outgoing, Partial
 from ipcpy.protocol.data.heads import Heads, Place, pack_fragment, read_place, read_run, unpack_fragment
 from ipcpy.protocol.wire import Frame, Malformed
@@ -93,16 +95,17 @@ def test_the_place_of_a_message_is_read_from_the_head_of_any_of_its_fragments() 
 # -- many fragments ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("codec", [2, 2 | wire.UNCHECKED])
 @pytest.mark.parametrize("size", [1_428, wire.CHECKED_FRAGMENT, wire.CHECKED_FRAGMENT + 1])
-def test_heads_of_many_fragments_are_those_of_each(size: int) -> None:
+def test_heads_of_many_fragments_are_those_of_each(size: int, codec: int) -> None:
     body = random.Random(1).randbytes(150 * size + 7)
-    where = place(len(body), size, seq=1 << 60)
+    where = place(len(body), size, seq=1 << 60)._replace(codec=codec)
     parts = [memoryview(body)[at : at + size] for at in range(0, len(body), size)]
     expected = [pack_fragment(where, index * size, [part]) for index, part in enumerate(parts)]
-    heads = Heads(where)
+    made = Heads(where)
     for first, stop in ((0, 1), (0, 151), (60, 70), (63, 65), (64, 128), (150, 151), (1, 150)):
-        assert list(heads.each(first, parts[first:stop])) == expected[first:stop]
-        assert heads.pack(first, parts[first:stop]) == b"".join(expected[first:stop])
+        assert list(made.each(first, parts[first:stop])) == expected[first:stop]
+        assert made.pack(first, parts[first:stop]) == b"".join(expected[first:stop])
 
 
 def test_offsets_beyond_what_a_message_can_have_harm_nobody() -> None:
@@ -129,6 +132,27 @@ def test_a_merged_buffer_of_fragments_is_a_run_of_them(body: bytes, size: int, d
 
 
 @given(bodies, st.integers(1, 60), st.data())
+def test_unchecked_fragments_are_a_run_where_these_are_taken_and_nothing_elsewhere(
+    body: bytes, size: int, data: st.DataObject
+) -> None:
+    where = Place(7, 1, 5, 3 | wire.UNCHECKED, len(body), size)
+    message = Outgoing(where, [memoryview(body)])
+    first = data.draw(st.integers(0, message.count - 1))
+    stop = data.draw(st.integers(first + 1, message.count))
+    merged = b"".join(part for each in message.fragments(range(first, stop)) for part in each)
+    found = read_run(merged, unchecked=True)
+    assert found is not None and (found.place, found.number) == (where, first)
+    assert b"".join(found.parts) == body[first * size : stop * size]
+    assert read_run(merged) is None
+    (frame, *_) = wire.frames(merged, unchecked=True)
+    assert unpack_fragment(frame).place == where == read_place(merged[: wire.FRAGMENT_OVERHEAD])
+    at = data.draw(st.integers(0, wire.FRAGMENT_OVERHEAD - 1))
+    changed = bytearray(merged)
+    changed[at] ^= 1 << data.draw(st.integers(0, 7))
+    assert read_run(bytes(changed), unchecked=True) is None
+
+
+@given(bodies, st.integers(1, 60), st.data())
 def test_what_is_changed_cut_or_put_in_another_order_is_no_run(body: bytes, size: int, data: st.DataObject) -> None:
     message = outgoing(body, size)
     pieces = pieces_of(message)
@@ -147,3 +171,24 @@ def test_what_is_changed_cut_or_put_in_another_order_is_no_run(body: bytes, size
 def test_any_bytes_may_be_read_as_a_run(data: bytes) -> None:
     assert read_run(data) is None
     assert read_run(wire.FRAGMENT_WORD.to_bytes(4, "little") + data) is None
+
+
+@given(st.integers(1, 5_000), st.sampled_from([1, 8, 512, 1_428, 9_000, 9_001, 65_535]), st.booleans(), st.data())
+def test_in_c_and_in_python_the_same_is_a_run(total: int, size: int, unchecked: bool, data: st.DataObject) -> None:
+    where = place(total, size)._replace(codec=wire.UNCHECKED if data.draw(st.booleans()) else 0)
+    message = Outgoing(where, [memoryview(random.Random(total).randbytes(total))])
+    first = data.draw(st.integers(0, message.count - 1))
+    stop = data.draw(st.integers(first + 1, min(first + 64, message.count)))
+    merged = bytearray(b"".join(part for each in message.fragments(range(first, stop)) for part in each))
+    for at, value in data.draw(st.lists(st.tuples(st.integers(0, 47), st.sampled_from([0, 1, 0x7F, 0x80, 0xFF])))):
+        merged[at % len(merged)] = value
+    merged = merged[: data.draw(st.sampled_from([len(merged), len(merged), len(merged) - 1, len(merged) // 2]))]
+    merged += data.draw(st.sampled_from([b"", b"", b"x", bytes(merged[:60])]))
+    if data.draw(st.booleans()):  # the first head is right again, whatever it says
+        merged[40:44] = crc32(merged[44 : int.from_bytes(merged[:2], "little")], crc32(merged[:40])).to_bytes(
+            4, "little"
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        found = read_run(bytes(merged), unchecked=unchecked)
+        patch.setattr(heads, "compiled", None)
+        assert found == read_run(bytes(merged), unchecked=unchecked)

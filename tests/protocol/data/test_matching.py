@@ -144,6 +144,16 @@ def test_a_challenge_that_is_not_answered_stops_the_data() -> None:
     assert not match.open and match.next_timer() < 11.0
 
 
+def test_who_has_forgotten_us_gets_nothing_until_it_answers_anew() -> None:
+    match = matched()
+    match.verify(10.0, forgotten=True)
+    assert match.next_timer() == 10.0
+    assert parse(match.handle_timer(10.0)).kind == Kind.PROBE
+    assert not match.open
+    assert answered(match, 10.01), "it has to be begun anew"
+    assert parse(match.handle_timer(10.01)).kind == Kind.START
+
+
 def test_a_challenge_before_the_start_was_confirmed_does_not_confirm_it() -> None:
     match = Match(PUBLISHER, SUBSCRIBER, NONCE, 0.0)
     answered(match, 0.0)

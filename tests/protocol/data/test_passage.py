@@ -52,6 +52,15 @@ def test_one_host_is_trusted() -> None:
     assert way.single == 65_000 and not any(way.missed(65_000, 1_000) for _ in range(100))
 
 
+def test_with_an_overhead_all_sizes_are_those_of_what_is_given_and_the_way_sees_the_same() -> None:
+    way = Passage(JUMBO - 52, trusted=False, overhead=52)
+    assert (way.single, way.whole(again=False), way.smaller) == (SAFE - 52, SAFE - 52, SAFE - 52)
+    for smaller in (SAFE, LEAST):
+        assert any(way.missed(way.size, LOST) for _ in range(ROUNDS)) and way.size == way.single == smaller - 52
+    way.fit(10)
+    assert way.size == LEAST - 52
+
+
 @pytest.mark.parametrize(("window", "size"), [(4_096, 4_096), (100, LEAST), (1 << 20, 65_000)])
 def test_a_datagram_fits_into_the_subscribers_socket(window: int, size: int) -> None:
     way = Passage(65_000, trusted=True)

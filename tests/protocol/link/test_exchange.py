@@ -74,8 +74,8 @@ def test_an_overtaken_acknowledgement_is_ignored_and_one_of_zero_begins_anew():
     delivery.acknowledge(20)
     list(delivery.send(table, 0.0))
     assert not delivery.acknowledge(10)
-    assert delivery.acked == 20
-    assert delivery.acknowledge(0)
+    assert delivery.acked == 20 and not delivery.anew
+    assert delivery.acknowledge(0) and delivery.anew
     first = next(delivery.send(table, 0.0))
     assert msgpack.unpackb(first)[0] == 0
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, pack_entry
-from ipcpy.protocol.link.link import EntryChanged, Link, PeerFound, PeerMoved, PeerResumed, PeerStalled, Timing
+from ipcpy.protocol.link.link import (
+    EntryChanged,
+    Link,
+    PeerFound,
+    PeerLost,
+    PeerMoved,
+    PeerResumed,
+    PeerReturned,
+    PeerStalled,
+    Timing,
+)
 from ipcpy.protocol.wire import Kind, pack_frame
 from linknet import Network, Segment, moves, reasons, split
 
@@ -408,6 +418,22 @@ def test_who_is_on_another_host_cannot_know():
     net.run(0.05)
     assert far.link.peers[victim.link.id].told_at < 0
     assert far.sent[Kind.ALIVE] - asked <= 4, "heartbeats"
+
+
+def test_it_is_told_when_a_peer_returns_that_had_given_us_up_while_we_kept_it():
+    net = Network()
+    a, b = net.node(topics=1), net.node(topics=1)
+    net.run(1, net.whole)
+    net.run(5)
+    net.lan.blocked = lambda sender, receiver: sender is a.host
+    net.run(10, lambda: b.what(PeerLost) != [])
+    net.run(2)
+    assert reasons(a) == []  # it hears that the host of the other lives
+    net.lan.blocked = lambda sender, receiver: False
+    net.run(5, net.whole)
+    net.run(1)
+    assert a.what(PeerReturned) == [PeerReturned(b.link.id)]
+    assert b.what(PeerReturned) == [] and reasons(a) == []
 
 
 def test_a_stopped_watched_process_stalls_and_resumes_and_is_never_lost():

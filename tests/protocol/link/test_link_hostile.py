@@ -359,3 +359,19 @@ TABLE = (
 def test_golden_frames_are_read(golden):
     (frame,) = frames(bytes.fromhex(golden))
     assert frame.source == 0x1122334455667788
+
+
+def test_a_sealed_datagram_is_counted_and_its_sender_hears_of_us_once_if_it_is_new():
+    """A node without a key cannot read it. The other side is to know of us: by no more bytes than it sent."""
+    link, seen = new_link(), []
+    sealed = bytes((120, 0, 1, 32, 0, 1)) + bytes(114)
+    link.receive_datagram(sealed, EVIL, 0.0)
+    assert (link.dropped, link.datagrams_to_send()) == ({"unauthenticated": 1}, [])
+    link.on_sealed = lambda data: seen.append(data) or len(seen) == 1
+    for _ in range(5):
+        link.receive_datagram(sealed, EVIL, 0.0)
+    assert seen == [sealed] * 5
+    ((told, address),) = link.datagrams_to_send()
+    assert address == EVIL and len(told) == GREETING_SIZE < len(sealed)
+    assert next(iter(frames(told))).kind == Kind.HELLO
+    assert not link.peers and not link.leads

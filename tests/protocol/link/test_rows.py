@@ -33,6 +33,39 @@ def test_rows_come_as_they_were_in_pages_that_fit(told, room):
     assert all(len(page) <= room for page in pages)
 
 
+@given(st.lists(ROW, max_size=60))
+def test_a_page_is_what_msgpack_makes_of_its_rows(told):
+    assert pack_rows(told, 1 << 20) == [msgpack.packb(told)]
+
+
+ITEMS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(1 << 63), (1 << 64) - 1), st.floats(), st.text(max_size=300), st.binary(),
+    st.sampled_from([*rows.Step, *range(254, 258), *range(65_534, 65_538), (1 << 32) - 1, 1 << 32, "x" * 31, "x" * 32]),
+)  # fmt: skip
+ANYTHING = st.recursive(
+    ITEMS, lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=3), inner, max_size=20)
+)
+
+
+@given(st.lists(ANYTHING, max_size=5))
+def test_whatever_is_packed_is_packed_as_msgpack_does(values):
+    assert pack_rows(values, 1 << 30) == [msgpack.packb(values)]
+
+
+@pytest.mark.parametrize("value", ["\ud800", 1 << 64, -(1 << 64), object(), {1, 2}])
+def test_what_msgpack_refuses_is_refused_as_it_does(value):
+    with pytest.raises(Exception) as expected:
+        msgpack.packb([value])
+    with pytest.raises(type(expected.value)):
+        pack_rows([value], 1 << 20)
+
+
+@pytest.mark.parametrize("count", [15, 16, 65_535, 65_536])
+def test_many_items_are_packed_as_msgpack_does(count):
+    told = [(1, [0] * count, {n: n for n in range(count)})]
+    assert pack_rows(told, 1 << 30) == [msgpack.packb(told)]
+
+
 def test_there_is_a_page_where_there_is_nothing_to_tell():
     assert [unpack_rows(page) for page in pack_rows([], 100)] == [[]]
 

@@ -110,6 +110,24 @@ def test_a_watched_process_stalls_and_is_never_lost_by_silence() -> None:
     assert len(rig.asked()) < 660 / T.alive_watched
 
 
+def test_who_is_silent_since_we_gave_up_a_key_is_lost_though_its_process_lives() -> None:
+    rig = Rig(watched=True)
+    rig.vigil.heard(rig.peer, LAN, 4.0)
+    rig.vigil.hosts.rekey(4.5)
+    lost = rig.run(4.5, 20.0)
+    assert lost is not None and 4.0 + T.lost <= lost <= 4.5 + T.lost + T.alive_watched
+    assert rig.said()[-1] == PeerLost(2, "timed out")
+    assert set(rig.search.leads) == {LAN}
+
+
+def test_who_was_heard_since_we_gave_up_a_key_is_one_that_we_can_read() -> None:
+    rig = Rig(watched=True)
+    rig.vigil.hosts.rekey(4.5)
+    rig.vigil.heard(rig.peer, LAN, 4.6)
+    assert rig.run(4.6, 60.0) is None
+    assert rig.said() == [PeerStalled(2)]
+
+
 def test_a_stalled_peer_that_speaks_resumes_and_is_sent_the_table() -> None:
     rig = Rig(watched=True)
     rig.outbox.send_table(rig.peer, 0.0)
