@@ -72,10 +72,12 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .events import TopicLate as TopicLate
     from .facts import Diagnosis as Diagnosis
     from .facts import Finding as Finding
+    from .fast import implementation as implementation
     from .graph import EndpointInfo as EndpointInfo
     from .graph import Flow as Flow
     from .graph import NodeInfo as NodeInfo
     from .graph import ServiceInfo as ServiceInfo
+    from .graph import Stranger as Stranger
     from .graph import TopicInfo as TopicInfo
     from .message import Message as Message
     from .node.node import Node as Node
@@ -90,6 +92,9 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .protocol.topics import matches as matches
     from .publishing.publisher import Publisher as Publisher
     from .rate import Rate as Rate
+    from .sealing.keyfile import KeyFile as KeyFile
+    from .sealing.keyfile import new_key as new_key
+    from .settings import find_key_file as find_key_file
     from .stats import ClientStats as ClientStats
     from .stats import FlowStats as FlowStats
     from .stats import NodeStats as NodeStats
@@ -124,9 +129,10 @@ _HOMES = {
     "errors": "ArgumentError ClosedError CodecError IpcError NoService RecvTimeout SchemaError ServiceError "
     "TransportError",
     "facts": "Diagnosis Finding",
+    "fast": "implementation",
     "events": "Event NodeFound NodeLost NodeResumed NodeStalled PublisherFound PublisherLost PublisherResumed "
     "PublisherStalled SubscriberFound SubscriberLost TopicEvent TopicInTime TopicLate",
-    "graph": "EndpointInfo Flow NodeInfo ServiceInfo TopicInfo",
+    "graph": "EndpointInfo Flow NodeInfo ServiceInfo Stranger TopicInfo",
     "message": "Message",
     "node.node": "Node",
     "node.shared": "flows flows_async nodes nodes_async topics topics_async",
@@ -135,6 +141,8 @@ _HOMES = {
     "protocol.topics": "matches",
     "publishing.publisher": "Publisher",
     "rate": "Rate",
+    "sealing.keyfile": "KeyFile new_key",
+    "settings": "find_key_file",
     "stats": "ClientStats FlowStats NodeStats PublisherStats RouteStats ServiceStats SubscriberStats",
     "subscribing.subscriber": "Subscriber",
     "transport.socketudp": "SocketUDP get_ip",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+
+from .records import NamedTuple, dataclass
 
 __all__ = ["Clock", "Delay"]
 

@@ -6,9 +6,8 @@ Knows the values of graph.py. Who needs them imports them late: most programs wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .graph import EndpointInfo, NodeInfo
+from .records import dataclass
 
 __all__ = [
     "Event",

@@ -144,6 +144,9 @@ class HostFacts:
         files: soft and hard limit of open descriptors; -1 for no limit.
         zeroconf: the version of python-zeroconf that is installed.
         zeroconf_error: why python-zeroconf cannot be imported; empty if it can.
+        compiled: whether the compiled part of ipcpy is used.
+        why_pure: why it is not, as half a sentence.
+        crc: the library whose CRC-32 is used.
     """
 
     system: str
@@ -159,6 +162,9 @@ class HostFacts:
     files: tuple[int, int] | None = None
     zeroconf: str | None = None
     zeroconf_error: str = ""
+    compiled: bool | None = None
+    why_pure: str = ""
+    crc: str = "zlib"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,7 @@ class SettingsFacts:
         log: the level of ``IPCPY_LOG``.
         namespace: what topics are put under.
         remap: what topics are called instead, as ``IPCPY_REMAP`` has it.
+        keys: the fingerprints of its keys; the first one seals.
     """
 
     domain: str = "default"
@@ -202,6 +209,7 @@ class SettingsFacts:
     log: str = ""
     namespace: str = ""
     remap: str = ""
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["EndpointInfo", "Flow", "NodeInfo", "ServiceInfo", "TopicInfo"]
+from .records import dataclass, field
+
+__all__ = ["EndpointInfo", "Flow", "NodeInfo", "ServiceInfo", "Stranger", "TopicInfo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,35 @@ class TopicInfo:
     schema: Mapping[str, Any]
     publishers: tuple[EndpointInfo, ...]
     subscribers: tuple[EndpointInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Nodes that are here and share no key with this one: neither side can read or write anything of the other.
+
+    A hint, as anybody on the network can send what looks like them.
+
+    Attributes:
+        nodes: how many were heard within ten seconds.
+        fingerprint: of the key that they use, as four words; empty for nodes that use none.
+    """
+
+    nodes: int
+    fingerprint: str
+
+    @property
+    def text(self) -> str:
+        """The same in words.
+
+        >>> print(Stranger(2, "acid coral raft zone").text)
+        2 nodes here use a key you do not have (fingerprint: acid coral raft zone)
+        >>> print(Stranger(1, "").text)
+        1 node here uses none, and this program has a key
+        """
+        several = "nodes here use" if self.nodes != 1 else "node here uses"
+        if self.fingerprint:
+            return f"{self.nodes} {several} a key you do not have (fingerprint: {self.fingerprint})"
+        return f"{self.nodes} {several} none, and this program has a key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ user's thread, and a signal handler can call us in the midst of our own work, in
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 import threading
 import time
@@ -22,13 +21,18 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .fast import TurnFields, compiled
+from .log import get_logger
 from .timeouts import NEVER, in_pieces
 from .wakeups import call_in, resolve, running_loop, within
 
 if TYPE_CHECKING:
     from asyncio import Future
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
+
+RLock: Callable[[], threading.RLock] = threading.RLock if compiled is None else compiled.Lock
+"""Make a lock: where there is the compiled part, one that does the same and that C takes without a call."""
 
 T = TypeVar("T")
 Work = Generator[float | None, None, T]  # each float: give the lock up for so many seconds, or until the bell rings
@@ -134,7 +138,7 @@ class Monitor:
     """
 
     def __init__(self, bell: Rings) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.owned = owned_by_caller(self.lock)
         self.bell = bell
         self.later: deque[Work[Any]] = deque()
@@ -230,7 +234,7 @@ class Monitor:
                 log.exception("what was asked for from a signal handler, in the midst of other work, failed")
 
 
-class Turn:
+class Turn(TurnFields):
     """The right to do what takes long, which one thread has at a time; who cannot have it now goes without.
 
     Attributes:
@@ -239,7 +243,7 @@ class Turn:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.owned = owned_by_caller(self.lock)
 
     def use(self, function: Callable[..., object], *arguments: Any) -> None:

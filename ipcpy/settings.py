@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import Literal
 
 from .addresses import is_loopback
 from .errors import ArgumentError
+from .records import dataclass
 
-__all__ = ["LINK_PORTS", "Remap", "StaticPeer", "Settings", "from_environment"]
+__all__ = ["LINK_PORTS", "KeyChoice", "Remap", "StaticPeer", "Settings", "find_key_file", "from_environment"]
 
 DOMAIN = "default"
 MEMORY = 256  # MiB
@@ -18,7 +19,11 @@ MAX_MEMORY = 1024
 LINK_PORTS = range(17_770, 17_780)
 """The ports a node's link takes the first free one of; a static peer without a port is knocked at on all of them."""
 
+CREDENTIAL = "ipcpy.key"
+"""The name of systemd's credential that is a key file."""
+
 Remap = Mapping[str, str] | str | Iterable[str]
+KeyChoice = str | os.PathLike[str] | Literal[False] | None
 
 _LOOPBACK_NAMES = ("lo", "lo0") if sys.platform == "darwin" else ("lo",)
 _IN_NO_NAME = frozenset(";/,")  # and no blanks, but in the names that Windows gives interfaces
@@ -43,6 +48,7 @@ class Settings:
         memory: bytes that a publisher may share with subscribers of this host; 0 for none.
         namespace: what its topics are put under; empty for nothing.
         remap: pairs of what is asked for and what it is called. Neither is known here to be a name.
+        key: the path of the key file; empty for a node that has no key.
     """
 
     domain: str = DOMAIN
@@ -51,6 +57,7 @@ class Settings:
     memory: int = MEMORY << 20
     namespace: str = ""
     remap: tuple[tuple[str, str], ...] = ()
+    key: str = ""
 
     @property
     def only_loopback(self) -> bool:
@@ -67,6 +74,7 @@ def from_environment(
     *,
     namespace: str | None = None,
     remap: Remap | None = None,
+    key: KeyChoice = None,
 ) -> Settings:
     """Join arguments with the environment; an argument that is not None has precedence.
 
@@ -76,6 +84,7 @@ def from_environment(
         peers: ``host`` or ``host:port``, likewise; else ``IPCPY_PEERS``.
         namespace: else ``IPCPY_NAMESPACE``.
         remap: see ``parse_remap``; else ``IPCPY_REMAP``.
+        key: see ``find_key_file``.
 
     Raises:
         ArgumentError: which one is wrong, and what was expected.
@@ -101,7 +110,60 @@ def from_environment(
     if not isinstance(namespace, str):
         raise ArgumentError(f"namespace is a name such as 'robot1', got {namespace!r}")
     rules = parse_remap(environ.get("IPCPY_REMAP", "") if remap is None else remap)
-    return Settings(domain, names, tuple(map(parse_peer, hosts)), int(memory) << 20, namespace, rules)
+    path = find_key_file(key, environ)
+    return Settings(domain, names, tuple(map(parse_peer, hosts)), int(memory) << 20, namespace, rules, path)
+
+
+def find_key_file(key: KeyChoice = None, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the path of the key file to use, which is not opened here; empty for none.
+
+    Args:
+        key: its path; False for none. None for ``IPCPY_KEY_FILE``, which may be empty for none; where that is not set,
+            for ``ipcpy.key`` among the credentials that systemd gives a service, or else for the file in the user's
+            config folder. Those two are used if they are there, be they readable or not.
+
+    Raises:
+        ArgumentError: if the key is no path, or ``IPCPY_KEY`` is set.
+    """
+    if key is False:
+        return ""
+    if key is None:
+        if environ.get("IPCPY_KEY"):
+            raise ArgumentError(
+                "IPCPY_KEY is not read: programs that this one starts would have the key too, and who lists processes "
+                "can see it. Set IPCPY_KEY_FILE to the path of a key file (ipcpy key new)"
+            )
+        named = environ.get("IPCPY_KEY_FILE")
+        if named is not None:
+            return os.path.expanduser(named.strip())
+        folder = environ.get("CREDENTIALS_DIRECTORY", "")
+        usual = (os.path.join(folder, CREDENTIAL) if folder else "", default_key_file(environ))
+        return next((path for path in usual if path and _may_exist(path)), "")
+    if not isinstance(key, str | os.PathLike) or not isinstance(path := os.fspath(key), str) or not path.strip():
+        raise ArgumentError(f"key is the path of a key file, or False for none, got {type(key).__name__}")
+    return os.path.expanduser(path)
+
+
+def default_key_file(environ: Mapping[str, str] = os.environ) -> str:
+    """Return where the user's key file is, or would be; empty where the user has no config folder."""
+    if sys.platform == "win32":
+        folder = environ.get("APPDATA", "")
+    elif sys.platform == "darwin":
+        folder = os.path.expanduser("~/Library/Application Support")
+    else:
+        folder = environ.get("XDG_CONFIG_HOME", "") or os.path.expanduser("~/.config")
+    return os.path.join(folder, "ipcpy", "key") if os.path.isabs(folder) else ""
+
+
+def _may_exist(path: str) -> bool:
+    """Tell whether there is a file, or might be: what cannot be looked at must not be taken for no key."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _items(what: str, value: str | Iterable[str]) -> tuple[str, ...]:

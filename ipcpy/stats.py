@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from .records import dataclass, field, replace
 
 __all__ = ["ClientStats", "FlowStats", "NodeStats", "PublisherStats", "RouteStats", "ServiceStats", "SubscriberStats"]
 
@@ -146,15 +147,20 @@ class NodeStats:
         received: datagrams that came to the link's port and to the group of greetings.
         sent: datagrams that the link had to send; a greeting to all goes out on each interface and counts once.
         dropped: what came and was not taken, by cause. Datagrams: ``malformed`` (no frame of ours, or a damaged one),
-            ``version`` (another protocol version), ``unauthenticated``, ``domain`` (a node of another domain: usual
-            where several share a network), ``unknown`` (a sender that has not shown that it reads what is sent to its
-            address), ``forgotten`` (a node that still counts on us, though we gave it up or are new: it is greeted
-            again), ``table full`` (it announces more topics than a node may), ``inquiries`` (a peer asks for the books
-            more often than it is answered). Others: ``entry`` (an announcement that cannot be read), ``hints`` (more
-            places to look at than are kept), ``peers`` (more nodes than are kept).
+            ``version`` (another protocol version), ``unauthenticated`` (sealed, and this node has no key), ``domain``
+            (a node of another domain: usual where several share a network), ``unknown`` (a sender that has not shown
+            that it reads what is sent to its address), ``forgotten`` (a node that still counts on us, though we gave it
+            up or are new: it is greeted again), ``table full`` (it announces more topics than a node may),
+            ``inquiries`` (a peer asks for the books more often than it is answered). Of a node with a key those to its
+            publishers and subscribers too, by why they were not opened: ``unsealed`` (the sender has no key), ``key``
+            (another key), ``forged`` (changed, or made up), ``replayed`` and ``stale`` (it came before, or was held
+            back), ``unproven`` (of a sender that has not shown yet that it is there, such as a recording),
+            ``reflected`` and ``misdirected`` (sent on to who it was not for), ``crowded`` (too many new senders at a
+            time). Others: ``entry`` (an announcement that cannot be read), ``hints`` (more places to look at than are
+            kept), ``peers`` (more nodes than are kept).
         refused: sends that this host's system refused, by cause: ``unicast``, ``multicast`` (an interface without a
             carrier or a route).
-        mdns: what was heard by mDNS and not taken, by cause: ``own`` and ``domain`` (nothing to worry about),
+        mdns: what was heard by mDNS and not taken, by cause: ``own``, ``domain`` and ``key`` (nothing to worry about),
             ``malformed``, ``address`` (not that of a host), ``crowded`` and ``flood`` (more than is kept),
             ``throttled`` (pauses because too much came), ``internal`` and ``callback`` (defects; see the log).
         handovers: shared memory that was offered and not taken, by cause: ``user`` (by a process of another user),

@@ -7,7 +7,6 @@ publisher of answers of its own here. All methods may be called from any thread.
 
 from __future__ import annotations
 
-import logging
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from ..codec import Codec, MsgPack
 from ..errors import ClosedError, CodecError, IpcError, SchemaError
 from ..events import PublisherFound, PublisherLost, SubscriberFound, SubscriberLost
 from ..graph import EndpointInfo
+from ..log import get_logger
 from ..message import Message
 from ..node.core import Core
 from ..node.identity import new_id
@@ -50,7 +50,7 @@ from .types import AnyEnvelopes, Decode, Envelopes, Kind, Told, encoder, kind_of
 if TYPE_CHECKING:
     from ..events import Event
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 DEPTH = 20_000  # requests that nobody has taken yet
 DEPTH_BYTES = 256 << 20

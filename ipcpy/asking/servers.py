@@ -5,9 +5,9 @@ places; nothing of requests.
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from ..checksum import blake2b
 from ..events import SubscriberFound, SubscriberLost
 from ..graph import EndpointInfo, NodeInfo
 from ..locks import Bell, Monitor

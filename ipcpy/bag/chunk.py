@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 import sys
-import zlib
 from array import array
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..checksum import crc32
 from .catalog import Catalog
 
 __all__ = ["COMPRESSIONS", "Buffer", "Chunk", "ChunkBuilder", "Sealed", "compressor", "seal"]
@@ -150,7 +150,7 @@ def seal(
     check = 0  # MCAP's for none
     if not hurried:
         for part in parts:
-            check = zlib.crc32(part, check)
+            check = crc32(part, check)
     if compress is not None:
         parts = [compress(b"".join(parts))]
     size = sum(map(len, parts))

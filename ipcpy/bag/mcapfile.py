@@ -12,12 +12,12 @@ import errno
 import io
 import os
 import struct
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..checksum import crc32
 from ..errors import ArgumentError, TransportError
 from ..version import __version__
 from .chunk import Buffer, Sealed
@@ -183,7 +183,7 @@ class McapFile:
                 body += records
         offsets = start + len(body)
         body += groups
-        check = zlib.crc32(_FOOTER_BEGINS.pack(Opcode.FOOTER, 20, start, offsets), zlib.crc32(body))
+        check = crc32(_FOOTER_BEGINS.pack(Opcode.FOOTER, 20, start, offsets), crc32(body))
         return before + body + _bytes_of(Footer(start, offsets, check)) + _MAGIC
 
     def _summary(self) -> list[tuple[int, bytes]]:

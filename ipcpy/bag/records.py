@@ -6,12 +6,12 @@ what a message holds.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from struct import Struct
 from struct import error as StructError
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ..checksum import crc32
 from ..errors import CodecError
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def decompress(content: bytes | memoryview) -> bytes | memoryview:
     data = _decompress(name, packed, size)
     if len(data) != size:
         raise CodecError(f"a chunk has {len(data):,} bytes when decompressed, and says {size:,}")
-    if check and zlib.crc32(data) != check:
+    if check and crc32(data) != check:
         raise CodecError("the check of a chunk is wrong: its bytes are not those that were written")
     return data
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from ..checksum import crc32
 from ..errors import CodecError
 from .opened import Block, Contents
 from .records import (
@@ -54,7 +54,7 @@ def read_summary(file: Opened) -> Contents | None:
         if not 0 < start <= end or end - start > MAX_SUMMARY:
             raise CodecError(f"its footer names byte {start:,} of {file.size:,}")
         section = file.read(start, end - start)
-        if check and zlib.crc32(tail[: _FOOTER.size - 4], zlib.crc32(section)) != check:
+        if check and crc32(tail[: _FOOTER.size - 4], crc32(section)) != check:
             raise CodecError("its check is wrong")
         return _parse(file, section)
     except CodecError as error:

@@ -11,7 +11,7 @@ import click
 
 import ipcpy as ipc
 
-from .options import RATE, as_json, node_options
+from .options import RATE, as_json, network_options
 from .units import BYTES, DURATION
 
 __all__ = ["Crossing", "bridge_options", "crossing"]
@@ -73,7 +73,7 @@ _OPTIONS = (
 
 def bridge_options(command: F) -> F:
     """Add the options that all bridges have."""
-    command = as_json(node_options(command))
+    command = as_json(network_options(command))
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -10,7 +10,7 @@ from threading import Thread
 import ipcpy as ipc
 
 from ..overview.fleet import Fleet
-from .looking import look, nobody
+from .looking import look, nobody, strangers
 from .render import plural
 
 __all__ = ["events", "in_domains", "look_around", "nobody_around"]
@@ -46,13 +46,15 @@ def look_around(fleet: Fleet, timeout: float, found: Callable[[ipc.Node], bool])
 def nobody_around(what: str, timeout: float, fleet: Fleet) -> str:
     """Say that nothing was found in any of the domains, and what may help."""
     if len(fleet.domains) == 1 and not fleet.everywhere:
-        return nobody(what, timeout, fleet.domains[0])
+        return nobody(what, timeout, fleet.domains[0], strangers(fleet.nodes))
     unheard = fleet.unheard() if fleet.everywhere else 0
     hint = (
         " Greetings of other domains came, whose names mDNS does not tell here: name them, --domain robotA,robotB."
         if unheard
         else ""
     )
+    shut_out = strangers(fleet.nodes)
+    hint = f" {shut_out}{hint}" if shut_out else hint
     return f"no {what} within {timeout:g} s {in_domains(fleet)}.{hint} Try: ipcpy doctor."
 
 

@@ -15,7 +15,7 @@ from ..overview.fleet import Fleet
 from .domains import events, in_domains, look_around, nobody_around
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import node_record, topic_record, via
+from .looking import node_record, strangers, topic_record, via
 from .options import SECONDS, as_json, domains_options, open_fleet
 from .render import dim, duration, plural, printable, table, warning
 
@@ -56,6 +56,7 @@ def list_topics(ctx: click.Context, watch: bool, timeout: float, as_json: bool) 
         if as_json:
             for domain, topic in found:
                 click.echo(dumps({**topic_record(topic, known), "domain": domain, "hosts": _hosts(topic)}))
+            _tell_strangers(fleet)
             return
         head = ("TOPIC", "TYPE", "PUBLISHED BY", "SUBSCRIBED BY", "HOSTS")
         _show(fleet, head, [(domain, *_topic_row(topic, known)) for domain, topic in found])
@@ -88,6 +89,7 @@ def nodes(ctx: click.Context, watch: bool, timeout: float, as_json: bool) -> Non
         if as_json:
             for _, known in found:
                 click.echo(dumps(node_record(known)))
+            _tell_strangers(fleet)
             return
         head = ("NODE", "HOST", "PID", "ADDRESS", "VERSION", "STATE", "HEARD")
         _show(fleet, head, [(domain, *_node_row(known)) for domain, known in found])
@@ -109,6 +111,13 @@ def _footer(what: str, fleet: Fleet, concerned: Iterable[ipc.NodeInfo]) -> None:
     oldest = max((known.age for known in concerned), default=0.0)
     where = printable(in_domains(fleet))
     click.echo(dim(f"{what} {where}; the node heard least recently: {duration(oldest)} ago"))
+    _tell_strangers(fleet)
+
+
+def _tell_strangers(fleet: Fleet) -> None:
+    """Say who is here and shares no key with us: beside the output, which may be read by a program."""
+    if told := strangers(fleet.nodes):
+        click.echo(warning(told), err=True)
 
 
 def _topic_row(topic: ipc.TopicInfo, known: Mapping[str, ipc.NodeInfo]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ __all__ = [
     "nobody",
     "parameters_of",
     "schema_record",
+    "strangers",
     "topic_record",
 ]
 
@@ -47,17 +48,24 @@ def look(node: ipc.Node, timeout: float, found: Callable[[], bool]) -> bool:
     return True
 
 
-def nobody(what: str, timeout: float, domain: str) -> str:
-    """Say that nothing was found at all, and what may help.
+def nobody(what: str, timeout: float, domain: str, shut_out: str = "") -> str:
+    """Say that nothing was found at all, and what may help; shut_out: what ``strangers`` says.
 
     >>> nobody("topic", 1.0, "lab")[:42]
     "no topic within 1 s in domain 'lab'. Does "
     """
+    hint = f" {shut_out}" if shut_out else ""
     return (
-        f"no {what} within {timeout:g} s in domain {domain!r}. Does the other program run, with the same --domain "
-        f"(IPCPY_DOMAIN)? {STOPPED} On a network without multicast, name one of its hosts by --peers (IPCPY_PEERS). "
-        "Try: ipcpy doctor."
+        f"no {what} within {timeout:g} s in domain {domain!r}.{hint} Does the other program run, with the same "
+        f"--domain (IPCPY_DOMAIN)? {STOPPED} On a network without multicast, name one of its hosts by --peers "
+        "(IPCPY_PEERS). Try: ipcpy doctor."
     )
+
+
+def strangers(nodes: Iterable[ipc.Node]) -> str:
+    """Say how many nodes are here whom a key keeps apart from us; empty where there are none."""
+    found = {stranger.text: None for node in nodes for stranger in node.strangers()}
+    return " ".join(f"{text}." for text in found)
 
 
 class Told(NamedTuple):

@@ -24,6 +24,7 @@ __all__ = [
     "as_json",
     "domains_options",
     "naming_options",
+    "network_options",
     "node_options",
     "open_fleet",
     "open_node",
@@ -50,9 +51,19 @@ def _keep(ctx: click.Context, param: click.Parameter, value: str | None) -> None
         ctx.obj = {**(ctx.obj or {}), param.name: value}
 
 
+def _keep_key(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.obj = {**(ctx.obj or {}), "key": value or False}
+
+
 def node_options(command: F) -> F:
-    """Add ``--domain``, ``--interfaces`` and ``--peers``, which may stand before or after a command's name."""
+    """Add ``--domain``, ``--interfaces``, ``--peers`` and ``--key``, before or after a command's name."""
     return _node_options(command, "The domain to look at.")
+
+
+def network_options(command: F) -> F:
+    """Add the same without ``--key``, for a command whose ``--key`` is another: that of its TLS."""
+    return _node_options(command, "The domain to look at.", key=False)
 
 
 def domains_options(command: F) -> F:
@@ -67,18 +78,31 @@ def domains_options(command: F) -> F:
     return _node_options(everywhere(command), "The domain to look at, or several: robotA,robotB.")
 
 
-def _node_options(command: F, domain: str) -> F:
+def _node_options(command: F, domain: str, *, key: bool = True) -> F:
+    if key:
+        command = _kept_option("--key", "FILE", _keep_key, "The key file; '' for none.", "IPCPY_KEY_FILE")(command)
     for name, text in (
         ("--peers", "Static addresses host[:port],... where multicast does not pass."),
         ("--interfaces", "Names or addresses of the interfaces to use; 'lo' stays on this host."),
         ("--domain", domain),
     ):
-        variable = f"IPCPY_{name.removeprefix('--').upper()}"
-        option = click.option(
-            name, metavar="TEXT", expose_value=False, callback=_keep, help=f"{text}  [env: {variable}]"
-        )
-        command = option(command)
+        command = _kept_option(name, "TEXT", _keep, text)(command)
     return command
+
+
+def _kept_option(
+    name: str, metavar: str, keep: Callable[..., None], text: str, variable: str = "", *, multiple: bool = False
+) -> Callable[[F], F]:
+    """Return what adds an option that is kept for ``open_node``; variable: of the environment, where it has another."""
+    variable = variable or f"IPCPY_{name.removeprefix('--').upper()}"
+    return click.option(
+        name,
+        metavar=metavar,
+        multiple=multiple,
+        expose_value=False,
+        callback=keep,
+        help=f"{text}  [env: {variable}]",
+    )
 
 
 def _keep_flag(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -92,20 +116,10 @@ def _keep_rules(ctx: click.Context, param: click.Parameter, rules: tuple[str, ..
 
 def naming_options(command: F) -> F:
     """Add ``--namespace`` and ``--remap``, for what is asked for by name; likewise before or after."""
-    for name, metavar, kept, text in (
-        ("--remap", "OLD:=NEW", _keep_rules, "Another name instead; again, or comma-separated, for more."),
-        ("--namespace", "TEXT", _keep, "What names are put under that do not begin with '/'."),
-    ):
-        variable = f"IPCPY_{name.removeprefix('--').upper()}"
-        option = click.option(
-            name,
-            metavar=metavar,
-            multiple=kept is _keep_rules,
-            expose_value=False,
-            callback=kept,
-            help=f"{text}  [env: {variable}]",
-        )
-        command = option(command)
+    another = "Another name instead; again, or comma-separated, for more."
+    command = _kept_option("--remap", "OLD:=NEW", _keep_rules, another, multiple=True)(command)
+    under = "What names are put under that do not begin with '/'."
+    command = _kept_option("--namespace", "TEXT", _keep, under)(command)
     return command
 
 

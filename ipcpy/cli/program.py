@@ -22,6 +22,7 @@ from .flows import flows
 from .foxglove import foxglove
 from .graph import list_topics, nodes
 from .info import info
+from .key import key
 from .measure import bw, delay, hz
 from .options import naming_options, node_options
 from .param import param
@@ -48,13 +49,18 @@ class _Program(click.Group):
 
 def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        click.echo(f"ipcpy {ipc.__version__}")
+        click.echo(f"ipcpy {ipc.__version__} ({ipc.implementation()})")
         ctx.exit()
 
 
 @click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show version and build.",
 )
 @node_options
 @naming_options
@@ -70,6 +76,7 @@ def program(ctx: click.Context) -> None:
       ipcpy pub cmd '{"speed": 0.5}'    talk
       ipcpy call arm/move '{"x": 1}'    ask
       ipcpy doctor                      nothing arrives? what is wrong
+      ipcpy key new                     keep others out
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing found before --timeout, 4 and 5 warnings and problems of
     the doctor, 130 interrupted, 143 terminated.
@@ -102,6 +109,7 @@ _COMMANDS = (
     nodes,
     top,
     doctor,
+    key,
     demo,
     completion,
 )

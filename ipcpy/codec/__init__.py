@@ -4,7 +4,7 @@ of frames, topics or subscribers.
 
 from __future__ import annotations
 
-from .contract import ANY, Body, Codec, check_codec, codec_for, reading_codec, variant
+from .contract import ANY, Body, Codec, check_codec, codec_for, encoders, reading_codec, variant
 from .library import MsgLibrary
 from .msgpack import MsgPack
 from .raw import Raw
@@ -21,6 +21,7 @@ __all__ = [
     "check_codec",
     "checksum",
     "codec_for",
+    "encoders",
     "get_msg",
     "reading_codec",
     "variant",

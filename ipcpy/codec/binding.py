@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
 from ..errors import CodecError
+from ..records import dataclass
 from .fields import field_names
 from .layout import Field, Layout
 from .nesting import flatten
+from .plans import plan_of
 from .shape import SCALARS, Shape
 from .stream import HEADER_SIZE, START, Buffer, checksum, fold
+from .unpacking import quick_decoder
 
 Make = Callable[[tuple[Any, ...]], Any]
 Pack = Callable[[Any], bytes]
@@ -111,10 +113,13 @@ def bind(id: int, name: str, layout: Layout, shape: Shape) -> Binding:
     header = _HEADER.pack(*START, id, HEADER_SIZE + layout.size)
     pack = pack_values = _packer(label, header, layout, shape)
     make = _maker(label, layout, shape)
-    (decode, decode_intact), unpack = _decoders(label, header, layout, make), _unpacker(label, layout, make)
+    (decode, decode_intact), unpack = _decoders(label, header, layout, shape, make), _unpacker(label, layout, make)
     if shape.parts:
         pack = _nested_packer(label, pack_values, shape)
-    encode, encode_many = _encoder(pack_values, pack, shape), _many_encoder(header, layout, shape)
+    encode = _encoder(pack_values, pack, shape)
+    plan = plan_of(header, layout, shape, encode)
+    encode_many = _many_encoder(header, layout, shape, plan)
+    encode = encode if plan is None else plan.encode
     decode_many = _many_decoder(label, header, layout, make)
     return Binding(
         id, name, layout, shape, header, pack, encode, decode, decode_intact, unpack, encode_many, decode_many
@@ -171,7 +176,9 @@ def _encoder(pack_values: Pack, pack: Pack, shape: Shape) -> Callable[[Any], byt
     return encode
 
 
-def _many_encoder(header: bytes, layout: Layout, shape: Shape) -> Callable[[Sequence[Any]], tuple[Buffer, int] | None]:
+def _many_encoder(
+    header: bytes, layout: Layout, shape: Shape, plan: Any
+) -> Callable[[Sequence[Any]], tuple[Buffer, int] | None]:
     """Return an encoder that goes through many messages column by column, so that the loops are not Python's."""
     spread, size = shape.spread, HEADER_SIZE + layout.size
     pack = struct.Struct(f"{layout.order}{len(header)}sx{layout.format[1:]}").pack
@@ -181,6 +188,9 @@ def _many_encoder(header: bytes, layout: Layout, shape: Shape) -> Callable[[Sequ
         if not able or len(messages) < MANY_ROWS:
             return None
         try:
+            planned = None if plan is None else plan.encode_many(messages)
+            if planned is not None:
+                return planned, size
             columns = zip(*(messages if spread is None else map(spread, messages)), strict=True)
             data = bytearray(b"".join(map(pack, repeat(header), *columns)))
         except (struct.error, TypeError, ValueError, OverflowError, AttributeError):
@@ -226,7 +236,7 @@ def _maker(label: str, layout: Layout, shape: Shape) -> Make:
 
 
 def _decoders(
-    label: str, header: bytes, layout: Layout, make: Make
+    label: str, header: bytes, layout: Layout, shape: Shape, make: Make
 ) -> tuple[Callable[[Buffer], Any], Callable[[Buffer], Any]]:
     # "<7x9f" takes the values out of the whole message, and fails if it is not as long as its header says
     unpack = struct.Struct(f"{layout.order}{HEADER_SIZE}x{layout.format[1:]}").unpack
@@ -252,11 +262,25 @@ def _decoders(
         except Exception as error:  # a type may refuse its values, in whatever way its author chose
             raise CodecError(f"{label}: its type does not take {_show(values)}: {error!r:.200}") from error
 
-    return decode, decode_intact
+    return decode, quick_decoder(layout, shape, _careful(label, make), decode_intact)
+
+
+def _careful(label: str, make: Make) -> Make:
+    """Return a maker that raises as a decoder does."""
+
+    def made(values: tuple[Any, ...]) -> Any:
+        try:
+            return make(values)
+        except CodecError:
+            raise
+        except Exception as error:
+            raise CodecError(f"{label}: its type does not take {_show(values)}: {error!r:.200}") from error
+
+    return made
 
 
 def _unpacker(label: str, layout: Layout, make: Make) -> Callable[[Buffer], Any]:
-    unpack = struct.Struct(layout.format).unpack
+    unpack, made = struct.Struct(layout.format).unpack, _careful(label, make)
 
     def unpack_payload(payload: Buffer) -> Any:
         try:
@@ -264,12 +288,7 @@ def _unpacker(label: str, layout: Layout, make: Make) -> Callable[[Buffer], Any]
         except (struct.error, TypeError):
             what = f"{len(payload)} bytes" if isinstance(payload, (bytes, bytearray, memoryview)) else _show(payload)
             raise CodecError(f"{label} has a payload of {layout.size} bytes, got {what}") from None
-        try:
-            return make(values)
-        except CodecError:
-            raise
-        except Exception as error:
-            raise CodecError(f"{label}: its type does not take {_show(values)}: {error!r:.200}") from error
+        return made(values)
 
     return unpack_payload
 

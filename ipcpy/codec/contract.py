@@ -16,7 +16,7 @@ from .msgpack import MsgPack
 from .raw import Raw
 from .stream import Buffer
 
-__all__ = ["ANY", "Body", "Codec", "check_codec", "codec_for", "reading_codec", "variant"]
+__all__ = ["ANY", "Body", "Codec", "check_codec", "codec_for", "encoders", "reading_codec", "variant"]
 
 Body = Buffer | list[Buffer]
 ANY = "any"  # what a subscriber without a codec says of itself; one with a codec of that name reads every publisher
@@ -134,6 +134,17 @@ def variant(codec: object, name: str, base: str) -> Callable[..., Any] | None:
         if base in vars(kind):
             return getattr(codec, name) if name in vars(kind) else None
     return None
+
+
+def encoders(codec: Codec) -> dict[type, Callable[[Any], bytes]]:
+    """Return what encodes instances of a type, by the types for which a codec's ``encode`` does nothing else."""
+    for kind in type(codec).__mro__:
+        if "encode" in vars(kind):
+            if kind is MsgLibrary and "encode" not in vars(codec):
+                found: dict[type, Callable[[Any], bytes]] = vars(codec)["_encoders"]
+                return found
+            break
+    return {}
 
 
 def codec_for(name: object, schema: object) -> MsgLibrary | MsgPack | Raw:

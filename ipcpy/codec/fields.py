@@ -5,10 +5,7 @@ Knows Python's named tuples, dataclasses and annotations; nothing of formats or 
 
 from __future__ import annotations
 
-import ast
 import collections.abc
-import dataclasses
-import inspect
 import sys
 import types
 import typing
@@ -16,9 +13,13 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from keyword import iskeyword
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SchemaError
+from ..records import is_dataclass
+
+if TYPE_CHECKING:  # it, dataclasses and inspect take 10 ms to import: what needs them does so itself
+    import ast
 
 __all__ = ["annotations_of", "array_kind", "check_name", "field_names", "is_text", "maker", "nested_type"]
 
@@ -30,7 +31,9 @@ def field_names(type_: type) -> tuple[str, ...]:
     """Return the names of what a type carries, none for types without names."""
     if issubclass(type_, tuple):
         return tuple(getattr(type_, "_fields", ()))
-    if dataclasses.is_dataclass(type_):
+    if is_dataclass(type_):
+        import dataclasses
+
         return tuple(member.name for member in dataclasses.fields(type_) if member.init)
     return ()
 
@@ -73,12 +76,14 @@ def maker(type_: type[Any]) -> Callable[[Iterable[Any]], Any]:
             "Give that a default value (an InitVar is no field)"
         )
     in_order = not taken or tuple(taken)[: len(fields)] == fields
-    by_name = dataclasses.is_dataclass(type_) and any(member.kw_only for member in dataclasses.fields(type_))
+    by_name = any(member.kw_only for member in getattr(type_, "__dataclass_fields__", {}).values())
     return partial(_call_by_name, type_, fields) if by_name or not in_order else partial(_call, type_)
 
 
 def _parameters(type_: type) -> dict[str, bool]:
     """Return what a type can be called with, and whether it has to be; empty where that cannot be told."""
+    import inspect
+
     try:
         parameters = inspect.signature(type_).parameters.values()
     except (ValueError, TypeError):
@@ -175,10 +180,12 @@ def nested_type(annotation: Any) -> type | None:
 def _is_named(type_: object) -> bool:
     if not isinstance(type_, type):
         return False
-    return (issubclass(type_, tuple) and hasattr(type_, "_fields")) or dataclasses.is_dataclass(type_)
+    return (issubclass(type_, tuple) and hasattr(type_, "_fields")) or is_dataclass(type_)
 
 
 def _written(text: str) -> Iterator[Any]:
+    import ast
+
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError):
@@ -187,6 +194,8 @@ def _written(text: str) -> Iterator[Any]:
 
 
 def _written_in(tree: ast.expr) -> Iterator[Any]:
+    import ast
+
     match tree:
         case ast.Constant(value=None):
             return

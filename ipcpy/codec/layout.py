@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from ..errors import SchemaError
+from ..records import NamedTuple, dataclass
 from .stream import HEADER_SIZE, MAX_SIZE
 
 __all__ = ["Field", "Layout", "Repeat", "parse_format"]
 
 MAX_PAYLOAD = MAX_SIZE - HEADER_SIZE
 _MAX_FORMAT = 8192  # characters; enough for 1,024 fields of the longest kind
-_ITEM = re.compile(r"\s*(\d{0,6})([xcbB?hHiIlLqQefdsp])", re.ASCII)
+_ITEM = r"\s*(\d{0,6})([xcbB?hHiIlLqQefdsp])"
 _ORDERS = {"<": "<", "=": "<", ">": ">", "!": ">"}
 _NAMES = {
     "b": "int8", "B": "uint8", "h": "int16", "H": "uint16", "i": "int32", "I": "uint32", "q": "int64",
@@ -106,8 +105,9 @@ def _repeats(codes: str, order: str, text: str) -> tuple[tuple[Repeat, ...], tup
     repeats: list[Repeat] = []
     groups: list[int] = []
     offset = at = 0
+    item = re.compile(_ITEM, re.ASCII)
     while codes[at:].strip():
-        match = _ITEM.match(codes, at)
+        match = item.match(codes, at)
         if not match:
             raise SchemaError(_bad_code(codes[at:].lstrip(), text))
         if match[2] == "p" and match[1] and int(match[1]) == 0:

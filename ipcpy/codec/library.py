@@ -16,6 +16,7 @@ from .layout import parse_format
 from .schema import MessageSpec, describe, differences, parse_schema
 from .shape import shape_of
 from .stream import HEADER_SIZE, START, Buffer
+from .unpacking import quick_library
 
 __all__ = ["MsgLibrary"]
 
@@ -196,6 +197,10 @@ class MsgLibrary:
             return self._decode_other(body)
         return decode(body)
 
+    def decoder(self) -> Callable[[Buffer], Any]:
+        """Return what ``decode_intact`` does, compiled where that is."""
+        return quick_library(self._intact, self.decode_intact)
+
     def encode_many(self, messages: Sequence[Any]) -> tuple[Buffer, int] | None:
         """Make messages of instances of one type, laid end to end, in a third of the time.
 
@@ -212,8 +217,7 @@ class MsgLibrary:
         Raises:
             CodecError: they have to be decoded one by one.
         """
-        binding = self._bindings.get(int.from_bytes(data[2:4], "little"))
-        if binding is None:
+        if (binding := self._bindings.get(int.from_bytes(data[2:4], "little"))) is None:
             raise CodecError("no such message is known yet")
         return binding.decode_many(data, size)
 

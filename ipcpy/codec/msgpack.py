@@ -27,7 +27,6 @@ Instances of subclasses count as their bases.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -37,6 +36,7 @@ from typing import Any
 import msgpack
 
 from ..errors import CodecError
+from ..records import is_dataclass
 from .ndarray import EXTENSION, data_of, header_of, read_array
 from .plain import form_of, is_native
 from .stream import Buffer
@@ -286,7 +286,7 @@ def _find_fault(data: Any) -> str | None:
         children: list[tuple[Any, str, int]] = []
         form = _walked(value)
         if isinstance(form, dict):
-            dotted = form is not value and dataclasses.is_dataclass(value)
+            dotted = form is not value and is_dataclass(value)
             for key, item in form.items():
                 children += (
                     (key, f"the key {_shown(key)} of {path}", depth + 1),

@@ -31,9 +31,7 @@ EXTENSION = 78
 _ALIGNMENT = 64  # bytes: a cache line, and enough for any vector instruction
 _PREFIX = struct.Struct("<HH")
 _EXT32 = struct.Struct(">BIB")  # msgpack's ext 32: 0xc9, length, type
-_SIMPLE = re.compile(
-    r"[<>|](?:b1|[iu][1248]|f[248]|c8|c16|[SUV][1-9]\d{0,5}|[mM]8(?:\[\d{0,6}[A-Za-z]{1,2}\])?)", re.ASCII
-)
+_SIMPLE = r"[<>|](?:b1|[iu][1248]|f[248]|c8|c16|[SUV][1-9]\d{0,5}|[mM]8(?:\[\d{0,6}[A-Za-z]{1,2}\])?)"
 _PLAIN = "?bBhHiIlLqQfd"  # dtypes of which Python's own memoryview makes bytes, in this machine's order or not
 _MAX_DIMENSIONS = 32  # what every numpy can have
 _MAX_FIELDS = 1024
@@ -136,7 +134,7 @@ def _describe(dtype: np.dtype[Any], depth: int = 0) -> str | list[Any]:
     if dtype.hasobject:
         raise TypeError(f"dtype {dtype} holds Python objects, which do not travel")
     if dtype.fields is None or dtype.names is None:
-        if not _SIMPLE.fullmatch(dtype.str) or (dtype.kind == "V" and dtype.name[:4] != "void"):
+        if not re.fullmatch(_SIMPLE, dtype.str, re.ASCII) or (dtype.kind == "V" and dtype.name[:4] != "void"):
             raise TypeError(f"dtype {dtype} is not one that travels")
         return dtype.str
     if depth == _MAX_DEPTH or len(dtype.names) > _MAX_FIELDS:
@@ -151,7 +149,7 @@ def _describe(dtype: np.dtype[Any], depth: int = 0) -> str | list[Any]:
 def _parse(text: object, depth: int = 0) -> np.dtype[Any]:
     import numpy as np
 
-    if isinstance(text, str) and _SIMPLE.fullmatch(text):
+    if isinstance(text, str) and re.fullmatch(_SIMPLE, text, re.ASCII):
         return np.dtype(text)
     if not isinstance(text, list) or depth == _MAX_DEPTH:
         raise CodecError(f"an array of dtype {text!r:.60}")

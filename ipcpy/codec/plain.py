@@ -8,12 +8,13 @@ seconds or nanoseconds, a Decimal its text or the nearest float. Then the refusa
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set, ValuesView
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from typing import Any
+
+from ..records import is_dataclass
 
 __all__ = ["form_of", "is_native"]
 
@@ -47,7 +48,9 @@ def form_of(value: Any) -> Any:
         return value.value
     if isinstance(value, datetime) and value.tzinfo is not None:
         return datetime.combine(value.date(), value.timetz())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value) and not isinstance(value, type):
+        import dataclasses
+
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if any(_is_one(value, module, name) for module, name in _TEXTS):
         return str(value)

@@ -16,13 +16,13 @@ are bytes.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from ..errors import SchemaError
+from ..records import dataclass, is_dataclass
 from .fields import field_names, maker
 from .layout import Layout
 from .nesting import Part, is_flat, maker_of, parts_of, spreader, text_values, value_names
@@ -34,7 +34,7 @@ SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple}
 _CODES = {"int": "bBhHiIqQ", "float": "efd", "bool": "?", "bytes": "csp", "str": "sp"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Shape:
     """How a type's instances become values and come out of them.
 
@@ -85,7 +85,7 @@ def shape_of(
     if SEQUENCES.get(name) is type_:
         make: Callable[[Any], Any] = list if type_ is list else _same
         return Shape(type_, name, (), frozenset(), None, make)
-    if (issubclass(type_, tuple) and hasattr(type_, "_fields")) or dataclasses.is_dataclass(type_):
+    if (issubclass(type_, tuple) and hasattr(type_, "_fields")) or is_dataclass(type_):
         return _named(type_, layout, texts, parts_of(type_, layout) if parts is None else parts)
     raise SchemaError(
         f"{name} is none of the types a message can have: "

@@ -4,6 +4,9 @@ or of who was heard.
 The advert is a service: an instance ``<name>-<id>._ipcpy._udp.local.``, whose SRV record tells host and port, whose A
 records tell addresses, and whose TXT record tells the rest for people with an mDNS browser. Anyone on the link can
 forge an advert, so everything here is bounded, and nothing raises on what was heard.
+
+A node that has a key shows its id, where to knock, and which key it uses: no name of itself, its host, its domain or a
+topic.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ _MAX_LABEL = 63  # bytes, RFC 1035
 _MAX_STRING = 255  # bytes of "key=value", RFC 1035
 _MAX_FIELD = 128  # bytes of a domain or host
 _MAX_VERSION = 32  # bytes
+_FIELDS = (("v", _MAX_VERSION), ("id", 16), ("domain", _MAX_FIELD), ("host", _MAX_FIELD))
+_FIELDS_SEALED = (("id", 16), ("k", 8))
 _MORE_SPACE = len(b"\x0amore=65535")
 _ID_DIGITS = frozenset("0123456789abcdef")
 
@@ -47,6 +52,7 @@ class Advert:
         version: the version of ipcpy.
         topics: its topics, as many as fit the record where it comes from the network.
         more: how many more topics there are.
+        key: the id of the key that it uses, as 8 hexadecimal digits; empty for none.
     """
 
     node_id: str
@@ -57,13 +63,21 @@ class Advert:
     version: str
     topics: tuple[str, ...] = ()
     more: int = 0
+    key: str = ""
+
+    @property
+    def instance(self) -> str:
+        """The full name of the node's service."""
+        return instance_name(None if self.key else self.name, self.node_id)
 
 
-def instance_name(name: str, node_id: str) -> str:
-    """Return the full name of a node's service: ``<name>-<id>._ipcpy._udp.local.``.
+def instance_name(name: str | None, node_id: str) -> str:
+    """Return the full name of a node's service: ``<name>-<id>._ipcpy._udp.local.``; for None ``<id>._ipcpy...``.
 
     Dots, backslashes and what cannot be printed become ``_``; a long name is cut so that its label has 63 bytes.
     """
+    if name is None:
+        return f"{node_id}.{SERVICE_TYPE}"
     clean = "".join("_" if char in ".\\" or not char.isprintable() else char for char in name)
     return f"{_cut(clean, _MAX_LABEL - 1 - len(node_id)) or 'node'}-{node_id}.{SERVICE_TYPE}"
 
@@ -76,8 +90,12 @@ def cut_field(text: str) -> str:
 def to_txt(advert: Advert) -> dict[str, bytes]:
     """Return the keys and values of the TXT record: v, id, domain, host, t0, t1, ..., and ``more`` if topics are cut.
 
+    Where the node has a key: id and ``k``, nothing else.
+
     The record has at most 1,200 bytes. A topic that does not fit a string of 255 bytes is left out.
     """
+    if advert.key:
+        return {"id": advert.node_id.encode(), "k": advert.key.encode()}
     txt = {
         "v": _cut(advert.version, _MAX_VERSION).encode(),
         "id": advert.node_id.encode(),
@@ -113,13 +131,19 @@ def from_txt(txt: Mapping[str, bytes], port: int, instance: str = "") -> tuple[A
     if not 0 < port < 65_536:
         return None, f"port {port}"
     texts: dict[str, str] = {}
-    for key, limit in (("v", _MAX_VERSION), ("id", 16), ("domain", _MAX_FIELD), ("host", _MAX_FIELD)):
+    sealed = "k" in txt
+    fields = _FIELDS_SEALED if sealed else _FIELDS
+    for key, limit in fields:
         text = _text(txt.get(key), limit)
         if text is None:
             return None, f"no {key}" if key not in txt else f"bad {key}"
         texts[key] = text
     if len(texts["id"]) != 16 or not _ID_DIGITS.issuperset(texts["id"]):
         return None, "bad id"
+    if sealed:
+        if len(texts["k"]) != 8 or not _ID_DIGITS.issuperset(texts["k"]):
+            return None, "bad k"
+        return Advert(texts["id"], "", "", "", port, "", key=texts["k"]), ""
     topics = tuple(_topics(txt))
     more = txt.get("more", b"0")
     left_out = int(more) if more.isdigit() and len(more) <= 5 else 0

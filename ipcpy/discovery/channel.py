@@ -8,7 +8,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
 
 from ..addresses import is_loopback
 from .hearing import listener
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Channel"]
 
 GOODBYE_GAP = 0.01  # seconds between the two goodbyes, so that a burst of loss does not take both
-_SOL_SOCKET, _SO_BINDTODEVICE, _IPPROTO_IP, _IP_MULTICAST_ALL = 1, 25, 0, 49  # of Linux
+_SOL_SOCKET, _SO_BINDTODEVICE, _IPPROTO_IP, _IP_MULTICAST_ALL, _IP_UNICAST_IF = 1, 25, 0, 49, 50  # of Linux
 
 
 class Channel:
@@ -54,6 +55,7 @@ class Channel:
         from zeroconf import IPVersion, Zeroconf
 
         self._zeroconf = instance = Zeroconf(interfaces=[], ip_version=IPVersion.V4Only, use_asyncio=True)
+        _answer_by_senders(instance)
         instance.async_add_listener(listener(self._hear, self._is_own), None)
         joined: list[str] = []
         for address in addresses:
@@ -64,6 +66,7 @@ class Channel:
                 joined.append(address)
         self._descriptors = tuple({each.fileno for each in (*instance.engine.readers, *instance.engine.senders)})
         _confine(instance, to_host=all(is_loopback(address) for address in joined))
+        _bind_senders(instance)
         return joined
 
     async def leave(self, *, goodbye: bool) -> None:
@@ -138,3 +141,41 @@ def _confine(instance: Zeroconf, *, to_host: bool) -> None:
         if to_host:
             with suppress(OSError):
                 reader.sock.setsockopt(_SOL_SOCKET, _SO_BINDTODEVICE, b"lo\0")
+
+
+def _answer_by_senders(instance: Zeroconf) -> None:
+    """Have whoever is answered alone (RFC 6762, 6.7) answered by the socket of the interface that is nearest to him.
+
+    zeroconf answers by the socket that heard the question, which is bound to no interface: the answer would leave by
+    whatever card the routes say, also by one that is not to be used.
+    """
+    send = instance.async_send
+
+    def nearest(out: DNSOutgoing, addr: str | None = None, *arguments: Any, **named: Any) -> None:
+        senders = instance.engine.senders
+        if addr is not None and senders:
+            by = max(senders, key=lambda each: _common(each.sock_name[0], addr))
+            named["transport"] = by
+            arguments = arguments[:2]
+        send(out, addr, *arguments, **named)
+
+    instance.async_send = nearest  # type: ignore[method-assign]
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many bits two IPv4 addresses begin with alike."""
+    return 32 - (int(IPv4Address(one)) ^ int(IPv4Address(other))).bit_length()
+
+
+def _bind_senders(instance: Zeroconf) -> None:
+    """Have what is sent by the socket of an interface leave there, whatever the routes say."""
+    if sys.platform != "linux":
+        return
+    import ifaddr
+
+    indexes = {each.ip: card.index for card in ifaddr.get_adapters() for each in card.ips}
+    for sender in instance.engine.senders:
+        index = indexes.get(sender.sock_name[0])
+        if index is not None:
+            with suppress(OSError):
+                sender.sock.setsockopt(_IPPROTO_IP, _IP_UNICAST_IF, index.to_bytes(4, "big"))

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from .advert import Advert
 from .responder import Presence, Responder
@@ -44,6 +44,8 @@ class Mdns:
             of a broadcast or of somebody who never asked. Runs in the mDNS thread, so it should only hand over.
         known: returns the full instance names (``instance_name``) of the nodes that the link knows: they need not
             answer our questions, and 16 of them are enough not to ask at the start. Called in the mDNS thread.
+        keys: returns the ids of our keys, each as 8 hexadecimal digits: who uses another key, or none, is not told of.
+            Without any, who uses a key is not told of. Called in the mDNS thread.
     """
 
     def __init__(
@@ -53,8 +55,9 @@ class Mdns:
         on_found: Callable[[str, int, str], None],
         *,
         known: Callable[[], Iterable[str]] = tuple,
+        keys: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        self._presence = Presence(advert, tuple(interfaces), on_found, known)
+        self._presence = Presence(advert, tuple(interfaces), on_found, known, keys)
         self._responder = Responder(self._presence)
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
@@ -67,7 +70,7 @@ class Mdns:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What was ignored, by cause: malformed, address, crowded, flood, own, domain, callback, internal,
+        """What was ignored, by cause: malformed, address, crowded, flood, own, domain, key, callback, internal,
         throttled (times that reading paused because too much came)."""
         return dict(self._responder.reports.counters)
 

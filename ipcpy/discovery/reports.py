@@ -12,7 +12,7 @@ __all__ = ["Reports"]
 
 log = logging.getLogger(__name__)
 
-QUIET = frozenset({"own", "domain"})  # causes that are nothing to worry about
+QUIET = frozenset({"own", "domain", "key"})  # causes that are nothing to worry about
 MAX_REASONS = 16  # failures that are logged
 
 

@@ -6,13 +6,14 @@ Knows the parts that speak and hear, and joins them; nothing of threads, packets
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
 from ..addresses import is_host, is_loopback
-from .advert import Advert, instance_name
+from ..importing import importing
+from .advert import Advert
 from .channel import Channel
 from .hearing import batch
 from .reports import Reports
@@ -50,6 +51,7 @@ class Presence:
         addresses: IPv4 addresses of the interfaces to use.
         on_found: called with the address, port and node id of every place worth a knock.
         known: gives the full instance names of nodes that need not answer questions.
+        keys: gives the ids of our keys; none for a node without a key.
         everywhere: whether nodes of other domains are looked for too, so that all are asked who they are.
     """
 
@@ -57,6 +59,7 @@ class Presence:
     addresses: tuple[str, ...]
     on_found: Callable[[str, int, str], None]
     known: Callable[[], Iterable[str]]
+    keys: Callable[[], Collection[str]] = tuple
     everywhere: bool = False
 
 
@@ -66,9 +69,9 @@ class Responder:
     def __init__(self, presence: Presence) -> None:
         advert = presence.advert
         self.reports = Reports()
-        self.sightings = Sightings(advert.node_id, advert.domain, self._on_ignored)
+        self.sightings = Sightings(advert.node_id, advert.domain, self._on_ignored, presence.keys)
         self._presence = presence
-        self._instance = instance_name(advert.name, advert.node_id)
+        self._instance = advert.instance
         self._advertised: tuple[str, ...] = ()
         self._own_addresses: frozenset[str] = frozenset()
         self._questions = 0
@@ -88,7 +91,8 @@ class Responder:
     def run(self) -> None:
         """Run until ``stop``; never raises."""
         try:
-            import zeroconf  # noqa: F401
+            with importing.lock:
+                import zeroconf  # noqa: F401  # and asyncio with it
         except Exception as error:  # a broken extension module raises anything
             self.reports.fail(f"python-zeroconf cannot be imported ({error})")
             return

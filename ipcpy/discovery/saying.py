@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from .advert import SERVICE_TYPE, Advert, instance_name, to_txt
+from .advert import SERVICE_TYPE, Advert, to_txt
 from .hearing import PTR, SRV, TXT, A
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def service(advert: Advert, addresses: Sequence[str]) -> ServiceInfo:
 
     return ServiceInfo(
         SERVICE_TYPE,
-        instance_name(advert.name, advert.node_id),
+        advert.instance,
         port=advert.port,
         properties=to_txt(advert),
         server=f"ipcpy-{advert.node_id}.local.",  # not the host's name: that record is another responder's

@@ -7,7 +7,7 @@ Anyone on the link can forge what is heard, so everything here is bounded, and n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..addresses import is_loopback
@@ -67,6 +67,7 @@ class Sightings:
         node_id: the own node, of which nothing is told.
         domain: the own domain; other domains are ignored.
         count: called with a cause and a detail for everything that is ignored.
+        keys: returns the ids of our keys; who uses another one, or none where we have some, is ignored.
     """
 
     LIMIT = 2048
@@ -77,7 +78,14 @@ class Sightings:
     ADDRESSES = 8  # of one instance
     NEIGHBOURS = 256  # instances that share one server name; ours do not
 
-    def __init__(self, node_id: str, domain: str, count: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        node_id: str,
+        domain: str,
+        count: Callable[[str, str], None],
+        keys: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        self._keys = keys
         self._node_id, self._domain, self._count = node_id, cut_field(domain), count
         self._entries: dict[str, _Entry] = {}
         self._by_server: dict[str, set[str]] = {}
@@ -191,12 +199,14 @@ class Sightings:
             return
         txt = unpack_txt(entry.text or b"")
         advert, wrong = from_txt(txt, entry.port, entry.instance) if txt is not None else (None, "bad TXT")
-        entry.domain = advert.domain if advert and advert.domain != self._domain else ""
+        entry.domain = advert.domain if advert and not advert.key and advert.domain != self._domain else ""
         if advert is None:
             self._count("malformed", f"{entry.instance!r}: {wrong}")
         elif advert.node_id == self._node_id:
             self._count("own", "")
-        elif advert.domain != self._domain:
+        elif advert.key not in (self._keys() or ("",)):
+            self._count("key", advert.key or "none")
+        elif not advert.key and advert.domain != self._domain:
             self._count("domain", advert.domain)
         else:
             addresses = self._reachable(entry, own_addresses)

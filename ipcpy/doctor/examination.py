@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+from .. import fast
 from ..addresses import LOOPBACK, Way, is_loopback
+from ..checksum import LIBRARY
 from ..discovery.check import zeroconf_error, zeroconf_version
 from ..errors import ArgumentError, IpcError
 from ..facts import (
@@ -32,15 +34,16 @@ from ..graph import NodeInfo
 from ..node.node import Node
 from ..node.shared import node_for
 from ..protocol.link.greeting import domain_number
-from ..settings import DOMAIN, LINK_PORTS, Settings, StaticPeer, from_environment, parse_peer
+from ..settings import DOMAIN, LINK_PORTS, KeyChoice, Settings, StaticPeer, from_environment, parse_peer
 from ..timeouts import seconds
 from ..transport import probes
 from ..transport.hostnames import resolve
 from ..transport.interfaces import Interface, interface_to, list_interfaces, list_links
+from ..transport.link import LinkSocket
 from .judge.host import judge_host
 from .judge.interfaces import judge_interfaces
 from .judge.peers import judge_peer
-from .judge.settings import VARIABLES, judge_name, judge_settings, judge_strangers
+from .judge.settings import VARIABLES, judge_keys, judge_name, judge_settings, judge_strangers
 from .multicast import GREETING_GROUP, MDNS_GROUP, MulticastCheck
 from .ways import probe
 
@@ -62,6 +65,7 @@ def diagnose(
     domain: str | None = None,
     interfaces: str | Iterable[str] | None = None,
     peers: str | Iterable[str] | None = None,
+    key: KeyChoice = None,
 ) -> Diagnosis:
     """Examine settings, interfaces, this host, and the way to every host with a node, in about three seconds.
 
@@ -72,7 +76,7 @@ def diagnose(
         hosts: ``host`` or ``host:port``, comma-separated or one each, to be asked whether they are found or not.
         timeout: seconds to listen for others, 0.5 if less is given; below 2.1 it cannot be told whose multicasts do not
             come.
-        domain: as of ``Node``, like ``interfaces`` and ``peers``.
+        domain: as of ``Node``, like ``interfaces``, ``peers`` and ``key``.
 
     Raises:
         ArgumentError: (a ValueError) one of the hosts is no ``host`` or ``host:port``, or timeout is no time.
@@ -81,20 +85,20 @@ def diagnose(
     if listen is None:
         raise ArgumentError(f"timeout is a time in seconds that ends, got {timeout!r}")
     asked = [parse_peer(host.strip()) for host in (hosts.split(",") if isinstance(hosts, str) else hosts)]
-    settings, error = _understand(domain, interfaces, peers)
+    settings, error = _understand(domain, interfaces, peers, key)
     return _Examination(asked, settings, error, listen).run()
 
 
 def _understand(
-    domain: str | None, interfaces: str | Iterable[str] | None, peers: str | Iterable[str] | None
+    domain: str | None, interfaces: str | Iterable[str] | None, peers: str | Iterable[str] | None, key: KeyChoice
 ) -> tuple[Settings, str]:
     """Read the settings. Where they are wrong, return what is left of them, and what is wrong."""
     try:
-        return from_environment(domain, interfaces, peers), ""
+        return from_environment(domain, interfaces, peers, key=key), ""
     except ArgumentError as error:
         wrong = str(error)
     try:
-        return Settings(interfaces=from_environment(DOMAIN, interfaces, ()).interfaces), wrong
+        return Settings(interfaces=from_environment(DOMAIN, interfaces, (), key=False).interfaces), wrong
     except ArgumentError:
         return Settings(), wrong
 
@@ -125,7 +129,8 @@ class _Examination:
         with ExitStack() as stack:
             ports = self._ports()  # before our own node takes one
             self._start_node(stack)
-            multicast = stack.enter_context(closing(MulticastCheck(self._interfaces, self._settings.domain)))
+            ring = None if self._node is None else node_for(self._node).keys.keyring
+            multicast = stack.enter_context(closing(MulticastCheck(self._interfaces, self._settings.domain, ring)))
             multicast.run(self._start + FIRST)
             self._names.wait(self._start + RESOLVE)
             peers = self._probe(self._peers(multicast))
@@ -148,6 +153,7 @@ class _Examination:
         found += judge_interfaces(host.interfaces, PLACES, only_loopback=self._settings.only_loopback)
         found += judge_host(host, PLACES)
         found += judge_strangers(strangers, domain)
+        found += judge_keys(() if self._node is None else self._node.strangers())
         for each in peers:
             found += judge_peer(each, PLACES)
         if not peers:
@@ -170,6 +176,7 @@ class _Examination:
             log=os.environ.get("IPCPY_LOG", ""),
             namespace=settings.namespace,
             remap=", ".join(map(":=".join, settings.remap)),
+            keys=() if self._node is None else self._node.keys,
         )
 
     def _name_facts(self, peer: StaticPeer) -> NameFacts:
@@ -194,6 +201,9 @@ class _Examination:
             files=probes.file_limits(),
             zeroconf=zeroconf_version(),
             zeroconf_error=zeroconf_error(),
+            compiled=fast.COMPILED,
+            why_pure=fast.why_pure,
+            crc=LIBRARY,
         )
 
     def _start_node(self, stack: ExitStack) -> None:
@@ -202,8 +212,9 @@ class _Examination:
             return
         settings = self._settings
         peers = [each.host if each.port is None else f"{each.host}:{each.port}" for each in settings.peers]
+        key: KeyChoice = settings.key or False
         try:
-            node = Node("ipcpy-doctor", domain=settings.domain, interfaces=settings.interfaces, peers=peers)
+            node = Node("ipcpy-doctor", domain=settings.domain, interfaces=settings.interfaces, peers=peers, key=key)
         except IpcError as error:
             self._error = str(error)
         else:
@@ -264,7 +275,8 @@ class _Examination:
             return []
         try:
             only_loopback = self._settings.only_loopback
-            return probe(hosts, self._settings.domain, only_loopback=only_loopback, way_to=self._way_to)
+            link = LinkSocket if self._node is None else node_for(self._node).sockets.link
+            return probe(hosts, self._settings.domain, only_loopback=only_loopback, way_to=self._way_to, link=link)
         except IpcError as error:
             self._error = self._error or str(error)
             return []

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..addresses import Address
 from ..discovery.check import question
@@ -21,6 +21,9 @@ from ..protocol.wire import Kind, Malformed, frames
 from ..transport.group import GROUP, GROUP_PORT
 from ..transport.interfaces import Interface
 from ..transport.probes import Multicast
+
+if TYPE_CHECKING:
+    from ..sealing.keys import Keyring
 
 __all__ = ["GREETING_GROUP", "MDNS_GROUP", "Greeted", "MulticastCheck"]
 
@@ -38,11 +41,29 @@ class Greeted(NamedTuple):
     domain: int
 
 
+class _Voice(NamedTuple):
+    """What is put around greetings, and taken off; nothing for a node without a key."""
+
+    sealed: Callable[[bytes], bytes] = lambda data: data
+    heard: Callable[[bytes, Address], bytes] = lambda data, _: data
+    answer: Callable[[bytes, Address], bytes] = lambda data, _: data
+
+
+def _sealed_voice(keyring: Keyring) -> _Voice:
+    """Return what seals with the first key, in a session of its own: each interface hears each greeting."""
+    from ..sealing.seal import Seal
+
+    seal = Seal(keyring)
+    link = seal.link()
+    return _Voice(lambda data: link.seal(data, None), seal.greetings().open, link.open)
+
+
 class _Membership(NamedTuple):
     """What one interface takes part with: its two groups, and what is sent to them."""
 
     interface: Interface
     greeter: Greeter
+    voice: _Voice
     group: Multicast
     mdns: Multicast
     hello: bytes
@@ -55,13 +76,15 @@ class MulticastCheck:
     Args:
         interfaces: those to be checked; one that is down or has no address is left out.
         domain: the domain that greets.
+        keyring: the keys to greet with, and by which others are understood; None for none.
 
     Attributes:
         heard: nodes whose greetings came by multicast, of all domains.
         answered: nodes that answered our greetings.
     """
 
-    def __init__(self, interfaces: Iterable[Interface], domain: str) -> None:
+    def __init__(self, interfaces: Iterable[Interface], domain: str, keyring: Keyring | None = None) -> None:
+        self._keyring = keyring
         self.heard: set[Greeted] = set()
         self.answered: set[Greeted] = set()
         self._own: set[int] = set()  # the ids by which we greet, one an interface
@@ -78,7 +101,8 @@ class MulticastCheck:
         greeter = Greeter(id, domain, os.urandom(32))
         group = Multicast(GREETING_GROUP, interface.index, address)
         mdns = Multicast(MDNS_GROUP, interface.index, address)
-        made = _Membership(interface, greeter, group, mdns, greeter.hello(None), question(id & 0xFFFF))
+        voice = _Voice() if self._keyring is None else _sealed_voice(self._keyring)
+        made = _Membership(interface, greeter, voice, group, mdns, greeter.hello(None), question(id & 0xFFFF))
         for file in (*group.files, *mdns.files):
             self._selector.register(file, selectors.EVENT_READ, made)
         return made
@@ -96,16 +120,17 @@ class MulticastCheck:
 
     def _send(self) -> None:
         for each in self._memberships:
-            each.group.send(each.hello)
+            each.group.send(each.voice.sealed(each.hello))
             if each.mdns.trial.result != "works":
                 each.mdns.send(each.question)
 
     def _read(self, membership: _Membership) -> None:
         heard, answers = membership.group.read()
         for data, address in heard:
-            self._take(data, address, Kind.HELLO)
+            self._take(membership.voice.heard(data, address), address, Kind.HELLO)
         for data, address in answers:
-            self._take(data, address, Kind.WELCOME, membership.greeter.token(None))
+            answer = membership.voice.answer(data, address)
+            self._take(answer, address, Kind.WELCOME, membership.greeter.token(None))
         membership.mdns.read()
 
     def _take(self, data: bytes, address: Address, kind: Kind, echo: int | None = None) -> None:

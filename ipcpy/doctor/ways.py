@@ -145,7 +145,14 @@ class _Prober:
     lets answers come to those alone.
     """
 
-    def __init__(self, ways: Sequence[_Way], domain: str, host: str, way_to: Callable[[str], Way | None]) -> None:
+    def __init__(
+        self,
+        ways: Sequence[_Way],
+        domain: str,
+        host: str,
+        way_to: Callable[[str], Way | None],
+        link: Callable[[str, Iterable[int]], LinkSocket],
+    ) -> None:
         self._ways = ways
         self._way_to = way_to
         self._domain = domain_number(domain)
@@ -153,9 +160,9 @@ class _Prober:
         self._greeter = Greeter(self._id, domain, os.urandom(32))
         self._asked: dict[int, _Asked] = {}  # by nonce
         with ExitStack() as stack:
-            self._near = stack.enter_context(closing(LinkSocket(host, ())))
-            self._far = stack.enter_context(closing(LinkSocket(host, ())))
-            self._usual = stack.enter_context(closing(LinkSocket(host, LINK_PORTS)))
+            self._near = stack.enter_context(closing(link(host, ())))
+            self._far = stack.enter_context(closing(link(host, ())))
+            self._usual = stack.enter_context(closing(link(host, LINK_PORTS)))
             self._sockets = (self._near, self._far, self._usual)
             self._open = stack.pop_all()
 
@@ -225,6 +232,7 @@ class _Prober:
             return
         what, size = question
         aside = what == "in"
+        size = max(ECHO_SIZE, size - source.overhead)  # on its way it has the size that is tried
         answer = size if what == "back" else ECHO_SIZE
         nonce = int.from_bytes(os.urandom(8), "little")
         packet = pack_echo(self._id, nonce, self._domain, size=size, answer=answer, aside=aside)
@@ -312,6 +320,7 @@ def probe(
     *,
     only_loopback: bool,
     way_to: Callable[[str], Way | None] = lambda _: None,
+    link: Callable[[str, Iterable[int]], LinkSocket] = LinkSocket,
 ) -> list[PeerFacts]:
     """Ask hosts, all at the same time, for at most 1.6 seconds.
 
@@ -320,6 +329,7 @@ def probe(
         domain: the domain of the nodes that are to answer.
         only_loopback: whether nothing may leave this host.
         way_to: returns how to leave for an address; None where the system may choose.
+        link: makes a socket as those of a link are: sealed where our node has a key.
 
     Returns:
         The same facts in the same order, with what the answers told.
@@ -329,7 +339,7 @@ def probe(
     """
     known = list(hosts)
     ways = [_Way(facts, min(SERIES, SERIES_OF_ALL // len(known))) for facts in known]
-    prober = _Prober(ways, domain, LOOPBACK if only_loopback else "", way_to)
+    prober = _Prober(ways, domain, LOOPBACK if only_loopback else "", way_to, link)
     try:
         prober.run()
     finally:

@@ -33,12 +33,14 @@ from .connections import Connections
 from .handovers import Handovers
 from .identity import check_name, describe, new_id
 from .introductions import Introductions, OwnPublisher, OwnSubscriber, node_info
+from .keywatch import KeyWatch
 from .ledger import Ledger
 from .loop import Loop
 from .network import Network
 from .peering import Peering
 from .picture import Picture
 from .rendezvous import Rendezvous
+from .strangers import Strangers
 from .view import View
 from .watch import Watch
 from .ways import Ways
@@ -65,21 +67,22 @@ class Core:
         closed: whether it was closed.
         clocks: the clocks of other nodes.
         handovers: how memory is shared with subscribers of this host.
+        keys: the keys that it has now, if any (keywatch.py).
         ledger: what all nodes counted (ledger.py).
         listen: has a Listener told of the graph (view.py).
         picture: the graph, for publishers and subscribers that say why nothing comes.
         close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
 
     Raises:
-        ArgumentError: if the name, the namespace, a rule of ``remap``, or a setting of the log is wrong.
+        ArgumentError: if the name, the namespace, a rule of ``remap``, a setting of the log, or the key file is wrong.
     """
 
     def __init__(self, name: str | None, settings: Settings, sockets: Sockets) -> None:
         configure()
-        self.name = check_name(name)
+        self.name, self.keys = check_name(name), KeyWatch(settings.key)
         self.domain, self.naming = settings.domain, Naming(settings.namespace, settings.remap)
         self.closed, self.close_by = False, NEVER
-        self.sockets, self._settings = sockets, settings
+        self._sockets, self._settings = sockets, settings
         self._publishers: dict[int, OwnPublisher] = {}
         self._subscribers: dict[int, OwnSubscriber] = {}
         self._lock = threading.RLock()
@@ -104,31 +107,32 @@ class Core:
         lifetimes.opened(self)
 
     def _make(self) -> None:
-        self.id = new_id()
+        self.id, self.sockets = new_id(), self.keys.seal_anew(self._sockets)
         entry = describe(self.name, self.domain)
         self._link = link = Link(self.id, pack_entry(entry), self.domain, os.urandom(32))
         link.hosts.port = GROUP_PORT  # only the group is bound to it
         self._view = View()
         self.listen = self._view.listen
-        self.picture = Picture(self._view, link.peers)
+        self.picture = Picture(self._view, link.peers, Strangers(link, self.keys.seal).found)
         self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
         self._peering = Peering(self.loop, entry, link, self._network, self.sockets, self._introductions.on_link_event)
         self._peering.books.keepers = self._publishers, self._subscribers
         self.ledger = Ledger(self, self._peering.books, self._peering.inquiries, self.id)
-        self.clocks = self._peering.clocks
-        self.rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network)
+        self.rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network, self.keys.ids)
         self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self.rendezvous)
-        make, mtu_to = self.sockets.connected, self._network.mtu_to
         ways = Ways(self._network, self._introductions, link.peers)
-        self.way_to = ways.to_node
-        self._connections = Connections(self.loop, mtu_to, self._on_answer, self._on_refusal, make, ways.to_subscriber)
-        self.handovers = Handovers(self.loop, self.id, self._subscribers, self.sockets.memory and self._settings.memory)
+        self.way_to, self.clocks = ways.to_node, self._peering.clocks
+        make, limit = self.sockets.connected, self.sockets.memory and self._settings.memory
+        heard = self._on_answer, self._on_refusal
+        self._connections = Connections(self.loop, self._network.mtu_to, *heard, make, ways.to_subscriber)
+        self.handovers = Handovers(self.loop, self.id, self._subscribers, limit, self.keys.handover_names)
         self._view.add_node(self.id, node_info(entry, self.id, None))
         self.loop.call(self._start)
 
     def _start(self) -> None:
         self._network.start()
+        self.keys.start(self.loop, self._link.hosts.rekey, self.rendezvous.keys_changed, self.handovers.keys_changed)
         self.rendezvous.start(self._settings.peers, mdns=self.sockets.mdns)
 
     # -- for the node that users hold --------------------------------------------------------------------------------
@@ -177,7 +181,7 @@ class Core:
     def stats(self) -> NodeStats:
         """Return the counts of the link and of mDNS."""
         peering, ignored = self._peering, self.rendezvous.ignored()
-        causes = map(dict, (self._link.dropped, peering.refused, ignored, self.handovers.refused))
+        causes = map(dict, (self._link.dropped + self.keys.refused, peering.refused, ignored, self.handovers.refused))
         return NodeStats(peering.received, peering.sent, *causes)
 
     # -- for publishers and subscribers ------------------------------------------------------------------------------

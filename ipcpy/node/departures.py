@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ..graph import EndpointInfo, NodeInfo
+from ..records import NamedTuple
 
 MAX_KEPT = 256  # departures; the oldest are forgotten
 MAX_TOLD = 5  # in one answer, the latest

@@ -6,11 +6,12 @@ Knows rows, the graph and ``now``; nothing of how rows come. Whoever calls holds
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ..graph import EndpointInfo, Flow, TopicInfo
 from ..protocol.link.rows import Dropped, Published, Received, Row, Sent, Step, Way
 from ..protocol.topics import is_own
+from ..records import NamedTuple
 from ..timeouts import NEVER
 from .picture import place, silence
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ..protocol.data.places import Offer, OfferKind, unpack_offer
@@ -32,52 +32,75 @@ class Handovers:
     Args:
         subscribers: those of this node, by number.
         limit: bytes that a publisher may share; 0 for none.
+        names: returns the names at which a node is offered memory, by its id, first the one at which we offer it. With
+            a key nobody else can tell them: so nobody can stand there first and be handed memory.
 
     Attributes:
         limit: bytes that a publisher may share; 0 where no memory is shared.
         refused: how many were refused, by cause; see NodeStats.
     """
 
-    def __init__(self, loop: Loop, node: int, subscribers: Mapping[int, Taking], limit: int) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        node: int,
+        subscribers: Mapping[int, Taking],
+        limit: int,
+        names: Callable[[str], tuple[str, ...]] = lambda node: (node,),
+    ) -> None:
         self._loop = loop
-        self._name = f"{node:016x}"
+        self._node, self._names = f"{node:016x}", names
         self._subscribers = subscribers
         self.limit = limit if memory.available() else 0
-        self._listener: Listener | None = None
+        self._listeners: dict[str, Listener] = {}
         self._pending: dict[HandoverSocket, float] = {}
         self.refused: Counter[str] = Counter()
 
     def connect(self, node: str) -> HandoverSocket | None:
         """Connect to the node of a subscriber, by its id; None if it takes no memory from here."""
-        return handover.connect(node) if self.limit else None
+        return handover.connect(self._names(node)[0]) if self.limit else None
 
     def listen_soon(self) -> None:
         """Begin to take offers, from any thread; once more does nothing."""
-        if self._listener is None and self.limit:
+        if not self._listeners and self.limit:
             self._loop.call(self._listen)
 
+    def keys_changed(self) -> None:
+        """Take offers at the names that there are now, if any are taken."""
+        if self._listeners:
+            for name in self._listeners.keys() - set(self._names(self._node)):
+                self._leave(name)
+            self._listen()
+
+    def _leave(self, name: str) -> None:
+        listener = self._listeners.pop(name)
+        self._loop.unwatch(listener)
+        listener.close()
+
     def _listen(self) -> None:
-        if self._listener is not None or not self.limit or self._loop.stopping:
+        for name in self._names(self._node):
+            if name in self._listeners or not self.limit or self._loop.stopping:
+                continue
+            try:
+                self._listeners[name] = Listener(name)
+            except OSError:  # a descriptor too many, or somebody has the name: then all goes by UDP
+                self.limit = 0
+                return
+            self._watch(name)
+
+    def _watch(self, name: str) -> None:
+        if name in self._listeners and self.limit:
+            self._loop.watch(self._listeners[name], lambda: self._accept(name))
+
+    def _accept(self, name: str) -> None:
+        listener = self._listeners.get(name)
+        if listener is None:
             return
         try:
-            self._listener = Listener(self._name)
-        except OSError:  # a descriptor too many, or somebody has the name: then all goes by UDP
-            self.limit = 0
-            return
-        self._watch()
-
-    def _watch(self) -> None:
-        if self._listener is not None and self.limit:
-            self._loop.watch(self._listener, self._accept)
-
-    def _accept(self) -> None:
-        if self._listener is None:
-            return
-        try:
-            sock = self._listener.accept()
+            sock = listener.accept()
         except OSError:  # who waits there waits on, and would be found again at once
-            self._loop.unwatch(self._listener)
-            self._loop.call_at(time.monotonic() + PATIENCE, self._watch)
+            self._loop.unwatch(listener)
+            self._loop.call_at(time.monotonic() + PATIENCE, lambda: self._watch(name))
             return
         if sock is None:
             return
@@ -137,13 +160,12 @@ class Handovers:
         for sock in list(self._pending):
             self._part(sock)
             sock.close()
-        if self._listener is not None:
-            self._loop.unwatch(self._listener)
-            self._listener.close()
+        for name in list(self._listeners):
+            self._leave(name)
 
     def abandon(self) -> None:
         """Close the descriptors in a forked child, whose loop is gone."""
         for sock in self._pending:
             sock.close()
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners.values():
+            listener.close()

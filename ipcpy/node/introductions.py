@@ -6,7 +6,6 @@ Knows entries, addresses and the graph; nothing of sockets or frames. Used in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..addresses import LOOPBACK, Address
@@ -22,10 +21,12 @@ from ..protocol.link.link import (
     PeerLost,
     PeerMoved,
     PeerResumed,
+    PeerReturned,
     PeerStalled,
 )
 from ..protocol.link.rows import Row
 from ..protocol.topics import is_own, is_pattern, matches
+from ..records import replace
 from ..transport.handover import HandoverSocket
 from .books import Moment
 from .refusals import Refusals
@@ -43,7 +44,7 @@ class OwnPublisher(Protocol):
     def subscriber_found(self, number: int, info: EndpointInfo, address: Address) -> None: ...
     def subscriber_lost(self, number: int) -> None: ...
     def receive_datagram(self, data: bytes, address: Address) -> None: ...
-    def verify(self, address: Address) -> None: ...
+    def verify(self, address: Address, *, forgotten: bool = False) -> None: ...
     def network_changed(self) -> None: ...
     def account(self, rows: list[Row], moment: Moment) -> None: ...
     def explain(self) -> str: ...
@@ -133,6 +134,8 @@ class Introductions:
             self._view.change_node(event.id, state="unresponsive")
         elif isinstance(event, PeerResumed):
             self._view.change_node(event.id, state="alive")
+        elif isinstance(event, PeerReturned):
+            self._match_anew(event.id)
         elif isinstance(event, NodeRefused):
             who = f"the node {event.id:016x} at {event.address[0]}:{event.address[1]}"
             self._refusals.tell(event.id, who, f"nothing of it is believed: {event.reason}")
@@ -183,6 +186,13 @@ class Introductions:
         self._view.put(node_id, number, info)
         if before is None or _without_mismatch(before) != _without_mismatch(entry):
             self._introduce(node_id, number, entry)
+
+    def _match_anew(self, node_id: int) -> None:
+        """Have the subscribers of a node challenged anew: it had given this one up, and takes nothing from here."""
+        for entry in list(self._entries.get(node_id, {}).values()):
+            if isinstance(entry, SubscriberEntry):
+                for publisher in list(self._publishers.values()):
+                    publisher.verify((self._ip_of(node_id), entry.port), forgotten=True)
 
     def renew(self, stale: set[Address]) -> None:
         """Have subscribers at these addresses challenged anew."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import logging
 import selectors
 import threading
 import time
@@ -14,11 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..locks import start
+from ..log import get_logger
 from ..timeouts import NEVER
 from ..transport.kernel import refusals_as
 from ..transport.wake import Wake
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _IMMEDIATE = ("EpollSelector", "KqueueSelector")  # a change from another thread takes effect while select waits
 SUSPEND = 0.2  # seconds

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
 from ..addresses import is_host
+from ..log import get_logger
 from ..transport.hostnames import resolve
 from .loop import Loop
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 RESOLVE_AGAIN = 5.0  # seconds between two tries to resolve a name
 RESOLVE_EVERY = 60.0  # seconds until a name that was resolved is looked at again: its address may change

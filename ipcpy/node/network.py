@@ -5,18 +5,17 @@ Knows interfaces and times; nothing of peers, and sends nothing. Used in the I/O
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
-from ipaddress import ip_interface
 
-from ..addresses import LOOPBACK, NOWHERE, Address, Way, is_loopback
+from ..addresses import LOOPBACK, NOWHERE, Address, Way, is_loopback, network_of
+from ..log import get_logger
 from ..settings import Settings
 from ..transport.group import FanoutSocket
 from ..transport.interfaces import Interface, InterfaceWatch, interface_to, list_interfaces, source_on, source_to
 from .loop import Alarm, Loop
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 SETTLE = 0.05  # seconds between the first word of a change and our look: one change makes several words
 LOOK_AGAIN = 2.0  # seconds between two looks where the system does not tell of changes
@@ -107,7 +106,7 @@ class Network:
         found: dict[tuple[int, object], Way] = {}
         for interface in self.interfaces:
             for address, network in zip(interface.addresses, interface.networks, strict=True) if interface.up else ():
-                found.setdefault((interface.index, ip_interface(network).network), Way(interface.index, address))
+                found.setdefault((interface.index, network_of(network)), Way(interface.index, address))
         return list(found.values())
 
     def fanout_socket(self, make: MakeFanout, group: Address, address: str) -> FanoutSocket | None:

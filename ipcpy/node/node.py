@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
-from ..errors import ArgumentError
-from ..graph import EndpointInfo, Flow, NodeInfo, TopicInfo
-from ..settings import Remap, from_environment
+from ..graph import EndpointInfo, Flow, NodeInfo, Stranger, TopicInfo
+from ..settings import KeyChoice, Remap, from_environment
 from ..stats import NodeStats
 from ..timeouts import seconds
 from ..transport.sockets import Sockets
@@ -41,10 +39,14 @@ class Node:
             ``robot1/imu``, and ``/imu`` is ``imu``; by default ``IPCPY_NAMESPACE``, or none. "" for none.
         remap: what names are called instead, as a dict or ``imu:=front/imu``, comma-separated or one each; by default
             ``IPCPY_REMAP``. Both sides are put under the namespace. ``camera/**:=front/**`` is for all below camera.
-        key: reserved; sealing of frames is not there yet, so any key is refused rather than ignored.
+        key: path of the key file (``ipcpy key new``): all that the node sends is sealed with it, and who has another
+            key or none is not heard. By default ``IPCPY_KEY_FILE``; where that is not set, ``ipcpy.key`` among
+            systemd's credentials, or the user's own key file, if there is one. False for none. See docs/security.md.
 
     Raises:
-        ArgumentError: (a ValueError) which argument or environment variable is wrong.
+        ArgumentError: (a ValueError) which argument or environment variable is wrong, or what is wrong with the key
+            file.
+        IpcError: if there is a key, and the extra ``secure`` is not installed.
         TransportError: (an OSError) if there is no UDP socket to be had.
 
     >>> import ipcpy as ipc
@@ -62,11 +64,9 @@ class Node:
         peers: str | Iterable[str] | None = None,
         namespace: str | None = None,
         remap: Remap | None = None,
-        key: str | bytes | None = None,
+        key: KeyChoice = None,
     ) -> None:
-        if key is not None or os.environ.get("IPCPY_KEY"):
-            raise ArgumentError("this version cannot seal frames: key (IPCPY_KEY) must not be set")
-        settings = from_environment(domain, interfaces, peers, namespace=namespace, remap=remap)
+        settings = from_environment(domain, interfaces, peers, namespace=namespace, remap=remap, key=key)
         self._core = Core(name, settings, Sockets())
         self._core.ensure_open()  # now, when this can close it, whatever comes
 
@@ -89,6 +89,12 @@ class Node:
     def namespace(self) -> str:
         """What its topics, services and parameters are put under; empty for nothing."""
         return self._core.naming.namespace
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The fingerprints of its keys, as words; the first one seals. Empty for a node that has none."""
+        ring = self._core.keys.keyring
+        return tuple(key.fingerprint for key in ring.keys) if ring is not None else ()
 
     def resolve(self, name: str) -> str:
         """Return what a name or pattern becomes here: the whole name, as other nodes see it.
@@ -189,6 +195,15 @@ class Node:
         said = await self._core.ledger.why_async(name, wait)
         self._core.ensure_open()
         return said
+
+    def strangers(self) -> tuple[Stranger, ...]:
+        """Return who is here and shares no key with this node, by key, most nodes first: neither hears the other.
+
+        Raises:
+            ClosedError: (an OSError) if it is closed.
+        """
+        self._core.ensure_open()
+        return self._core.picture.strangers()
 
     def watch(self, *, hidden: bool = False) -> Watch[Event]:
         """Watch nodes, publishers and subscribers come and go; what is there comes first.

@@ -6,12 +6,12 @@ in the I/O thread.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ..addresses import LOOPBACK, Address, Way
+from ..log import get_logger
 from ..protocol.link.clocks import is_clock
 from ..protocol.link.echo import is_echo
 from ..protocol.link.entries import NodeEntry
@@ -30,7 +30,7 @@ from .loop import Alarm, Loop
 from .network import Network
 from .processes import Processes
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 REST = 0.0008  # seconds for each peer that the sockets rest after only what is known already came: to wake up costs
 REST_MAX = 0.04  # more than to read, so what comes meanwhile is read together; less than half of Timing.verify
@@ -80,7 +80,7 @@ class Peering:
         self.received = self.sent = 0
         self.refused: Counter[str] = Counter()
         self._socket = self._open_socket(LINK_PORTS)
-        self._group = _open_group()
+        self._group = self._open_group()
         number = domain_number(entry.domain)
         self._echoes = Echoes(loop, link.id, number, self._socket, lambda: self._open_socket(()), link.dropped)
         self._echoes.way_to = network.way_to
@@ -96,7 +96,16 @@ class Peering:
         self._watch()
 
     def _open_socket(self, ports: Iterable[int]) -> LinkSocket:
-        return self._sockets.link(self._network.bind_host, ports)
+        made = self._sockets.link(self._network.bind_host, ports)
+        made.way_to = self._network.way_to
+        return made
+
+    def _open_group(self) -> GroupSocket | None:
+        try:
+            return self._sockets.greetings()
+        except OSError as error:
+            log.warning("no greeting by multicast: %s. Other hosts are found by mDNS and IPCPY_PEERS.", error)
+            return None
 
     @property
     def port(self) -> int:
@@ -196,6 +205,8 @@ class Peering:
         while count < DRAIN and (received := source.poll()) is not None:
             count += 1
             data, address = received
+            if not data:  # refused by a seal
+                continue
             asked = ""
             if source is self._socket:
                 asked = self._note_asked(address)
@@ -286,11 +297,3 @@ class Peering:
     def _died(self, id: int) -> None:
         self._link.process_died(id, time.monotonic())
         self.flush()
-
-
-def _open_group() -> GroupSocket | None:
-    try:
-        return GroupSocket()
-    except OSError as error:
-        log.warning("no greeting by multicast: %s. Other hosts are found by mDNS and IPCPY_PEERS.", error)
-        return None

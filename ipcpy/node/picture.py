@@ -7,16 +7,19 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Protocol
 
 from ..errors import ArgumentError
-from ..graph import EndpointInfo, NodeInfo, TopicInfo
+from ..graph import EndpointInfo, NodeInfo, Stranger, TopicInfo
 from ..protocol.topics import is_own, matches
+from ..records import replace
 from .view import View
 
-_ID = re.compile("[0-9a-f]{16}")
+_ID = "[0-9a-f]{16}"
 MAX_NAMES = 10  # topics that are named where none fits
+
+
+Strangers = Callable[[], tuple[Stranger, ...]]
 
 
 class Heard(Protocol):
@@ -31,12 +34,14 @@ class Picture:
     Args:
         view: the graph.
         peers: those of the link, by id.
+        strangers: returns who is here and shares no key with this node.
 
     Attributes:
         begun_at: when the node began: a moment later it knows who is there.
     """
 
-    def __init__(self, view: View, peers: Mapping[int, Heard]) -> None:
+    def __init__(self, view: View, peers: Mapping[int, Heard], strangers: Strangers = tuple) -> None:
+        self.strangers = strangers
         self.begun_at = time.monotonic()
         self._view = view
         self._peers = peers
@@ -87,7 +92,7 @@ class Picture:
         named += [endpoint.node for endpoint in self._view.endpoints() if endpoint.id == peer]
         if len(named) == 1:
             return int(named[0].id, 16)
-        if not named and _ID.fullmatch(peer):  # it went, or is not here yet
+        if not named and re.fullmatch(_ID, peer):  # it went, or is not here yet
             return int(peer, 16)
         raise ArgumentError(f"{len(named) or 'no'} nodes are named {peer!r:.80}; a peer is one")
 
@@ -146,7 +151,9 @@ class Place(Protocol):
     picture: Picture
 
 
-def reasons(kind: str, topic: str, known: list[str], node: Place, told: str = "") -> list[str]:
+def reasons(
+    kind: str, topic: str, known: list[str], node: Place, told: str = "", *, locked_out: bool = True
+) -> list[str]:
     """Return sentences on why a publisher or subscriber meets whom it meets.
 
     Args:
@@ -155,17 +162,19 @@ def reasons(kind: str, topic: str, known: list[str], node: Place, told: str = ""
         known: what it says of each that is there.
         node: its own.
         told: how sentences name the topic, where it is not as it was asked for.
+        locked_out: whether to tell, where nobody fits, of nodes that share no key with this one.
     """
     picture = node.picture
     left = picture.departed(kind, topic)
     if known:
         return known + [f"{each[0].upper()}{each[1:]}." for each in left]
     nobody = f"No {kind} of {told or repr(topic)} is known in domain {node.domain!r}"
+    strangers = "".join(f" {stranger.text}." for stranger in picture.strangers()) if locked_out else ""
     if left:
-        return [f"{nobody}: {'; '.join(left)}."]
+        return [f"{nobody}: {'; '.join(left)}.{strangers}"]
     others = picture.names(kind)
     if not others:
-        return [f"{nobody}. No {kind} is known at all."]
+        return [f"{nobody}. No {kind} is known at all.{strangers}"]
     more = len(others) - MAX_NAMES
     listed = ", ".join(others[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
-    return [f"{nobody}. Topics with {kind}s: {listed}."]
+    return [f"{nobody}. Topics with {kind}s: {listed}.{strangers}"]

@@ -5,13 +5,13 @@ A peer in another language that gets an entry wrong is told nothing by the proto
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 
 from ..budget import Budget
+from ..log import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 MAX_TOLD = 1_024  # complaints that are remembered, so that each is made once
 AT_ONCE = 20.0  # complaints in a row, whoever causes them

@@ -5,13 +5,14 @@ Knows names and addresses, which are hints for the link; nothing of frames, and 
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from ..addresses import LOOPBACK
+from ..importing import importing
+from ..log import get_logger
 from ..protocol.link.entries import NodeEntry
 from ..protocol.link.link import Link
 from ..settings import LINK_PORTS, StaticPeer
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..discovery.advert import Advert
     from ..discovery.mdns import Mdns
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 LISTEN = 0.1  # seconds after a greeting to all in which it comes back by loopback, if multicast passes there at all
 MDNS_AFTER = 0.3  # seconds until zeroconf is imported, 55 ms of computing: those who find each other at once are busy
@@ -50,9 +51,19 @@ class Rendezvous:
         link: is told where nodes may be.
         knocker: knocks there.
         network: the interfaces to show the node on.
+        keys: returns the ids of its keys, the one first that seals; none for a node without a key.
     """
 
-    def __init__(self, loop: Loop, entry: NodeEntry, link: Link, knocker: Knocker, network: Network) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        entry: NodeEntry,
+        link: Link,
+        knocker: Knocker,
+        network: Network,
+        keys: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
+        self._keys = keys
         self._loop = loop
         self._entry = entry
         self._link = link
@@ -106,6 +117,10 @@ class Rendezvous:
         if self._mdns is not None and not self._closed:
             self._mdns.update(self._advert())
 
+    def keys_changed(self) -> None:
+        """Show the key that seals now."""
+        self.show(self._topics)
+
     def ignored(self) -> Mapping[str, int]:
         """Return what mDNS ignored, by cause."""
         return self._mdns.counters if self._mdns is not None else {}
@@ -137,10 +152,11 @@ class Rendezvous:
 
     def _start_mdns(self) -> None:
         if self._uses_mdns and self._mdns is None and not self._closed:
-            from ..discovery.mdns import Mdns
+            with importing.lock:
+                from ..discovery.mdns import Mdns
 
             addresses = self._network.multicast_addresses()
-            self._mdns = Mdns(self._advert(), addresses, self._on_mdns, known=self._known_instances)
+            self._mdns = Mdns(self._advert(), addresses, self._on_mdns, known=self._known_instances, keys=self._keys)
             if self._everywhere:
                 self._mdns.domains()
             self._mdns.start()
@@ -148,14 +164,20 @@ class Rendezvous:
     def _advert(self) -> Advert:
         from ..discovery.advert import Advert
 
-        id, entry = f"{self._link.id:016x}", self._entry
-        return Advert(id, entry.name, entry.host, entry.domain, self._knocker.port, entry.version, self._topics)
+        id, entry, key = f"{self._link.id:016x}", self._entry, next(iter(self._keys()), "")
+        about = entry.name, entry.host, entry.domain, self._knocker.port, entry.version, self._topics
+        return Advert(id, *about, key=key)
 
     def _known_instances(self) -> list[str]:
         from ..discovery.advert import instance_name
 
         peers = list(self._link.peers.values())
-        return [instance_name(peer.entry.name, f"{peer.id:016x}") for peer in peers if peer.entry is not None]
+        named = not self._keys()
+        return [
+            instance_name(peer.entry.name if named else None, f"{peer.id:016x}")
+            for peer in peers
+            if peer.entry is not None
+        ]
 
     def _on_mdns(self, address: str, port: int, node_id: str) -> None:
         """Take an advert, in the thread of mDNS."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
 from ..locks import Bell, Monitor, Work
 from ..protocol.topics import is_own, is_pattern, matches
+from ..records import replace
 from ..timeouts import NEVER
 from .departures import Departures
 from .watch import EventQueue, Watch

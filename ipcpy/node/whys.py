@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from ..graph import EndpointInfo
 from ..protocol.link.inquiry import What
 from ..protocol.topics import is_own, matches
+from ..records import NamedTuple
 from .books import Books
 from .inquiries import Inquiries, Round
 from .picture import Place, place, reasons, silence
@@ -80,10 +80,10 @@ class Whys:
 
     def text(self, topic: str, asked: list[Asked]) -> str:
         """Return what all said, and whom there is none of."""
-        lines = []
+        lines: list[str] = []
         for kind in ("publisher", "subscriber"):
             if not any(each.endpoint.kind == kind for each in asked):
-                lines += reasons(kind, topic, [], self._node)
+                lines += reasons(kind, topic, [], self._node, locked_out=not lines)
         alike = Counter(_whose(each.endpoint) for each in asked)
         for each in asked:
             who = place(each.endpoint.kind.capitalize(), each.endpoint.node)

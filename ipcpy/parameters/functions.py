@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ArgumentError
+from ..log import get_logger
 
 __all__ = ["Functions"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class Functions:

@@ -6,7 +6,6 @@ parameters.py has those.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -20,6 +19,7 @@ from ..codec import MsgPack
 from ..errors import ArgumentError, ClosedError
 from ..events import Event, PublisherFound
 from ..graph import EndpointInfo
+from ..log import get_logger
 from ..node.core import Core
 from ..node.departures import whereabouts
 from ..node.loop import Alarm
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Owner", "topic_of"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 GRACE = 3.0  # seconds after which a program of the same name is none that was killed and is not missed yet
 MAX_BYTES = 4 << 20  # of all values together, as they are published

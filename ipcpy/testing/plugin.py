@@ -21,13 +21,14 @@ def ipcpy_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryNetwork]:
     """A MemoryNetwork in fair weather: ``ipcpy_network.loss = 0.1`` makes it worse.
 
     IPCPY_DOMAIN and IPCPY_INTERFACES are set, so that processes that the test starts are on it too. Names are what
-    they are: IPCPY_NAMESPACE and IPCPY_REMAP are not.
+    they are: IPCPY_NAMESPACE and IPCPY_REMAP are not. No key is used, whoever runs the tests.
     """
     from .network import MemoryNetwork
 
     with MemoryNetwork() as network:
         monkeypatch.setenv("IPCPY_DOMAIN", network.domain)
         monkeypatch.setenv("IPCPY_INTERFACES", "127.0.0.1")
+        monkeypatch.setenv("IPCPY_KEY_FILE", "")
         for name in ("IPCPY_PEERS", "IPCPY_NAMESPACE", "IPCPY_REMAP"):
             monkeypatch.delenv(name, raising=False)
         yield network

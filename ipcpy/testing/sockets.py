@@ -21,7 +21,7 @@ def sockets_in(weather: Weather) -> Sockets:
         partial(WeatherDataSocket, weather),
         partial(WeatherConnectedSocket, weather),
         partial(WeatherFanoutSocket, weather),
-        partial(WeatherLinkSocket, weather),
+        link=partial(WeatherLinkSocket, weather),
         mdns=False,
         memory=False,
     )
@@ -58,6 +58,10 @@ class WeatherConnectedSocket(ConnectedSocket):
         """Send datagrams, one by one: each has a fate of its own."""
         for datagram in datagrams:
             self.send(b"".join(datagram))
+
+    def send_joined(self, data: bytes, segment: int) -> None:
+        """Send datagrams that lie end to end, one by one."""
+        self.send_many([(data[at : at + segment],) for at in range(0, len(data), segment)], segment)
 
 
 class WeatherFanoutSocket(FanoutSocket):

@@ -1,4 +1,4 @@
-"""Says what the state of this host means: ports, buffers, limits, zeroconf.
+"""Says what the state of this host means: ports, buffers, limits, zeroconf, the compiled part.
 
 Knows facts and sentences; nothing of where the facts come from.
 """
@@ -27,6 +27,7 @@ def judge_host(facts: HostFacts, places: Places) -> Iterator[Finding]:
     yield from _buffer(facts)
     yield from _kernel(facts)
     yield from _files(facts)
+    yield from _speed(facts)
 
 
 def _group_port(trial: Trial, port: int) -> Iterator[Finding]:
@@ -129,3 +130,15 @@ def _files(facts: HostFacts) -> Iterator[Finding]:
     if 0 <= hard < FEW_FILES:
         text = f"A process may open {hard} files; each subscriber, and each peer on this host, takes one."
         yield Finding("warning", "file-limit", "limits", text, ("ulimit -Hn 4096   (as root, or limits.conf)",))
+
+
+def _speed(facts: HostFacts) -> Iterator[Finding]:
+    if facts.compiled is None:
+        return
+    crc = f"CRC-32 of {facts.crc}"
+    if facts.compiled:
+        yield Finding("ok", "compiled", "speed", f"The compiled part of ipcpy is used; {crc}.")
+        return
+    text = f"ipcpy runs as pure Python ({facts.why_pure}), which does the same in more time; {crc}."
+    advice = () if facts.crc == "zlib-ng" else ("python -m pip install zlib-ng   (large messages over a network)",)
+    yield Finding("note", "pure", "speed", text, advice)

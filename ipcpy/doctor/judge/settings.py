@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...facts import Finding, NameFacts, SettingsFacts
+from ...graph import Stranger
 
-__all__ = ["judge_name", "judge_settings", "judge_strangers"]
+__all__ = ["judge_keys", "judge_name", "judge_settings", "judge_strangers"]
 
 VARIABLES = (
     "IPCPY_DOMAIN",
     "IPCPY_INTERFACES",
     "IPCPY_PEERS",
-    "IPCPY_KEY",
+    "IPCPY_KEY_FILE",
     "IPCPY_LOG",
     "IPCPY_SHM",
     "IPCPY_NAMESPACE",
     "IPCPY_REMAP",
+    "IPCPY_PURE",
 )
 
 
@@ -43,7 +45,11 @@ def _understood(facts: SettingsFacts) -> str:
     under = f", topics under {facts.namespace!r}" if facts.namespace else ""
     renamed = f", remapped {facts.remap}" if facts.remap else ""
     log = f", log from {facts.log}" if facts.log else ""
-    return f"Domain {facts.domain!r}, {interfaces}, {peers}{under}{renamed}{log}."
+    keys = ", no key"
+    if facts.keys:
+        more = len(facts.keys) - 1
+        keys = f", sealed with the key {facts.keys[0]!r}{f' and {more} more accepted' if more else ''}"
+    return f"Domain {facts.domain!r}, {interfaces}, {peers}{under}{renamed}{log}{keys}."
 
 
 def _place(peer: NameFacts) -> str:
@@ -84,6 +90,19 @@ def judge_strangers(strangers: Sequence[tuple[str, str]], domain: str) -> Iterat
         advice = (f"If they should meet:  {here}",)
         data = {"addresses": hosts, "domain": name or None}
         yield Finding("note", "other-domain", where, text, advice, data=data)
+
+
+def judge_keys(strangers: Sequence[Stranger]) -> Iterator[Finding]:
+    """Say who is here and shares no key with our node."""
+    for each in strangers:
+        data = {"nodes": each.nodes, "fingerprint": each.fingerprint or None}
+        text = f"{each.text}: neither side hears the other."
+        if each.fingerprint:
+            advice = "If they should meet: copy their key file to here.  ipcpy key show   (there, shows these words)"
+            yield Finding("note", "other-key", "keys", text, (advice,), data=data)
+        else:
+            advice = "If they should meet: copy the key file there, and start them anew.  ipcpy key show   (shows it)"
+            yield Finding("note", "no-key", "keys", text, (advice,), data=data)
 
 
 def _count(hosts: Sequence[str]) -> str:
