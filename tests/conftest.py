@@ -8,12 +8,15 @@ import sys
 import uuid
 
 # Before anything can import ipcpy: no test talks to the network, to another test run or to a robot.
-for _name in [name for name in os.environ if name.startswith("IPCPY_") and name != "IPCPY_REQUIRE_LAN"]:
+_key = os.environ.get("TEST_KEY", "")  # a key file: to run the tests with it shows that nothing else changes
+_kept = ("IPCPY_REQUIRE_LAN", "IPCPY_PURE")  # what says how the tests run, not what ipcpy is to do
+for _name in [name for name in os.environ if name.startswith("IPCPY_") and name not in _kept]:
     del os.environ[_name]
 os.environ.pop("PYTEST_ADDOPTS", None)  # how these tests run, not those that they start
 DOMAIN = f"test{uuid.uuid4().hex[:10]}"
 os.environ["IPCPY_DOMAIN"] = DOMAIN
 os.environ["IPCPY_INTERFACES"] = "lo"
+os.environ["IPCPY_KEY_FILE"] = _key  # not that of whoever runs the tests
 
 # A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -26,6 +29,8 @@ from typing import Any  # noqa: E402
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
+import ipcpy.discovery.mdns  # noqa: E402, F401  # here: in a thread of a node pytest would rewrite it, while perhaps a test
+import ipcpy.events  # noqa: E402, F401  # has something parsed too, and CPython 3.11 loses count then (its issue 106905)
 import lan as lan_module  # noqa: E402
 import lan_process  # noqa: E402
 import own_network  # noqa: E402
@@ -48,6 +53,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         for process in item.stash.get(_PROCESSES, []):
             report.sections.append((f"process {process.name}", process.report()))
     return report
+
+
+def pytest_report_header() -> list[str]:
+    """Say whether the compiled part is tested, or pure Python."""
+    from ipcpy.fast import implementation
+
+    return [f"ipcpy: {implementation()}"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -104,7 +116,7 @@ def spawn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
     A program is the text of a Python program (str), a Python file (Path) or a command (list of words).
     """
     started = request.node.stash.setdefault(_PROCESSES, [])
-    own = {"IPCPY_DOMAIN": DOMAIN, "IPCPY_INTERFACES": "lo"}
+    own = {"IPCPY_DOMAIN": DOMAIN, "IPCPY_INTERFACES": "lo", "IPCPY_KEY_FILE": os.environ["IPCPY_KEY_FILE"]}
     own |= {name: os.environ[name] for name in ("SEED_IPCPY_PATH",) if name in os.environ}
 
     def spawn(
@@ -148,7 +160,7 @@ def lan(request: pytest.FixtureRequest) -> Iterator[Callable[..., lan_module.Lan
     started = request.node.stash.setdefault(_PROCESSES, [])
 
     def make(hosts: int = 2, **options: Any) -> lan_module.Lan:
-        env = {"IPCPY_DOMAIN": DOMAIN, **options.pop("env", {})}
+        env = {name: os.environ[name] for name in ("IPCPY_DOMAIN", "IPCPY_KEY_FILE")} | options.pop("env", {})
         made.append(lan_module.Lan(hosts, env=env, on_spawn=started.append, **options))
         return made[-1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import re
@@ -127,10 +128,31 @@ def test_help_names_every_row(spawn):
 
 
 def test_what_watching_costs_is_measured(spawn):
-    words = ["--flows", "3", "--seconds", "0.2", "--rounds", "2", "--every", "0.05"]
+    words = ["--flows", "3", "--seconds", "0.2", "--pairs", "2", "--every", "0.05"]
     if not Path("/proc/self/task").exists():
         pytest.skip("the time of threads is read from /proc")
     printed = spawn([sys.executable, "-m", "benchmarks.watching", *words], cwd=ROOT).succeed()
-    assert "3 flows of 10 Hz, read every 0.05 s" in printed
-    assert re.search(r"^\| publisher's node \|( -?\d+\.\d+ \|){4}$", printed, re.MULTILINE)
-    assert re.search(r"^\| subscriber's node \|( -?\d+\.\d+ \|){4}$", printed, re.MULTILINE)
+    assert "3 flows of 10 Hz, told " in printed
+    told = r"-?\d+\.\d+ \(-?\d+\.\d+ to -?\d+\.\d+\)"
+    for node in ("publisher", "subscriber"):
+        assert re.search(rf"^\| {node}'s node \| \d+\.\d+ \| {told} \| {told} \|$", printed, re.MULTILINE), printed
+
+
+@pytest.fixture
+def watching(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("benchmarks.watching")
+
+
+def test_of_watched_and_unwatched_halves_those_beside_each_other_are_compared(watching):
+    found = [(False, 3.0), (True, 3.5), (True, 4.0), (False, 3.25), (False, 3.125), (True, 3.0)]
+    more, chance = watching.differences(found)
+    assert more == [0.5, 0.75, -0.125]
+    assert chance == [-0.125]
+
+
+def test_the_interval_of_a_median_goes_by_order_and_holds_it_nine_times_in_ten(watching):
+    assert watching.told([*range(1, 100), 1e9]) == "50.500 (42.000 to 59.000)"
+    assert watching.told([3.0, 1.0, 2.0]) == "2.000 (1.000 to 3.000)"
+    missed = sum(math.comb(100, count) for count in range(42)) / 2**100  # fewer than 42 of 100 are below the median
+    assert 0.04 < missed < 0.05

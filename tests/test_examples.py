@@ -56,6 +56,15 @@ def test_struct_types_shared_by_both_sides(spawn):
     assert status.startswith("Status(name='left foot', samples=20, temperature=36.59")
 
 
+def test_a_key_keeps_a_stranger_out(spawn):
+    pytest.importorskip("cryptography", reason="needs ipcpy[secure]")
+    words, *heard, told = spawn(EXAMPLES / "18_key.py", "3").succeed().splitlines()
+    fingerprint = words.removeprefix("the key, in words: ")
+    assert heard == [f"laptop: wheel {number}" for number in range(3)]
+    assert told.startswith("stranger: no message on 'wheel'")
+    assert f"2 nodes here use a key you do not have (fingerprint: {fingerprint})." in told
+
+
 def test_black_box(spawn, tmp_path):
     pytest.importorskip("mcap", reason="needs ipcpy[bag]")
     import bags

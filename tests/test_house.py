@@ -25,12 +25,17 @@ NO_TESTS = {
 # Test files that belong to no module, and what they test.
 NO_MODULE = {
     "protocol/test_document.py": "docs/protocol.md against the code",
+    "subscribing/test_compiled.py": "what the compiled part takes, against its twins in inbound.py and reader.py",
+    "subscribing/test_batching.py": "fast/batching.c, against its twins in inbound.py, flow.py and inbox.py",
     "protocol/data/test_datapath.py": "both halves of the data path, in any weather",
     "protocol/data/test_large.py": "the same with large messages, and sockets that cannot hold them",
     "protocol/link/test_link_hostile.py": "test_link.py, hostile peers",
     "protocol/link/test_link_losses.py": "test_link.py, bad networks",
     "cli/test_doctor_lan.py": "test_doctor.py, on broken networks",
     "discovery/test_mdns_avahi.py": "test_mdns.py, beside another implementation",
+    "publishing/test_direct.py": "publish of the compiled part, beside Python's",
+    "sealing/test_attacks.py": "all of it, against a man who has what was sent, and no key",
+    "subscribing/test_handlers.py": "publish and recv, and a signal handler that does either amid them",
     "web/test_page.py": "the page of static/, in a browser",
     "web/test_page_hostile.py": "the same where it is hard",
     "web/test_page_scripts.py": "the pure ones among its scripts, in a browser",
@@ -38,7 +43,17 @@ NO_MODULE = {
 }
 TOOLS = {"cli", "overview", "top", "viewers", "web"}
 WHOLE = {"support", "system"}  # folders whose tests are of the harness, and of whole programs
-AT_THE_TOP = {"benchmarks", "crowd", "examples", "house", "imports", "public_names", "readme", "tutorial"}
+AT_THE_TOP = {
+    "benchmarks",
+    "crowd",
+    "examples",
+    "hatch_build",
+    "house",
+    "imports",
+    "public_names",
+    "readme",
+    "tutorial",
+}
 
 
 def definitions(path: Path) -> Iterator[tuple[str, ast.AST, int]]:

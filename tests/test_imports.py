@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -18,15 +20,19 @@ LEAVES = {
     "addresses",
     "alarms",
     "budget",
+    "checksum",
     "clock",
     "errors",
     "events",
     "facts",
+    "fast",
     "graph",
+    "importing",
     "locks",
     "log",
     "message",
     "rate",
+    "records",
     "settings",
     "stats",
     "timeouts",
@@ -36,6 +42,7 @@ LEAVES = {
 LAYERS = [
     LEAVES,
     {"codec", "discovery", "protocol", "transport"},
+    {"sealing"},
     {"node"},
     {"doctor", "publishing", "subscribing", "views"},
     {"asking"},
@@ -81,6 +88,7 @@ PURE = {
     "parameters.functions",
     "parameters.kinds",
     "protocol",
+    "sealing.words",
     "top.cells",
     "top.outline",
     "top.plot",
@@ -105,13 +113,29 @@ IMPURE = {
 ONLY_IN = {
     "aiohttp": "web",
     "click": "cli",
+    "cryptography": "sealing",
     "foxglove": "viewers",
     "prometheus_client": "web",
     "socket": "transport",
     "textual": "top",
     "zeroconf": "discovery",
 }
-LAZY = {"aiomqtt", "mcap", "numpy", "tomli_w", "zenoh", "zeroconf"}  # extras, 94 and 55 ms: inside functions
+NOT_AT_START = {  # what a program that imports Publisher and Subscriber waits for: not this, before it is needed
+    *("ast", "asyncio", "concurrent.futures", "dataclasses", "email", "hashlib", "inspect", "ipaddress", "json"),
+    *("logging", "multiprocessing", "pathlib", "secrets", "ssl", "statistics", "subprocess", "tempfile", "traceback"),
+    *("urllib.parse", "uuid", "click", "cryptography", "mcap", "numpy", "zeroconf"),
+    *(f"ipcpy.{part}" for part in ("asking", "bag", "bridges", "cli", "discovery", "doctor", "events", "facts")),
+    *(f"ipcpy.{part}" for part in ("parameters", "sealing", "testing", "views")),
+}
+LAZY = {  # extras, up to 94 ms: inside functions
+    "aiomqtt",
+    "cryptography",
+    "mcap",
+    "numpy",
+    "tomli_w",
+    "zenoh",
+    "zeroconf",
+}
 
 
 @dataclass(frozen=True)
@@ -223,6 +247,20 @@ def test_every_layer_is_named_once():
     assert len(everything) == len(set(everything))
     assert ROOMS.keys() <= set(everything)
     assert IMPURE <= sys.stdlib_module_names
+
+
+def test_publisher_and_subscriber_come_with_what_they_need_only():
+    program = """
+import sys
+before = set(sys.modules)
+from ipcpy import Publisher, Subscriber
+print(*sorted(set(sys.modules) - before))
+"""
+    env = {name: value for name, value in os.environ.items() if name != "IPCPY_LOG"}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
+    loaded = set(run.stdout.split())
+    assert "ipcpy.publishing.publisher" in loaded
+    assert sorted(loaded & NOT_AT_START) == []
 
 
 # The checker itself, on made-up files

@@ -6,14 +6,108 @@ import asyncio
 import dis
 import itertools
 import logging
+import signal
 import sys
 import threading
+import time
 
 import pytest
 
 from ipcpy import locks
 from ipcpy.locks import Bell, Monitor, Turn
 from still import held_by_another_thread
+
+LOCKS = pytest.mark.parametrize("lock", [threading.RLock(), locks.RLock()], ids=["Python's", "ours"])
+
+
+@LOCKS
+def test_who_holds_a_lock_may_take_it_again_and_nobody_else_gives_it_back(lock):
+    assert not lock._is_owned()
+    with pytest.raises(RuntimeError, match="cannot release un-acquired lock"):
+        lock.release()
+    with lock:
+        assert lock.acquire() is True and lock.acquire(False) is True and lock.acquire(True, 0.5) is True
+        for _ in range(3):
+            lock.release()
+        assert lock._is_owned()
+    assert not lock._is_owned()
+    with held_by_another_thread(lock):
+        assert not lock._is_owned()
+        assert lock.acquire(False) is False and lock.acquire(blocking=False) is False
+        assert lock.acquire(True, 0) is False and lock.acquire(timeout=0.001) is False
+        with pytest.raises(RuntimeError, match="cannot release un-acquired lock"):
+            lock.release()
+    assert lock.acquire(timeout=5)
+    lock.release()
+
+
+@LOCKS
+def test_a_lock_refuses_what_is_no_time(lock):
+    for error, arguments in (
+        (ValueError, (False, 1)),
+        (ValueError, (True, -2)),
+        (ValueError, (True, float("nan"))),
+        (OverflowError, (True, 1e12)),
+        (TypeError, (True, "x")),
+        (TypeError, (True, 1, 1)),
+    ):
+        with pytest.raises(error):
+            lock.acquire(*arguments)
+    assert not lock._is_owned()
+
+
+@LOCKS
+def test_only_one_thread_at_a_time_has_a_lock(lock):
+    count, inside, most = 0, 0, 0
+
+    def work():
+        nonlocal count, inside, most
+        for _ in range(300):
+            with lock:
+                inside += 1
+                most = max(most, inside)
+                time.sleep(0)
+                count += 1
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert count == 1_200 and most == 1
+
+
+@LOCKS
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such signals here")
+def test_handlers_of_signals_run_while_one_waits_for_a_lock(lock):
+    """What one raises ends the wait; else it goes on, in all no longer than was said."""
+    handled = []
+
+    def handle(*_):
+        handled.append(lock._is_owned())
+        if len(handled) == 3:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        with held_by_another_thread(lock):
+            for waiting in (lock.acquire, lock.__enter__, lambda: lock.acquire(timeout=50)):
+                handled.clear()
+                signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+                with pytest.raises(KeyboardInterrupt):
+                    waiting()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                assert handled[:3] == [False] * 3 and not lock._is_owned()
+            handled[:] = [None] * 3  # raises no more
+            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+            assert lock.acquire(timeout=0.1) is False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    with lock:
+        assert lock._is_owned()
 
 
 @pytest.fixture

@@ -60,15 +60,15 @@ HANDLES = {
     "Bag": "about array clocks close damage delay end_ns messages paths save size span_ns start_ns topics verify",
     "BlackBox": "close dump paths stats",
     "Bridge": "close closed id linked name rules status",
-    "Node": "clock close closed domain domains flows flows_async id name namespace nodes resolve stats topics"
-    " wait_complete wait_complete_async watch why why_async",
+    "Node": "clock close closed domain domains flows flows_async id keys name namespace nodes resolve stats"
+    " strangers topics wait_complete wait_complete_async watch why why_async",
     "Parameters": "close keys load on_change on_set save set set_async wait_for_parameters wait_for_parameters_async",
     "Player": "close duration last pause paused position publishers rate resume run run_async stats step steps topics"
     " wait_for_subscribers wait_for_subscribers_async",
     "Publisher": "close id loan publish publish_async publish_many publish_many_async stats subscribers topic"
     " wait_for_subscribers wait_for_subscribers_async why",
     "Recorder": "close failure path paths stats",
-    "Subscriber": "close delay id latest publishers recv recv_async stats topic"
+    "Subscriber": "close delay id latest publishers recv recv_async recv_many recv_many_async stats topic"
     " wait_for_publishers wait_for_publishers_async watch why",
     "Watch": "close get get_async",
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import PurePosixPath
+
 import pytest
 
 from ipcpy.errors import ArgumentError
-from ipcpy.settings import StaticPeer, from_environment, parse_peer
+from ipcpy.settings import StaticPeer, default_key_file, find_key_file, from_environment, parse_peer
 
 
 def test_defaults():
@@ -140,3 +143,77 @@ def test_a_namespace_is_an_argument_or_in_the_environment():
     assert from_environment(environ=environ, namespace="robot2").namespace == "robot2"
     assert from_environment(environ=environ, namespace="").namespace == ""
     assert from_environment(environ={}).namespace == ""
+
+
+# -- the key file ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """An environment without any key: its variables, and where the usual key files would be."""
+    monkeypatch.setattr("ipcpy.settings.sys.platform", "linux")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "config" / "ipcpy").mkdir(parents=True)
+    return environ, tmp_path / "credentials" / "ipcpy.key", tmp_path / "config" / "ipcpy" / "key"
+
+
+def test_without_a_key_file_there_is_no_key(places):
+    assert find_key_file(environ=places[0]) == ""
+    assert from_environment(environ=places[0]).key == ""
+
+
+def test_the_users_own_file_is_used_when_it_is_there_and_a_credential_before_it(places):
+    environ, credential, own = places
+    own.touch()
+    assert from_environment(environ=environ).key == str(own)
+    credential.touch()
+    assert find_key_file(environ=environ) == str(credential)
+
+
+def test_the_variable_has_precedence_and_may_say_none(places):
+    environ, credential, own = places
+    credential.touch()
+    assert find_key_file(environ={**environ, "IPCPY_KEY_FILE": " /robots/key "}) == "/robots/key"
+    assert find_key_file(environ={**environ, "IPCPY_KEY_FILE": ""}) == ""
+
+
+def test_an_argument_has_precedence_over_all(places):
+    environ = {**places[0], "IPCPY_KEY_FILE": "/robots/key", "IPCPY_KEY": "secret"}
+    assert find_key_file("/mine", environ) == find_key_file(PurePosixPath("/mine"), environ) == "/mine"
+    assert find_key_file(False, environ) == ""
+    assert find_key_file("~/key", environ) == os.path.expanduser("~/key")
+
+
+def test_what_cannot_be_looked_at_is_not_taken_for_no_key(places, monkeypatch):
+    """A node that should have a key must not talk in the open because of the rights of a folder."""
+    environ, credential, own = places
+    own.symlink_to("nothing")
+    assert find_key_file(environ=environ) == str(own)
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("ipcpy.settings.os.lstat", forbidden)
+    assert find_key_file(environ=environ) == str(credential)
+
+
+@pytest.mark.parametrize("key", ["", " ", b"/key", True, 5])
+def test_a_wrong_key_is_refused(key):
+    with pytest.raises(ArgumentError, match="key is the path of a key file, or False for none"):
+        find_key_file(key, {})
+
+
+def test_a_key_in_the_environment_is_refused():
+    with pytest.raises(ArgumentError, match="IPCPY_KEY is not read.*IPCPY_KEY_FILE"):
+        from_environment(environ={"IPCPY_KEY": "secret"})
+
+
+def test_the_config_folder_is_the_systems(monkeypatch):
+    monkeypatch.setattr("ipcpy.settings.sys.platform", "darwin")
+    assert default_key_file({}).endswith("/Library/Application Support/ipcpy/key")
+    monkeypatch.setattr("ipcpy.settings.sys.platform", "linux")
+    assert default_key_file({}) == os.path.expanduser("~/.config/ipcpy/key")
+    assert default_key_file({"XDG_CONFIG_HOME": "relative"}) == ""
+    monkeypatch.setattr("ipcpy.settings.sys.platform", "win32")
+    assert default_key_file({}) == ""

@@ -53,7 +53,7 @@ def test_nobody_there_and_nothing_right_is_silence_and_soon(spawn):
         began = time.monotonic()
         assert process.succeed().strip() == ""
         assert process.stderr == ""
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 10  # what takes time on a busy machine is to start Python
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -42,7 +42,7 @@ def test_rows_of_a_file_in_all(spawn, tmp_path):
     path.write_text("t,x\n" + "".join(f"{n / 1000},{n * 0.1}\n" for n in range(700)))
     summary = json.loads(spawn([*IPCPY, "demo", "--csv", str(path), "--duration", "0", "--json"]).succeed())
     assert (summary["received"], summary["complete"]) == (700, True)
-    assert 0.6 < summary["seconds"] < 2.0
+    assert 0.6 < summary["seconds"] < 10
 
 
 def test_a_wrong_file_is_told_and_fails(spawn, tmp_path):

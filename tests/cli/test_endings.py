@@ -46,7 +46,7 @@ def test_signals_end_a_command_at_once_and_without_a_traceback(robot, spawn, arg
     at = time.monotonic()
     process.signal(number)
     assert process.wait() == code
-    assert process.ended - at < 0.7
+    assert process.ended - at < 2
     assert "Traceback" not in process.stderr
 
 
@@ -72,9 +72,9 @@ def test_a_terminated_command_says_goodbye(robot, spawn):
 def test_a_closed_pipe_ends_echo_though_no_other_message_comes(robot, spawn, more):
     command = f"{{ {COMMAND} echo beat{more}; echo code $? >&2; }} | head -1"
     process = spawn(["sh", "-c", command])
-    assert "beat" in process.succeed(timeout=5.0)
+    assert "beat" in process.succeed(timeout=20.0)
     process.wait_line("code 0", stream="stderr")
-    assert process.ended - process.started < 3.0
+    assert process.ended - process.started < 15
     assert process.stderr == "code 0\n"
 
 

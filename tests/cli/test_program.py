@@ -34,7 +34,7 @@ LISTENING = [
     "doctor",
     "demo",
 ]
-OTHERS = ["param", "bag", "blackbox", "bridge", "completion", "top", "web"]
+OTHERS = ["param", "bag", "blackbox", "bridge", "completion", "key", "top", "web"]
 NAMING = [
     "info",
     "flows",
@@ -83,12 +83,17 @@ def test_help_says_what_exit_codes_mean():
 @pytest.mark.parametrize("module", ["ipcpy", "ipcpy.cli"])
 def test_without_scripts_on_the_path_python_runs_it(spawn, module):
     process = spawn([sys.executable, "-m", module, "--version"])
-    assert process.succeed().strip() == f"ipcpy {ipc.__version__}"
+    assert process.succeed().strip() == f"ipcpy {ipc.__version__} ({ipc.implementation()})"
 
 
 def test_version():
     done = CliRunner().invoke(program, ["--version"])
-    assert (done.exit_code, done.output) == (0, f"ipcpy {ipc.__version__}\n")
+    assert (done.exit_code, done.output) == (0, f"ipcpy {ipc.__version__} ({ipc.implementation()})\n")
+
+
+def test_version_says_why_no_compiled_part_is_used(spawn):
+    process = spawn([sys.executable, "-m", "ipcpy", "--version"], env={"IPCPY_PURE": "1"})
+    assert f"ipcpy {ipc.__version__} (pure Python: IPCPY_PURE is set; CRC-32 of zlib" in process.succeed()
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_pace(heard, spawn):
     subscriber.wait_line("^1 0$")
     began = time.monotonic()
     subscriber.wait_line("^3 2$")
-    assert 0.3 < time.monotonic() - began < 2.0
+    assert 0.3 < time.monotonic() - began < 10
     assert pub.wait() == 0
 
 

@@ -132,3 +132,32 @@ def test_a_field_is_cut_to_128_bytes_between_characters() -> None:
     assert cut_field("lab") == "lab"
     assert cut_field("ä" * 100) == "ä" * 64
     assert cut_field("x" + "ä" * 100) == "x" + "ä" * 63
+
+
+# -- with a key --------------------------------------------------------------------------------------------------------
+
+SEALED = Advert("0123456789abcdef", "arm", "robot-1", "lab", 40_000, "2026.11.1", ("imu",), key="0a0b0c0d")
+
+
+def test_with_a_key_nothing_is_shown_but_an_id_and_which_key() -> None:
+    assert to_txt(SEALED) == {"id": b"0123456789abcdef", "k": b"0a0b0c0d"}
+    assert SEALED.instance == f"0123456789abcdef.{SERVICE_TYPE}"
+
+
+def test_what_a_node_with_a_key_shows_is_read_again() -> None:
+    read, wrong = from_txt(to_txt(SEALED), 40_000, SEALED.instance)
+    assert (read, wrong) == (Advert("0123456789abcdef", "", "", "", 40_000, "", key="0a0b0c0d"), "")
+
+
+@pytest.mark.parametrize(
+    ("txt", "wrong"),
+    [
+        ({"id": b"0123456789abcdef", "k": b""}, "bad k"),
+        ({"id": b"0123456789abcdef", "k": b"0A0B0C0D"}, "bad k"),
+        ({"id": b"0123456789abcdef", "k": b"0a0b0c0d0e"}, "bad k"),
+        ({"id": b"0123456789abcdef", "k": b"\xff" * 8}, "bad k"),
+        ({"k": b"0a0b0c0d"}, "no id"),
+    ],
+)
+def test_a_bad_key_is_refused_with_a_reason(txt: dict[str, bytes], wrong: str) -> None:
+    assert from_txt(txt, 40_000) == (None, wrong)

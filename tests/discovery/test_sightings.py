@@ -63,6 +63,25 @@ def test_other_domains_are_remembered_by_name_as_long_as_their_nodes() -> None:
     assert ear.sightings.domains() == {}
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "told"),
+    [
+        ((), "", True),
+        ((), "0a0b0c0d", False),
+        (("0a0b0c0d",), "0a0b0c0d", True),
+        (("11111111", "0a0b0c0d"), "0a0b0c0d", True),
+        (("11111111",), "0a0b0c0d", False),
+        (("11111111",), "", False),
+    ],
+)
+def test_only_who_shares_a_key_is_worth_a_knock(ours: tuple[str, ...], theirs: str, told: bool) -> None:
+    counted: Counter[str] = Counter()
+    sightings = Sightings("f" * 16, "lab", lambda cause, _: counted.update([cause]), lambda: ours)
+    assert bool(sightings.hear(_batch(key=theirs), HERE, NOW)) is told
+    assert counted == ({} if told else {"key": 1})
+    assert sightings.domains() == {}
+
+
 def test_a_node_that_is_heard_in_another_domain_is_in_that_one() -> None:
     ear = Ear()
     ear.hear(_batch(1, domain="home"))

@@ -28,7 +28,7 @@ def asked(monkeypatch):
     """The facts of the hosts that would be asked, each time; nobody answers."""
     calls = []
 
-    def probe(hosts, domain, *, only_loopback, way_to):
+    def probe(hosts, domain, *, only_loopback, way_to, link):
         assert only_loopback
         calls.append({each.address: each for each in hosts})
         return list(hosts)

@@ -15,6 +15,7 @@ import ipcpy as ipc
 from ipcpy.doctor import multicast
 from ipcpy.doctor.multicast import MulticastCheck
 from ipcpy.protocol.link.greeting import Greeter, domain_number
+from ipcpy.sealing.keys import ALGORITHMS, Key, Keyring
 from ipcpy.transport.interfaces import list_interfaces
 from ipcpy.transport.link import LinkSocket
 
@@ -65,6 +66,26 @@ def test_another_of_the_same_domain_is_heard(run, domain):
         (heard,) = one.fellows()
         assert heard in one.heard and heard.address[0] == LO.addresses[0]
         assert all(each.domain != domain_number(domain) for each in one.strangers())
+
+
+def test_with_a_key_those_who_share_it_are_heard_and_nobody_else(run, domain):
+    ring, foreign = (Keyring((Key(ALGORITHMS[0], bytes(range(first, first + 32))),)) for first in (0, 32))
+    with (
+        closing(MulticastCheck([LO], domain, ring)) as one,
+        closing(MulticastCheck([LO], domain, ring)) as other,
+        closing(MulticastCheck([LO], domain, foreign)) as stranger,
+        closing(MulticastCheck([LO], domain)) as plain,
+    ):
+        run(lambda: one.fellows() and other.fellows() and results(stranger)[0] == "works", one, other, stranger, plain)
+        assert results(one)[0] == results(plain)[0] == "works"
+        assert len(one.fellows()) == len(other.fellows()) == 1
+        assert stranger.fellows() == plain.fellows() == set()
+
+
+def test_a_node_with_the_key_answers_a_greeting(run, domain, tmp_path):
+    made = ipc.new_key(tmp_path / "key")
+    with ipc.Node("sealed", domain=domain, key=made.path), closing(MulticastCheck([LO], domain, made.keyring)) as check:
+        run(lambda: check.answered, check)
 
 
 def test_another_domain_is_a_stranger(run, domain):

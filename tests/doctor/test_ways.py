@@ -203,7 +203,8 @@ def test_a_firewall_here_that_drops_answers_to_other_ports_is_seen_through(robot
 def test_questions_that_get_lost_are_counted(found):
     lossy = found["lossy"]
     assert lossy.asked == ways.SERIES_OF_ALL // len(found)
-    assert lossy.asked // 10 <= lossy.lost <= lossy.asked // 10 + 1
+    tenth = lossy.asked // 10  # of all questions: among the dropped there may be two that are not of the series
+    assert tenth - 2 <= lossy.lost <= tenth + 1
     assert (lossy.out, lossy.in_) == (True, True)  # what got lost is asked again
     assert (found["healthy"].asked, found["healthy"].lost) == (lossy.asked, 0)
     assert (found["old"].asked, found["old"].lost) == (0, 0)

@@ -46,7 +46,7 @@ class Endpoint:
     def receive_datagram(self, data, address):
         self._note("datagram", data, address)
 
-    def verify(self, address):
+    def verify(self, address, *, forgotten=False):
         self._note("verify", address)
 
     def network_changed(self, interfaces=()):

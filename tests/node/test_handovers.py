@@ -215,6 +215,27 @@ def test_a_forked_child_closes_what_is_its_parents_and_the_parent_goes_on(world)
     assert [offer for offer, _ in world.subscriber.offers] == [OFFER]
 
 
+def test_each_key_has_a_name_and_a_removed_one_has_none(world):
+    """A publisher connects to the name of the first of its keys, which its subscribers' node has somewhere."""
+    names = [f"{world.name}a", f"{world.name}b"]
+    keyed = Handovers(world.loop, world.node, {SUBSCRIBER: world.subscriber}, LIMIT, lambda node: tuple(names))
+    keyed.keys_changed()  # before anything listens
+    assert connect(names[0]) is None
+    keyed.listen_soon()
+    world.exchange()
+    world.clients += [connect(name) for name in names]
+    assert None not in world.clients[-2:]
+    world.clients.append(keyed.connect(world.name))
+    assert world.clients[-1] is not None
+    names[:] = [f"{world.name}c", names[0]]
+    keyed.keys_changed()
+    world.clients += [connect(name) for name in names]
+    assert None not in world.clients[-2:]
+    assert connect(f"{world.name}b") is None
+    keyed.close()
+    assert connect(names[0]) is connect(names[1]) is None
+
+
 def test_where_somebody_else_has_the_name_everything_goes_by_sockets():
     world = World()
     other = Listener(world.name)

@@ -19,6 +19,7 @@ from ipcpy.protocol.link.link import (
     PeerLost,
     PeerMoved,
     PeerResumed,
+    PeerReturned,
     PeerStalled,
 )
 
@@ -30,7 +31,10 @@ class Publisher:
     """A publisher of this node that takes note of whom it meets."""
 
     def __init__(self):
-        self.met, self.lost = [], []
+        self.met, self.lost, self.verified = [], [], []
+
+    def verify(self, address, *, forgotten=False):
+        self.verified.append((address, forgotten))
 
     def subscriber_found(self, number, info, address):
         self.met.append((number, info.topic, address))
@@ -246,6 +250,16 @@ def test_silence_is_shown_and_parts_nobody(made):
     assert [node.state for node in made.view.nodes()] == ["unresponsive", "alive"]
     made.made.on_link_event(PeerResumed(OTHER))
     assert [node.state for node in made.view.nodes()] == ["alive", "alive"] and publisher.lost == []
+
+
+def test_who_had_given_us_up_is_challenged_anew(made):
+    publisher = made.publish(10, "imu")
+    made.hear(20, SubscriberEntry("imu", "any", 4_000))
+    made.hear(21, PublisherEntry("imu", "raw"))
+    made.made.on_link_event(PeerReturned(OTHER))
+    made.made.on_link_event(PeerReturned(THIRD))  # nothing is known of it
+    assert [(port, forgotten) for (_, port), forgotten in publisher.verified] == [(4_000, True)]
+    assert publisher.lost == []
 
 
 def test_what_this_node_withdraws_meets_nobody_any_more(made):

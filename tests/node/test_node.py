@@ -37,7 +37,8 @@ def node():
         ({"namespace": 5}, "namespace is a name such as 'robot1'"),
         ({"remap": "imu=gps"}, "remap is OLD:=NEW"),
         ({"remap": {"imu": "a b"}}, "remap is OLD:=NEW"),
-        ({"key": "secret"}, "cannot seal"),
+        ({"key": "/no/key"}, "the key file '/no/key' cannot be read"),
+        ({"key": b"secret"}, "key is the path of a key file"),
     ],
 )
 def test_a_wrong_argument_is_refused_with_what_was_expected(wrong, says):

@@ -296,12 +296,11 @@ def test_its_own_greeting_is_looked_for_in_a_bounded_time(link):
     assert len(calls) == peering.LOOKS * peering.DRAIN
 
 
-def test_without_the_group_a_warning_is_logged_and_the_link_works(monkeypatch, caplog):
+def test_without_the_group_a_warning_is_logged_and_the_link_works(caplog):
     def refuse():
         raise TransportError(98, "cannot share UDP port 17769")
 
-    monkeypatch.setattr(peering, "GroupSocket", refuse)
-    made, loop, _, _ = make()
+    made, loop, _, _ = make(Sockets(greetings=refuse))
     assert "no greeting by multicast" in caplog.text
     assert list(loop.ready) == [made._socket]
     made.rejoin()

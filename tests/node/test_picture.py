@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ipcpy.graph import EndpointInfo, NodeInfo
+from ipcpy.graph import EndpointInfo, NodeInfo, Stranger
 from ipcpy.node.picture import Picture, reasons
 from ipcpy.node.view import View
 
@@ -86,6 +86,20 @@ def test_where_nobody_fits_it_says_who_is_there(view, picture):
 def test_where_nobody_is_known_it_says_so(picture):
     empty = Picture(View(), {})
     assert why(None, empty) == ["No publisher of 'imu' is known in domain 'lab'. No publisher is known at all."]
+
+
+def test_who_shares_no_key_is_told_of_where_nobody_fits(view):
+    strangers = lambda: (Stranger(3, "acid coral raft zone"), Stranger(1, ""))  # noqa: E731
+    picture = Picture(view, {}, strangers)
+    said = " 3 nodes here use a key you do not have (fingerprint: acid coral raft zone)."
+    said += " 1 node here uses none, and this program has a key."
+    assert why(view, picture, "gps")[0].endswith(f"Topics with publishers: imu.{said}")
+    assert why(view, picture, known=["X: matched."]) == ["X: matched."]
+    assert reasons("publisher", "gps", [], SimpleNamespace(domain="lab", picture=picture), locked_out=False) == [
+        "No publisher of 'gps' is known in domain 'lab'. Topics with publishers: imu."
+    ]
+    view.remove_node(2, "ended")
+    assert why(view, Picture(View(), {}, strangers))[0].endswith(f"No publisher is known at all.{said}")
 
 
 def test_who_left_is_told_of_beside_who_is_there(view, picture):

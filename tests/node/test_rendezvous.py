@@ -25,7 +25,8 @@ class Mdns:
 
     counters = {"own": 3}
 
-    def __init__(self, advert, interfaces, on_found, *, known):
+    def __init__(self, advert, interfaces, on_found, *, known, keys):
+        self.keys = keys
         self.adverts, self.interfaces, self.on_found, self.known = [advert], [interfaces], on_found, known
         self.ends, self.everywhere = [], 0
 
@@ -62,7 +63,8 @@ class Made:
         self.network.start()
         self.flushes, self.mdns, self.multicast_passes = 0, None, True
         monkeypatch.setattr("ipcpy.discovery.mdns.Mdns", self.make)
-        self.rendezvous = Rendezvous(self.loop, ENTRY, self.link, self, self.network)
+        self.keys = ()
+        self.rendezvous = Rendezvous(self.loop, ENTRY, self.link, self, self.network, lambda: self.keys)
 
     def make(self, *arguments, **options):
         assert self.mdns is None, "started twice"
@@ -162,6 +164,19 @@ def test_the_advert_tells_who_and_where_the_node_is_and_its_newest_topics(made):
     assert (first.node_id, first.name, first.host, first.domain) == ("0000000000000abc", "arm", "robot", "lab")
     assert first.port == second.port == 17_771
     assert (first.topics, second.topics) == (("before",), ("imu", "odom"))
+
+
+def test_with_a_key_the_advert_names_nobody_and_follows_the_key(made):
+    made.keys = "0a0b0c0d", "11111111"
+    made.rendezvous.start((), mdns=True)
+    made.loop.advance(1)
+    made.meet(1)
+    assert list(made.mdns.known()) == ["0000000000000001._ipcpy._udp.local."]
+    made.keys = ("11111111",)
+    made.rendezvous.keys_changed()
+    assert [advert.key for advert in made.mdns.adverts] == ["0a0b0c0d", "11111111"]
+    assert {advert.instance for advert in made.mdns.adverts} == {"0000000000000abc._ipcpy._udp.local."}
+    assert made.mdns.keys() == ("11111111",)
 
 
 def test_after_the_end_nothing_is_shown(made):

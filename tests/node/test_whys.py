@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ipcpy.graph import EndpointInfo, NodeInfo, TopicInfo
+from ipcpy.graph import EndpointInfo, NodeInfo, Stranger, TopicInfo
 from ipcpy.node import whys
 from ipcpy.node.whys import Asked, Whys
 from ipcpy.protocol.link.inquiry import Page, Question, What
@@ -38,6 +38,9 @@ class Picture:
 
     def names(self, kind):
         return ["gps"]
+
+    def strangers(self):
+        return (Stranger(2, "a b c d"),)
 
 
 class Asking:
@@ -119,7 +122,8 @@ def test_several_of_one_node_are_told_apart_by_what_they_subscribe_to_and_by_the
 def test_that_there_is_nobody_is_said_of_either_side():
     made = Made()
     assert made.whys.text("imu", []) == (
-        "No publisher of 'imu' is known in domain 'lab'. Topics with publishers: gps.\n"
+        "No publisher of 'imu' is known in domain 'lab'. Topics with publishers: gps. "
+        "2 nodes here use a key you do not have (fingerprint: a b c d).\n"
         "No subscriber of 'imu' is known in domain 'lab'. Topics with subscribers: gps."
     )
 

@@ -120,6 +120,7 @@ class Way:
     def __init__(self, net: Network, origin: Address, target: Address, datagram: int) -> None:
         self.net, self.origin, self.address, self.datagram = net, origin, target, datagram
         self.lossy = origin[0] != LOOPBACK
+        self.intact, self.overhead, self.lays, self.runs = not self.lossy, 0, False, False
         self.closed = False
 
     def send(self, data: bytes) -> None:

@@ -26,6 +26,10 @@ KEPT = (
     "PATH",
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONPATH",
+    "IPCPY_PURE",  # whichever is tested, in all programs
+    "ASAN_OPTIONS",  # these three: a sanitizer, which has to be in every process (.ci/sanitize)
+    "LD_PRELOAD",
+    "UBSAN_OPTIONS",
     "TMPDIR",
     "VIRTUAL_ENV",
     "SYSTEMROOT",

@@ -49,6 +49,7 @@ class Socket:
     def __init__(self, address: Address, queue: deque[tuple[Address, bytes]]) -> None:
         self.address = address
         self.lossy = address[0] != LOOPBACK
+        self.intact, self.overhead, self.lays, self.runs = not self.lossy, 0, False, False
         self.datagram = LAN_DATAGRAM if self.lossy else LOCAL_DATAGRAM
         self.closed = False
         self.sent: list[bytes] = []

@@ -14,15 +14,17 @@ import pytest
 
 import ipcpy as ipc
 import tools
+from attacking import without_key
 from handing import mapped
 from ipcpy.protocol.link.greeting import domain_number
 
 SOURCE = Path(__file__).with_name("peer.c")
 COUNT = 300
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or sys.byteorder == "big", reason="the peer is for such a Linux"
-)
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux" or sys.byteorder == "big", reason="the peer is for such a Linux"),
+    without_key,
+]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import time
 import pytest
 
 import lan_avahi
+from attacking import without_key
 from robots import ROBOT, Robot, both_hear, measured, robot
 
 FORGER = """
@@ -137,6 +138,7 @@ def test_thousands_of_forged_mdns_records_harm_nobody(lan, tmp_path):
     assert one.logged("WARNING") <= 4
 
 
+@without_key
 def test_avahi_on_the_same_host_sees_all_nodes(lan):
     hosts = lan(2)
     lan_avahi.start(hosts, 1)

@@ -65,8 +65,11 @@ def test_garbage_changes_nothing_but_counters(wait_until):
         stats = subscriber.stats
         assert stats.received == COUNT // 100
         assert not stats.lost.get("network")
-        assert sum(stats.dropped.values()) > COUNT // 4
-        assert sum(node.stats.dropped.values()) > COUNT // 10
+        at_data, at_link = sum(stats.dropped.values()), sum(node.stats.dropped.values())
+        if node.keys:  # its seal counts what came to any port
+            assert at_data == 0 and at_link > COUNT // 4 + COUNT // 10
+        else:
+            assert at_data > COUNT // 4 and at_link > COUNT // 10
         assert publisher.subscribers
         assert len(subscriber.publishers) == 1
         assert len(node.nodes()) < 50

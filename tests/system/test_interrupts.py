@@ -113,7 +113,10 @@ def interrupt(*_):
 async def await_some(await_some=await_some):
     global inside
     inside = True
-    await await_some()
+    try:
+        await await_some()
+    finally:
+        inside = False  # an exception in the end of asyncio.run leaves its handler for good, and the next loop may hang
 
 signal.signal(signal.SIGALRM, interrupt)
 longest = 0.0

@@ -13,6 +13,7 @@ import pytest
 
 import ipcpy as ipc
 import tools
+from attacking import without_key
 from forged import (
     AS_ANOTHER_USER,
     ENTRIES,
@@ -34,6 +35,7 @@ from large import PUBLISHER, SUBSCRIBER, Large, all_let_go, holdings
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="shared memory is for Linux only"),
     pytest.mark.timeout(120),
+    without_key,
 ]
 SIZE = 1 << 20
 

@@ -14,6 +14,7 @@ import msgpack
 import pytest
 
 import ipcpy as ipc
+from attacking import without_key
 from forged import ENTRIES, PLACE, PLACED, TABLE, Scene, Segment
 from ipcpy.protocol.wire import pack_frame
 from lan_process import wait_until
@@ -22,6 +23,7 @@ from large import all_let_go
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="shared memory is for Linux only"),
     pytest.mark.timeout(120),
+    without_key,
 ]
 SIZE = 1 << 20
 TOP = 1 << 64

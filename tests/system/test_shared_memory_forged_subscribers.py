@@ -14,6 +14,7 @@ import threading
 import pytest
 
 import ipcpy as ipc
+from attacking import without_key
 from forged import DATAGRAM, REFUSED, SEALS, TABLE, TAKEN, close, memory, name, node_without_memory, receive, send
 from lan_process import wait_until
 from large import PUBLISHER, SUBSCRIBER, Large, all_let_go, holdings, warm
@@ -21,6 +22,7 @@ from large import PUBLISHER, SUBSCRIBER, Large, all_let_go, holdings, warm
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="shared memory is for Linux only"),
     pytest.mark.timeout(120),
+    without_key,
 ]
 LIMIT = 24
 

@@ -29,7 +29,7 @@ def test_two(ipcpy_network, ipcpy_node):
         program = "import ipcpy; p = ipcpy.Publisher('x'); p.wait_for_subscribers(timeout=10); p.publish(2)"
         subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
         assert sub.recv(timeout=10).data == 2
-    assert len(domains) == 2 and os.environ["IPCPY_DOMAIN"] == ipcpy_node.domain
+    assert len(domains) == 2 and os.environ["IPCPY_DOMAIN"] == ipcpy_node.domain and ipcpy_node.keys == ()
 """
 
 

@@ -60,6 +60,7 @@ def test_the_node_apart_meets_those_under_test_in_both_directions(net):
     with Publisher("pose", node=node) as pose, Publisher("other", node=node), Subscriber("pose", node=apart) as out:
         with Publisher("imu", node=apart) as imu, Subscriber("*", node=node) as sub:
             assert quiet(net, apart).meet(10) == ""
+            pose.wait_for_subscribers(2, timeout=10)  # with that of its own node, which ``meet`` does not wait for
             pose.publish(5)
             imu.publish(6)
             assert out.recv(timeout=10).data == 5

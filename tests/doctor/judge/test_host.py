@@ -22,6 +22,7 @@ HOST = HostFacts(
     gro=True,
     files=(1_024, 4_096),
     zeroconf="0.150.0",
+    compiled=True,
 )
 
 
@@ -54,6 +55,8 @@ def test_a_host_that_has_everything():
         ({"zeroconf": "1.0"}, set()),
         ({"zeroconf": None, "zeroconf_error": "ImportError: no"}, {("warning", "zeroconf")}),
         ({"zeroconf": None}, set()),
+        ({"compiled": False, "why_pure": "IPCPY_PURE is set"}, {("note", "pure")}),
+        ({"compiled": None}, set()),
     ],
 )
 def test_a_host_that_lacks_something(change, expected):
@@ -86,3 +89,12 @@ def test_the_ports_that_were_tried_are_named_and_no_others():
     assert "All 3 link ports (4001 to 4003) are in use" in taken
     unknown = words(judge(ELSEWHERE, links_taken=None))
     assert not NUMBERS.search(works + taken + unknown)
+
+
+def test_what_runs_is_said_with_the_reason():
+    pure = next(each for each in judge(compiled=False, why_pure="IPCPY_PURE is set") if each.code == "pure")
+    assert "pure Python (IPCPY_PURE is set)" in pure.text and "CRC-32 of zlib." in pure.text
+    assert "zlib-ng" in pure.advice[0]
+    assert not next(each for each in judge(compiled=False, crc="zlib-ng") if each.code == "pure").advice
+    compiled = next(each for each in judge(crc="zlib-ng") if each.code == "compiled")
+    assert compiled.text == "The compiled part of ipcpy is used; CRC-32 of zlib-ng."

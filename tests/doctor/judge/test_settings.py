@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from findings import bad, text
-from ipcpy.doctor.judge.settings import judge_name, judge_settings, judge_strangers
+from ipcpy.doctor.judge.settings import judge_keys, judge_name, judge_settings, judge_strangers
 from ipcpy.facts import NameFacts, SettingsFacts
+from ipcpy.graph import Stranger
 
 
 @pytest.mark.parametrize(
@@ -28,9 +29,24 @@ def test_settings(facts, expected):
 def test_settings_are_said_as_they_are_understood():
     facts = SettingsFacts("lab", ("eth0",), (NameFacts("base", 9, ("10.0.0.1",)),), log="debug")
     named = SettingsFacts("lab", namespace="robot1", remap="imu:=front/imu")
-    expected = "Domain 'lab', all interfaces, no static peers, topics under 'robot1', remapped imu:=front/imu."
+    expected = "Domain 'lab', all interfaces, no static peers, topics under 'robot1', remapped imu:=front/imu, no key."
     assert text(judge_settings(named), "settings") == expected
-    assert text(judge_settings(facts), "settings") == "Domain 'lab', eth0, base:9, log from debug."
+    assert text(judge_settings(facts), "settings") == "Domain 'lab', eth0, base:9, log from debug, no key."
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"), [(("a b c d",), "'a b c d'."), (("a b c d", "e f g h"), "'a b c d' and 1 more accepted.")]
+)
+def test_keys_are_said_by_their_words(keys, said):
+    assert text(judge_settings(SettingsFacts(keys=keys)), "settings").endswith(f", sealed with the key {said}")
+
+
+def test_who_shares_no_key_is_worth_knowing():
+    found = list(judge_keys((Stranger(3, "a b c d"), Stranger(1, ""))))
+    assert bad(found) == {("note", "other-key"), ("note", "no-key")}
+    assert [each.data for each in found] == [{"nodes": 3, "fingerprint": "a b c d"}, {"nodes": 1, "fingerprint": None}]
+    assert found[0].text.startswith("3 nodes here use a key you do not have (fingerprint: a b c d): neither side")
+    assert all("ipcpy key show" in each.advice[0] for each in found)
 
 
 def test_a_name_that_was_asked_for():
