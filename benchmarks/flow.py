@@ -19,16 +19,25 @@ class Flow:
     Args:
         many: messages that are published at once.
         settle: seconds without a message after which none is on its way any more.
+        cores: of the publisher, and of all subscribers; wherever the system puts them if none are given.
     """
 
     def __init__(
-        self, run: Run, subscribers: int = 1, *, many: int = 0, calm: float = CALM, settle: float = SETTLE
+        self,
+        run: Run,
+        subscribers: int = 1,
+        *,
+        many: int = 0,
+        calm: float = CALM,
+        settle: float = SETTLE,
+        cores: tuple[int, int] | None = None,
     ) -> None:
         self._settle = settle
-        self._subscribers = [run.start("subscribe", index=index) for index in range(subscribers)]
+        here, there = ([core] for core in cores) if cores else (None, None)
+        self._subscribers = [run.start("subscribe", cores=there, index=index) for index in range(subscribers)]
         for subscriber in self._subscribers:
             subscriber.answer()
-        self._publisher = run.start("publish", many=many)
+        self._publisher = run.start("publish", cores=here, many=many)
         self._publisher.answer()
         self._phase = 0
         self._warm()

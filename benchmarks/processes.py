@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 LAUNCH = Path(__file__).with_name("launch.py")
+PURE = "IPCPY_PURE"  # says what runs, not what it is to do
 PATIENCE = 20.0  # seconds that anything may take which is not told its time
 
 
@@ -123,8 +124,8 @@ class Run:
         self._folder = tempfile.mkdtemp(prefix="bench-")
         port = free_ports()
         self._setting = {"port": port, "folder": self._folder, **self._setting}
-        quiet = {name: value for name, value in os.environ.items() if not name.startswith("IPCPY_")}
-        self.env = quiet | {"IPCPY_DOMAIN": f"bench{os.getpid()}-{port}"}
+        quiet = {name: value for name, value in os.environ.items() if not name.startswith("IPCPY_") or name == PURE}
+        self.env = quiet | {"IPCPY_DOMAIN": f"bench{os.getpid()}-{port}", "IPCPY_KEY_FILE": ""}
         if not self._hosts:
             self.env["IPCPY_INTERFACES"] = "lo"
         return self

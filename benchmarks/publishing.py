@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -103,6 +104,28 @@ def flat(ways: Ways, phase: int, seconds: float, rate: float = 0) -> dict[str, A
     return {"sent": sent, "seconds": took, "cpu": cpu / 1e3 / sent}
 
 
+def beside(ways: Ways, phase: int, count: int, pause: float = 0.001) -> dict[str, Any]:
+    """Publish now and then while another thread of the program computes; tell how long the calls take, in ns."""
+    send, over = ways.same(phase), threading.Event()
+    thread = threading.Thread(target=_compute, args=(over,), daemon=True)
+    thread.start()
+    took = []
+    for _ in range(count):
+        time.sleep(pause)
+        begun = now()
+        send()
+        took.append(now() - begun)
+    over.set()
+    thread.join()
+    return {"sent": count, "took": took}
+
+
+def _compute(over: threading.Event) -> None:
+    """Compute in Python, which lets go of the GIL only when it is asked to."""
+    while not over.is_set():
+        sum(range(1_000))
+
+
 def nothing(ways: Ways) -> dict[str, Any]:
     """Only answer."""
     return {}
@@ -120,4 +143,5 @@ WORKS: dict[str, Callable[..., dict[str, Any]]] = {
     "paced": paced,
     "bursts": bursts,
     "flat": flat,
+    "beside": beside,
 }

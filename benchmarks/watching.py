@@ -1,12 +1,19 @@
 """What it costs nodes that their flows are watched: ``python -m benchmarks.watching``. See docs/flows.md.
 
-One process publishes on many topics, a second one subscribes to all of them, a third one asks both for their books,
-in turns with rounds in which nobody asks. What the first two cost is the time of all their threads, by the scheduler.
+One process publishes on many topics, a second one takes the newest message of each, as often as they come, a third one
+asks both for their books, or does not, in turns: off, on, on, off, off, on ... What the first two cost is the time of
+all their threads, by the scheduler. Two halves that follow each other make a pair, so that what drifts is the same in
+both. Two that are both "off" show what differs by chance.
+
+Messages are noted until 128 were, which 10 a second take 13 s to be. So the subscriber ends that by itself, at the end
+of each of its turns, where nobody has asked for a while; it looks whether that is so in either half.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
 import statistics
 import subprocess
 import sys
@@ -16,6 +23,7 @@ from pathlib import Path
 
 from . import private
 
+SETTLING = 3.0  # seconds from the first picture on until nothing new is told any more
 PUBLISHES = """
 import itertools, sys, time
 import ipcpy as ipc
@@ -34,9 +42,19 @@ for turn in itertools.count(1):
 SUBSCRIBES = """
 import sys, time
 import ipcpy as ipc
+from ipcpy.subscribing.latencies import NOT_YET
 node = ipc.Node("subscribes", interfaces="lo")
 subs = [ipc.Subscriber(f"t{number}", node=node) for number in range(int(sys.argv[1]))]
-time.sleep(1e6)
+quiet_ns = int(float(sys.argv[3]) * 1e9)
+while True:
+    for sub in subs:
+        sub.latest()
+    until = time.time_ns() - quiet_ns
+    for sub in subs:
+        for flow in list(sub._subscription._inbound.flows.values()):
+            if flow.asked_ns < until and flow.fastest_ns == NOT_YET:
+                flow.fastest_ns = flow.least_ns
+    time.sleep(1 / float(sys.argv[2]))
 """
 WATCHES = """
 import select, sys, time
@@ -44,13 +62,15 @@ import ipcpy as ipc
 node = ipc.Node("watches", interfaces="lo")
 node.wait_complete(10)
 print("ready", flush=True)
-every, asking = float(sys.argv[1]), False
+every, asking, complete = float(sys.argv[1]), False, 0
 while True:
     if select.select([sys.stdin], [], [], every)[0]:
         asking = sys.stdin.readline().strip() == "on"
+        print(complete, flush=True)
+        complete = 0
     elif asking:
-        told = [flow for flow in node.flows(timeout=2) if flow.sent is not None and flow.received is not None]
-        print(len(told), flush=True)
+        flows = node.flows(timeout=2)
+        complete += len([flow for flow in flows if None not in (flow.sent, flow.received)]) == int(sys.argv[2])
 """
 
 
@@ -74,37 +94,60 @@ def measure(processes: Sequence[subprocess.Popen[str]], seconds: float) -> list[
     return [(spent(each) - earlier) / passed * 100 for each, earlier in zip(processes, before, strict=True)]
 
 
-def rounds(given: argparse.Namespace) -> list[tuple[list[float], list[float]]]:
-    """Return what the publishing and the subscribing process took in each round: unwatched, and watched."""
-    roles = [start(PUBLISHES, given.flows, given.hz), start(SUBSCRIBES, given.flows)]
-    found: list[tuple[list[float], list[float]]] = []
+def halves(given: argparse.Namespace) -> tuple[list[tuple[bool, list[float]]], float]:
+    """Return of each half whether it was watched, and what the publishing and the subscribing process took.
+
+    And how often a second all flows were told, while they were watched.
+    """
+    apart = given.every + 0.2  # seconds without a question from which on nobody asks
+    roles = [start(PUBLISHES, given.flows, given.hz), start(SUBSCRIBES, given.flows, given.hz, apart)]
+    found: list[tuple[bool, list[float]]] = []
     try:
         _line(roles[0])
-        roles.append(start(WATCHES, given.every))
-        watcher = roles[2]
-        _line(watcher)
-        for number in range(given.rounds):
-            both: dict[str, list[float]] = {}
-            for state in ("off", "on") if number % 2 else ("on", "off"):
-                assert watcher.stdin is not None
-                watcher.stdin.write(f"{state}\n")
-                watcher.stdin.flush()
-                if state == "on":
-                    _line(watcher)
-                else:
-                    time.sleep(min(3.0, given.seconds))  # messages are noted for so long
-                both[state] = measure(roles[:2], given.seconds)
-            found.append((both["off"], both["on"]))
+        roles.append(start(WATCHES, given.every, given.flows))
+        _line(roles[2])
+        time.sleep(SETTLING)
+        before, readings, seconds = False, 0, 0.0
+        for number in range(2 * given.pairs):
+            begun, watched = time.monotonic(), number % 4 in (1, 2)
+            if watched != before:
+                readings += _switch(roles[2], watched)
+                time.sleep(apart + 2 / given.hz)
+            found.append((watched, measure(roles[:2], given.seconds)))
+            before = watched
+            seconds += (time.monotonic() - begun) * watched
+        readings += _switch(roles[2], False)
+        return found, readings / seconds
     finally:
         for role in roles:
             role.kill()
             role.wait()
-    return found
+
+
+def _switch(watcher: subprocess.Popen[str], watched: bool) -> int:
+    assert watcher.stdin is not None
+    watcher.stdin.write("on\n" if watched else "off\n")
+    watcher.stdin.flush()
+    return int(_line(watcher))
 
 
 def _line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
+
+
+def differences(took: Sequence[tuple[bool, float]]) -> tuple[list[float], list[float]]:
+    """Return by how much more watched halves took than the unwatched ones beside them, and how much those differ."""
+    beside = list(itertools.pairwise(took))
+    more = [(after - before) * (1 if watched else -1) for (was, before), (watched, after) in beside if was != watched]
+    return more, [after - before for (was, before), (watched, after) in beside if not (was or watched)]
+
+
+def told(differences: Sequence[float]) -> str:
+    """Return the median, and between which values it is at 90 %: the order alone counts, not how far outliers are."""
+    ordered, count = sorted(differences), len(differences)
+    aside = max(0, math.floor(count / 2 - 0.8224 * math.sqrt(count)))  # 1.645 deviations of a fair coin
+    return f"{statistics.median(ordered):.3f} ({ordered[aside]:.3f} to {ordered[count - 1 - aside]:.3f})"
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -113,17 +156,19 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--flows", type=int, default=100)
     parser.add_argument("--hz", type=float, default=10.0, help="messages a second of each flow")
     parser.add_argument("--every", type=float, default=0.5, help="seconds between two readings")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each half of a round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each half")
+    parser.add_argument("--pairs", type=int, default=100)
     given = parser.parse_args(words)
-    found = rounds(given)
-    print(f"{given.flows} flows of {given.hz:g} Hz, read every {given.every:g} s; percent of a core, of {given.rounds}")
-    print("| | unwatched | watched | more, median | more, least |\n|---|---|---|---|---|")
+    given.pairs = max(3, given.pairs)  # with fewer, no two unwatched halves are beside each other
+    found, readings = halves(given)
+    print(f"{given.flows} flows of {given.hz:g} Hz, told {readings:.2f} times a second; percent of a core, of")
+    print(f"{given.pairs} pairs of halves: the median, and its 90 % interval")
+    print("| | unwatched | watched more | by chance |\n|---|---|---|---|")
     for who, name in enumerate(("publisher's node", "subscriber's node")):
-        off, on = ([each[state][who] for each in found] for state in (0, 1))
-        more = [after - before for before, after in zip(off, on, strict=True)]
-        figures = statistics.median(off), statistics.median(on), statistics.median(more), min(more)
-        print(f"| {name} | " + " | ".join(f"{figure:.2f}" for figure in figures) + " |")
+        took = [(watched, each[who]) for watched, each in found]
+        more, chance = differences(took)
+        base = statistics.median(cost for watched, cost in took if not watched)
+        print(f"| {name} | {base:.2f} | {told(more)} | {told(chance)} |", flush=True)
 
 
 if __name__ == "__main__":

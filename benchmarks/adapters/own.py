@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
+from base64 import b64encode
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 import ipcpy
@@ -28,6 +32,8 @@ from .contract import (
 
 MESSAGES: Any = {1: ("<q7d", Sample)}
 DEPTH = 1_000_000  # unread messages: in a benchmark none is to give way
+DEPTH_BYTES = 1 << 30  # so that as many small ones have room without a look at each, as with the depth of everyday
+MANY = 500  # messages taken at once, as many as are published at once
 
 
 class Ipcpy(Adapter):
@@ -52,9 +58,11 @@ class Ipcpy(Adapter):
 
     def subscriber(self, topic: str) -> Any:
         """Open a subscriber."""
-        codec = None if self.setting.large else ipcpy.MsgLibrary(MESSAGES)
-        depth = 64 if self.setting.large else DEPTH
-        subscriber = ipcpy.Subscriber(f"{self.setting.name}/{topic}", codec, depth=depth, spin=self.spin)
+        codec = None if self.setting.large else self.codec()
+        depth, room = (64, 32 << 20) if self.setting.large else (DEPTH, DEPTH_BYTES)
+        subscriber = ipcpy.Subscriber(
+            f"{self.setting.name}/{topic}", codec, depth=depth, spin=self.spin, depth_bytes=room
+        )
         self.keep.append(subscriber)
         return subscriber
 
@@ -87,6 +95,16 @@ class Ipcpy(Adapter):
         return loop
 
 
+def _many_loop(recv_many: Callable[[int], Any], stamp_of: Callable[[Any], int]) -> Loop:
+    def loop(take: Take) -> None:
+        while True:
+            for message in recv_many(MANY):
+                if take(stamp_of(message.data)):
+                    return
+
+    return loop
+
+
 def _large_loop(recv: Callable[[], Any], stamp_of: Callable[[Any], int]) -> Loop:
     def loop(take: Take) -> None:
         while not take(stamp_of(recv().data)):
@@ -113,6 +131,25 @@ class IpcpyUdp(Ipcpy):
         super().__init__(setting)
 
 
+class IpcpySealed(IpcpyUdp):
+    """The same with a key: what travels is sealed."""
+
+    algorithm = "chacha20-poly1305"
+
+    def __init__(self, setting: Setting) -> None:
+        secret = b64encode(sha256(setting.name.encode()).digest()).decode()
+        with tempfile.NamedTemporaryFile("w", prefix="key-", dir=setting.folder, delete=False) as file:  # mode 0600
+            file.write(f"ipcpy-key-1 {self.algorithm} {secret}\n")
+        os.environ["IPCPY_KEY_FILE"] = file.name
+        super().__init__(setting)
+
+
+class IpcpySealedAes(IpcpySealed):
+    """The same with a key for AES."""
+
+    algorithm = "aes-256-gcm"
+
+
 class IpcpyBytes(Ipcpy):
     """The same with the codec Raw: the user packs and unpacks, as with peers that take bytes."""
 
@@ -130,15 +167,27 @@ class IpcpyBytes(Ipcpy):
         return lambda: publish_many([SAMPLE.pack(stamp, *VALUES) for _ in range(count)])
 
     def receiver(self, topic: str, index: int) -> Loop:
-        subscriber = ipcpy.Subscriber(f"{self.setting.name}/{topic}", ipcpy.Raw(), depth=DEPTH)
-        self.keep.append(subscriber)
-        recv, stamp_of = subscriber.recv, stamp_of_small
+        recv, stamp_of = self.subscriber(topic).recv, stamp_of_small
 
         def loop(take: Take) -> None:
             while not take(stamp_of(recv().data)):
                 pass
 
         return loop
+
+
+class IpcpyMany(IpcpyBytes):
+    """``publish_many`` and ``recv_many`` of bytes."""
+
+    def receiver(self, topic: str, index: int) -> Loop:
+        return _many_loop(self.subscriber(topic).recv_many, stamp_of_small)
+
+
+class IpcpyManyStructs(Ipcpy):
+    """``publish_many`` and ``recv_many`` of structs."""
+
+    def receiver(self, topic: str, index: int) -> Loop:
+        return _many_loop(self.subscriber(topic).recv_many, attrgetter("stamp"))
 
 
 class IpcpySpin(Ipcpy):

@@ -8,8 +8,9 @@ from .footprint import Footprint
 from .large import Image, LargeFanOut, LargeFlatOut, LargePaced
 from .latency import OneWay, RoundTrip, RoundTripAsyncio
 from .network import AcrossLan, Hosts, Reliability
+from .sealing import SealedAcrossLan, SealedSmall
 from .steps import Steps
-from .throughput import FanOut, FlatOut, PublishCost, PublishToNobody
+from .throughput import FanOut, FlatOut, PublishBusy, PublishCost, PublishToNobody
 from .topics import Subscribers, Topics
 
 __all__ = ["GROUPS", "QUICK", "Amount", "Row", "all_rows"]
@@ -36,6 +37,7 @@ def all_rows() -> list[Row]:
         Call(),
         CallsFlatOut(),
         PublishCost(),
+        PublishBusy(),
         PublishToNobody(),
         FlatOut(),
         LargeFlatOut(),
@@ -44,6 +46,8 @@ def all_rows() -> list[Row]:
         LargeFanOut(),
         FanOut(),
         AcrossLan(),
+        SealedSmall(),
+        SealedAcrossLan(),
         Topics(),
         Subscribers(),
         Footprint(),

@@ -33,7 +33,7 @@ class RoundTrip(Row):
         self.name = f"rtt{on}"
         self.title = f"Round trip of 64 bytes, both processes on {'one core' if on == 1 else 'a core each'}"
         self.metrics = (
-            Metric("p50", "p50", "µs", (Target("ipcpy", 1.4, lead=True),)),
+            Metric("p50", "p50", "µs", (Target("ipcpy", 1.25 if on == 1 else 1.1, lead=True),)),
             Metric("p99", "p99", "µs"),
             Metric("cpu", "CPU of one side", "µs"),
         )
@@ -66,7 +66,7 @@ class RoundTripAsyncio(RoundTrip):
         self.name = "asyncio"
         self.title = "Round trip of 64 bytes through asyncio, both processes on one core"
         self.metrics = (
-            Metric("p50", "p50", "µs", (Target("ipcpy asyncio", 1.3),)),
+            Metric("p50", "p50", "µs", (Target("ipcpy asyncio", 1.0),)),
             Metric("p99", "p99", "µs"),
             Metric("cpu", "CPU of one side", "µs"),
         )
