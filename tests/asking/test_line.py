@@ -61,6 +61,7 @@ def test_a_request_that_a_handler_interrupts_while_it_is_sent_is_not_asked_twice
     client = ask()
     client.call(1, timeout=10)
     line = client._asker.at_hand
+    wait_until(lambda: not (client.call(1, timeout=10) or line.calls.wary), 30)  # then requests go aside
     send = line._aside
 
     def interrupted(body):
@@ -72,7 +73,10 @@ def test_a_request_that_a_handler_interrupts_while_it_is_sent_is_not_asked_twice
         client.call(2, timeout=10)
     line._aside = send
     client.call(3, timeout=10)
-    assert sorted(done) in ([1, 2, 3], [1, 3])  # the second is cancelled, perhaps before it began
+    assert [number for number in sorted(done) if number > 1] in (
+        [2, 3],
+        [3],
+    )  # the second is cancelled, perhaps before it began
 
 
 def test_who_was_interrupted_in_the_midst_of_leaving_keeps_nobody_from_reading(serve, ask, monkeypatch):
