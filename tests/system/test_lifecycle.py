@@ -224,7 +224,8 @@ def test_a_fork_waits_for_what_is_imported_beside_the_program(spawn, tmp_path):
     """What a thread has imported half is a module that nobody in the child can import."""
     imported = tmp_path / "imported"
     (tmp_path / "zeroconf.py").write_text(
-        f"import pathlib, time\npathlib.Path({str(imported)!r}).touch()\ntime.sleep(1)\nEND = True\n"
+        f"import logging, pathlib, time\npathlib.Path({str(imported)!r}).touch()\ntime.sleep(1)\n"
+        "logging.getLogger('zeroconf')\nEND = True\n"  # takes a lock that forks take too
     )
     program = spawn(FORK_IN_AN_IMPORT, str(imported), env={"PYTHONPATH": str(tmp_path)})
     assert program.succeed(timeout=30) == "whole: True\n"
