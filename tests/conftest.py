@@ -95,7 +95,7 @@ def _skipped_if_unavailable() -> Phase:
 
 @pytest.fixture
 def wait_until() -> Callable[..., Any]:
-    """``wait_until(condition, timeout=5.0)`` returns the first true value of ``condition()``."""
+    """``wait_until(condition, timeout=20.0)`` returns the first true value of ``condition()``."""
     return lan_process.wait_until
 
 

@@ -43,5 +43,5 @@ def test_no_other_thread_has_alarms():
     told = []
     thread = threading.Thread(target=lambda: told.append(is_alarm(TimeoutError())))
     thread.start()
-    thread.join(5)
+    thread.join(20)
     assert told == [False]

@@ -89,7 +89,7 @@ def test_replay(spawn, tmp_path):
 
 def test_an_arm_with_a_long_task(spawn):
     arm = spawn(EXAMPLES / "14_arm.py")
-    arm.wait_line("the arm is ready", 20)
+    arm.wait_line("the arm is ready", 40)
     printed = spawn(EXAMPLES / "14_operator.py").succeed().splitlines()
     assert printed[:2] == ["0.47 m to go", "0.45 m to go"]
     assert printed[19:] == [
@@ -208,7 +208,7 @@ def test_ctrl_c_is_a_good_end(spawn, programs):
     for program in programs:
         name, *role = program.split()
         running.append(spawn(EXAMPLES / name, *role, "1000000"))
-    running[0].wait_line("", 20)  # it has received something, or is about to
+    running[0].wait_line("", 40)  # it has received something, or is about to
     for process in running:
         process.signal(signal.SIGINT)
     for process in running:

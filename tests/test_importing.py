@@ -18,16 +18,16 @@ class Thread:
         self._begun, self.may_end = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._begun.wait(5)
+        assert self._begun.wait(20)
 
     def _run(self):
         with self._importing.lock:
             self._begun.set()
-            self.may_end.wait(5)
+            self.may_end.wait(20)
 
     def end(self):
         self.may_end.set()
-        self._thread.join(5)
+        self._thread.join(20)
         assert not self._thread.is_alive()
 
 
@@ -49,8 +49,8 @@ def test_a_fork_begins_when_the_import_is_over(importing):
     fork_thread.start()
     assert not forked.wait(0.05)
     thread.end()
-    assert forked.wait(5)
-    fork_thread.join(5)
+    assert forked.wait(20)
+    fork_thread.join(20)
     Thread(importing).end()
 
 

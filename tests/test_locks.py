@@ -37,7 +37,7 @@ def test_who_holds_a_lock_may_take_it_again_and_nobody_else_gives_it_back(lock):
         assert lock.acquire(True, 0) is False and lock.acquire(timeout=0.001) is False
         with pytest.raises(RuntimeError, match="cannot release un-acquired lock"):
             lock.release()
-    assert lock.acquire(timeout=5)
+    assert lock.acquire(timeout=20)
     lock.release()
 
 
@@ -263,7 +263,7 @@ def test_an_interruption_after_any_call_leaves_the_lock_free(monitor):
 def test_a_thread_is_started_and_an_interruption_meanwhile_is_told_as_such(monkeypatch):
     started = threading.Event()
     locks.start(threading.Thread(target=started.set))
-    assert started.wait(5)
+    assert started.wait(20)
 
     class Interrupted(threading.Thread):
         def start(self):
@@ -296,9 +296,9 @@ def test_a_coroutine_and_a_thread_wait_for_the_same_change():
         waiting = asyncio.create_task(changes.wait_async(lambda: found))
         await asyncio.sleep(0)
         threading.Thread(target=happen).start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await waiting
-        thread.join(5)
+        thread.join(20)
         assert not thread.is_alive()
 
     def happen():
@@ -309,12 +309,12 @@ def test_a_coroutine_and_a_thread_wait_for_the_same_change():
 
 
 def test_what_is_true_already_is_not_waited_for():
-    asyncio.run(asyncio.wait_for(Bell().wait_async(lambda: True), 5))
+    asyncio.run(asyncio.wait_for(Bell().wait_async(lambda: True), 20))
 
 
 def test_what_becomes_true_before_anybody_is_told_is_not_missed():
     looks = iter([False, True, True])
-    asyncio.run(asyncio.wait_for(Bell().wait_async(lambda: next(looks)), 5))
+    asyncio.run(asyncio.wait_for(Bell().wait_async(lambda: next(looks)), 20))
 
 
 def test_a_wake_up_for_something_else_is_no_end():
@@ -349,7 +349,7 @@ def test_coroutines_of_several_event_loops_are_all_woken():
     changes, found = Bell(), []
 
     def run():
-        asyncio.run(asyncio.wait_for(changes.wait_async(lambda: found), 5))
+        asyncio.run(asyncio.wait_for(changes.wait_async(lambda: found), 20))
 
     threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:
@@ -357,7 +357,7 @@ def test_coroutines_of_several_event_loops_are_all_woken():
     found.append(1)
     changes.ring()
     for thread in threads:
-        thread.join(5)
+        thread.join(20)
     assert not any(thread.is_alive() for thread in threads) and not changes._futures
 
 
@@ -386,7 +386,7 @@ def test_the_turn_is_one_threads_and_the_others_go_without():
         assert turn.owned()
         other = threading.Thread(target=elsewhere)
         other.start()
-        other.join(5)
+        other.join(20)
     with pytest.raises(ValueError, match="on purpose"):
         turn.use(int, "on purpose")
     turn.await_end(0.0)

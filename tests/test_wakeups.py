@@ -25,7 +25,7 @@ def test_from_another_thread_a_coroutine_is_woken():
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         threading.Thread(target=call_in, args=(loop, resolve, future)).start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await future
 
     asyncio.run(main())

@@ -81,7 +81,7 @@ def test_whatever_is_raised_is_answered_and_the_service_goes_on(serve, ask, erro
     service = serve(failing(error)[which])
     client = ask()
     with pytest.raises(ipc.ServiceError) as caught:
-        client.call("fail", timeout=10)
+        client.call("fail", timeout=20)
     assert caught.value.type == type(error).__name__
     assert caught.value.text == str(error)
     assert list(client.stream(timeout=10)) == (["fine"] if which == 2 else [])
@@ -110,7 +110,7 @@ def test_a_codec_that_makes_no_bytes_fails_the_call_and_not_the_service(serve, a
     client, other = ask(None, Nonsense(b"")), ask(Nonsense(made), Nonsense(b""))
     for _ in range(2):
         with pytest.raises(ipc.ServiceError, match="CodecError: the codec 'nonsense' made no bytes of the data, but"):
-            client.call(timeout=10)
+            client.call(timeout=20)
     assert service.stats.failed == 2
     with pytest.raises(ipc.CodecError, match="made no bytes of the data, but"):
         other.call(timeout=10)

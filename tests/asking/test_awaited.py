@@ -17,7 +17,7 @@ def elsewhere(function, *arguments):
     found = []
     thread = threading.Thread(target=lambda: found.append(function(*arguments)))
     thread.start()
-    thread.join(10)
+    thread.join(20)
     return found[0]
 
 

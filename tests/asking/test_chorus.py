@@ -34,7 +34,7 @@ def test_a_service_ends_with_the_event_loop_it_was_made_in(here, ask, name):
     thread = threading.Thread(target=run)
     thread.start()
     service = asyncio.run(main())
-    assert service.wait(5)
+    assert service.wait(20)
     thread.join(20)
     assert len(errors) == 1
 
@@ -47,7 +47,7 @@ def test_what_a_coroutine_raises_reaches_the_caller(serve, ask):
     client = ask()
     for _ in range(2):
         with pytest.raises(ipc.ServiceError, match="ValueError: no"):
-            client.call(timeout=10)
+            client.call(timeout=20)
 
 
 def test_a_call_that_is_cancelled_before_its_coroutine_begins_is_over(serve, ask):
@@ -61,10 +61,10 @@ def test_a_call_that_is_cancelled_before_its_coroutine_begins_is_over(serve, ask
 
     service = serve(work)
     client, other = ask(), ask()
-    other.wait_for_service(5)
+    other.wait_for_service(20)
     thread = threading.Thread(target=client.call, args=("block", 20))
     thread.start()
-    assert blocked.wait(10)
+    assert blocked.wait(20)
     for _ in range(5):
         with pytest.raises(TimeoutError):
             other.call("too late", timeout=0.03)

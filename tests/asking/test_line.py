@@ -18,7 +18,7 @@ def test_answers_of_another_node_are_counted_and_not_believed(serve, ask, there,
     go = threading.Event()
     serve(lambda request: go.wait(20) and "right")
     client = ask()
-    client.wait_for_service(5)
+    client.wait_for_service(20)
     found = []
     thread = threading.Thread(target=lambda: found.append(client.call(timeout=20)))
     thread.start()
@@ -28,7 +28,7 @@ def test_answers_of_another_node_are_counted_and_not_believed(serve, ask, there,
     with ipc.Node("liar") as liar:
         topic = answers_topic(place.server, asker)
         with ipc.Publisher(topic, Envelopes(Kind("msgpack", {})), reliable=True, node=liar) as pub:
-            pub.wait_for_subscribers(timeout=5)
+            pub.wait_for_subscribers(timeout=20)
             pub.publish(seal(RESULT, 1, b"\xa5wrong"))
             wait_until(lambda: client.stats.dropped.get("forged") == 1)
     go.set()
@@ -39,9 +39,9 @@ def test_answers_of_another_node_are_counted_and_not_believed(serve, ask, there,
 def test_what_was_answered_before_the_server_was_gone_is_an_answer(serve, ask):
     service = serve(lambda request: request.data)
     client = ask()
-    client.wait_for_service(5)
+    client.wait_for_service(20)
     for number in range(20):
-        assert client.call(number, timeout=10) == number
+        assert client.call(number, timeout=20) == number
     service.close()
     assert client.stats.answered == 20
 
@@ -49,19 +49,19 @@ def test_what_was_answered_before_the_server_was_gone_is_an_answer(serve, ask):
 def test_a_call_that_nobody_waits_for_any_more_does_not_stay_open(serve, ask):
     serve(lambda request: request.data)
     client = ask()
-    assert client.call(1, timeout=10) == 1
+    assert client.call(1, timeout=20) == 1
     line = client._asker.at_hand
     line.calls.begin_aside(b"\x02", 0, 0.0)  # what an interrupt leaves between two lines
-    wait_until(lambda: client.call(3, timeout=10) == 3 and client.stats.open == 0)
+    wait_until(lambda: client.call(3, timeout=20) == 3 and client.stats.open == 0)
 
 
 def test_a_request_that_a_handler_interrupts_while_it_is_sent_is_not_asked_twice(serve, ask):
     done = []
     serve(lambda request: done.append(request.data))
     client = ask()
-    client.call(1, timeout=10)
+    client.call(1, timeout=20)
     line = client._asker.at_hand
-    wait_until(lambda: not (client.call(1, timeout=10) or line.calls.wary), 30)  # then requests go aside
+    wait_until(lambda: not (client.call(1, timeout=20) or line.calls.wary), 30)  # then requests go aside
     send = line._aside
 
     def interrupted(body):
@@ -70,9 +70,9 @@ def test_a_request_that_a_handler_interrupts_while_it_is_sent_is_not_asked_twice
 
     line._aside = interrupted
     with pytest.raises(ipc.RecvTimeout, match="of a handler"):
-        client.call(2, timeout=10)
+        client.call(2, timeout=20)
     line._aside = send
-    client.call(3, timeout=10)
+    client.call(3, timeout=20)
     assert [number for number in sorted(done) if number > 1] in (
         [2, 3],
         [3],
@@ -83,7 +83,7 @@ def test_who_was_interrupted_in_the_midst_of_leaving_keeps_nobody_from_reading(s
     serve(lambda request: request.data)
     client = ask()
     large = bytes(2_000)  # what goes aside does not take turns
-    assert client.call(large, timeout=10) == large
+    assert client.call(large, timeout=20) == large
     leave = turns.Turns.leave
     interrupts = [KeyboardInterrupt]
 
@@ -94,5 +94,5 @@ def test_who_was_interrupted_in_the_midst_of_leaving_keeps_nobody_from_reading(s
 
     monkeypatch.setattr(turns.Turns, "leave", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        client.call(large, timeout=10)
-    assert [client.call(n, timeout=10) for n in range(10)] == list(range(10))
+        client.call(large, timeout=20)
+    assert [client.call(n, timeout=20) for n in range(10)] == list(range(10))

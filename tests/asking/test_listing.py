@@ -18,7 +18,7 @@ def test_all_servers_of_a_name_are_one_service(serve, there, name):
 
 def test_a_service_that_is_closed_is_listed_no_more_though_its_clients_are_there(serve, ask, there, name):
     service = serve(lambda request: 1)
-    ask().call(timeout=5)
+    ask().call(timeout=20)
     assert name in [each.name for each in ipc.services(0, there)]
     service.close()
     wait_until(lambda: name not in [each.name for each in ipc.services(0, there)])

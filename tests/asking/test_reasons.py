@@ -9,7 +9,7 @@ import ipcpy as ipc
 
 def test_a_service_that_is_not_there_names_those_that_are(serve, there, ask, name):
     serve(lambda request: 1)
-    ask().wait_for_service(5)
+    ask().wait_for_service(20)
     with ipc.Client("nothing/of/that", node=there) as other:
         assert f"No server of 'nothing/of/that' is known in domain '{there.domain}'. Services: " in other.why()
         assert name in other.why()
@@ -23,7 +23,7 @@ def test_where_no_service_is_known_that_is_said():
 def test_who_is_asked_is_said(serve, ask):
     serve(lambda request: 1)
     client = ask()
-    client.wait_for_service(5)
+    client.wait_for_service(20)
     assert client.why().startswith("Server 'server' on ")
     assert client.why().endswith(": it is asked.")
 
@@ -31,7 +31,7 @@ def test_who_is_asked_is_said(serve, ask):
 def test_a_server_that_cannot_be_matched_is_no_missing_service(serve, ask):
     serve(lambda request: 1)
     client = ask()
-    client.wait_for_service(5)
+    client.wait_for_service(20)
     second = ask()
     with pytest.raises((ipc.RecvTimeout, ipc.NoService)):
         second.call(timeout=0)

@@ -31,7 +31,7 @@ def stranger(serve, there, name, done):
     with ipc.Publisher(
         requests_topic(*service_place), Envelopes(Kind("msgpack", {})), reliable=True, node=there
     ) as pub:
-        pub.wait_for_subscribers(timeout=5)
+        pub.wait_for_subscribers(timeout=20)
         yield service, service_place.server, pub
 
 
@@ -61,7 +61,7 @@ def test_a_client_is_answered_whatever_other_nodes_hear_or_leave(stranger, there
     with ipc.Node("thief") as thief, ipc.Subscriber(topic, AnyEnvelopes({}), node=thief):
         wait_until(lambda: service.stats.dropped.get("forged") == 1)
         with ipc.Subscriber(topic, AnyEnvelopes({}), node=there) as answers:
-            answers.wait_for_publishers(timeout=5)
+            answers.wait_for_publishers(timeout=20)
             pub.publish(seal(CALL, 1, b"\x01"))
             wait_until(lambda: done == [1])
             thief.close()
@@ -84,7 +84,7 @@ def test_a_client_that_was_too_many_has_the_place_of_one_that_leaves(serve, ask,
 def test_repeated_and_malformed_requests_are_counted_and_the_rest_is_done(stranger, there, done):
     service, server, pub = stranger
     with ipc.Subscriber(answers_topic(server, pub.id), AnyEnvelopes({}), node=there) as answers:
-        answers.wait_for_publishers(timeout=5)
+        answers.wait_for_publishers(timeout=20)
         for data in (seal(CALL, 1, b"\x01"), seal(CALL, 1, b"\x01"), b"garbage", seal(CALL, 2, b"\x02")):
             pub.publish(data)
         wait_until(lambda: done == [1, 2])
@@ -102,8 +102,8 @@ def test_a_clients_types_that_differ_are_answered_with_what_differs(serve, ask, 
     topic = place(name, there)
     kind = Kind("msgpack", {})
     with ipc.Publisher(requests_topic(*topic), Envelopes(kind), reliable=True, node=there) as pub:
-        pub.wait_for_subscribers(timeout=5)
+        pub.wait_for_subscribers(timeout=20)
         with ipc.Subscriber(answers_topic(topic.server, pub.id), AnyEnvelopes({}), node=there) as answers:
-            answers.wait_for_publishers(timeout=5)
+            answers.wait_for_publishers(timeout=20)
             pub.publish(seal(CALL, 1, b"\x01"))
-            assert b"differs" in bytes(answers.recv(timeout=5).data)
+            assert b"differs" in bytes(answers.recv(timeout=20).data)

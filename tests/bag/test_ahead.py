@@ -25,10 +25,10 @@ def test_the_next_is_made_while_one_is_used_and_no_more():
 
     items = ahead(make())
     assert next(items) == 0
-    assert made[1].wait(10)
+    assert made[1].wait(30)
     assert not made[2].is_set()
     assert next(items) == 1
-    assert made[2].wait(10)
+    assert made[2].wait(30)
     assert not made[3].is_set()
     items.close()
 

@@ -37,7 +37,7 @@ class Kept:
         self.error: Exception | None = None
 
     def add(self, chunk: Sealed) -> None:
-        assert self.go.wait(10)
+        assert self.go.wait(20)
         if self.error is not None:
             raise self.error
         self.chunks.append(chunk)
@@ -83,7 +83,7 @@ def test_who_puts_waits_while_too_much_is_queued() -> None:
     thread.start()
     assert not done.wait(0.1)
     kept.go.set()
-    assert done.wait(10)
+    assert done.wait(30)
     thread.join()
     press.close()
     assert len(kept.chunks) == 2
@@ -167,7 +167,7 @@ def test_it_ticks_and_syncs_by_itself() -> None:
     kept = Kept()
     press = Press(kept, "none", every=0.01)
     press.put(chunk())
-    assert kept.syncs.acquire(timeout=10)
+    assert kept.syncs.acquire(timeout=20)
     press.call(lambda: None)
     press.close()
     assert kept.ticks > 0
@@ -181,7 +181,7 @@ def test_a_sync_that_fails_is_a_failure() -> None:
     told = threading.Event()
     press = Press(Pulled(), "none", on_failure=lambda _: told.set())
     press.put(chunk())
-    assert told.wait(10)
+    assert told.wait(30)
     press.close()
     assert "stick" in str(press.failure)
 
@@ -190,4 +190,4 @@ def test_it_may_be_closed_in_its_own_thread() -> None:
     press = Press(Kept(), "none")
     done = threading.Event()
     press.call(lambda: (press.close(), done.set()))
-    assert done.wait(10)
+    assert done.wait(30)

@@ -35,7 +35,7 @@ class Engine:
         return self.open.wait(timeout)
 
     def send(self, key, parcel: Parcel) -> None:
-        self.open.wait(10)
+        self.open.wait(30)
         if self.fails:
             raise Unsent(self.fails)
         self.sent.append(parcel)

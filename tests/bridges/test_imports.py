@@ -95,7 +95,7 @@ def test_after_an_outage_it_goes_on_and_the_gap_is_laid_to_the_link(take) -> Non
     held.suspend()
     assert not held.stats().there
     held.resume(OFFER, "imu")
-    sub.wait_for_publishers(0, timeout=1)
+    sub.wait_for_publishers(0, timeout=20)
     held.ask()
     held.begin(Beginning(8))
     held.arrive(Parcel(8, 1, b"8"))

@@ -40,10 +40,10 @@ def test_an_unreachable_router_is_a_sentence_and_is_tried_until_it_is_ended(spaw
     words = [sys.executable, "-m", "ipcpy.cli", "bridge", "zenoh", "--connect", endpoint, "--json", "--every", "0.2s"]
     bridge = spawn(words)
     bridge.wait_line("nobody listens there", timeout=20, stream="stderr")
-    told = json.loads(bridge.wait_line(r"^\{.*nobody listens there.*$", timeout=10)[0])
+    told = json.loads(bridge.wait_line(r"^\{.*nobody listens there.*$", timeout=30)[0])
     assert (told["state"], told["engine"]) == ("away", "zenoh")
     with routers.router(endpoint):
-        bridge.wait_line('"state": ?"linked"', timeout=20)
+        bridge.wait_line('"state": ?"linked"', timeout=40)
     bridge.signal(signal.SIGTERM)
     bridge.wait(timeout=10)
     assert "Traceback" not in bridge.stderr

@@ -27,7 +27,7 @@ ROBOT = """
     pub = ipc.Publisher("robot/imu", ipc.MsgLibrary({23: ("<2f", Imu)}), reliable=True, keep=3, node=node)
     sub = ipc.Subscriber("robot/*", node=ipc.Node("listener"))
     other = ipc.Subscriber("robot/imu", ipc.MsgLibrary({23: ("<3d", Wrong)}), node=ipc.Node("confused"))
-    pub.wait_for_subscribers(timeout=5)
+    pub.wait_for_subscribers(timeout=20)
     print("ready", flush=True)
     for number, _ in enumerate(sys.stdin):
         pub.publish(Imu(number, 0.5))

@@ -19,7 +19,7 @@ def test_it_says_what_is_promised_how_often_it_was_late_and_what_is_late_now(nod
     sub = ipc.Subscriber("arm/*", deadline=0.05, node=reader)
     lateness = Lateness(sub)
     pubs = [ipc.Publisher(f"arm/{name}", rate=rate, node=writer) for name, rate in (("a", 30), ("b", 12.5))]
-    sub.wait_for_publishers(2, timeout=5)
+    sub.wait_for_publishers(2, timeout=20)
     assert lateness.record()["promised"] == 42.5
     wait_until(lambda: lateness.record()["late_now"] == ["arm/a", "arm/b"])
     pubs[0].publish(1)

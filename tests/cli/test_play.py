@@ -159,7 +159,7 @@ class Terminal:
     def wait(self):
         """Return the exit code."""
         _, status = os.waitpid(self.pid, 0)
-        self._thread.join(10)
+        self._thread.join(20)
         os.close(self._number)
         return os.waitstatus_to_exitcode(status)
 

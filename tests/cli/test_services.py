@@ -38,10 +38,10 @@ def test_services_as_json(arm, spawn):
 
 def test_the_topics_that_services_are_made_of_are_no_topics_of_list(arm, spawn):
     process = spawn([*IPCPY, "list", "--timeout", "0.3"])
-    assert process.wait(timeout=20) == 3
+    assert process.wait(timeout=40) == 3
 
 
 def test_no_services_is_exit_code_3_and_says_what_may_help(spawn):
     process = spawn([*IPCPY, "services", "--timeout", "0.2", "--domain", "nobody"])
-    assert process.wait(timeout=20) == 3
+    assert process.wait(timeout=40) == 3
     assert "no service within 0.2 s in domain 'nobody'" in process.report()

@@ -249,7 +249,7 @@ def test_many_threads_share_a_codec() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(20)
     assert wrong == []
 
 

@@ -110,9 +110,9 @@ def test_stopping_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     clock.work(1e5)
     thread = threading.Thread(target=selector.select, args=(0,), daemon=True)
     thread.start()
-    assert pausing.wait(10)
+    assert pausing.wait(30)
     stopping.set()
-    thread.join(10)
+    thread.join(20)
     assert not thread.is_alive()
 
 

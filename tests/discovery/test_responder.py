@@ -42,7 +42,7 @@ def make() -> Iterator[Make]:
     yield make
     for responder, thread in running:
         responder.stop()
-        thread.join(10)
+        thread.join(20)
         assert not thread.is_alive()
 
 

@@ -50,7 +50,7 @@ def labour() -> Iterator[Labour]:
     wait_until(lambda: one.done)
     yield one
     one.worker.stop()
-    one.thread.join(10)
+    one.thread.join(20)
     assert not one.thread.is_alive() and one.ended
 
 
@@ -89,7 +89,7 @@ def test_however_often_an_action_is_wanted_its_spacing_is_kept() -> None:
 
     wait_until(want_more, interval=0.001)
     labour.worker.stop()
-    labour.thread.join(10)
+    labour.thread.join(20)
     times = labour.times
     assert all(later >= earlier + 0.05 for earlier, later in zip(times, times[1:], strict=False))
 
@@ -106,7 +106,7 @@ def test_it_stops_while_it_has_nothing_to_do_and_then_nothing_wakes_it() -> None
     labour.thread.start()
     wait_until(lambda: labour.done)
     labour.worker.stop()
-    labour.thread.join(10)
+    labour.thread.join(20)
     assert labour.ended
     labour.worker.wake("work")
     labour.worker.stop()
@@ -117,7 +117,7 @@ def test_stopped_before_it_runs_it_does_only_the_last_thing() -> None:
     labour = Labour()
     labour.worker.stop()
     labour.thread.start()
-    labour.thread.join(10)
+    labour.thread.join(20)
     assert labour.ended and labour.done == []
 
 
@@ -132,5 +132,5 @@ def test_abandoned_it_is_not_woken() -> None:
     assert labour.done == ["begin", "work"]
     labour.worker.stop()
     labour.loop.call_soon_threadsafe(labour.worker.plan, "work", 0.0)
-    labour.thread.join(10)
+    labour.thread.join(20)
     assert labour.ended

@@ -64,7 +64,7 @@ def done(core):
     """Wait until the I/O thread has done all it was asked for so far."""
     event = threading.Event()
     core.loop.call(event.set)
-    assert event.wait(10)
+    assert event.wait(30)
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ def test_closing_closes_all_that_were_added_and_says_goodbye(core, other, wait_u
         core.close()
         core.close()
         assert publisher.told[-1] == subscriber.told[-1] == ("close",)
-        events = [watch.get(10) for _ in range(7)]  # two nodes, two topics; then all of ours goes
+        events = [watch.get(20) for _ in range(7)]  # two nodes, two topics; then all of ours goes
         assert {event.reason for event in events if hasattr(event, "reason")} == {"closed"}
     with pytest.raises(ClosedError):
         core.ensure_open()
@@ -328,7 +328,7 @@ def test_closing_once_more_does_what_an_exception_from_outside_has_left(core, mo
         core.close()
         with pytest.raises(ClosedError):
             while True:
-                watch.get(5)
+                watch.get(20)
     wait_until(lambda: core.loop.stopping)
 
 

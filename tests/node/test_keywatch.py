@@ -105,7 +105,7 @@ def test_the_io_thread_looks_once_a_second(path, wait_until, monkeypatch):
     assert told == files
     wait_until(lambda: gone == [3, 5])
     loop.call(loop.quit)
-    loop.join(5)
+    loop.join(20)
 
 
 def test_a_node_shows_the_fingerprints_of_its_keys_and_takes_others_while_it_runs(path, wait_until, monkeypatch):

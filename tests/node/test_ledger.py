@@ -33,7 +33,7 @@ def flow_of(viewer, wait_until, condition, topic="imu"):
     found = []
 
     def look():
-        found[:] = [flow for flow in viewer.flows(timeout=5) if flow.topic == topic]
+        found[:] = [flow for flow in viewer.flows(timeout=20) if flow.topic == topic]
         return bool(found) and condition(found[0])
 
     wait_until(look, timeout=30)
@@ -49,7 +49,7 @@ def test_a_third_node_sees_what_goes_between_two_others(nodes, wait_until):
     assert (flow.published, flow.sent, flow.sent_bytes, flow.received_bytes, flow.lost) == (7, 7, 7, 7, {})
     assert (flow.way, flow.queued, flow.latency_bound, flow.why) == ("loopback", 7, None, "")
     assert flow.age < 30
-    assert [sub.recv(timeout=5).data for _ in range(7)] == list(range(7))
+    assert [sub.recv(timeout=20).data for _ in range(7)] == list(range(7))
     assert flow_of(viewer, wait_until, lambda flow: flow.queued == 0).received == 7
 
 
@@ -72,7 +72,7 @@ def test_asking_subscribes_to_nothing_and_changes_no_books(nodes, wait_until):
     sub.recv(timeout=10)
     before = pub.stats, sub.stats
     for _ in range(5):
-        viewer.flows(timeout=5)
+        viewer.flows(timeout=20)
     assert (pub.stats, sub.stats) == before
     assert [each.id for each in pub.subscribers] == [flow_of(viewer, wait_until, lambda _: True).subscriber.id]
 
@@ -98,7 +98,7 @@ def test_large_messages_go_by_shared_memory_and_that_is_said(ipcpy_network, wait
         def shared():
             pub.publish(os.urandom(100_000))
             sub.recv(timeout=10)
-            return [flow.way for flow in viewer.flows(timeout=5)] == ["shared memory"]
+            return [flow.way for flow in viewer.flows(timeout=20)] == ["shared memory"]
 
         wait_until(shared, timeout=30)
 
@@ -107,9 +107,9 @@ def test_services_are_shown_only_when_they_are_asked_for(nodes, wait_until):
     server, client, viewer = nodes
     with ipc.Service("add", lambda request: len(request.data), node=server), ipc.Client("add", node=client) as add:
         assert add.call(bytes(5_000), timeout=30) == 5_000  # a small call goes beside the topics
-        wait_until(lambda: any(flow.received for flow in viewer.flows(hidden=True, timeout=5)), timeout=30)
-        assert viewer.flows(timeout=5) == ()
-        assert all(flow.topic.startswith("@ipcpy/") for flow in viewer.flows(hidden=True, timeout=5))
+        wait_until(lambda: any(flow.received for flow in viewer.flows(hidden=True, timeout=20)), timeout=30)
+        assert viewer.flows(timeout=20) == ()
+        assert all(flow.topic.startswith("@ipcpy/") for flow in viewer.flows(hidden=True, timeout=20))
 
 
 def test_coroutines_ask_while_others_run(nodes, wait_until):

@@ -73,13 +73,13 @@ sys.stdin.readline()
     with ipc.Node("watcher", domain="lifetimes") as watcher, watcher.watch() as watch:
         short = spawn(program)
         short.wait_line("ready")
-        while not (isinstance(event := watch.get(10), ipc.NodeFound) and event.node.name == "short"):
+        while not (isinstance(event := watch.get(20), ipc.NodeFound) and event.node.name == "short"):
             pass
         short.send_line()
-        while not isinstance(event := watch.get(10), ipc.NodeLost):
+        while not isinstance(event := watch.get(20), ipc.NodeLost):
             pass
         assert (event.node.name, event.reason) == ("short", "closed")
-        assert short.wait(10) == 0
+        assert short.wait(30) == 0
 
 
 class Thread:
@@ -111,7 +111,7 @@ def test_what_is_forgotten_is_closed_at_once_unless_that_may_hang():
         lifetimes.close_forgotten(outside, monitor, close)
         other = threading.Thread(target=lifetimes.close_forgotten, args=(elsewhere, monitor, close))
         other.start()
-        other.join(5)
+        other.join(20)
     assert closed == [True] and within.calls == outside.calls == elsewhere.calls == [close]
 
 

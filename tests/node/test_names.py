@@ -28,7 +28,7 @@ class Made:
         function(*arguments)
 
     def was_asked(self):
-        return self.asked.acquire(timeout=10)
+        return self.asked.acquire(timeout=20)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_closing_ends_the_threads_and_tells_nothing_more(made):
     (thread,) = [each for each in threading.enumerate() if each.name == "ipcpy closing.local"]
     made.answers = ["10.0.0.1"]
     made.names.close()
-    thread.join(10)
+    thread.join(20)
     assert not thread.is_alive() and made.told == []
 
 

@@ -216,7 +216,7 @@ def test_an_echo_is_answered_and_not_given_to_the_link(link):
     found, loop, _ = link
     found._link.receive_datagram = lambda *arguments: pytest.fail("the link got an echo")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-        asker.settimeout(5)
+        asker.settimeout(20)
         question = pack_echo(1, 2, domain_number("d"), size=ECHO_SIZE, answer=ECHO_SIZE, aside=False)
         asker.sendto(question, (LOOPBACK, found.port))
         loop.ready[found._socket]()

@@ -41,7 +41,7 @@ def test_both_nodes_of_a_process_that_ended_are_told_of_and_its_descriptor_is_cl
     assert processes.add(1, entry(child.pid)) and processes.add(2, entry(child.pid))
     (descriptor,) = loop.ready
     child.kill()
-    child.wait(10)
+    child.wait(30)
     loop.ready[descriptor]()
     assert ended == [1, 2] and not loop.ready
     with pytest.raises(OSError):
@@ -78,7 +78,7 @@ def test_a_process_that_is_gone_already_is_told_of_at_once(made, child):
     processes, loop, ended = made
     started = process.start_time(child.pid)
     child.kill()
-    child.wait(10)
+    child.wait(30)
     assert not processes.add(1, entry(child.pid, started=started))
     assert ended == [1] and not loop.ready
 

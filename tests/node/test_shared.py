@@ -111,7 +111,7 @@ if os.fork() == 0:
     os._exit(0)
 os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
 """
-    assert spawn(program).succeed(timeout=20) == "1\n"
+    assert spawn(program).succeed(timeout=40) == "1\n"
 
 
 def test_flows_of_the_shared_node_have_rates_where_they_are_read_twice():

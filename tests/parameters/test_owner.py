@@ -119,11 +119,11 @@ def test_changes_come_one_after_the_other_whoever_asks(make):
 def test_a_call_sets_and_is_answered_with_the_values_then(net, make):
     owner = make()
     client = Client("cam/parameters", node=net.node("other"))
-    reply = client.call({"set": {"gain": 2}}, timeout=10)
+    reply = client.call({"set": {"gain": 2}}, timeout=20)
     assert reply["values"] == owner.values == {**DEFAULTS, "gain": 2.0}
-    assert client.call({}, timeout=10) == client.call(None, timeout=10) == reply
+    assert client.call({}, timeout=10) == client.call(None, timeout=20) == reply
     with pytest.raises(ServiceError, match="has no parameter 'gian'") as refused:
-        client.call({"set": {"gian": 2}}, timeout=10)
+        client.call({"set": {"gian": 2}}, timeout=20)
     assert refused.value.type == "ArgumentError"
 
 
@@ -132,7 +132,7 @@ def test_whatever_is_asked_over_the_network_is_answered(net, make, wrong):
     owner = make()
     client = Client("cam/parameters", node=net.node("other"))
     with pytest.raises(ServiceError) as refused:
-        client.call(wrong, timeout=10)
+        client.call(wrong, timeout=20)
     assert refused.value.type == "ArgumentError"
     assert owner.values == DEFAULTS
 

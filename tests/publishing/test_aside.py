@@ -17,17 +17,17 @@ def pair():
     """Return a reliable publisher and a subscriber of it that takes what comes aside."""
     with ipc.Publisher("aside", ipc.Raw(), reliable=True) as pub, ipc.Subscriber("aside", ipc.Raw()) as sub:
         take_asides(sub, lambda *_: False)
-        pub.wait_for_subscribers(timeout=5)
+        pub.wait_for_subscribers(timeout=20)
         yield pub, sub
 
 
 def test_what_goes_aside_arrives_without_a_number_and_is_not_in_the_books(pair):
     pub, sub = pair
     assert Aside(pub).send(b"beside")
-    message = sub.recv(timeout=5)
+    message = sub.recv(timeout=20)
     assert (message.data, message.seq, message.publisher, message.topic) == (b"beside", 0, pub.id, "aside")
     pub.publish(b"in order")
-    assert sub.recv(timeout=5)[:3] == (b"in order", "aside", 1)
+    assert sub.recv(timeout=20)[:3] == (b"in order", "aside", 1)
     assert (pub.stats.published, sub.stats.received, sub.stats.lost) == (1, 1, {})
 
 
@@ -36,7 +36,7 @@ def test_to_nobody_and_what_is_too_large_for_a_datagram_does_not_go():
         aside = Aside(pub)
         assert not aside.send(b"x")
         with ipc.Subscriber("aside"):
-            pub.wait_for_subscribers(timeout=5)
+            pub.wait_for_subscribers(timeout=20)
             assert aside.send(b"x")
             assert not aside.send(bytes(wire.MAX_BODY + 1))
         wait_until(lambda: not pub.subscribers)
@@ -46,10 +46,10 @@ def test_to_nobody_and_what_is_too_large_for_a_datagram_does_not_go():
 
 def test_a_subscriber_that_is_not_ready_for_it_drops_it():
     with ipc.Publisher("aside", ipc.Raw(), reliable=True) as pub, ipc.Subscriber("aside", ipc.Raw()) as sub:
-        pub.wait_for_subscribers(timeout=5)
+        pub.wait_for_subscribers(timeout=20)
         assert Aside(pub).send(b"beside")
         pub.publish(b"in order")
-        assert sub.recv(timeout=5).data == b"in order"
+        assert sub.recv(timeout=20).data == b"in order"
         assert sub.stats.dropped == {"malformed": 1}
 
 

@@ -79,7 +79,7 @@ class Side:
         topic = f"side{next(_numbers)}"
         self.publisher = Publisher(topic, codec, node=node)
         self.subscriber = ipc.Subscriber(topic, Bodies(), node=node)
-        self.publisher.wait_for_subscribers(timeout=5)
+        self.publisher.wait_for_subscribers(timeout=20)
         if pure:
             self.publisher._direct = None
         self.sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -287,7 +287,7 @@ def test_it_waits_for_the_lock(pairs):
         thread.start()
         thread.join(0.05)
         assert thread.is_alive() and ours.datagrams() == []
-    thread.join(5)
+    thread.join(20)
     assert len(ours.datagrams()) == 1
 
 
@@ -297,9 +297,9 @@ def test_a_subclass_may_publish_otherwise(node):
             return super().publish(data) + super().publish(data, id)
 
     with Twice("twice", node=node) as publisher, ipc.Subscriber("twice", node=node) as subscriber:
-        publisher.wait_for_subscribers(timeout=5)
+        publisher.wait_for_subscribers(timeout=20)
         assert publisher.publish(5) == 2
-        assert [subscriber.recv(5).data, subscriber.recv(5).data] == [5, 5]
+        assert [subscriber.recv(20).data, subscriber.recv(20).data] == [5, 5]
 
 
 def test_a_codec_with_another_encode_is_asked(node):
@@ -308,9 +308,9 @@ def test_a_codec_with_another_encode_is_asked(node):
             return super().encode(data._replace(x=7), id)
 
     with Publisher("loud", Loud(MESSAGES), node=node) as publisher, ipc.Subscriber("loud", node=node) as subscriber:
-        publisher.wait_for_subscribers(timeout=5)
+        publisher.wait_for_subscribers(timeout=20)
         publisher.publish(Point(1, 2.0))
-        assert subscriber.recv(5).data == (7, 2.0)
+        assert subscriber.recv(20).data == (7, 2.0)
 
 
 def test_beside_a_thread_that_computes_it_does_not_wait_for_it(pairs):

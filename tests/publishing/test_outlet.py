@@ -173,7 +173,7 @@ def test_a_forked_child_forgets_everything_though_another_thread_held_the_lock(w
     assert (outlet.ways, outlet.routes, outlet.reliable, outlet.by_number) == ((), (), None, {})
     ended = threading.Thread(target=lambda: (delivery.network_changed(), delivery.subscriber_lost(1)), daemon=True)
     ended.start()
-    ended.join(5)
+    ended.join(20)
     assert not ended.is_alive()
     lock.release()
 

@@ -30,8 +30,8 @@ def test_a_publisher_has_room_for_nobody_for_whoever_keeps_up_and_once_it_is_clo
     with ipc.Publisher("room", reliable=True, block=0) as pub:
         assert has_room(pub, LARGE)
         with ipc.Subscriber("room") as sub:
-            pub.wait_for_subscribers(timeout=5)
+            pub.wait_for_subscribers(timeout=20)
             pub.publish(LARGE)
-            assert len(sub.recv(timeout=5).data) == len(LARGE)
+            assert len(sub.recv(timeout=20).data) == len(LARGE)
             wait_until(lambda: has_room(pub, [LARGE, b"x"]))
     assert has_room(pub, b"x")

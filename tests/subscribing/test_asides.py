@@ -17,7 +17,7 @@ from ipcpy.subscribing.asides import Asides, take_asides
 def inlet():
     """Return a publisher, its subscriber, what takes datagrams there, and where those of the publisher come from."""
     with ipc.Publisher("asides", ipc.Raw(), reliable=True) as pub, ipc.Subscriber("asides", ipc.Raw()) as sub:
-        pub.wait_for_subscribers(timeout=5)
+        pub.wait_for_subscribers(timeout=20)
         inbound = sub._subscription._inbound
         (flow,) = inbound.flows.values()
         yield pub, sub, Asides(inbound, lambda *_: False).take, flow.address
@@ -131,7 +131,7 @@ def test_who_waits_may_claim_it_where_it_is_read():
 
     with ipc.Publisher("asides", ipc.Raw(), reliable=True) as pub, ipc.Subscriber("asides", ipc.Raw()) as sub:
         messages, wait = take_asides(sub, claim)
-        pub.wait_for_subscribers(timeout=5)
+        pub.wait_for_subscribers(timeout=20)
         send = Aside(pub).send
         for body in (b"mine", b"not mine"):
             assert send(body)

@@ -111,7 +111,7 @@ def test_it_is_said_once_in_the_log_and_stays_in_why(subscription, monkeypatch, 
 def test_a_real_one_that_is_too_slow_is_told_and_why_says_so(caplog, wait_until):
     with ipc.Node("test") as node, ipc.Publisher("imu", node=node) as pub:
         with ipc.Subscriber("imu", callback=lambda message: time.sleep(0.05), node=node) as sub:
-            pub.wait_for_subscribers(timeout=5)
+            pub.wait_for_subscribers(timeout=20)
 
             def is_told():
                 pub.publish_many(range(10))

@@ -59,9 +59,9 @@ def test_few_publishers_are_remembered():
 
 def test_a_subscriber_says_how_late_its_messages_are():
     with ipc.Publisher("late") as pub, ipc.Subscriber("late") as sub:
-        pub.wait_for_subscribers(timeout=5)
+        pub.wait_for_subscribers(timeout=20)
         pub.publish(1)
-        received = sub.recv(timeout=5)
+        received = sub.recv(timeout=20)
         delay = sub.delay(received)
         assert delay == ((received.received_ns - received.sent_ns) / 1e9, 0.0)
         assert sub.delay(received._replace(publisher="nobody")).bound == math.inf
@@ -71,7 +71,7 @@ def test_a_subscriber_says_how_late_its_messages_are():
 
 def test_a_node_takes_what_stands_for_a_peer():
     with ipc.Node("one") as node, ipc.Publisher("late", node=node) as pub, ipc.Subscriber("late", node=node) as sub:
-        pub.wait_for_subscribers(timeout=5)
+        pub.wait_for_subscribers(timeout=20)
         (publisher,) = sub.publishers
         for peer in (publisher, publisher.node, publisher.id, node.id, "one"):
             assert node.clock(peer) == ipc.Clock(0.0, 0.0, 0.0)

@@ -24,7 +24,7 @@ def pair(request, monkeypatch):
     with ipc.Node("test") as node:
         publisher = ipc.Publisher("t", ipc.Raw(), node=node, reliable=request.param)
         subscriber = ipc.Subscriber("t", ipc.Raw(), node=node, depth=100)
-        publisher.wait_for_subscribers(timeout=5)
+        publisher.wait_for_subscribers(timeout=20)
         yield publisher, subscriber
 
 

@@ -36,7 +36,7 @@ def node():
 def pair(node, **options):
     publisher = ipc.Publisher("t", ipc.Raw(), node=node)
     subscriber = ipc.Subscriber("t", ipc.Raw(), node=node, **options)
-    publisher.wait_for_subscribers(timeout=5)
+    publisher.wait_for_subscribers(timeout=20)
     return publisher, subscriber
 
 
@@ -62,7 +62,7 @@ class Sending:
             last = datagrams.pop()
             self.send_spoiled(datagrams, self.random.choice(["", "lost", "twice", "swapped", "damaged", "between"]))
             self.send([last])
-            if not self.arrived.acquire(timeout=10):
+            if not self.arrived.acquire(timeout=20):
                 return
 
     def send_spoiled(self, datagrams, how):
@@ -108,7 +108,7 @@ def test_what_is_delivered_is_what_was_sent(node, size, seed):
         sending.arrived.release()
         assert message.data == body
         kept = [*kept[-1:], message.data]  # of some the buffer is used again, of others it is not
-    sending.thread.join(10)
+    sending.thread.join(20)
     assert not subscriber.stats.lost
 
 
@@ -123,7 +123,7 @@ def test_what_was_received_is_the_readers_for_good(node):
     assert received == bodies
     for data in received:
         data.extend(b"more")  # no view of it is left
-    sending.thread.join(10)
+    sending.thread.join(20)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -133,7 +133,7 @@ def test_small_messages_come_between_large_ones(node, size):
     for _ in range(5):
         for data in (large, b"1", large, b"2", b"3"):
             publisher.publish(data)
-            assert subscriber.recv(5).data == data
+            assert subscriber.recv(20).data == data
     assert not subscriber.stats.lost
 
 
@@ -142,11 +142,11 @@ def test_a_call_to_wake_up_costs_no_buffer_that_was_ready_for_the_next_message(m
     with ipc.Node("test") as node:
         subscriber = ipc.Subscriber("t", ipc.Raw(), node=node)
         publisher = ipc.Publisher("t", ipc.Raw(), node=node)
-        publisher.wait_for_subscribers(timeout=5)
+        publisher.wait_for_subscribers(timeout=20)
         gathering = subscriber._subscription.reader._gathering
         for number in range(100):  # the I/O thread may have read a part of the first ones
             publisher.publish(bytes(300_000))
-            subscriber.recv(timeout=5)
+            subscriber.recv(timeout=20)
             if number > 1 and gathering.expects:
                 break
         subscriber._subscription.reader.wake()
@@ -230,7 +230,7 @@ def test_a_socket_that_gets_the_number_of_one_that_was_closed_meanwhile_is_not_r
         its_peer.send(b"for somebody else")
         theirs.send(merged(message, 1, 2))
         theirs.send(b"the end")
-        thread.join(5)
+        thread.join(20)
         assert (seen._count, seen._other[0]) == (2, b"the end")
         assert other.recv(100, socket.MSG_DONTWAIT) == b"for somebody else"
 

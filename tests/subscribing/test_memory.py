@@ -286,7 +286,7 @@ def test_any_thread_may_let_go(world, shared):
     views = [shared.take(spot)]
     thread = threading.Thread(target=views.clear)
     thread.start()
-    thread.join(5)
+    thread.join(20)
     assert giver.ledger[0] == let_go(spot.generation)
 
 

@@ -94,7 +94,7 @@ def core():
     core.loop.start()
     yield core
     core.loop.call(core.loop.quit)
-    core.loop.join(5)
+    core.loop.join(20)
 
 
 def test_an_entry_that_was_announced_does_not_change_afterwards(core):
@@ -137,7 +137,7 @@ def test_what_cannot_be_announced_leaves_no_socket(nodes):
 
 def test_what_is_forgotten_is_gone_at_once_however_busy_the_io_thread_is(core):
     go_on = threading.Event()
-    core.loop.call(go_on.wait, 5)
+    core.loop.call(go_on.wait, 20)
     before = own_udp_ports()
     for _ in range(20):
         subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
@@ -151,7 +151,7 @@ def test_what_is_forgotten_while_its_lock_is_held_is_closed_in_the_io_thread(cor
     subscription = Subscription(core, Wanted("t", None, 10, 1 << 20, 0.0))
     subscription.announce()
     go_on = threading.Event()
-    core.loop.call(go_on.wait, 5)
+    core.loop.call(go_on.wait, 20)
     with subscription._lock:  # as the collector may find it, in the thread that holds it
         subscription.forget()
         assert core.withdrawn == [subscription.number] and not subscription.closed
@@ -209,7 +209,7 @@ import ipcpy as ipc
 node = ipc.Node("parent")
 sub = ipc.Subscriber("t", node=node)
 pub = ipc.Publisher("t", node=node)
-pub.wait_for_subscribers(timeout=5)
+pub.wait_for_subscribers(timeout=20)
 before = sub.id
 child = os.fork()
 if child == 0:

@@ -20,7 +20,7 @@ def pair():
 
 
 async def soon(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0)
 
@@ -32,7 +32,7 @@ def test_whoever_waits_is_woken_also_from_another_thread():
         tasks = [asyncio.create_task(waiters.wait(loop, lambda: False)) for _ in range(3)]
         await soon(lambda: len(waiters.futures) == 3)
         threading.Thread(target=waiters.wake).start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await asyncio.gather(*tasks)
         assert not waiters.futures
 
@@ -56,7 +56,7 @@ def test_who_is_in_the_event_loop_wakes_at_once():
 def test_what_is_over_already_is_not_waited_for():
     async def main():
         waiters = Waiters(lambda _: None)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await waiters.wait(asyncio.get_running_loop(), lambda: True)
         assert not waiters.futures
 

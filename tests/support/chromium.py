@@ -143,7 +143,7 @@ class Browser:
         """End the browser and all its processes."""
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(30)
         for end in (self._commands, self._answers):
             os.close(end)
         self._log.close()

@@ -173,7 +173,7 @@ class Viewer:
     def close(self) -> None:
         """Disconnect."""
         self._manager.__exit__(None, None, None)
-        self._thread.join(5)
+        self._thread.join(20)
 
     def __enter__(self) -> Viewer:
         return self

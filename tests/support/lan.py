@@ -176,7 +176,7 @@ class Lan:
         except BrokenPipeError:
             pass
         try:
-            supervisor.wait(5.0)
+            supervisor.wait(20)
         except subprocess.TimeoutExpired:
             supervisor.kill()
             supervisor.wait()
@@ -208,7 +208,7 @@ class Lan:
         host: int,
         program: Program,
         *arguments: str,
-        timeout: float = 10.0,
+        timeout: float = 40.0,
         env: Mapping[str, str | None] | None = None,
         input: str | None = None,
     ) -> subprocess.CompletedProcess[str]:

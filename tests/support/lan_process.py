@@ -40,7 +40,7 @@ class ProcessFailed(AssertionError):
     """A process did not do what the test waited for; the text holds what it printed."""
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 5.0, interval: float = 0.005) -> T:
+def wait_until(condition: Callable[[], T], timeout: float = 20.0, interval: float = 0.005) -> T:
     """Return the first true value of ``condition()``.
 
     Raises:
@@ -53,6 +53,14 @@ def wait_until(condition: Callable[[], T], timeout: float = 5.0, interval: float
             raise AssertionError(f"{what} is still {value!r} after {timeout} s")
         time.sleep(interval)
     return value
+
+
+def quickest(attempt: Callable[[], float], enough: float) -> float:
+    """Return the best time of up to ten attempts: a busy machine delays some of them, a fault delays all."""
+    best = attempt()
+    for _ in range(9):
+        best = min(best, attempt()) if best >= enough else best
+    return best
 
 
 def clean_env(env: Mapping[str, str | None] | None = None) -> dict[str, str]:
@@ -149,7 +157,7 @@ class Process:
         """Whether it has not ended."""
         return self.ended is None
 
-    def wait_line(self, pattern: str, timeout: float = 10.0, stream: Stream = "stdout") -> re.Match[str]:
+    def wait_line(self, pattern: str, timeout: float = 40.0, stream: Stream = "stdout") -> re.Match[str]:
         """Wait for a line that holds the pattern, after the line that matched last.
 
         Raises:
@@ -194,7 +202,7 @@ class Process:
         self._popen.kill()
         self.wait()
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = 40.0) -> int:
         """Wait for the end and return the exit code, negative for a signal.
 
         Raises:
@@ -209,7 +217,7 @@ class Process:
         assert self._popen.returncode is not None
         return self._popen.returncode
 
-    def succeed(self, timeout: float = 10.0) -> str:
+    def succeed(self, timeout: float = 40.0) -> str:
         """Wait for the end, insist on exit code 0, and return standard output."""
         if (code := self.wait(timeout)) != 0:
             raise ProcessFailed(f"exit code {code}\n{self.report()}")

@@ -271,7 +271,7 @@ def warm(publisher: Large, *subscribers: Large, rounds: int = 5, at_once: int = 
     published: int = publisher.stats()["published"]
     begun, good = time.monotonic(), 0
     before = [each.stats()["shared"] for each in subscribers]
-    while time.monotonic() < begun + 20:
+    while time.monotonic() < begun + 40:
         publisher.ask("publish", at_once, answer="published")
         published += at_once
         now = [each.right(published)["shared"] for each in subscribers]
@@ -317,7 +317,7 @@ def holdings(pid: int) -> Holdings:
     return Holdings(len(counted), len(mapped), sum(reach.values()))
 
 
-def all_let_go(pid: int, before: Holdings, *, more: int = 0, timeout: float = 15.0) -> None:
+def all_let_go(pid: int, before: Holdings, *, more: int = 0, timeout: float = 30.0) -> None:
     """Wait until a process holds no more than it did.
 
     Args:

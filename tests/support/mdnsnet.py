@@ -66,7 +66,7 @@ def listening() -> socket.socket:
     return ear
 
 
-def heard(ear: socket.socket, is_it: Callable[[bytes], object], seconds: float = 5.0) -> list[bytes]:
+def heard(ear: socket.socket, is_it: Callable[[bytes], object], seconds: float = 20.0) -> list[bytes]:
     """Return all packets up to the first that is it.
 
     Raises:

@@ -96,12 +96,12 @@ class Robot:
             time.sleep(0.005)
         raise ProcessFailed(f"no line matches {pattern!r} within {timeout} s\n{self.process.report()}")
 
-    def event(self, kind: str, name: str, timeout: float = 10.0) -> tuple[str, float]:
+    def event(self, kind: str, name: str, timeout: float = 20.0) -> tuple[str, float]:
         """Wait for found, lost, stalled or resumed; give its reason and when it came."""
         found = self._wait(rf"^{kind} {name} \S+ (\S+) (\S+)", timeout)
         return found[1].replace("-", " "), float(found[2])
 
-    def hears(self, name: str, since: float, timeout: float = 10.0) -> float:
+    def hears(self, name: str, since: float, timeout: float = 20.0) -> float:
         """Wait for data that was published after a time; give the seconds from then to its arrival."""
         self.process.send_line(f"after {name} {since}")
         return float(self._wait(rf"^heard {name} (\S+)", timeout)[1]) - since
@@ -125,7 +125,7 @@ def robot(where: Any, name: str, *place: int, env: dict[str, str] | None = None,
     return Robot(where(*place, ROBOT, name, json.dumps(options), env=env), name)
 
 
-def both_hear(one: Robot, other: Robot, since: float | None = None, timeout: float = 10.0) -> float:
+def both_hear(one: Robot, other: Robot, since: float | None = None, timeout: float = 20.0) -> float:
     """Wait until data published after a time (None: now) arrived both ways; give the seconds the slower one took."""
     since = time.monotonic() if since is None else since
     return max(one.hears(other.name, since, timeout), other.hears(one.name, since, timeout))

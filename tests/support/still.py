@@ -28,14 +28,14 @@ def held_by_another_thread(lock: Any) -> Iterator[threading.Thread]:
     def hold() -> None:
         with lock:
             held.set()
-            go_on.wait(5)
+            go_on.wait(20)
 
     other = threading.Thread(target=hold)
     other.start()
-    assert held.wait(5)
+    assert held.wait(20)
     yield other
     go_on.set()
-    other.join(5)
+    other.join(20)
 
 
 class StillLoop:

@@ -153,7 +153,7 @@ class Victim:
         ready = process.wait_line(r"^ready (\S+) (\d+)", 15.0)
         self.id, self.pid = ready[1], int(ready[2])
 
-    def ask(self, what: str, *words: object, timeout: float = 10.0) -> Any:
+    def ask(self, what: str, *words: object, timeout: float = 20.0) -> Any:
         """Send a line, and return what is answered to it."""
         self.process.send_line(" ".join(map(str, (what, *words))))
         found = self.process.wait_line(rf"^{what} (.*)", timeout)[1]
@@ -178,7 +178,7 @@ class Victim:
     def end(self) -> None:
         """Have it end in good order."""
         self.process.send_line("end")
-        self.process.wait_line("^ended", 10.0)
+        self.process.wait_line("^ended", 30)
 
 
 def victim(

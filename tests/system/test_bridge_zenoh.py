@@ -151,7 +151,7 @@ class Sites:
 
     def start_router(self):
         router = self.hosts.spawn(ROUTER, routers.ROUTER, json.dumps(routers.settings(self.endpoint)))
-        router.wait_line("routing", timeout=20)
+        router.wait_line("routing", timeout=40)
         return router
 
     def bridge(self, host: int, *options: str):
@@ -178,10 +178,10 @@ def sites(lan):
 def test_imu_and_images_arrive_bit_for_bit(sites) -> None:
     made = sites()
     operator = made.spawn(B, OPERATOR, "300", "20")
-    operator.wait_line("ready", timeout=20)
+    operator.wait_line("ready", timeout=40)
     sensors = made.spawn(A, SENSORS, "300", "20")
     sent = sensors.wait_line(r"published (\w+)", timeout=40)[1]
-    received = operator.wait_line(r"received (\w+) (.*)", timeout=20)
+    received = operator.wait_line(r"received (\w+) (.*)", timeout=40)
     assert (received[1], received[2]) == (sent, "{} {}")
 
 
@@ -200,19 +200,19 @@ SECONDS = 60.0 if LONG else 1.0
 def test_after_a_partition_it_goes_on_and_every_message_is_in_the_books(sites) -> None:
     made = sites()
     ear = made.spawn(B, EAR)
-    ear.wait_line("ready", timeout=20)
+    ear.wait_line("ready", timeout=40)
     counter = made.spawn(A, COUNTER)
-    counter.wait_line("ready", timeout=20)
-    ear.wait_line("from", timeout=20)
+    counter.wait_line("ready", timeout=40)
+    ear.wait_line("from", timeout=40)
     made.hosts.partition([A], [B, ROUTER])
     began = time.monotonic()
-    made.a.wait_line('"outages": ?1', timeout=20)
-    made.b.wait_line('"there": ?false', timeout=20)
+    made.a.wait_line('"outages": ?1', timeout=40)
+    made.b.wait_line('"there": ?false', timeout=40)
     wait_until(lambda: time.monotonic() - began > SECONDS, timeout=SECONDS + 5)
     made.hosts.heal()
     missed = int(ear.wait_line(r"from (\d+)", timeout=30)[1])
     counter.send_line()
-    published = int(counter.wait_line(r"published (\d+)", timeout=10)[1])
+    published = int(counter.wait_line(r"published (\d+)", timeout=30)[1])
     first = int(re.search(r"from (\d+)", ear.stdout)[1])
     received, lost, doubles = wait_until(
         lambda: (found := total(ear))[0] + found[1] == published - first + 1 and found, timeout=10
@@ -225,20 +225,20 @@ def test_after_a_partition_it_goes_on_and_every_message_is_in_the_books(sites) -
 def test_a_bridge_and_a_router_that_are_killed_are_replaced_and_nothing_comes_twice(sites) -> None:
     made = sites()
     ear = made.spawn(B, EAR)
-    ear.wait_line("ready", timeout=20)
+    ear.wait_line("ready", timeout=40)
     counter = made.spawn(A, COUNTER)
-    counter.wait_line("ready", timeout=20)
-    ear.wait_line("from", timeout=20)
+    counter.wait_line("ready", timeout=40)
+    ear.wait_line("from", timeout=40)
     first = int(re.search(r"from (\d+)", ear.stdout)[1])
     for bridge, host, options in ((made.a, A, ("--prefix", "robot7")), (made.b, B, ())):
         bridge.kill()
         made.bridge(host, *options)
-        ear.wait_line(r"from (\d+)", timeout=20)
+        ear.wait_line(r"from (\d+)", timeout=40)
     made.router.kill()
     made.start_router()
-    ear.wait_line(r"from (\d+)", timeout=20)
+    ear.wait_line(r"from (\d+)", timeout=40)
     counter.send_line()
-    published = int(counter.wait_line(r"published (\d+)", timeout=10)[1])
+    published = int(counter.wait_line(r"published (\d+)", timeout=30)[1])
     received, _, doubles = wait_until(
         lambda: (found := total(ear))[0] + found[1] == published - first + 1 and found, timeout=10
     )
@@ -250,7 +250,7 @@ def test_a_camera_over_a_slow_uplink_shows_new_frames_in_bounded_memory(sites) -
     made = sites(switch="user", seed=3)
     made.hosts.impair(src=A, rate=1e6)
     screen = made.spawn(B, SCREEN)
-    screen.wait_line("ready", timeout=20)
+    screen.wait_line("ready", timeout=40)
     camera = made.spawn(A, CAMERA, "20" if LONG else "5")
     camera.wait_line("on", timeout=30)
     late = screen.wait_line(r"late (\d+) ([\d.]+) ([\d.]+) (\d+) ([\d.]+)", timeout=40)

@@ -94,7 +94,7 @@ def test_delays_are_right_within_their_bound_between_clocks_that_differ_drift_an
     truth = TRUTH.replace("CALL,", f"{CALLS[platform.machine()]},")
     out = [tmp_path / "sent.json", tmp_path / "received.json"]
     subscriber = hosts.spawn(2, truth + SUBSCRIBER, env={**fake, "FAKETIME": "-2h x0.9999", "OUT": str(out[1])})
-    subscriber.wait_line("ready", timeout=20)
+    subscriber.wait_line("ready", timeout=40)
     program = truth + PUBLISHER.replace("SECONDS", str(SECONDS))
     publisher = hosts.spawn(1, program, env={**fake, **publishing, "OUT": str(out[0])})
     publisher.succeed(timeout=SECONDS + 30)

@@ -46,7 +46,7 @@ def test_garbage_changes_nothing_but_counters(wait_until):
     with ipc.Node("target") as node:
         publisher = ipc.Publisher("precious", ipc.Raw(), node=node)
         subscriber = ipc.Subscriber("precious", node=node)
-        publisher.wait_for_subscribers(timeout=5)
+        publisher.wait_for_subscribers(timeout=20)
         ports = sorted(own_udp_ports() - before - SHARED)
         assert len(ports) == 3, "the link's, the subscriber's, and that of the publisher's way there"
         valid = seeds(publisher, subscriber, node)
@@ -60,7 +60,7 @@ def test_garbage_changes_nothing_but_counters(wait_until):
                 attacker.sendto(data, ("127.0.0.1", source.choice(ports)))
                 if number % 100 == 0:  # queues behind the garbage, so all of that is read
                     publisher.publish(b"%d" % number)
-                    assert subscriber.recv(timeout=5).data == b"%d" % number
+                    assert subscriber.recv(timeout=20).data == b"%d" % number
         assert [peer for peer in node.nodes() if peer.id != node.id and peer.name == "target"] == []
         stats = subscriber.stats
         assert stats.received == COUNT // 100
@@ -90,10 +90,10 @@ def test_msgpack_bombs_are_counted():
             return body
 
     with ipc.Publisher("bombs", Liar()) as liar, ipc.Subscriber("bombs") as subscriber:
-        liar.wait_for_subscribers(timeout=5)
+        liar.wait_for_subscribers(timeout=20)
         for bomb in bombs * 20:
             liar.publish(bomb)
         liar.publish(b"\x2a")
-        assert subscriber.recv(timeout=5).data == 42
+        assert subscriber.recv(timeout=20).data == 42
         assert subscriber.stats.lost == {"codec": 20 * len(bombs)}
         assert subscriber.stats.received == 1

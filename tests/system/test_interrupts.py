@@ -70,7 +70,7 @@ def report(**more):
     stop.set()
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and thread.name == "other":
-            thread.join(10)
+            thread.join(20)
     until = time.monotonic() + 10
     while time.monotonic() < until:  # what is still on its way, and asked for again
         published, counts = publisher.stats, subscriber.stats
@@ -83,7 +83,7 @@ def report(**more):
         more["by memory"] = -through_memory()
         for _ in range(40):
             publisher.publish(body)
-            subscriber.recv(5)
+            subscriber.recv(20)
         more["by memory"] += through_memory()
         published, counts = publisher.stats, subscriber.stats
     begun = time.monotonic()
@@ -251,7 +251,7 @@ def run(spawn, program, *arguments):
     env = {"IPCPY_SHM": "0"} if "udp" in arguments[0] else {"IPCPY_SHM": "8"} if "memory" in arguments[0] else {}
     process = spawn(program, *map(str, arguments), env=env)
     told = json.loads(process.wait_line(r"(\{.*\})", timeout=110)[1])
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=40) == 0
     assert told["close"] < SLOW
     lost = sum(told["lost"].values())
     assert told["published"] == told["received"] + lost, told

@@ -39,7 +39,7 @@ def take(subscriber, count):
 )
 def test_joining_while_messages_are_published(spawn, options):
     publisher = spawn(PUBLISHER, "100", "1000", options)
-    publisher.wait_line("ready", 20)
+    publisher.wait_line("ready", 40)
     begun = []
     for _ in range(10):
         with ipc.Subscriber("latched") as subscriber:
@@ -52,7 +52,7 @@ def test_joining_while_messages_are_published(spawn, options):
 @pytest.mark.parametrize("options", ['{"keep": 20}', '{"keep": 20, "reliable": true}'])
 def test_joining_while_large_messages_are_published(spawn, way, options):
     publisher = spawn(PUBLISHER, "100", "20", options, "100000")
-    publisher.wait_line("ready", 20)
+    publisher.wait_line("ready", 40)
     begun = []
     for _ in range(10):
         with ipc.Subscriber("latched") as subscriber:
@@ -69,7 +69,7 @@ def test_restarts(spawn, way, size):
     subscriber = ipc.Subscriber("latched")
     for _ in range(3):
         publisher = spawn(PUBLISHER, "10", "0", '{"keep": 3}', str(size))
-        id = publisher.wait_line(r"ready (\w+)", 20)[1]
+        id = publisher.wait_line(r"ready (\w+)", 40)[1]
         with subscriber:  # lives on while the publisher starts; the next one comes when all is there
             assert [message.seq for message in take(subscriber, 3)] == [8, 9, 10]
         with ipc.Subscriber("latched") as another:

@@ -43,9 +43,9 @@ def test_a_subscriber_that_gave_up_its_publisher_takes_its_messages_again(lan, k
     subscriber.wait_line("took")
     subscriber.wait_line("event PublisherFound", stream="stderr")  # the publisher may have greeted it before that
     hosts.block(1, 2, both=False)
-    subscriber.wait_line("event PublisherLost", timeout=20)
+    subscriber.wait_line("event PublisherLost", timeout=40)
     time.sleep(pause)  # for longer than a subscriber remembers who went, or not
     hosts.heal()
-    subscriber.wait_line("event PublisherFound", timeout=20)
+    subscriber.wait_line("event PublisherFound", timeout=40)
     for _ in range(10):
         subscriber.wait_line("took")

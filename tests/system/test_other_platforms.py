@@ -96,11 +96,11 @@ def test_a_process_that_was_killed_is_noticed_and_the_next_one_is_heard(lan, one
     publisher = net.spawn(1, one + PUBLISH, "first")
     publisher.wait_line("open")
     subscriber = net.spawn(1, one + GONE)
-    subscriber.wait_line("got first", timeout=20)
+    subscriber.wait_line("got first", timeout=40)
     publisher.kill()
-    subscriber.wait_line("alone 1", timeout=20)
+    subscriber.wait_line("alone 1", timeout=40)
     net.spawn(1, one + PUBLISH, "second").wait_line("open")
-    subscriber.wait_line("got second", timeout=20)
+    subscriber.wait_line("got second", timeout=40)
 
 
 DEFAULT_TIMEOUT = """if True:
@@ -147,7 +147,7 @@ WAITS = """
 
     node = ipc.Node()
     sub, pub, watch = ipc.Subscriber("there", node=node), ipc.Publisher("here", node=node), node.watch()
-    watch.get(timeout=5)
+    watch.get(timeout=20)
 
     def later():
         others = []
@@ -189,4 +189,4 @@ WAITS = """
 def test_on_windows_no_wait_of_the_main_thread_is_long_for_ctrl_c_ends_none(lan):
     process = lan(hosts=1).spawn(1, WINDOWS + WAITS)
     for line in ("hello", "and back", r"waits True \[\]"):
-        process.wait_line(line, timeout=20)
+        process.wait_line(line, timeout=40)

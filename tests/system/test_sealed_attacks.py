@@ -36,7 +36,7 @@ class Scene:
         self.receiver.publish("back", 20, 3_000)
         self.sender.subscribe("back")
         for one, topic in ((self.sender, "stream"), (self.receiver, "back")):
-            wait_until(lambda one=one, topic=topic: one.ask("matched", topic), 15, 0.05)
+            wait_until(lambda one=one, topic=topic: one.ask("matched", topic), 30, 0.05)
 
     def examine(self) -> None:
         """Have a doctor ask both nodes, each of which opens its second port for that."""
@@ -172,7 +172,7 @@ def test_old_sessions_move_nothing(scene, kind):
     if kind == "forked":
         node.subscribe("before")
         assert node.ask("fork") is not None
-        wait_until(lambda: node.look()["nodes"] == ["receiver"], 10, 0.1)  # the parent's node is closed
+        wait_until(lambda: node.look()["nodes"] == ["receiver"], 30, 0.1)  # the parent's node is closed
     node.subscribe("stream")
     node.publish("back", 20, 3_000)
     before = node.look()
@@ -186,7 +186,7 @@ def test_old_sessions_move_nothing(scene, kind):
     assert sum(after["dropped"].values()) > 1_000
     friend = scene.start("friend", 1)  # and it still meets who has the key and is there
     friend.publish("stream", 100)
-    wait_until(lambda: node.taken("stream")["seen"] > 10, 15, 0.05)
+    wait_until(lambda: node.taken("stream")["seen"] > 10, 30, 0.05)
     assert node.look()["nodes"] == ["friend", "receiver"]
 
 
@@ -218,7 +218,7 @@ def test_a_forged_address_is_sent_no_more_than_was_sent_in_its_name(lan, tmp_pat
     recorder.wait_line("recording")
     old = victim(hosts.spawn, "old", 1, env=env)
     node = victim(hosts.spawn, "node", 2, env=env)
-    wait_until(lambda: node.look()["nodes"] == ["node", "old"], 10, 0.05)
+    wait_until(lambda: node.look()["nodes"] == ["node", "old"], 30, 0.05)
     old.end()
     recorder.send_line()
     recorder.wait_line("recorded")

@@ -335,5 +335,5 @@ def test_a_program_that_ends_while_it_holds_messages_just_ends(spawn, how):
         assert program.wait(20) == 0
         assert program.stderr == ""
         wait_until(lambda: publisher.ask("wait")[1] == "0", 20)
-    wait_until(lambda: holdings(publisher.pid).descriptors <= before.descriptors + 3, 15, 0.05)
+    wait_until(lambda: holdings(publisher.pid).descriptors <= before.descriptors + 3, 30, 0.05)
     publisher.finish()

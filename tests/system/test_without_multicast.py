@@ -75,4 +75,4 @@ def test_more_nodes_than_link_ports_all_meet(net):
     """16 nodes, of which 6 are at any port: those at the link ports tell of them."""
     processes = [net.spawn(1, NODES) for _ in range(2)]
     for process in processes:
-        process.wait_line(r"met \{16\}", timeout=20)
+        process.wait_line(r"met \{16\}", timeout=40)

@@ -68,7 +68,7 @@ def test_a_chain_of_nodes_is_done_before_the_next_message(drive, ipcpy_network, 
     ready = threading.Event()
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(30)
     subs = [
         Subscriber("imu", node=first, callback=lambda message: middle.publish(message.data)),
         Subscriber("gps", node=last, callback=lambda message: state.update(gps=message.data)),

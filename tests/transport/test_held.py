@@ -134,7 +134,7 @@ def test_whichever_thread_is_the_last_to_have_it_tells_of_it(world):
     view = [world.hold("a")]
     thread = threading.Thread(target=view.clear, name="the last")
     thread.start()
-    thread.join(5)
+    thread.join(20)
     assert threads == [("a", "the last")]
 
 

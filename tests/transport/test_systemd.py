@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd'
 def heard(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "notify"))
-        sock.settimeout(5)
+        sock.settimeout(20)
         yield sock
 
 
@@ -49,7 +49,7 @@ def test_an_abstract_socket_is_reached() -> None:
     name = f"ipcpy-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(b"\0" + name.encode())
-        sock.settimeout(5)
+        sock.settimeout(20)
         Supervisor({"NOTIFY_SOCKET": f"@{name}"}).ready()
         assert told(sock) == "READY=1"
 

@@ -63,7 +63,7 @@ class Client:
         loop, task = self.connection.loop, self._task
         if loop is not None and task is not None:
             loop.call_soon_threadsafe(task.cancel)
-        self._thread.join(10)
+        self._thread.join(20)
 
 
 @pytest.fixture
