@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import copy
 import functools
 import logging
@@ -32,7 +33,7 @@ def node():
 def pair(node, **options):
     publisher = ipc.Publisher("t", node=node)
     subscriber = ipc.Subscriber("t", node=node, **options)
-    publisher.wait_for_subscribers(timeout=5)
+    publisher.wait_for_subscribers(timeout=20)
     return publisher, subscriber
 
 
@@ -84,12 +85,20 @@ def test_what_is_too_old_when_its_turn_comes_is_discarded_and_counted(node, wait
         publisher.publish(number)
     wait_until(lambda: subscriber.stats.unread == 3)
     time.sleep(0.25)  # that is what it is about
-    publisher.publish("fresh")
-    assert subscriber.recv(5).data == "fresh"
-    stats = subscriber.stats
-    assert (stats.received, dict(stats.lost)) == (1, {"too old": 3})
-    assert stats.publishers[publisher.id].lost == {"too old": 3}
-    assert "3 lost: too old." in subscriber.why()
+    tries = 0
+
+    def comes():  # a busy computer may take so long that this one is too old as well
+        nonlocal tries
+        tries += 1
+        publisher.publish("fresh")
+        with contextlib.suppress(TimeoutError):
+            return subscriber.recv(1)
+
+    assert wait_until(comes).data == "fresh"
+    stats, lost = subscriber.stats, 3 + tries - 1
+    assert (stats.received, dict(stats.lost)) == (1, {"too old": lost})
+    assert stats.publishers[publisher.id].lost == {"too old": lost}
+    assert f"{lost} lost: too old." in subscriber.why()
 
 
 def test_where_all_is_too_old_one_waits_and_polls_as_where_nothing_is_there(node, wait_until):
@@ -152,7 +161,7 @@ def test_waiting_ends_in_time_however_many_signals_come(node):
 def test_waiting_ends_in_time_where_it_polls_first(node, spin, multicast):
     publisher = ipc.Publisher("t", node=node, multicast=multicast)
     subscriber = ipc.Subscriber("t", spin=spin, node=node)
-    publisher.wait_for_subscribers(timeout=5)
+    publisher.wait_for_subscribers(timeout=20)
     for timeout in (0.0, 0.05, 0.001):
         begin = time.monotonic()
         with pytest.raises(TimeoutError):
@@ -162,30 +171,38 @@ def test_waiting_ends_in_time_where_it_polls_first(node, spin, multicast):
 
 def test_who_polls_does_not_sleep(node):
     publisher, subscriber = ipc.Publisher("t", node=node), ipc.Subscriber("t", spin=10, node=node)
-    publisher.wait_for_subscribers(timeout=5)
-    subscriber.wait_for_publishers(timeout=5)
+    publisher.wait_for_subscribers(timeout=20)
+    subscriber.wait_for_publishers(timeout=20)
     socket = subscriber._subscription.reader._socket
-    receive = socket.recvfrom
-    socket.recvfrom = lambda size, flags: receive(size, flags)  # not without flags, which would sleep
+    receive, began = socket.recvfrom, time.monotonic()
+
+    def poll(size, *flags):
+        assert flags or time.monotonic() > began + 10  # without flags it sleeps, which it may when it has polled
+        return receive(size, *flags)
+
+    socket.recvfrom = poll
     timer = threading.Timer(0.05, publisher.publish, ["late"])
     timer.start()
-    assert subscriber.recv(5).data == "late"
+    assert subscriber.recv(20).data == "late"
+    began = time.monotonic()
     threading.Timer(0.05, subscriber.close).start()
     with pytest.raises(ipc.ClosedError):
         subscriber.recv()
     timer.join()
 
 
-def test_waiting_ends_in_time_where_another_thread_reads(node):
+def test_waiting_ends_in_time_where_another_thread_reads(node, wait_until):
     _, subscriber = pair(node)
-    reader = threading.Thread(target=lambda: pytest.raises(TimeoutError, subscriber.recv, 1.5))
+    reader = threading.Thread(target=lambda: pytest.raises(ipc.ClosedError, subscriber.recv))
     reader.start()
-    time.sleep(0.05)
+    wait_until(lambda: subscriber._subscription.reader._lease.taken)
     started = time.monotonic()
     with pytest.raises(TimeoutError):
         subscriber.recv(0.5)
-    assert 0.5 <= time.monotonic() - started < 1.4  # not after the other one
-    reader.join()
+    assert 0.5 <= time.monotonic() - started
+    assert reader.is_alive()  # the other one waits for ever
+    subscriber.close()
+    reader.join(20)
 
 
 def test_waiting_ends_in_time_while_a_large_message_comes_slowly(node):
@@ -222,7 +239,7 @@ def test_what_waits_for_the_rest_of_a_large_message_is_delivered_in_time(node):
         route.socket.send(pack_frame(Kind.DATA, int(publisher.id, 16), 2, 5, b"\x01", codec=2))
 
     threading.Timer(0.05, send).start()
-    assert subscriber.recv(5).seq == 2
+    assert subscriber.recv(20).seq == 2
     assert subscriber.stats.lost == {"fragments": 1}
 
 
@@ -239,7 +256,7 @@ def test_who_finds_the_message_taken_by_another_waits_for_the_next_in_time(node)
     started = time.monotonic()
     with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
         subscriber.recv(0.05)
-    assert 0.05 <= time.monotonic() - started < 1
+    assert 0.05 <= time.monotonic() - started < 5
 
 
 def test_the_newest_are_kept_and_the_rest_is_counted(node, wait_until):
@@ -247,12 +264,13 @@ def test_the_newest_are_kept_and_the_rest_is_counted(node, wait_until):
     for number in range(100):
         publisher.publish(number)
     wait_until(lambda: subscriber.stats.lost.get("inbox") == 90)
-    assert [subscriber.recv(1).data for _ in range(10)] == list(range(90, 100))
+    assert [subscriber.recv(20).data for _ in range(10)] == list(range(90, 100))
     stats = subscriber.stats
     assert stats.received + sum(stats.lost.values()) == 100
 
 
-def test_a_subscriber_that_sleeps_finds_the_newest_images(node, wait_until):
+def test_a_subscriber_that_sleeps_finds_the_newest_images(node, wait_until, monkeypatch):
+    monkeypatch.setattr("ipcpy.publishing.pacing.WAIT", 30.0)  # as long as a busy computer may take for one
     publisher, subscriber = pair(node)
     for _ in range(60):
         publisher.publish(bytes(1_000_000))
@@ -261,14 +279,14 @@ def test_a_subscriber_that_sleeps_finds_the_newest_images(node, wait_until):
     )
     stats = subscriber.stats
     assert 25 <= stats.unread <= 32 and stats.unread_bytes <= 32 << 20 and stats.lost == {"inbox": 60 - stats.unread}
-    assert [subscriber.recv(1).seq for _ in range(stats.unread)] == list(range(61 - stats.unread, 61))
+    assert [subscriber.recv(20).seq for _ in range(stats.unread)] == list(range(61 - stats.unread, 61))
 
 
 @pytest.mark.parametrize("reliable", [False, True])
 def test_unread_messages_are_bounded_in_bytes_and_told(node, wait_until, reliable):
     publisher = ipc.Publisher("t", ipc.Raw(), reliable=reliable, node=node)
     subscriber = ipc.Subscriber("t", depth_bytes=10_000, node=node)
-    publisher.wait_for_subscribers(timeout=5)
+    publisher.wait_for_subscribers(timeout=20)
     assert "nread" not in subscriber.why() and subscriber.stats.unread_age == 0
     for _ in range(10):
         publisher.publish(bytes(3_000))
@@ -278,7 +296,7 @@ def test_unread_messages_are_bounded_in_bytes_and_told(node, wait_until, reliabl
     assert "Unread: 3, 9,000 bytes in all; the oldest has been waiting for 0." in subscriber.why()
     publisher.publish(bytes(50_000))
     wait_until(lambda: subscriber.stats.unread_bytes == 50_000)
-    assert subscriber.recv(1).seq == 11
+    assert subscriber.recv(20).seq == 11
     assert (subscriber.stats.unread, subscriber.stats.unread_bytes, subscriber.stats.unread_age) == (0, 0, 0)
 
 
@@ -290,7 +308,7 @@ def test_received_arrays_are_read_only_whatever_their_size_and_place(node):
     publisher.publish(large)
     publisher.publish({"inside": large})
     publisher.publish_many([small] * 3)
-    received = [subscriber.recv(5).data for _ in range(6)]
+    received = [subscriber.recv(20).data for _ in range(6)]
     arrays = [each["inside"] if isinstance(each, dict) else each for each in received]
     assert [array.flags.writeable for array in arrays] == [False] * 6
     assert arrays[1].copy().flags.writeable
@@ -310,13 +328,13 @@ def test_patterns(node):
     publishers = [ipc.Publisher(topic, node=node) for topic in ("robot/1/imu", "robot/2/imu", "robot/2/gps", "imu")]
     one = ipc.Subscriber("robot/*/imu", node=node)
     every = ipc.Subscriber("**", node=node)
-    one.wait_for_publishers(2, timeout=5)
-    every.wait_for_publishers(4, timeout=5)
+    one.wait_for_publishers(2, timeout=20)
+    every.wait_for_publishers(4, timeout=20)
     for publisher in publishers:
-        publisher.wait_for_subscribers(1, timeout=5)
+        publisher.wait_for_subscribers(1, timeout=20)
         publisher.publish(publisher.topic)
-    assert {one.recv(5).topic for _ in range(2)} == {"robot/1/imu", "robot/2/imu"}
-    assert {every.recv(5).data for _ in range(4)} == {publisher.topic for publisher in publishers}
+    assert {one.recv(20).topic for _ in range(2)} == {"robot/1/imu", "robot/2/imu"}
+    assert {every.recv(20).data for _ in range(4)} == {publisher.topic for publisher in publishers}
 
 
 def test_types_that_differ_are_told_field_by_field_and_give_no_garbage(node, caplog, wait_until):
@@ -347,11 +365,11 @@ def test_own_types_are_used_where_they_fit(node):
 
     publisher = ipc.Publisher("t", ipc.MsgLibrary({7: ("2i", Point), 8: ("i", int)}), node=node)
     subscriber = ipc.Subscriber("t", ipc.MsgLibrary({7: ("2i", Point)}), node=node)
-    publisher.wait_for_subscribers(timeout=5)
+    publisher.wait_for_subscribers(timeout=20)
     publisher.publish(Point(1, 2))
     publisher.publish(8)
-    assert type(subscriber.recv(5).data) is Point
-    assert subscriber.recv(5).data is not None
+    assert type(subscriber.recv(20).data) is Point
+    assert subscriber.recv(20).data is not None
 
 
 def test_why_helps_when_there_is_nobody(node):
@@ -365,7 +383,7 @@ def test_asyncio(node):
     async def main():
         publisher, subscriber = pair(node)
         publisher.publish(1)
-        assert (await subscriber.recv_async(5)).data == 1
+        assert (await subscriber.recv_async(20)).data == 1
         with pytest.raises(TimeoutError, match="no message on 't'"):
             await subscriber.recv_async(0.02)
         waiting = asyncio.create_task(subscriber.recv_async())
@@ -392,7 +410,7 @@ def test_asyncio(node):
 def test_several_tasks_wait_each_for_one(node):
     async def main():
         publisher, subscriber = pair(node)
-        tasks = [asyncio.create_task(subscriber.recv_async(5)) for _ in range(5)]
+        tasks = [asyncio.create_task(subscriber.recv_async(20)) for _ in range(5)]
         await asyncio.sleep(0)
         publisher.publish_many(range(5))
         assert sorted([(await task).data for task in tasks]) == [0, 1, 2, 3, 4]
@@ -405,14 +423,16 @@ def test_a_task_is_woken_for_what_another_task_read(node):
 
     async def main():
         publisher, subscriber = pair(node)
-        first = asyncio.create_task(subscriber.recv_async(5))
-        await asyncio.sleep(0.2)  # the lease is over
+        first = asyncio.create_task(subscriber.recv_async(20))
+        await asyncio.sleep(0.2)
+        while subscriber._subscription.reader._lease.taken:  # the lease is over, once the I/O thread had its turn
+            await asyncio.sleep(0.01)
         busy, done = threading.Event(), threading.Event()
-        node._core.loop.call(lambda: (busy.set(), done.wait(5)))
-        busy.wait(5)
+        node._core.loop.call(lambda: (busy.set(), done.wait(20)))
+        busy.wait(20)
         publisher.publish_many([1, 2])
-        assert (await subscriber.recv_async(5)).data == 1
-        assert (await asyncio.wait_for(first, 0.5)).data == 2  # no datagram comes meanwhile: the I/O thread polls
+        assert (await subscriber.recv_async(20)).data == 1
+        assert (await asyncio.wait_for(first, 10)).data == 2  # no datagram comes meanwhile: the I/O thread polls
         done.set()
 
     asyncio.run(main())
@@ -421,16 +441,16 @@ def test_a_task_is_woken_for_what_another_task_read(node):
 def test_a_task_is_woken_for_what_a_thread_read(node):
     async def main():
         publisher, subscriber = pair(node)
-        reader = threading.Thread(target=subscriber.recv, args=(5,))
+        reader = threading.Thread(target=subscriber.recv, args=(30,))
         reader.start()
         await asyncio.sleep(0.05)
-        task = asyncio.create_task(subscriber.recv_async(5))
+        task = asyncio.create_task(subscriber.recv_async(20))
         await asyncio.sleep(0.05)
         busy, done = threading.Event(), threading.Event()
-        node._core.loop.call(lambda: (busy.set(), done.wait(5)))
-        await asyncio.to_thread(busy.wait, 5)
+        node._core.loop.call(lambda: (busy.set(), done.wait(20)))
+        await asyncio.to_thread(busy.wait, 20)
         publisher.publish_many([1, 2])
-        await asyncio.wait_for(task, 0.5)
+        await asyncio.wait_for(task, 10)
         done.set()
         await asyncio.to_thread(reader.join)
 
@@ -441,12 +461,12 @@ def test_one_subscriber_serves_two_event_loops_in_turn(node):
     publisher, subscriber = pair(node)
     for number in range(3):
         publisher.publish(number)
-        assert asyncio.run(subscriber.recv_async(5)).data == number
+        assert asyncio.run(subscriber.recv_async(20)).data == number
     publisher.publish(3)
-    assert subscriber.recv(5).data == 3
+    assert subscriber.recv(20).data == 3
 
 
-def test_several_threads_share_the_messages(node):
+def test_several_threads_share_the_messages(node, wait_until):
     publisher, subscriber = pair(node)
     taken = collections.deque()
 
@@ -457,15 +477,13 @@ def test_several_threads_share_the_messages(node):
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for number in range(300):
+    for number in range(200):  # the smallest buffer has room for them
         publisher.publish(number)
-    deadline = time.monotonic() + 5
-    while len(taken) < 300 and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(lambda: len(taken) == 200)
     subscriber.close()
     for thread in threads:
-        thread.join(5)
-    assert sorted(taken) == list(range(300))
+        thread.join(20)
+    assert sorted(taken) == list(range(200))
 
 
 def test_nothing_is_lost_between_reader_and_absence(node):
@@ -476,7 +494,7 @@ def test_nothing_is_lost_between_reader_and_absence(node):
         publisher.publish(number)
         if number % 20 == 19:
             time.sleep(0.025)  # long enough that the I/O thread takes over
-            received += [subscriber.recv(5).data for _ in range(20)]
+            received += [subscriber.recv(20).data for _ in range(20)]
     assert received == list(range(200))
     assert subscriber.stats.lost == {}
 
@@ -498,9 +516,9 @@ def test_many_restarts_leave_nothing(node, wait_until):
         for number in range(200):
             with ipc.Subscriber("t", node=node) as subscriber:
                 if number % 20 == 0:
-                    subscriber.wait_for_publishers(timeout=5)
+                    subscriber.wait_for_publishers(timeout=20)
                     publisher.publish(number)
-                    assert subscriber.recv(5).data == number
+                    assert subscriber.recv(20).data == number
         wait_until(lambda: publisher._outlet.by_number == {})
         assert threading.active_count() <= threads + 1  # mDNS may have started
         if before:
@@ -525,10 +543,10 @@ def test_a_coroutine_waits_for_publishers_and_others_run_meanwhile(node):
         with ipc.Subscriber("t", node=node) as subscriber:
             waiting = [asyncio.create_task(subscriber.wait_for_publishers_async(2)) for _ in range(3)]
             first = ipc.Publisher("t", node=node)
-            assert await subscriber.wait_for_publishers_async(timeout=5) == 1
+            assert await subscriber.wait_for_publishers_async(timeout=20) == 1
             assert not any(task.done() for task in waiting)
             second = ipc.Publisher("t", node=node)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 assert await asyncio.gather(*waiting) == [2, 2, 2]
             first.close(), second.close()
 
@@ -579,7 +597,7 @@ def test_coroutines_of_several_event_loops_wait_for_publishers(node):
         thread.start()
     other = ipc.Publisher("t", node=node)
     for thread in threads:
-        thread.join(10)
+        thread.join(20)
     assert found == [1, 1, 1]
     other.close()
 
@@ -589,7 +607,7 @@ def test_who_waits_for_a_message_in_vain_is_told_why(node):
     with pytest.raises(TimeoutError, match="no message on 't' within 0.01 s. No publisher of 't' is known in domain"):
         subscriber.recv(0.01)
     publisher = ipc.Publisher("t", node=node)
-    publisher.wait_for_subscribers(timeout=5)
+    publisher.wait_for_subscribers(timeout=20)
     with pytest.raises(TimeoutError, match="no message on 't' within 0.01 s. Publisher 'test' on .*: matched."):
         asyncio.run(subscriber.recv_async(0.01))
 
@@ -628,7 +646,7 @@ def test_a_publisher_that_was_closed_is_remembered_by_those_who_come_later_too(n
     with pytest.raises(TimeoutError, match="publisher 'test' in this process left"):
         later.wait_for_publishers(timeout=0)
     again = ipc.Publisher("t", node=node)
-    again.wait_for_subscribers(2, timeout=5)
+    again.wait_for_subscribers(2, timeout=20)
     wait_until(lambda: subscriber.why().endswith("matched."))
     assert "left" not in subscriber.why()
 
@@ -653,11 +671,11 @@ def test_whatever_a_subscriber_hands_out_can_be_handed_to_another_process(node, 
     library = ipc.MsgLibrary({1: ("<2f", Point)})
     watch = node.watch()
     with ipc.Publisher("t", library, node=node) as publisher, ipc.Subscriber("t", node=node) as subscriber:
-        publisher.wait_for_subscribers(timeout=5)
+        publisher.wait_for_subscribers(timeout=20)
         publisher.publish(Point(1, 2))
-        message = subscriber.recv(timeout=5)
+        message = subscriber.recv(timeout=20)
         found = [message, subscriber.publishers, subscriber.stats, publisher.subscribers, publisher.stats]
-        found += [node.topics(), node.nodes(), node.stats, watch.get(timeout=5), watch.get(timeout=5)]
+        found += [node.topics(), node.nodes(), node.stats, watch.get(timeout=20), watch.get(timeout=20)]
     for thing in found:
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
             assert pickle.loads(pickle.dumps(thing, protocol)) == thing
@@ -673,9 +691,9 @@ def test_two_ways_to_write_a_letter_are_one_topic(node):
         ipc.Subscriber(apart, node=node) as other,
         ipc.Subscriber("cafe\u0301/*", node=node) as pattern,
     ):
-        publisher.wait_for_subscribers(3, timeout=5)
+        publisher.wait_for_subscribers(3, timeout=20)
         publisher.publish(1)
-        assert [sub.recv(timeout=5).topic for sub in (one, other, pattern)] == [composed] * 3
+        assert [sub.recv(timeout=20).topic for sub in (one, other, pattern)] == [composed] * 3
         assert [topic.name for topic in node.topics() if "*" not in topic.name] == [composed]
 
 
@@ -683,7 +701,7 @@ def test_the_counts_of_each_publisher_say_whose_they_are(node, wait_until):
     publishers = [ipc.Publisher(topic, node=node) for topic in ("a/x", "a/y")]
     subscriber = ipc.Subscriber("a/*", node=node)
     for number, publisher in enumerate(publishers, 1):
-        publisher.wait_for_subscribers(timeout=5)
+        publisher.wait_for_subscribers(timeout=20)
         publisher.publish_many(range(number))
     wait_until(lambda: subscriber.stats.received == 3)
     publishers[0].close()
@@ -745,7 +763,7 @@ def test_a_callback_that_ends_its_thread_is_told_of_and_closes_its_subscriber(no
     publisher = ipc.Publisher("t", node=node)
     with caplog.at_level(logging.ERROR):
         subscriber = ipc.Subscriber("t", callback=lambda message: sys.exit(3), node=node)
-        publisher.wait_for_subscribers(timeout=5)
+        publisher.wait_for_subscribers(timeout=20)
         publisher.publish(1)
         wait_until(lambda: publisher.subscribers == ())
     assert "ended its thread: the subscriber is closed" in caplog.text and "SystemExit: 3" in caplog.text
@@ -766,16 +784,16 @@ def test_a_timeout_error_that_a_signal_handler_raised_in_the_midst_of_decoding_i
 
     interrupted = []
     publisher, subscriber = ipc.Publisher("t", ipc.Raw(), node=node), ipc.Subscriber("t", Interrupted(), node=node)
-    publisher.wait_for_subscribers(timeout=5)
-    subscriber.wait_for_publishers(timeout=5)
+    publisher.wait_for_subscribers(timeout=20)
+    subscriber.wait_for_publishers(timeout=20)
     publish, what = (publisher.publish_many, [b"1", b"22"]) if together else (publisher.publish, b"1")
     lease = subscriber._subscription.reader._lease
     waiting = threading.Thread(target=lambda: (wait_until(lambda: lease.taken), publish(what)))
     waiting.start()
     with pytest.raises(TimeoutError, match="alarm"):
-        subscriber.recv(5)
-    waiting.join(5)
+        subscriber.recv(20)
+    waiting.join(20)
     publisher.publish(b"next")
-    while subscriber.recv(5).data != b"next":
+    while subscriber.recv(20).data != b"next":
         pass
     assert subscriber.stats.lost.get("codec", 0) == 0

@@ -32,13 +32,13 @@ def pair(nodes):
     def make(topic="t", rate=None, **options):
         sub = ipc.Subscriber(topic, node=reader, **options)
         pub = ipc.Publisher(topic, rate=rate, node=writer)
-        pub.wait_for_subscribers(timeout=5)
+        pub.wait_for_subscribers(timeout=20)
         return pub, sub
 
     return make
 
 
-def kinds(watch, count, timeout=5):
+def kinds(watch, count, timeout=20):
     """Return the kinds of the next events of a topic that have to do with time."""
     found = []
     while len(found) < count:
@@ -58,9 +58,9 @@ def test_who_does_not_read_is_told_when_a_message_is_late_and_when_it_flows_agai
     pub, sub = pair(deadline=SOON, on_late=on_late)
     pub.publish(1)
     published = time.monotonic()
-    assert lateness.acquire(timeout=5)
+    assert lateness.acquire(timeout=20)
     pub.publish(2)
-    assert lateness.acquire(timeout=5)
+    assert lateness.acquire(timeout=20)
     (when, late), (_, in_time) = told[-2:]
     assert (type(late), type(in_time)) == (ipc.TopicLate, ipc.TopicInTime)
     assert when - published >= SOON - 0.001
@@ -71,20 +71,22 @@ def test_who_does_not_read_is_told_when_a_message_is_late_and_when_it_flows_agai
 
 @pytest.mark.parametrize("reads", [False, True])
 def test_one_is_told_soon_after_the_deadline_whoever_reads(pair, reads):
-    """The best of several tries: a slow computer delays some of them."""
+    """The best of many tries: a slow computer delays some of them."""
     told = threading.Semaphore(0)
     pub, sub = pair(deadline=SOON, on_late=lambda event: told.release() if type(event) is ipc.TopicLate else None)
     delays = []
-    for number in range(8):
+    for number in range(100):
         while told.acquire(blocking=False):
             pass
         pub.publish(number)
         published = time.monotonic()
         if reads:
-            while sub.recv(5).data != number:
+            while sub.recv(20).data != number:
                 pass
-        assert told.acquire(timeout=5)
+        assert told.acquire(timeout=20)
         delays.append(time.monotonic() - published - SOON)
+        if number > 6 and min(delays) < SOON:
+            break
     assert min(delays) < SOON
     assert max(delays) > -0.001
 
@@ -93,25 +95,26 @@ def test_who_waits_for_messages_is_told_by_a_watch_and_counts(pair):
     pub, sub = pair(deadline=SOON)
     with sub.watch() as watch:
         pub.publish(1)
-        assert sub.recv(5).data == 1
+        assert sub.recv(20).data == 1
         with pytest.raises(TimeoutError) as error:
             sub.recv(4 * SOON)
-        assert "Late: nothing has come on 't' for 0." in str(error.value)
+        assert "Late: nothing has come on 't' for " in str(error.value)
         assert "; the deadline is 0.05 s." in str(error.value)
         pub.publish(2)
-        assert sub.recv(5).data == 2
+        assert sub.recv(20).data == 2
         assert "Late: " not in sub.why() or sub.stats.late > 1
         late, in_time = kinds(watch, 2)[-2:]
         assert (type(late), type(in_time)) == (ipc.TopicLate, ipc.TopicInTime)
-    assert sub.stats.late >= 1
-    assert sub.stats.publishers[pub.id].late == sub.stats.late
+    stats = sub.stats
+    assert stats.late >= 1
+    assert stats.publishers[pub.id].late == stats.late
 
 
 def test_messages_that_lie_in_the_socket_of_a_reader_who_is_away_are_not_late(pair):
     """The reader has the socket on lease and computes: what comes meanwhile is read when it is looked at."""
-    pub, sub = pair(deadline=0.5)
+    pub, sub = pair(deadline=2)  # a busy computer lets a thread that publishes wait for as much as a second
     pub.publish(0)
-    sub.recv(5)
+    sub.recv(20)
     stop = threading.Event()
 
     def publish():
@@ -123,8 +126,8 @@ def test_messages_that_lie_in_the_socket_of_a_reader_who_is_away_are_not_late(pa
     thread = threading.Thread(target=publish)
     thread.start()
     for _ in range(10):
-        sub.recv(5)
-        time.sleep(0.1)  # that is what it is about
+        sub.recv(20)
+        time.sleep(0.3)  # that is what it is about
     stop.set()
     thread.join()
     assert sub.stats.late == 0
@@ -159,17 +162,21 @@ def test_a_watch_tells_first_what_is_there_and_late_and_then_what_changes(pair, 
     with sub.watch() as early:
         kinds(early, 1)
     with sub.watch() as watch:
-        found, late = watch.get(5), watch.get(5)
+        found, late = watch.get(20), watch.get(20)
         assert (type(found), found.publisher.id) == (ipc.PublisherFound, pub.id)
         assert type(late) is ipc.TopicLate
         other = ipc.Publisher("other", node=writer)
         pub.publish(1)
-        assert type(watch.get(5)) is ipc.TopicInTime
+        assert type(watch.get(20)) is ipc.TopicInTime
         pub.close()
         other.close()
-        lost = next(event for event in watch if isinstance(event, ipc.PublisherLost))
+        last = {}
+        while len(last) < 2:  # in either order, by how long closing takes
+            event = watch.get(20)
+            last[type(event)] = event
+        lost = last.pop(ipc.PublisherLost)
         assert (lost.publisher.id, lost.reason) == (pub.id, "closed")
-        assert type(kinds(watch, 1)[0]) is ipc.TopicLate, "nothing comes, whatever the reason"
+        assert set(last) == {ipc.TopicLate}, "nothing comes, whatever the reason"
     with pytest.raises(ipc.ClosedError):
         watch.get()
 
@@ -179,7 +186,7 @@ def test_a_watch_of_a_pattern_tells_of_each_topic_by_itself(nodes):
     pubs = {name: ipc.Publisher(f"arm/{name}", node=writer) for name in ("left", "right")}
     with ipc.Subscriber("arm/*", deadline=SOON, node=reader) as sub, sub.watch() as watch:
         for pub in pubs.values():
-            pub.wait_for_subscribers(timeout=5)
+            pub.wait_for_subscribers(timeout=20)
         assert {event.topic for event in kinds(watch, 2)} == {"arm/left", "arm/right"}
         pubs["left"].publish(1)
         assert kinds(watch, 1)[0].topic == "arm/left"
@@ -198,7 +205,7 @@ def test_coroutines_watch_side_by_side_with_what_they_receive(pair):
                     in_time.set()
 
         watching = asyncio.create_task(watch())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await late.wait()
             in_time.clear()
             pub.publish(1)
@@ -235,7 +242,7 @@ def test_a_watch_keeps_its_subscriber_and_one_that_is_closed_or_forgotten_is_tol
     watch = sub.watch()
     del sub
     pub.publish(1)
-    assert type(watch.get(5)) is ipc.PublisherFound
+    assert type(watch.get(20)) is ipc.PublisherFound
     assert len(pub.subscribers) == 1
 
 
@@ -248,24 +255,26 @@ def test_on_late_keeps_its_subscriber_alive_as_a_callback_does_and_ends_with_clo
         told.set()
 
     ipc.Subscriber("t", deadline=SOON, on_late=on_late, node=reader)
-    pub.wait_for_subscribers(timeout=5)
-    assert told.wait(5)
+    pub.wait_for_subscribers(timeout=20)
+    assert told.wait(20)
     threads = [thread for thread in threading.enumerate() if thread.name == "ipcpy late t"]
     assert len(threads) == 1
     reader.close()
-    threads[0].join(5)
+    threads[0].join(20)
     assert not threads[0].is_alive()
 
 
 def test_closing_from_within_on_late_is_possible(pair):
-    closed = threading.Event()
+    known, closed = threading.Event(), threading.Event()
 
     def on_late(event):
+        known.wait(20)
         sub.close()
         closed.set()
 
     pub, sub = pair(deadline=0.3, on_late=on_late)
-    assert closed.wait(5)
+    known.set()
+    assert closed.wait(20)
     with pytest.raises(ipc.ClosedError):
         sub.recv()
 
@@ -273,9 +282,9 @@ def test_closing_from_within_on_late_is_possible(pair):
 def test_the_io_thread_does_not_wait_for_who_handles_events(pair):
     """While one on_late is stuck, other subscribers of the node are told."""
     stuck, told = threading.Event(), threading.Event()
-    pair("stuck", deadline=SOON, on_late=lambda event: stuck.wait(10))
+    pair("stuck", deadline=SOON, on_late=lambda event: stuck.wait(30))
     pair("other", deadline=SOON, on_late=lambda event: told.set())
-    assert told.wait(5)
+    assert told.wait(20)
     stuck.set()
 
 
