@@ -25,35 +25,35 @@ class Wide(NamedTuple):
 
 def test_a_call_is_answered(serve, ask):
     serve(lambda request: {"twice": 2 * request.data["x"]})
-    assert ask().call({"x": 21}, timeout=5) == {"twice": 42}
+    assert ask().call({"x": 21}, timeout=20) == {"twice": 42}
 
 
 def test_nothing_can_be_asked_and_answered(serve, ask):
     serve(lambda request: request.data)
-    assert ask().call(timeout=5) is None
+    assert ask().call(timeout=20) is None
 
 
 def test_classes_on_the_servers_side_make_named_tuples_on_the_other(serve, ask):
     serve(lambda request: Point(request.data.y, request.x), Point, Point)
     client = ask()
-    reply = client.call({"x": 1, "y": 2}, timeout=5)
+    reply = client.call({"x": 1, "y": 2}, timeout=20)
     assert (reply.x, reply.y) == (2.0, 1.0)
-    assert client.call((3, 4), timeout=5) == (4.0, 3.0)
+    assert client.call((3, 4), timeout=20) == (4.0, 3.0)
     with pytest.raises(ipc.CodecError, match="unknown"):
-        client.call({"x": 1, "z": 2}, timeout=5)
+        client.call({"x": 1, "z": 2}, timeout=20)
 
 
 def test_a_class_on_the_clients_side_reaches_a_server_without_one(serve, ask):
     serve(lambda request: request.data.x + request.data.y)
-    assert ask(Point).call(Point(1.0, 2.0), timeout=5) == 3.0
+    assert ask(Point).call(Point(1.0, 2.0), timeout=20) == 3.0
 
 
 def test_a_wrong_type_is_told_field_by_field(serve, ask):
     serve(lambda request: Point(0, 0), Point, Point)
     with pytest.raises(ipc.SchemaError, match="the request of 'test/.*z"):
-        ask(Wide).call(Wide(1.0, 2.0), timeout=5)
+        ask(Wide).call(Wide(1.0, 2.0), timeout=20)
     with pytest.raises(ipc.SchemaError, match="the reply of 'test/.*z"):
-        ask(None, Wide).call((1, 2), timeout=5)
+        ask(None, Wide).call((1, 2), timeout=20)
 
 
 def test_an_exception_reaches_the_caller_with_type_and_text_and_the_server_goes_on(serve, ask):
@@ -64,10 +64,10 @@ def test_an_exception_reaches_the_caller_with_type_and_text_and_the_server_goes_
     client = ask()
     for data in ("one", "two"):
         with pytest.raises(ipc.ServiceError, match=f"LookupError: no {data}$") as caught:
-            client.call(data, timeout=5)
+            client.call(data, timeout=20)
         assert (caught.value.type, caught.value.text, caught.value.trace) == ("LookupError", f"no {data}", "")
     with pytest.raises(ipc.ServiceError) as caught:
-        ask(trace=True).call("three", timeout=5)
+        ask(trace=True).call("three", timeout=20)
     assert "in fail" in caught.value.trace
     assert service.stats.failed == 3
 
@@ -75,7 +75,7 @@ def test_an_exception_reaches_the_caller_with_type_and_text_and_the_server_goes_
 def test_what_cannot_be_answered_is_an_error_of_the_call(serve, ask):
     serve(lambda request: object())
     with pytest.raises(ipc.ServiceError, match="CodecError"):
-        ask().call(timeout=5)
+        ask().call(timeout=20)
 
 
 def test_nobody_there_is_told_with_what_is_known(ask, name):
@@ -89,12 +89,15 @@ def test_timeout_0_says_at_once_that_nobody_is_there_and_asks_nothing(serve, ask
     client = ask()
     with pytest.raises(ipc.NoService):
         client.call(timeout=0)
-    began = time.monotonic()
-    with pytest.raises(ipc.NoService):  # by now the node has been there for long enough to know
-        client.call(timeout=0)
-    assert time.monotonic() - began < 0.4
+    took = []
+    for _ in range(10):  # the quickest counts, on a busy computer
+        began = time.monotonic()
+        with pytest.raises(ipc.NoService):  # by now the node has been there for long enough to know
+            client.call(timeout=0)
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.4
     service = serve(lambda request: 1)
-    client.wait_for_service(5)
+    client.wait_for_service(20)
     with pytest.raises(TimeoutError):
         client.call(timeout=0)
     assert service.stats.answered == 0
@@ -103,7 +106,7 @@ def test_timeout_0_says_at_once_that_nobody_is_there_and_asks_nothing(serve, ask
 def test_who_left_is_told(serve, ask):
     service = serve(lambda request: 1)
     client = ask()
-    client.wait_for_service(5)
+    client.wait_for_service(20)
     service.close()
     wait_until(lambda: client.servers == ())
     with pytest.raises(ipc.NoService, match="server 'server' .* left .* it was closed"):
@@ -114,7 +117,7 @@ def test_a_client_waits_for_a_server_that_comes_later(serve, ask):
     client = ask()
     thread = threading.Timer(0.1, serve, [lambda request: "here"])
     thread.start()
-    assert client.call(timeout=10) == "here"
+    assert client.call(timeout=20) == "here"
     thread.join()
     assert [server.node.name for server in client.servers] == ["server"]
 
@@ -129,12 +132,10 @@ def test_a_call_that_takes_too_long_is_cancelled_and_the_next_is_answered(serve,
 
     service = serve(slow)
     client = ask()
-    client.wait_for_service(5)
-    with pytest.raises(
-        ipc.RecvTimeout, match=r"no answer from 'test/.*' within 0\.1 s\. Server 'server' .* it is asked"
-    ):
-        client.call(True, timeout=0.1)
-    assert client.call(False, timeout=5) is None
+    client.wait_for_service(20)
+    with pytest.raises(ipc.RecvTimeout, match=r"no answer from 'test/.*' within 1 s\. Server 'server' .* it is asked"):
+        client.call(True, timeout=1)
+    assert client.call(False, timeout=20) is None
     assert seen == [True, False]
     assert service.stats.cancelled == 1
 
@@ -145,7 +146,7 @@ def test_threads_share_one_client(serve, ask):
     found = []
 
     def run(number):
-        found.extend((number, n) == tuple(client.call((number, n), timeout=10)) for n in range(50))
+        found.extend((number, n) == tuple(client.call((number, n), timeout=20)) for n in range(50))
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -160,9 +161,9 @@ def test_coroutines_and_threads_share_one_client(serve, ask):
     client = ask()
 
     async def main():
-        assert (await client.wait_for_service_async(5)).node.name == "server"
-        thread = asyncio.to_thread(lambda: [client.call(n, timeout=10) for n in range(50)])
-        tasks = [client.call_async(("c", n), timeout=10) for n in range(50)]
+        assert (await client.wait_for_service_async(20)).node.name == "server"
+        thread = asyncio.to_thread(lambda: [client.call(n, timeout=20) for n in range(50)])
+        tasks = [client.call_async(("c", n), timeout=20) for n in range(50)]
         return await asyncio.gather(thread, *tasks)
 
     first, *others = asyncio.run(main())
@@ -183,7 +184,7 @@ def test_a_coroutine_that_is_cancelled_cancels_its_call(serve, ask):
     client = ask()
 
     async def main():
-        task = asyncio.ensure_future(client.call_async(timeout=10))
+        task = asyncio.ensure_future(client.call_async(timeout=20))
         await asyncio.to_thread(begun.wait, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -192,7 +193,7 @@ def test_a_coroutine_that_is_cancelled_cancels_its_call(serve, ask):
             await client.call_async(timeout=0.05)
 
     asyncio.run(main())
-    assert over.wait(10)
+    assert over.wait(20)
 
 
 def test_a_closed_client_ends_those_who_wait(serve, ask):
@@ -205,11 +206,11 @@ def test_a_closed_client_ends_those_who_wait(serve, ask):
 
     serve(slow)
     client = ask()
-    threading.Thread(target=lambda: (begun.wait(10), client.close())).start()
+    threading.Thread(target=lambda: (begun.wait(20), client.close())).start()
     with pytest.raises(ipc.ClosedError, match="the client of .* is closed"):
-        client.call(timeout=10)
+        client.call(timeout=20)
     with pytest.raises(ipc.ClosedError):
-        client.call(timeout=10)
+        client.call(timeout=20)
     client.close()
     assert "closed" in repr(client)
     assert "closed" in client.why()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from lan_process import wait_until
 def test_quick_calls_are_done_by_the_thread_that_reads(serve, ask):
     serve(lambda request: threading.get_ident(), threads=4)
     client = ask()
-    found = [client.call(timeout=10) for _ in range(200)]
+    found = [client.call(timeout=20) for _ in range(200)]
     changes = sum(before != after for before, after in zip(found, found[1:], strict=False))
     assert changes < 100  # a slow machine may have the reading change now and then
 
@@ -30,10 +31,10 @@ def test_a_slow_call_amid_quick_ones_does_not_keep_the_other_threads_from_answer
 
     serve(work, threads=2)
     client, other = ask(), ask()
-    other.wait_for_service(5)
+    other.wait_for_service(20)
     for _ in range(5):
         for _ in range(50):
-            client.call("quick", timeout=10)
+            client.call("quick", timeout=20)
         slow = threading.Thread(target=client.call, args=("slow", 30))
         slow.start()
         wait_until(lambda: client.stats.open == 1)
@@ -75,7 +76,7 @@ def test_the_io_thread_is_woken_once_for_many_quick_calls(monkeypatch):
     )
     done = []
     crew.Crew(server, done.append, 1, None).begin()
-    assert closed.wait(10)
+    assert closed.wait(30)
     wait_until(lambda: len(done) == 100)
     assert len(alarms) == 1
     alarms[0].fire()  # many were begun: it looks again, of itself
@@ -85,23 +86,29 @@ def test_the_io_thread_is_woken_once_for_many_quick_calls(monkeypatch):
 
 
 def test_what_is_cancelled_is_heard_while_all_threads_work(serve, ask):
-    seen = threading.Semaphore(0)
+    begun, seen = threading.Semaphore(0), threading.Semaphore(0)
 
     def slow(request):
+        begun.release()
         while not request.cancelled:
             time.sleep(0.001)
         seen.release()
 
     serve(slow, threads=2)
     client = ask()
-    client.wait_for_service(5)
-    for _ in range(2):
-        try:
-            client.call(timeout=0.05)
-        except TimeoutError:
-            pass
-    assert seen.acquire(timeout=10)
-    assert seen.acquire(timeout=10)
+    client.wait_for_service(20)
+
+    async def main():
+        calls = [asyncio.create_task(client.call_async(timeout=30)) for _ in range(2)]
+        for _ in calls:
+            assert await asyncio.to_thread(begun.acquire, timeout=20)
+        for call in calls:
+            call.cancel()
+        for _ in calls:
+            assert await asyncio.to_thread(seen.acquire, timeout=20)
+        await asyncio.gather(*calls, return_exceptions=True)
+
+    asyncio.run(main())
 
 
 def test_a_call_that_was_cancelled_while_it_waited_is_not_begun(serve, ask):
@@ -116,16 +123,16 @@ def test_a_call_that_was_cancelled_while_it_waited_is_not_begun(serve, ask):
     thread = threading.Thread(target=client.call, args=("first", 20))
     thread.start()
     wait_until(lambda: done == ["first"])
-    impatient.wait_for_service(5)
+    impatient.wait_for_service(20)
     for data in ("never", "perhaps"):
         try:
-            impatient.call(data, timeout=0.1)
+            impatient.call(data, timeout=1)
         except TimeoutError:
             pass
     wait_until(lambda: service.stats.cancelled == 2)  # though the only thread is not free yet: they are not kept
     assert service.stats.open == 1
     go.set()
-    thread.join(10)
+    thread.join(20)
     wait_until(lambda: service.stats.open == 0)
     assert "never" not in done
 
@@ -180,7 +187,8 @@ def test_what_waits_of_a_client_that_left_is_not_kept(serve, ask):
     thread = threading.Thread(target=client.call, args=("first", 20))
     thread.start()
     wait_until(lambda: done == ["first"])
-    stream = gone.stream("never", timeout=0.05)
+    gone.wait_for_service(20)
+    stream = gone.stream("never", timeout=1)
     try:
         next(stream)
     except TimeoutError:
@@ -189,5 +197,5 @@ def test_what_waits_of_a_client_that_left_is_not_kept(serve, ask):
     gone.close()
     wait_until(lambda: service.stats.cancelled == 1)
     go.set()
-    thread.join(10)
+    thread.join(20)
     assert done == ["first"]

@@ -123,11 +123,13 @@ def test_a_step_that_does_not_come_in_time_leaves_the_task_running(serve, ask):
 
     def late(request):
         yield 1
-        go.wait(10)
+        go.wait(20)
         return "late"
 
     serve(late)
-    stream = ask().stream(timeout=0.2)
+    client = ask()
+    client.wait_for_service(20)
+    stream = client.stream(timeout=2)  # for the first step too, on a busy computer
     assert next(stream) == 1
     with pytest.raises(TimeoutError):
         next(stream)
@@ -168,7 +170,7 @@ def test_an_asynchronous_generator_that_is_cancelled_gets_cancelled_error(serve,
     stream.cancel()
     for _ in stream:
         pass
-    assert (stream.cancelled, seen.wait(10)) == (True, True)
+    assert (stream.cancelled, seen.wait(20)) == (True, True)
 
 
 def test_a_stream_that_is_closed_has_no_result(serve, ask):
