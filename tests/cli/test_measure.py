@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -43,10 +44,28 @@ def robot(spawn):
     return process
 
 
-def test_hz(robot, spawn):
-    printed = spawn([*IPCPY, "hz", "beat", "-n", "2", "--json"]).succeed()
-    first, second = map(json.loads, printed.splitlines())
-    assert 80 < second["rate"] < 110
+@pytest.fixture
+def line_of(spawn):
+    """``line_of(command, is_it)`` returns the first line of a command that is so, and the one before it.
+
+    On a busy computer the robot publishes nothing for a while, and the more after it: there one line says too little.
+    """
+
+    def line_of(command, is_it):
+        process, lines = spawn([*IPCPY, command, "beat", "--json"]), []
+        while len(lines) < 2 or not is_it(lines[-1]):
+            lines.append(json.loads(process.wait_line("{.*}")[0]))
+            assert len(lines) < 30, lines
+        process.signal(signal.SIGINT)
+        process.wait()
+        assert process.stderr == ""
+        return lines[-2:]
+
+    return line_of
+
+
+def test_hz(robot, line_of):
+    first, second = line_of("hz", lambda line: 80 < line["rate"] < 110)
     assert second["messages"] > first["messages"]
     assert 0.005 < second["interval"]["p50"] < 0.015
     assert second["interval"]["min"] <= second["interval"]["mean"] <= second["interval"]["max"]
@@ -61,40 +80,36 @@ def test_what_was_lost_and_dropped_is_said_by_cause():
     assert measure._drops({}) == ""
 
 
-def test_bw(robot, spawn):
-    line = json.loads(spawn([*IPCPY, "bw", "beat", "-n", "1", "--json"]).succeed())
+def test_bw(robot, line_of):
+    _, line = line_of("bw", lambda line: 80_000 < line["bytes_per_second"] < 120_000)
     assert line["mean_size"] == 1000
-    assert 80_000 < line["bytes_per_second"] < 120_000
 
 
-def test_delay(robot, spawn):
-    process = spawn([*IPCPY, "delay", "beat", "-n", "1", "--json"])
-    line = json.loads(process.succeed())
-    assert 0 < line["delay"]["p50"] < 0.1
+def test_delay(robot, line_of):
+    _, line = line_of("delay", lambda line: 0 < line["delay"]["p50"] < 0.1)
     assert line["other_hosts"] == []
-    assert process.stderr == ""
 
 
 @pytest.mark.parametrize(("command", "words"), [("hz", " Hz  min "), ("bw", " kB/s  "), ("delay", "  p50 ")])
 def test_text_comes_line_by_line(robot, spawn, command, words):
     process = spawn([*IPCPY, command, "beat", "--duration", "1.5"])
-    process.wait_line(words, timeout=3.0)
+    process.wait_line(words)
     last = process.succeed().splitlines()
     assert len(last) == 2
     assert all(line.startswith("beat  ") and line.endswith("lost 0") for line in last)
 
 
 def test_a_topic_that_falls_silent_has_a_rate_of_0(robot, spawn):
-    process = spawn([*IPCPY, "hz", "beat", "-n", "3", "--json"])
+    process = spawn([*IPCPY, "hz", "beat", "--json"])
     process.wait_line("rate")
     robot.kill()
-    assert json.loads(process.succeed().splitlines()[-1])["rate"] == 0
+    process.wait_line('"rate": 0(.0)?[,}]')
 
 
 def test_what_is_promised_and_what_is_late_stand_beside_what_comes(spawn):
     robot = spawn(ROBOT.replace("ipc.Raw()", "ipc.Raw(), rate=100"))
     robot.wait_line("ready")
-    process = spawn([*IPCPY, "hz", "beat", "--deadline", "0.3", "-n", "4", "--json"])
+    process = spawn([*IPCPY, "hz", "beat", "--deadline", "1.5", "-n", "4", "--json"])
     process.wait_line("rate")
     robot.kill()
     first, *_, last = map(json.loads, process.succeed().splitlines())
@@ -105,9 +120,16 @@ def test_what_is_promised_and_what_is_late_stand_beside_what_comes(spawn):
 
 SET = """
     import time
-    now, began = time.time_ns, time.monotonic()
-    time.time_ns = lambda: now() - (3600 * 10**9 if time.monotonic() - began > 1.5 else 0)
-    import sys
+    now, back = time.time_ns, 0
+    time.time_ns = lambda: now() - back
+    import sys, threading
+
+    def set_back():
+        global back
+        sys.stdin.readline()
+        back = 3600 * 10**9
+
+    threading.Thread(target=set_back, daemon=True).start()
     from ipcpy.cli import main
     sys.argv = ["ipcpy", *sys.argv[1:]]
     main()
@@ -115,9 +137,11 @@ SET = """
 
 
 def test_a_clock_that_is_set_back_makes_no_negative_intervals(robot, spawn):
-    process = spawn(SET, "hz", "beat", "--duration", "3", "--json")
-    last = json.loads(process.succeed().splitlines()[-1])
-    assert 0 <= last["interval"]["min"] <= last["interval"]["max"] < 3
+    process = spawn(SET, "hz", "beat", "-n", "4", "--json")
+    process.wait_line("rate")
+    process.send_line("set it back")
+    for line in map(json.loads, process.succeed().splitlines()):
+        assert 0 <= line["interval"]["min"] <= line["interval"]["max"] < 60
     assert "the clock of this host was set by -3,600.0 s" in process.stderr
 
 
