@@ -219,17 +219,21 @@ CHECKS = ("CALL", "CALL_FUNCTION_EX", "JUMP_BACKWARD", "RESUME")  # after these 
 
 
 def interrupt_at(moment, code):
-    """Return a trace function that raises KeyboardInterrupt when Python looks for signals, the so many-th time."""
+    """Return a trace function that raises KeyboardInterrupt when Python looks for signals, the so many-th time.
+
+    In the second call, before which it is to be set anew: only then do Python 3.12 and 3.13 tell of instructions.
+    """
     instructions = list(dis.get_instructions(code))
     after = {later.offset for one, later in itertools.pairwise(instructions) if one.opname in CHECKS}
-    left = moment
+    calls, left = 0, moment
 
     def trace(frame, event, argument):
-        nonlocal left
+        nonlocal calls, left
         if frame.f_code is not code:
             return None
+        calls += event == "call"
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        if event == "opcode" and frame.f_lasti in after:
+        if event == "opcode" and calls == 2 and frame.f_lasti in after:
             left -= 1
             if left == 0:
                 raise KeyboardInterrupt
@@ -246,8 +250,11 @@ def test_an_interruption_after_any_call_leaves_the_lock_free(monitor):
     moments = 0
     while True:
         moments += 1
-        sys.settrace(interrupt_at(moments, Monitor.do.__code__))
+        trace = interrupt_at(moments, Monitor.do.__code__)
+        sys.settrace(trace)
         try:
+            assert monitor.do(work()) == 7
+            sys.settrace(trace)
             result = monitor.do(work())
         except KeyboardInterrupt:
             result = None
