@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import threading
+import time
 from collections import namedtuple
 
 import pytest
@@ -98,10 +99,10 @@ def test_the_bytes_are_those_that_were_published(net, listen, drive):
 def test_messages_keep_their_distances(net, listen, drive):
     sub = listen("imu")
     with Player(drive, topics="imu", rate=0.5, node=net.node("player")) as player:
+        began_ns = time.time_ns()
         player.run()
         messages = drain(sub, 50)
-    took = (messages[-1].sent_ns - messages[0].sent_ns) / 1e9
-    assert took >= 49 / 500 / 0.5 - 0.002
+    assert (messages[-1].sent_ns - began_ns) / 1e9 >= 49 / 500 / 0.5 - 0.002  # the first may have been late
 
 
 def test_topics_span_and_remap_choose_what_is_played(net, listen, drive):
@@ -124,7 +125,7 @@ def test_a_loop_begins_again_until_it_is_closed(net, listen, drive):
     thread.start()
     numbers = [message.data["n"] for message in drain(sub, 12)]
     player.close()
-    thread.join(10)
+    thread.join(20)
     assert not thread.is_alive()
     assert numbers[:6] == [0, 10, 20, 30, 40, 0]
     assert player.stats.rounds >= 2
@@ -162,7 +163,7 @@ def test_a_paused_player_goes_on_where_it_was(net, listen, drive):
             sub.recv(timeout=0.3)
         player.resume()
         assert [message.data.gx for message in drain(sub, 50)] == list(range(50))
-        thread.join(10)
+        thread.join(20)
         assert not thread.is_alive()
 
 
@@ -282,7 +283,7 @@ def test_it_may_be_closed_by_another_thread_at_any_time(net, listen, drive):
         thread.start()
         threading.Event().wait(delay)  # the moment is what is tested
         player.close()
-        thread.join(10)
+        thread.join(20)
         assert not thread.is_alive()
         assert len(ended) == 1
     sub.close()

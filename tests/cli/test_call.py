@@ -48,21 +48,21 @@ def test_steps_as_lines(arm, spawn):
     [
         (["fail"], 1, "'fail' answered ValueError: no such arm"),
         (["arm/move", '{"x": 1}'], 1, "missing: ['y']"),
-        (["nobody", "--timeout", "0.4"], 3, "Services: arm/move, double, fail."),
+        (["nobody", "--timeout", "3"], 3, "Services: arm/move, double, fail."),
         (["a b"], 2, "a topic is a name"),
         (["double", "{"], 2, "neither JSON nor plain text"),
     ],
 )
 def test_what_goes_wrong_is_a_sentence_and_an_exit_code(arm, spawn, arguments, code, said):
     process = spawn([*IPCPY, *arguments])
-    assert process.wait(timeout=20) == code
+    assert process.wait(timeout=40) == code
     assert said in process.report()
     assert "Traceback" not in process.report()
 
 
 def test_the_servers_traceback_is_shown_if_asked_for(arm, spawn):
     process = spawn([*IPCPY, "fail", "--trace"])
-    assert process.wait(timeout=20) == 1
+    assert process.wait(timeout=40) == 1
     assert "in fail" in process.report()
 
 
@@ -80,7 +80,7 @@ def test_ctrl_c_cancels_the_call(spawn):
         ipc.Service("slow", slow).wait()
     """)
     process = spawn([*IPCPY, "slow", "--timeout", "inf"])
-    server.wait_line("begun", 20)
+    server.wait_line("begun", 40)
     process.signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
-    server.wait_line("cancelled", 20)
+    assert process.wait(timeout=40) == 130
+    server.wait_line("cancelled", 40)

@@ -90,7 +90,7 @@ def test_loopback_alone(spawn):
 
 def test_a_node_on_this_host_is_asked(spawn):
     spawn(ROBOT).wait_line("ready")
-    process = spawn([*IPCPY, "doctor", "--json", "--timeout", "0.8"])
+    process = spawn([*IPCPY, "doctor", "--json", "--timeout", "3"])
     (peer,) = [each for each in map(json.loads, process.succeed().splitlines()) if each["code"] == "peer"]
     assert peer["about"].startswith("arm on ")
     assert peer["data"]["in"] and peer["data"]["out"] and 0 < peer["data"]["rtt"] < 1
@@ -112,7 +112,7 @@ def test_the_doctor_does_not_take_itself_for_a_program(spawn):
 
 def test_a_program_of_this_host_is_found_beside_the_doctor(spawn):
     spawn(ROBOT).wait_line("ready")
-    process = spawn([*IPCPY, "doctor", "127.0.0.1", "--json", "--timeout", "0.3"])
+    process = spawn([*IPCPY, "doctor", "127.0.0.1", "--json", "--timeout", "3"])
     (peer,) = [each for each in map(json.loads, process.succeed().splitlines()) if each["code"] == "peer"]
     assert peer["data"]["port"] == 17_770
 

@@ -90,14 +90,16 @@ def test_too_few_messages_are_code_3(spawn):
         import sys
         import ipcpy as ipc
         with ipc.Publisher("few") as pub:
-            pub.wait_for_subscribers(timeout=10)
+            print("ready", flush=True)
+            pub.wait_for_subscribers(timeout=20)
             pub.publish(1)
             sys.stdin.read()
     """
     publisher = spawn(program)
-    three = spawn([*IPCPY, "echo", "few", "-n", "3", "--timeout", "1.5"])
+    publisher.wait_line("ready")
+    three = spawn([*IPCPY, "echo", "few", "-n", "3", "--timeout", "3"])
     assert three.wait() == 3
-    assert "1 messages on 'few', then none for 1.5 s" in three.stderr
+    assert "1 messages on 'few', then none for 3 s" in three.stderr
     publisher.close_stdin()
 
 
@@ -106,12 +108,13 @@ def test_messages_and_then_silence_are_a_good_end(spawn):
         import sys
         import ipcpy as ipc
         with ipc.Publisher("few") as pub:
-            pub.wait_for_subscribers(timeout=10)
+            print("ready", flush=True)
+            pub.wait_for_subscribers(timeout=20)
             pub.publish(1)
             sys.stdin.read()
     """
-    spawn(program)
-    process = spawn([*IPCPY, "echo", "few", "--timeout", "1.5"])
+    spawn(program).wait_line("ready")
+    process = spawn([*IPCPY, "echo", "few", "--timeout", "3"])
     assert "few #1" in process.succeed()
 
 

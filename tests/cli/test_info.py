@@ -26,7 +26,7 @@ ROBOT = """
     pub = ipc.Publisher("robot/imu", ipc.MsgLibrary({23: ("<2f", Imu)}), reliable=True, keep=3, rate=50, node=node)
     sub = ipc.Subscriber("robot/*", node=ipc.Node("listener"))
     other = ipc.Subscriber("robot/imu", ipc.MsgLibrary({23: ("<3d", Wrong)}), node=ipc.Node("confused"))
-    pub.wait_for_subscribers(timeout=5)
+    pub.wait_for_subscribers(timeout=20)
     print("ready", flush=True)
     for number, _ in enumerate(sys.stdin):
         pub.publish(Imu(number, 0.5))
@@ -64,16 +64,16 @@ def test_info_as_json_with_a_measurement(robot, spawn):
 
 
 def test_info_names_the_topics_there_are(robot, spawn):
-    process = spawn([*IPCPY, "info", "robot/gps", "--timeout", "0.3"])
+    process = spawn([*IPCPY, "info", "robot/gps", "--timeout", "2"])
     assert process.wait() == 3
     assert "Topics there are: robot/imu" in process.stderr
     assert "--domain" not in process.stderr
 
 
 def test_info_takes_no_pattern_and_says_so(robot, spawn):
-    process = spawn([*IPCPY, "info", "robot/*", "--timeout", "0.3"])
+    process = spawn([*IPCPY, "info", "robot/*", "--timeout", "2"])
     assert process.wait() == 3
-    assert "no topic 'robot/*' within 0.3 s in domain" in process.stderr
+    assert "no topic 'robot/*' within 2 s in domain" in process.stderr
     assert "It takes the name of one topic, no pattern. Topics there are: " in process.stderr
 
 
@@ -87,6 +87,11 @@ def test_a_topic_that_is_not_there_is_code_3_and_a_sentence_that_helps(spawn, mo
 
 
 # -- schemas -----------------------------------------------------------------------------------------------------------
+
+
+def show_now(topic, expected, wait_until):
+    """Wait until so much came within the half second for which is listened: on a busy computer nothing may."""
+    wait_until(lambda: expected in show(topic))
 
 
 def show(topic):
@@ -158,19 +163,19 @@ def test_where_nobody_publishes_it_is_said_that_a_stopped_program_is_not_seen():
     assert printed.endswith("\n\nA program that was stopped before (Ctrl-Z, a debugger) is seen once it goes on.\n")
 
 
-def test_what_is_on_a_topic_now():
+def test_what_is_on_a_topic_now(wait_until):
     np = pytest.importorskip("numpy")
     with ipc.Node("robot") as node, ipc.Publisher("info/camera", keep=1, node=node) as pub:
         pub.publish({"image": np.zeros((480, 640, 3), "u1"), "at": 0.5})
-        printed = show("info/camera")
-    assert "\nnow  dict of 2: image uint8[480×640×3], at float; 1 message within 500 ms, 922 kB each" in printed
+        expected = "\nnow  dict of 2: image uint8[480×640×3], at float; 1 message within 500 ms, 922 kB each"
+        show_now("info/camera", expected, wait_until)
 
 
-def test_which_of_a_librarys_types_is_on_a_topic():
+def test_which_of_a_librarys_types_is_on_a_topic(wait_until):
     library = ipc.MsgLibrary({1: (">I16s4s", Label), 3: ("<2f", Imu)})
     with ipc.Node("robot") as node, ipc.Publisher("info/now", library, keep=1, node=node) as pub:
         pub.publish(Imu(1, 2))
-        assert "\nnow  Imu; 1 message within 500 ms, 15 B each\n" in show("info/now")
+        show_now("info/now", "\nnow  Imu; 1 message within 500 ms, 15 B each\n", wait_until)
 
 
 def test_what_is_on_a_topic_as_json_and_how_often(robot, spawn):
@@ -181,7 +186,7 @@ def test_what_is_on_a_topic_as_json_and_how_often(robot, spawn):
     observed = lines(asked.succeed())[0]["observed"]
     assert observed["types"] == {"Imu": observed["received"]}
     assert observed["mean_size"] == 15
-    assert 20 < observed["rate"] <= 100
+    assert 5 < observed["rate"] <= 100  # where nothing else runs, close to 100
 
 
 def test_nobody_is_listened_to_where_the_user_says_so():

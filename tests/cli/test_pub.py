@@ -170,13 +170,13 @@ def test_pace(heard, spawn):
     subscriber = heard("again")
     pub = spawn([*IPCPY, "pub", "again", "--pace"])
     line = {"topic": "x", "seq": 1, "received_ns": 6, "publisher": "ab", "codec": "msgpack"}
+    began = time.monotonic()
     for number in range(3):
         pub.send_line(json.dumps({**line, "sent_ns": 10**18 + number * 200_000_000, "data": number}))
     pub.close_stdin()
     subscriber.wait_line("^1 0$")
-    began = time.monotonic()
     subscriber.wait_line("^3 2$")
-    assert 0.3 < time.monotonic() - began < 10
+    assert 0.4 <= time.monotonic() - began
     assert pub.wait() == 0
 
 
@@ -312,7 +312,7 @@ def test_lines_of_several_topics_are_not_put_on_one(heard, spawn):
 
 def test_a_topic_that_nobody_wants_does_not_keep_the_others(heard, spawn):
     subscriber = heard("b")
-    pub = spawn([*IPCPY, "pub", "--timeout", "0.5"])
+    pub = spawn([*IPCPY, "pub", "--timeout", "3"])
     for topic in ("a", "b", "c"):
         pub.send_line(recorded(topic, topic))
     pub.close_stdin()

@@ -78,7 +78,7 @@ def test_a_rate_and_a_table(robot, spawn, tmp_path: Path) -> None:
 
 def test_it_ends_after_a_duration(robot, spawn, tmp_path: Path) -> None:
     path = tmp_path / "run.mcap"
-    assert spawn([*IPCPY, "record", "-a", "-o", str(path), "-d", "2s"]).wait(30) == 0
+    assert spawn([*IPCPY, "record", "-a", "-o", str(path), "-d", "4s"]).wait(30) == 0
     assert bags.summary(path).statistics.message_count > 0
 
 

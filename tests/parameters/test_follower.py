@@ -79,7 +79,7 @@ def test_what_can_be_no_value_is_refused_without_asking(follow, wrong):
 def test_functions_are_told_of_changes_and_not_of_what_was_there(owner, follow, wait_until):
     follower, told = follow(), []
     follower.changed.add(lambda name, value: told.append((name, value)))
-    follower.wait(10)
+    follower.wait(30)
     follower.change({"gain": 2.0})
     owner.gain = 3.0
     wait_until(lambda: told == [("gain", 2.0), ("gain", 3.0)])
@@ -100,6 +100,7 @@ def test_who_has_gone_is_told_and_the_values_stay(net, owner, follow, monkeypatc
     ):
         follower.change({"gain": 2.0})
     assert follower.known()["gain"] == 1.0
+    monkeypatch.undo()
     with ipc.Parameters("cam", gain=7.0, node=net.node("again")) as again:
         follower.change({"gain": 8.0})
         assert (again.gain, follower.known()) == (8.0, {"gain": 8.0})
@@ -110,7 +111,7 @@ def test_one_that_does_not_answer_in_time_is_named(net, follow, monkeypatch):
     with ipc.Parameters("cam", gain=1.0, node=net.node("camera", namespace="r")) as owner:
         owner.on_set(lambda changes: None if released.wait(20) else "never")
         follower = follow(namespace="r")
-        follower.wait(10)
+        follower.wait(30)
         monkeypatch.setattr(follower_module, "PATIENCE", 0.3)
         says = r"the parameters 'r/cam' \(asked for as 'cam', in namespace 'r'\) cannot be set: "
         with pytest.raises(RecvTimeout, match=says):
@@ -122,7 +123,7 @@ def test_one_that_does_not_answer_in_time_is_named(net, follow, monkeypatch):
 def test_two_programs_of_one_name_are_both_named_and_none_is_asked(net, owner, follow, monkeypatch, wait_until):
     monkeypatch.setattr(follower_module, "ONE_LEFT", 0.1)
     follower = follow()
-    follower.wait(10)
+    follower.wait(30)
     with ipc.Parameters("cam", gain=5.0, node=net.node("second")) as second:
         wait_until(lambda: len(follower._client.servers) == 2)
         with pytest.raises(IpcError, match=r"2 programs have parameters 'cam', so none is asked: 'camera' .*'second' "):
@@ -136,7 +137,7 @@ def test_what_others_publish_there_is_passed_over(net, follow, wait_until):
         for wrong in (5, None, [1], {5: 1}, b"x" * 1000):
             stranger.publish(wrong)
         stranger.publish({"gain": 1.0})
-        follower.wait(10)
+        follower.wait(30)
         assert follower.values == {"gain": 1.0}
 
 
@@ -165,7 +166,7 @@ def test_coroutines_wait_and_set_beside_others(owner, follow):
 
 def test_one_that_is_closed_says_so_and_keeps_what_it_knew(owner, follow):
     follower = follow()
-    follower.wait(10)
+    follower.wait(30)
     follower.close()
     follower.close()
     assert follower.known()["gain"] == 1.0

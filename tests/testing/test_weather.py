@@ -52,7 +52,7 @@ def test_the_shares_are_those_asked_for_and_counted(weathers):
 
 
 def test_what_is_held_back_is_overtaken(weathers, wait_until, monkeypatch):
-    monkeypatch.setattr("ipcpy.testing.weather.HELD", 0.5)  # more than a busy machine takes between two lines
+    monkeypatch.setattr("ipcpy.testing.weather.HELD", 2.0)  # more than a busy machine takes between two lines
     weather, out = weathers(reorder=1.0), []
     weather.pass_on(out.append, b"first")
     weather.reorder = 0.0
