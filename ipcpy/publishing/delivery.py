@@ -287,6 +287,8 @@ class Delivery:
                 self._node.loop.call(self._tie, route)
         elif frame.kind == Kind.REPORT:
             route.reported(frame, now)
+            if self.outlet.reliable is not None:
+                self.outlet.reliable.resent(frame.seq, self.clock())
             self._keeping.forget_acknowledged()
         elif frame.kind == Kind.MISSING:
             route.missing(frame, now)

@@ -84,6 +84,30 @@ def test_what_a_subscriber_asks_for_is_sent_again_to_it_alone(world):
     assert delivery.outlet.stats().retransmitted == 2
 
 
+def test_what_is_asked_for_by_reports_that_lay_there_together_is_sent_again_once(world, monkeypatch):
+    """A subscriber that was stopped answers all polls at once, and to send much again takes a publisher a while."""
+    delivery, dispatch = world.deliver(reliable=True)
+    listener = world.listen(1)
+    world.run()
+    dispatch.one(b"a")
+    world.run(1.0)
+    send = world.sockets[listener.address].send
+
+    def slowly(data):
+        world.now += 0.01
+        send(data)
+
+    monkeypatch.setattr(world.sockets[listener.address], "send", slowly)
+    dispatch.one(b"b")
+    report = pack_frame(Kind.REPORT, NUMBER, 1, 0, pack_report(2, WINDOW, [(2, 3)]))
+    for _ in range(5):
+        delivery.receive_datagram(report, listener.address)
+    assert delivery.outlet.stats().retransmitted == 1
+    world.now += 0.01
+    delivery.receive_datagram(report, listener.address)
+    assert delivery.outlet.stats().retransmitted == 2
+
+
 def test_a_subscriber_at_another_address_is_matched_anew_and_its_counts_go_on(world):
     delivery, dispatch = world.deliver()
     world.listen(1, HERE)

@@ -60,6 +60,7 @@ class Follower:
         self._asked_at: float | None = None  # when the oldest unanswered poll was sent
         self._budget = Budget(window / 4, window * REFILLS / 4, now)
         self._resent: dict[int, float] = {}  # the messages sent again of late, the oldest first
+        self._sending: list[int] = []  # those of them that the last report asked for
         self._denied = first  # below this, what is gone was counted
 
     def stalled(self, now: float) -> bool:
@@ -82,6 +83,7 @@ class Follower:
         self._forget_resent(now)
         lowest_kept, asked = history.lowest_kept(history.next), 0
         out: list[Kept] = []
+        self._sending = []
         for start, stop in missing:
             self._deny(start, min(stop, lowest_kept))
             for message in history.between(max(start, self.next), stop):
@@ -93,8 +95,17 @@ class Follower:
                 if not self._budget.take(message.size + DATAGRAM_COST if message.frame else 0, now):
                     return out
                 self._resent[message.seq] = now
+                self._sending.append(message.seq)
                 out.append(message)
         return out
+
+    def resent(self, now: float) -> None:
+        """Note that what the last report asked for is sent by now, which takes a while where that is much.
+
+        Other reports that were made before may have come meanwhile: they ask for the same.
+        """
+        self._resent.update(dict.fromkeys(self._sending, now))
+        self._sending = []
 
     def deny(self, lowest_kept: int) -> None:
         """Count the messages that the subscriber has not confirmed and can no longer get."""
@@ -215,6 +226,12 @@ class Reliable:
         follower.deny(self.lowest_kept())
         follower.answered(report.next, self.history.next)
         return follower.resend(report.missing, self.history, now)
+
+    def resent(self, number: int, now: float) -> None:
+        """Note that what a subscriber's report asked for is sent by now."""
+        follower = self.followers.get(number)
+        if follower is not None:
+            follower.resent(now)
 
     # -- time --------------------------------------------------------------------------------------------------------
 

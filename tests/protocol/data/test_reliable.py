@@ -54,6 +54,19 @@ def test_a_copy_of_a_question_is_not_answered_twice() -> None:
     assert numbers(reliable.reported(7, question, DUPLICATE)) == [1, 2]
 
 
+def test_a_copy_of_a_question_that_came_while_much_was_sent_again_is_not_answered_twice() -> None:
+    reliable = publisher(10)
+    reliable.join(7, 1, WINDOW, 0.0)
+    question = Report(1, WINDOW, ((1, 3),))
+    assert numbers(reliable.reported(7, question, 0.0)) == [1, 2]
+    sent = 4 * DUPLICATE
+    reliable.resent(7, sent)
+    reliable.resent(8, sent)
+    assert reliable.reported(7, question, sent) == []
+    reliable.resent(7, sent + DUPLICATE / 2)
+    assert numbers(reliable.reported(7, question, sent + DUPLICATE)) == [1, 2], "nothing was sent again meanwhile"
+
+
 def test_a_question_is_clamped_to_the_window_before_any_loop() -> None:
     reliable = publisher(500, first=1 << 62, keep=300)
     reliable.join(7, 0, WINDOW, 0.0)
