@@ -7,7 +7,7 @@ import signal
 import pytest
 
 import ipcpy as ipc
-from books import PUBLISHER, SUBSCRIBER, balanced, start
+from books import PIECE, PUBLISHER, SUBSCRIBER, balanced, publish_in_pieces, start
 from ipcpy.testing import MemoryNetwork
 from lan_process import wait_until
 
@@ -35,8 +35,8 @@ def test_flat_out_in_batches_and_by_multicast(spawn):
 
 def test_a_subscriber_that_does_not_read(spawn):
     subscriber = start(spawn, SUBSCRIBER, depth=100, read=False)
-    publisher = start(spawn, PUBLISHER, rate=5_000)
-    publisher.ask("publish", 2_000, answer="published")
+    publisher = start(spawn, PUBLISHER)
+    publish_in_pieces(publisher, [subscriber], 2_000)
     books = balanced(subscriber, 2_000)
     assert books["lost"] == {"inbox": 1_900}
     assert subscriber.ask("latest")[1] == "2000"
@@ -72,7 +72,7 @@ def test_incomplete_large_messages(lan):
     hosts = lan(2, switch="user", seed=3)
     subscriber = start(hosts.spawn, SUBSCRIBER, 2)
     publisher = start(hosts.spawn, PUBLISHER, 1, rate=30, size=100_000)
-    publisher.process.wait_line("matched", 20)
+    publisher.process.wait_line("matched", 40)
     hosts.impair(loss=0.8)
     published = 0
 
@@ -91,7 +91,7 @@ def test_incomplete_large_messages(lan):
 def test_a_publisher_that_closes_after_its_last_message(spawn):
     subscriber = start(spawn, SUBSCRIBER, buffer=212_992)
     for number in range(1, 6):
-        publisher = start(spawn, PUBLISHER, count=20_000, close=True)
+        publisher = start(spawn, PUBLISHER, count=20_000, close=True, patient=True)
         publisher.process.wait_line("matched")
         books = balanced(subscriber, 20_000 * number)
         publisher.process.close_stdin()
@@ -104,7 +104,7 @@ def test_a_publisher_that_closes_where_messages_get_lost(lan):
     hosts.impair(loss=0.1, delay=0.001)
     subscriber = start(hosts.spawn, SUBSCRIBER, 2)
     for number in range(1, 6):
-        publisher = start(hosts.spawn, PUBLISHER, 1, count=100, close=True)
+        publisher = start(hosts.spawn, PUBLISHER, 1, count=100, close=True, patient=True)
         balanced(subscriber, 100 * number)
         publisher.process.close_stdin()
         publisher.process.wait()
@@ -115,20 +115,20 @@ def test_subscribers_that_come_and_go(spawn):
     for number in range(1, 4):
         subscriber = start(spawn, SUBSCRIBER)
         wait_until(lambda: len(publisher.stats()[1]) == number + 1)  # noqa: B023
-        publisher.ask("publish", 500, answer="published")
-        assert balanced(subscriber, 500)["received"] == 500
+        publisher.ask("publish", PIECE, answer="published")
+        assert balanced(subscriber, PIECE)["received"] == PIECE
         subscriber.process.close_stdin()
         subscriber.process.wait()
-        books = [[500 * number, 0, 0, 0], *[[500, 0, 0, 0]] * number]
+        books = [[PIECE * number, 0, 0, 0], *[[PIECE, 0, 0, 0]] * number]
         wait_until(lambda: publisher.stats()[1] == books)  # noqa: B023
-    assert publisher.stats()[0] == 1_500
+    assert publisher.stats()[0] == 3 * PIECE
 
 
 def test_corruption_is_malformed_and_lost(lan):
     hosts = lan(2, switch="user", seed=3)
     subscriber = start(hosts.spawn, SUBSCRIBER, 2)
     publisher = start(hosts.spawn, PUBLISHER, 1, rate=2_000)
-    publisher.process.wait_line("matched", 20)
+    publisher.process.wait_line("matched", 40)
     hosts.impair(corrupt=0.1)
     publisher.ask("publish", 2_000, answer="published")
     books = balanced(subscriber, 2_000)

@@ -35,7 +35,7 @@ waiting = ipc.Subscriber("b", node=node)
 watch = node.watch()
 threading.Thread(target=lambda: list(waiting), daemon=True).start()
 threading.Thread(target=lambda: list(watch), daemon=True).start()
-publisher.wait_for_subscribers(2, 5)
+publisher.wait_for_subscribers(2, 20)
 print("open", flush=True)
 sys.stdin.readline()
 print("ending", time.monotonic(), flush=True)
@@ -56,10 +56,10 @@ def test_every_ending_says_goodbye_and_is_quick(lan, ending):
     for watcher in (near, far):
         reason, at = watcher.event("lost", "victim")
         assert reason == "closed"
-        measured(f"goodbye heard {watcher.name} ({ending})", at - ending_at, 0.1, 1.0)
+        measured(f"goodbye heard {watcher.name} ({ending})", at - ending_at, 0.1, 3.0)
     victim.wait()
     assert victim.ended is not None
-    measured(f"process gone ({ending})", victim.ended - ending_at, 0.2, 2.0)
+    measured(f"process gone ({ending})", victim.ended - ending_at, 0.2, 3.0)
 
 
 def kill(victim: Robot) -> float:
@@ -76,10 +76,10 @@ def test_a_killed_process_is_noticed_on_its_host_and_on_the_lan(lan):
     at = kill(victim)
     reason, noticed = near.event("lost", "victim")
     assert reason == "process died"
-    measured("kill -9 noticed on the host", noticed - at, 0.05, 1.0)
+    measured("kill -9 noticed on the host", noticed - at, 0.05, 3.0)
     reason, noticed = far.event("lost", "victim")
     assert reason == "process died"
-    measured("kill -9 noticed on the LAN", noticed - at, 1.0, 2.1)
+    measured("kill -9 noticed on the LAN", noticed - at, 1.0, 4.0)
     assert near.nodes() == far.nodes() == ["far", "near"]
     assert sorted(near.ask("topics")) == ["from/far", "from/near"]
 
@@ -91,7 +91,7 @@ def test_a_killed_process_that_was_alone_on_its_host(lan):
     at = kill(victim)
     reason, noticed = far.event("lost", "victim")
     assert reason == "process died"
-    measured("kill -9 noticed of one alone on its host", noticed - at, 1.0, 2.1)
+    measured("kill -9 noticed of one alone on its host", noticed - at, 1.0, 4.0)
 
 
 def test_a_killed_process_is_noticed_by_more_than_its_host_sends_refusals_to(lan):
@@ -103,7 +103,7 @@ def test_a_killed_process_is_noticed_by_more_than_its_host_sends_refusals_to(lan
     at = kill(victim)
     found = [one.event("lost", victim.name) for one in far]
     assert {reason for reason, _ in found} == {"process died"}
-    measured("kill -9 noticed by 8 nodes of another host", max(noticed for _, noticed in found) - at, 1.0, 3.0)
+    measured("kill -9 noticed by 8 nodes of another host", max(noticed for _, noticed in found) - at, 1.0, 4.0)
 
 
 def test_a_link_that_is_cut_is_noticed_and_said_to_be_that(lan, wait_until):
@@ -243,5 +243,5 @@ def test_killed_and_restarted_processes_leave_nothing_behind(spawn):
         at = kill(victim)
         reason, noticed = watcher.event("lost", "again")
         assert reason == "process died"
-        measured("kill -9 noticed on the host", noticed - at, 0.05, 1.0)
+        measured("kill -9 noticed on the host", noticed - at, 0.05, 3.0)
     assert watcher.nodes() == ["watcher"]
