@@ -1,14 +1,12 @@
 /* What subscribers tell of each flow, for who asks for the books of a node. Twin: Account in
  * ipcpy/subscribing/accounts.py.
- *
- * Somebody asks twice a second, and by then the memory of most flows is in no cache of the processor any more. To fetch
- * it takes longer than all that is done with it. So the memory of several is asked for first, all at once, and then they
- * are counted one after the other, each under the lock of its subscriber. What is asked for and not needed does no harm.
+ What publishers tell is in sent.c.
  *
  * A flow that lost something, is not matched, or is of another host has that part of its row made by Python. What is of
  * a type that nobody expects is Python's as a whole.
  */
 
+#include "counting.h"
 #include "locks.h"
 #include "noting.h"
 #include "taking.h"
@@ -16,42 +14,8 @@
 #define AGAIN INT64_C(900000000) /* ns, as in ipcpy/subscribing/latencies.py */
 #define RECEIVED 3               /* as in ipcpy/protocol/link/rows.py, like that which follows */
 #define DROPPED 4
-#define TOGETHER 16 /* accounts whose memory is asked for at once: 1.6 KB each, and the first cache has 32 KB */
-#define LINE 64     /* bytes */
-
-/* What is done: all is well, there is an exception, or Python has to do it. */
-typedef enum { DONE, RAISED, UNUSUAL } Outcome;
-
-/* What is the same for all accounts: whose rows, when, for whom. */
-typedef struct {
-    const State *state;
-    PyObject *rows, *moment, *now;
-    int64_t now_ns;
-    int hidden;
-} Asked;
 
 /* -- asking for memory ------------------------------------------------------------------------------------------- */
-
-#define FETCH(address) __builtin_prefetch((const char *)(address))
-
-static void
-fetch_whole(const void *object, size_t size)
-{
-    if (object != NULL)
-        for (size_t at = 0; at < size; at += LINE)
-            FETCH((const char *)object + at);
-}
-
-static void
-fetch_each(PyObject *const *fields, int count)
-{
-    for (int n = 0; n < count; n++)
-        if (fields[n] != NULL)
-            FETCH(fields[n]);
-}
-
-/* What stands next to one another in an account, a flow and a receiver. */
-#define FETCH_FIELDS(of, first, last) fetch_each(&(of)->first, (int)(&(of)->last - &(of)->first) + 1)
 
 /* Ask for what counting these flows will look at, a step of each at a time. */
 static void
@@ -91,26 +55,25 @@ fetch_more(const State *state, PyObject *flows, Py_ssize_t from)
 static void
 fetch_accounts(const State *state, PyObject *accounts, Py_ssize_t from)
 {
-    PyObject *flows[TOGETHER], *flow;
+    PyObject *some[TOGETHER], *flows[TOGETHER], *flow;
     Py_ssize_t end = PyList_Size(accounts), at;
-    int count = 0;
+    int count = 0, found = 0;
 
-    end = end < from + TOGETHER ? end : from + TOGETHER;
-    for (Py_ssize_t n = from; n < end; n++)
-        fetch_whole(PyList_GetItem(accounts, n), sizeof(AccountFields));
-    for (Py_ssize_t n = from; n < end; n++) {
-        AccountFields *account = (AccountFields *)PyList_GetItem(accounts, n);
-        if (is_of((PyObject *)account, state->counting.account))
-            FETCH_FIELDS(account, lock, nobodys);
+    for (Py_ssize_t n = from; n < end && count < TOGETHER; n++) {
+        some[count++] = PyList_GetItem(accounts, n);
+        fetch_whole(some[count - 1], sizeof(AccountFields)); /* those of publishers have fewer fields */
     }
-    for (Py_ssize_t n = from; n < end; n++) {
-        AccountFields *account = (AccountFields *)PyList_GetItem(accounts, n);
-        if (is_of((PyObject *)account, state->counting.account) && account->flows != NULL &&
-            PyDict_CheckExact(account->flows))
-            for (at = 0; count < TOGETHER && PyDict_Next(account->flows, &at, NULL, &flow);)
-                flows[count++] = flow;
+    fetch_publishers(state, some, count);
+    for (int n = 0; n < count; n++)
+        if (is_of(some[n], state->counting.account))
+            FETCH_FIELDS((AccountFields *)some[n], lock, nobodys);
+    for (int n = 0; n < count; n++) {
+        PyObject *own = is_of(some[n], state->counting.account) ? ((AccountFields *)some[n])->flows : NULL;
+        if (own != NULL && PyDict_CheckExact(own))
+            for (at = 0; found < TOGETHER && PyDict_Next(own, &at, NULL, &flow);)
+                flows[found++] = flow;
     }
-    fetch_flows(state, flows, count);
+    fetch_flows(state, flows, found);
 }
 
 /* -- one flow ---------------------------------------------------------------------------------------------------- */
@@ -199,9 +162,8 @@ is_plain(const State *state, const FlowFields *flow, int64_t *messages)
     return first >= 0 && next >= 0 && receiver->lost != NULL && PyDict_Check(receiver->lost);
 }
 
-/* Add a row of so many values, which are taken over; where one of them is NULL there is an exception. */
-static Outcome
-add(const Asked *asked, PyObject *type, PyObject **values, int count)
+Outcome
+add_row(const Asked *asked, PyObject *type, PyObject **values, int count)
 {
     PyObject *row = PyErr_Occurred() ? NULL : begin_tuple((PyTypeObject *)type, count);
     int done;
@@ -227,7 +189,7 @@ lost_some(const AccountFields *account, const FlowFields *flow)
 
 /* Add the row of a flow, which is kept alive. What may run Python comes last: it may change any field. */
 static Outcome
-add_row(const Asked *asked, AccountFields *account, FlowFields *flow, PyObject *queued)
+add_flow(const Asked *asked, AccountFields *account, FlowFields *flow, PyObject *queued)
 {
     const Counting *known = &asked->state->counting;
     PyObject *values[10] = {NULL};
@@ -251,7 +213,7 @@ add_row(const Asked *asked, AccountFields *account, FlowFields *flow, PyObject *
         values[4] = PyLong_FromLongLong(messages);
     if (values[4] != NULL)
         values[9] = latency_of(asked, flow, asked_ns);
-    return add(asked, known->received, values, 10);
+    return add_row(asked, known->received, values, 10);
 }
 
 /* -- one subscriber ---------------------------------------------------------------------------------------------- */
@@ -273,7 +235,7 @@ add_nobodys(const Asked *asked, const AccountFields *account)
 {
     PyObject *values[] = {PyLong_FromLong(DROPPED), Py_NewRef(account->number), PyDict_Copy(account->nobodys)};
 
-    return add(asked, asked->state->counting.dropped, values, 3);
+    return add_row(asked, asked->state->counting.dropped, values, 3);
 }
 
 /* Add the rows of a subscriber, whose lock is held. */
@@ -293,7 +255,7 @@ add_rows(const Asked *asked, AccountFields *account)
         int known = is_known(asked->state, account) && is_of(flow, asked->state->receiving.flow);
         if (n > 0 && n % TOGETHER == 0)
             fetch_more(asked->state, flows, n);
-        outcome = known ? add_row(asked, account, (FlowFields *)flow, queued) : UNUSUAL;
+        outcome = known ? add_flow(asked, account, (FlowFields *)flow, queued) : UNUSUAL;
     }
     if (outcome == DONE && is_known(asked->state, account) && PyDict_Size(account->nobodys) > 0)
         outcome = add_nobodys(asked, account);
@@ -310,7 +272,8 @@ add_account(const Asked *asked, AccountFields *account)
     PyObject *lock;
     Outcome outcome;
 
-    if (!is_known(asked->state, account) || account->own == NULL || !PyBool_Check(account->own))
+    if (asked->state->counting.received == NULL || asked->now_ns <= -FAR || asked->now_ns >= FAR ||
+        !is_known(asked->state, account) || account->own == NULL || !PyBool_Check(account->own))
         return UNUSUAL;
     if (account->own == Py_True && !asked->hidden)
         return DONE;
@@ -358,13 +321,14 @@ count(PyObject *module, PyObject *args)
         return NULL;
     for (Py_ssize_t n = 0; n < PyList_Size(accounts) && outcome == DONE; n++) {
         PyObject *account = PyList_GetItem(accounts, n), *done;
-        int known = asked.state->counting.received != NULL && asked.now_ns > -FAR && asked.now_ns < FAR;
-        if (known && n % TOGETHER == 0)
+        if (n % TOGETHER == 0)
             fetch_accounts(asked.state, accounts, n);
         Py_INCREF(account);
         outcome = UNUSUAL;
-        if (known && is_of(account, asked.state->counting.account))
+        if (is_of(account, asked.state->counting.account))
             outcome = add_account(&asked, (AccountFields *)account);
+        else if (is_of(account, asked.state->sending.account))
+            outcome = add_publisher(&asked, (PublishingAccountFields *)account);
         if (outcome == UNUSUAL) {
             done = PyObject_CallFunctionObjArgs(account, asked.rows, asked.moment, NULL);
             Py_XDECREF(done);

@@ -28,6 +28,7 @@ int add_receiving(PyObject *module);
 int add_fragments(PyObject *module);
 int add_gathering(PyObject *module);
 int add_counting(PyObject *module);
+int add_sent(PyObject *module);
 int add_packing(PyObject *module);
 int add_batching(PyObject *module);
 

@@ -99,20 +99,30 @@ BASE(LeaseFields, 2, none, NOTHING, MEMBER(0, "deadline"), MEMBER(1, "reads"))
 BASE(ReaderFields, 9, reader_methods, RELEASE_BUFFER, MEMBER(0, "_turn"), MEMBER(1, "_wait"), MEMBER(2, "_lease"),
      MEMBER(3, "_intake"), MEMBER(4, "_inbound"), MEMBER(5, "_lock"), MEMBER(6, "_messages"), MEMBER(7, "_futures"),
      MEMBER(8, "_closed"))
-BASE(OutletFields, 6, none, NOTHING, MEMBER(0, "ways"), MEMBER(1, "routes"), MEMBER(2, "reliable"),
-     MEMBER(3, "small"), MEMBER(4, "needs_check"), MEMBER(5, "beating"))
+BASE(OutletFields, 7, none, NOTHING, MEMBER(0, "ways"), MEMBER(1, "routes"), MEMBER(2, "reliable"),
+     MEMBER(3, "small"), MEMBER(4, "needs_check"), MEMBER(5, "beating"), MEMBER(6, "groups"))
 BASE(FramingFields, 4, none, NOTHING, MEMBER(0, "number"), MEMBER(1, "codec"), MEMBER(2, "seq"), MEMBER(3, "bytes"))
 BASE(PublisherFields, 1, none, NOTHING, MEMBER(0, "_direct"))
 BASE(SubscriberFields, 2, subscriber_methods, NOTHING, MEMBER(0, "_messages"), MEMBER(1, "_wait"))
 BASE(AccountFields, 9, none, NOTHING, MEMBER(0, "_lock"), MEMBER(1, "_own"), MEMBER(2, "_number"),
      MEMBER(3, "_flows"), MEMBER(4, "_messages"), MEMBER(5, "_dropped"), MEMBER(6, "_discarded"), MEMBER(7, "_late"),
      MEMBER(8, "_nobodys"))
+BASE(PublishingAccountFields, 5, none, NOTHING, MEMBER(0, "_lock"), MEMBER(1, "_own"), MEMBER(2, "_framing"),
+     MEMBER(3, "_outlet"), MEMBER(4, "_by_number"))
+BASE(RouteFields, 5, none, NOTHING, MEMBER(0, "match"), MEMBER(1, "sender"), MEMBER(2, "sharing"), MEMBER(3, "books"),
+     MEMBER(4, "local"))
+BASE(MatchFields, 2, none, NOTHING, MEMBER(0, "subscriber"), MEMBER(1, "state"))
+BASE(SenderFields, 2, none, NOTHING, MEMBER(0, "retransmitted"), MEMBER(1, "idle"))
+BASE(SharingFields, 2, none, NOTHING, MEMBER(0, "tie"), MEMBER(1, "retransmitted"))
+BASE(BooksFields, 7, none, NOTHING, MEMBER(0, "refused"), MEMBER(1, "retransmitted"), MEMBER(2, "_from"),
+     MEMBER(3, "_bytes_from"), MEMBER(4, "_past_handed"), MEMBER(5, "_past_again"), MEMBER(6, "_past_bytes"))
 
 int
 add_fields(PyObject *module)
 {
     State *state = PyModule_GetState(module);
     Receiving *to = &state->receiving;
+    Sending *told = &state->sending;
     struct {
         PyTypeObject **type;
         PyType_Spec *spec;
@@ -123,6 +133,9 @@ add_fields(PyObject *module)
         {&to->subscriber, &SubscriberFields_spec}, {&to->outlet, &OutletFields_spec},
         {&to->framing, &FramingFields_spec}, {&to->publisher, &PublisherFields_spec},
         {&state->counting.account, &AccountFields_spec},
+        {&told->account, &PublishingAccountFields_spec}, {&told->route, &RouteFields_spec},
+        {&told->match, &MatchFields_spec}, {&told->sender, &SenderFields_spec},
+        {&told->sharing, &SharingFields_spec}, {&told->books, &BooksFields_spec},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         *all[i].type = add_type(module, all[i].spec);

@@ -72,7 +72,7 @@ typedef struct { /* ipcpy.subscribing.subscriber.Subscriber */
 
 typedef struct { /* ipcpy.publishing.outlet.Outlet */
     PyObject_HEAD
-    PyObject *ways, *routes, *reliable, *small, *needs_check, *beating;
+    PyObject *ways, *routes, *reliable, *small, *needs_check, *beating, *groups;
 } OutletFields;
 
 typedef struct { /* ipcpy.publishing.framing.Framing */
@@ -89,6 +89,36 @@ typedef struct { /* ipcpy.subscribing.accounts.Account */
     PyObject_HEAD
     PyObject *lock, *own, *number, *flows, *messages, *dropped, *discarded, *late, *nobodys;
 } AccountFields;
+
+typedef struct { /* ipcpy.publishing.accounts.Account */
+    PyObject_HEAD
+    PyObject *lock, *own, *framing, *outlet, *by_number;
+} PublishingAccountFields;
+
+typedef struct { /* ipcpy.publishing.route.Route */
+    PyObject_HEAD
+    PyObject *match, *sender, *sharing, *books, *local;
+} RouteFields;
+
+typedef struct { /* ipcpy.protocol.data.matching.Match */
+    PyObject_HEAD
+    PyObject *subscriber, *state;
+} MatchFields;
+
+typedef struct { /* ipcpy.protocol.data.sender.Sender */
+    PyObject_HEAD
+    PyObject *retransmitted, *idle;
+} SenderFields;
+
+typedef struct { /* ipcpy.publishing.sharing.Sharing */
+    PyObject_HEAD
+    PyObject *tie, *retransmitted;
+} SharingFields;
+
+typedef struct { /* ipcpy.publishing.books.Books */
+    PyObject_HEAD
+    PyObject *refused, *retransmitted, *from, *bytes_from, *past_handed, *past_again, *past_bytes;
+} BooksFields;
 
 /* Put a new reference into a field. */
 static inline void

@@ -43,6 +43,7 @@ execute(PyObject *module)
         add_fragments(module) < 0 ||
         add_gathering(module) < 0 ||
         add_counting(module) < 0 ||
+        add_sent(module) < 0 ||
         add_packing(module) < 0 ||
         add_batching(module) < 0)
         return -1;

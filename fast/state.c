@@ -17,6 +17,10 @@
     DO(of took) DO(of nothing) DO(of array) DO(of not_yet) DO(of now_ns) DO(of hidden)    \
     DO(of queued)
 
+#define EACH_SENT(of, DO)                                                                     \
+    DO(of account) DO(of route) DO(of match) DO(of sender) DO(of sharing) DO(of books)        \
+    DO(of published) DO(of row) DO(of matched) DO(of reached) DO(of unusual)
+
 #define EACH_OF_BATCHING(of, DO)                                                     \
     DO(of crc32) DO(of raise_alarm) DO(of begin) DO(of bytes) DO(of clock)           \
     DO(of decode_many) DO(of delivering) DO(of handed) DO(of holds) DO(of matched)   \
@@ -32,6 +36,7 @@ state_traverse(PyObject *module, visitproc visit, void *arg)
 #define VISIT(object) Py_VISIT(object);
     EACH_OBJECT(state->receiving., VISIT)
     EACH_COUNTED(state->counting., VISIT)
+    EACH_SENT(state->sending., VISIT)
     EACH_OF_BATCHING(state->batching., VISIT)
     return 0;
 }
@@ -46,6 +51,7 @@ state_clear(PyObject *module)
 #define CLEAR(object) Py_CLEAR(object);
     EACH_OBJECT(state->receiving., CLEAR)
     EACH_COUNTED(state->counting., CLEAR)
+    EACH_SENT(state->sending., CLEAR)
     EACH_OF_BATCHING(state->batching., CLEAR)
     return 0;
 }

@@ -32,6 +32,14 @@ typedef struct {
     PyObject *now_ns, *hidden, *queued;              /* names */
 } Counting;
 
+/* Of sent.c. */
+typedef struct {
+    PyTypeObject *account, *route, *match, *sender, *sharing, *books; /* bases of fields.h */
+    PyObject *published, *row;   /* the rows of ipcpy.protocol.link.rows */
+    PyObject *matched;           /* State.MATCHED of ipcpy.protocol.data.matching */
+    PyObject *reached, *unusual; /* functions of Python's, for what is not usual */
+} Sending;
+
 /* Of batching.c. */
 typedef struct {
     PyObject *crc32;       /* ipcpy.checksum.crc32 */
@@ -43,6 +51,7 @@ typedef struct {
 typedef struct {
     Receiving receiving;
     Counting counting;
+    Sending sending;
     Batching batching;
 } State;
 

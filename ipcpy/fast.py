@@ -15,6 +15,7 @@ from .version import __version__
 
 __all__ = [
     "AccountFields",
+    "BooksFields",
     "COMPILED",
     "FlowFields",
     "FramingFields",
@@ -22,12 +23,17 @@ __all__ = [
     "InboxFields",
     "IntakeFields",
     "LeaseFields",
+    "MatchFields",
     "OutletFields",
     "PublisherFields",
+    "PublishingAccountFields",
     "ReaderFields",
     "ReceiverFields",
+    "RouteFields",
     "SealFields",
+    "SenderFields",
     "SessionFields",
+    "SharingFields",
     "SubscriberFields",
     "TurnFields",
     "WaitFields",
@@ -87,36 +93,48 @@ COMPILED = compiled is not None
 # Bases of the classes whose fields the compiled part reads too: they hold these, as ``__slots__`` would.
 if TYPE_CHECKING:
     AccountFields = object
+    BooksFields = object
     FlowFields = object
     FramingFields = object
     InboundFields = object
     InboxFields = object
     IntakeFields = object
     LeaseFields = object
+    MatchFields = object
     OutletFields = object
     PublisherFields = object
+    PublishingAccountFields = object
     ReaderFields = object
     ReceiverFields = object
+    RouteFields = object
     SealFields = object
+    SenderFields = object
     SessionFields = object
+    SharingFields = object
     SubscriberFields = object
     TurnFields = object
     WaitFields = object
     WindowFields = object
 else:
     AccountFields = getattr(compiled, "AccountFields", object)
+    BooksFields = getattr(compiled, "BooksFields", object)
     FlowFields = getattr(compiled, "FlowFields", object)
     FramingFields = getattr(compiled, "FramingFields", object)
     InboundFields = getattr(compiled, "InboundFields", object)
     InboxFields = getattr(compiled, "InboxFields", object)
     IntakeFields = getattr(compiled, "IntakeFields", object)
     LeaseFields = getattr(compiled, "LeaseFields", object)
+    MatchFields = getattr(compiled, "MatchFields", object)
     OutletFields = getattr(compiled, "OutletFields", object)
     PublisherFields = getattr(compiled, "PublisherFields", object)
+    PublishingAccountFields = getattr(compiled, "PublishingAccountFields", object)
     ReaderFields = getattr(compiled, "ReaderFields", object)
     ReceiverFields = getattr(compiled, "ReceiverFields", object)
+    RouteFields = getattr(compiled, "RouteFields", object)
     SealFields = getattr(compiled, "SealFields", object)
+    SenderFields = getattr(compiled, "SenderFields", object)
     SessionFields = getattr(compiled, "SessionFields", object)
+    SharingFields = getattr(compiled, "SharingFields", object)
     SubscriberFields = getattr(compiled, "SubscriberFields", object)
     TurnFields = getattr(compiled, "TurnFields", object)
     WaitFields = getattr(compiled, "WaitFields", object)

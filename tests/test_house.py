@@ -34,6 +34,7 @@ NO_MODULE = {
     "cli/test_doctor_lan.py": "test_doctor.py, on broken networks",
     "discovery/test_mdns_avahi.py": "test_mdns.py, beside another implementation",
     "publishing/test_direct.py": "publish of the compiled part, beside Python's",
+    "publishing/test_sent.py": "fast/sent.c, against its twin in accounts.py",
     "sealing/test_attacks.py": "all of it, against a man who has what was sent, and no key",
     "subscribing/test_handlers.py": "publish and recv, and a signal handler that does either amid them",
     "web/test_page.py": "the page of static/, in a browser",

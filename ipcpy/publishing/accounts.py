@@ -5,15 +5,16 @@ Knows routes and rows; counts nothing itself. Any thread may ask.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from ..addresses import LOOPBACK
+from ..fast import PublishingAccountFields, compiled, slots
 from ..node.books import Moment
 from ..protocol.data.matching import State
 from ..protocol.link.rows import PUBLISHED, SENT, Published, Row, Sent, Step, Way
 from .framing import Framing
 from .multicast import Fanout
 from .outlet import Outlet
+from .route import Route
 
 _STEPS = {
     State.PROBING: int(Step.PROBING),
@@ -28,48 +29,60 @@ _SHARED, _MULTICAST, _LOOPBACK, _UNICAST = map(int, (Way.SHARED, Way.MULTICAST, 
 _new = tuple.__new__
 
 
-class Account:
-    """What is told of one publisher. It looks at few objects: by the time that somebody asks they are in no cache.
+class Account(PublishingAccountFields):
+    """What is told of one publisher, as a function; in C where that is (fast/sent.c), for many at once.
+
+    It looks at few objects: by the time that somebody asks they are in no cache.
 
     Args:
         own: whether its topic is one of ipcpy's own.
     """
 
-    __slots__ = ("_framing", "_outlet", "_own")
+    __slots__ = slots("_by_number _framing _lock _outlet _own", PublishingAccountFields)
 
     def __init__(self, framing: Framing, outlet: Outlet, *, own: bool) -> None:
+        self._lock = outlet.monitor.lock
+        self._own = own
         self._framing = framing
         self._outlet = outlet
-        self._own = own
+        self._by_number = outlet.by_number
 
-    def add(self, rows: list[Row], moment: Moment) -> None:
+    def __call__(self, rows: list[Row], moment: Moment) -> None:
         """Add the rows of the publisher and of each of its subscribers."""
         if self._own and not moment.hidden:
             return
-        framing, outlet = self._framing, self._outlet
+        framing = self._framing
         number = framing.number
-        with outlet.monitor.lock:
+        with self._lock:
             rows.append(_new(Published, (PUBLISHED, number, framing.seq, framing.bytes)))
-            reached = _by_multicast(outlet)
-            for subscriber, route in outlet.by_number.items():
-                sender, sharing, state = route.sender, route.sharing, route.match.state
-                step = 0 if state is _MATCHED else _STEPS[state]
-                way = 0
-                if step == 0 or route.match.open:
-                    if sharing.tie is not None and sharing.ready:
-                        way = _SHARED
-                    elif subscriber in reached:
-                        way = _MULTICAST
-                    else:
-                        way = _LOOPBACK if route.address[0] == LOOPBACK else _UNICAST
-                again = sender.retransmitted + sharing.retransmitted
-                queued = 0 if sender.idle or not sender.busy else sender.backlog
-                rows.append(_new(Sent, (SENT, number, subscriber, step, way, *route.books.counts(again), queued)))
+            groups = self._outlet.groups
+            reached = _reached(groups) if groups else ()
+            for route in list(self._by_number.values()):
+                rows.append(_sent(number, route, reached))
 
 
-def _by_multicast(outlet: Outlet) -> Collection[int]:
-    """Return the subscribers that are reached by multicast; these ways come last."""
-    ways = outlet.ways
-    if not ways or not isinstance(ways[-1][1], Fanout):
-        return ()
-    return {number for _, target in ways if isinstance(target, Fanout) for number in target.members}
+def _reached(groups: Iterable[Fanout]) -> Collection[int]:
+    """Return the subscribers that are reached by multicast."""
+    return {number for fanout in groups for number in fanout.members}
+
+
+def _sent(number: int, route: Route, reached: Collection[int]) -> Sent:
+    """Return the row of one subscriber of a publisher."""
+    match, sender, sharing = route.match, route.sender, route.sharing
+    subscriber, state = match.subscriber, match.state
+    step = 0 if state is _MATCHED else _STEPS[state]
+    way = 0
+    if step == 0 or match.open:
+        if sharing.tie is not None and sharing.ready:
+            way = _SHARED
+        elif subscriber in reached:
+            way = _MULTICAST
+        else:
+            way = _LOOPBACK if route.local else _UNICAST
+    messages, size, again = route.books.counts(sender.retransmitted + sharing.retransmitted)
+    queued = 0 if sender.idle or not sender.busy else sender.backlog
+    return _new(Sent, (SENT, number, subscriber, step, way, messages, size, again, queued))
+
+
+if compiled is not None:
+    compiled.counts_sent(Published, Sent, _MATCHED, _reached, _sent)

@@ -152,7 +152,7 @@ class Delivery:
         self.outlet.memory.make_room, self.outlet.memory.vacate = self._keeping.make_room, self._keeping.vacate
         self.pacing = Pacing(self.outlet, terms.block if terms.entry.reliable else 0.0, clock)
         self.explain: Callable[[], str] = str
-        self.account = Account(framing, self.outlet, own=is_own(terms.entry.topic)).add
+        self.account = Account(framing, self.outlet, own=is_own(terms.entry.topic))
 
     # -- the beginning and the end, in any thread --------------------------------------------------------------------
 

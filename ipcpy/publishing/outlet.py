@@ -74,6 +74,7 @@ class Outlet(OutletFields):
         routes: the subscribers that topic data is sent to.
         sharers: the same, where all take best-effort messages from shared memory; else nobody.
         ways: how a small frame reaches all of these, and who stands behind each way.
+        groups: the multicasts among those.
         max_body: bytes that a body may have to be sent as one frame to each.
         small: bytes that it may have so that this is the best way.
         memory: what is shared with subscribers of this host.
@@ -98,6 +99,7 @@ class Outlet(OutletFields):
         self.monitor = Monitor(bell)
         self.memory = share(self.monitor)
         self.ways: Ways = ()
+        self.groups: tuple[Fanout, ...] = ()
         self.routes: tuple[Route, ...] = ()
         self.sharers: tuple[Route, ...] = ()
         self.by_number: dict[int, Route] = {}
@@ -260,7 +262,7 @@ class Outlet(OutletFields):
         """Look anew whom to send to, and by which ways."""
         self.quick = 0
         routes = [route for route in self.by_number.values() if route.match.open]
-        fanouts = [fanout for fanout in self._fanouts if fanout.members]
+        fanouts = tuple(fanout for fanout in self._fanouts if fanout.members)
         by_multicast = {number for fanout in fanouts for number in fanout.members}
         unicast = [route for route in routes if route.match.subscriber not in by_multicast]
         self.needs_check = not all(route.socket.intact for route in routes)
@@ -268,7 +270,7 @@ class Outlet(OutletFields):
         self.small = (
             min(self.max_body, PLACED_FROM - 1) if any(route.sharing.possible for route in routes) else self.max_body
         )
-        self.routes = tuple(routes)
+        self.routes, self.groups = tuple(routes), fanouts
         shared = self.reliable is None and all(route.sharing.ready for route in routes)
         self.sharers = self.routes if shared else ()
         self.ways = (
@@ -292,7 +294,7 @@ class Outlet(OutletFields):
         """Forget everything in a forked child; a thread that is not there may have held the lock."""
         self.usable, self.abandoned = False, True
         self.monitor = Monitor(Bell())
-        self.ways, self.routes, self.sharers, self.reliable = (), (), (), None
+        self.ways, self.groups, self.routes, self.sharers, self.reliable = (), (), (), (), None
         self.by_number, self._heart = {}, Heartbeat()
         self.memory.abandon()
 

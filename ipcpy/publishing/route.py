@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ..addresses import LOOPBACK, Address
 from ..alarms import Refusals, raise_alarm
+from ..fast import RouteFields
 from ..graph import EndpointInfo
 from ..log import get_logger
 from ..protocol.data.fragments import Outgoing
@@ -43,7 +44,7 @@ _SMALLER = (
 WINDOW_SHARE = 0.7  # of what a subscriber's socket holds, that is used: others may send to it too
 
 
-class Route:
+class Route(RouteFields):
     """The way to one subscriber.
 
     Args:
@@ -62,6 +63,7 @@ class Route:
         acknowledged: every message up to this number is there, or given up.
         sharing: how it takes shared memory.
         books: what it was sent.
+        local: whether the subscriber is on this host.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class Route:
         memory: Memory,
     ) -> None:
         self.info = info
-        self.address = address
+        self.address, self.local = address, address[0] == LOOPBACK
         self.socket = socket
         self.match = match
         self.passage = Passage(socket.datagram, trusted=not socket.lossy, overhead=socket.overhead)
@@ -102,11 +104,6 @@ class Route:
         again = message.seq <= self._resent and self.sender.backlog < MAX_BACKLOG
         self._resent = max(self._resent, message.seq)
         return 0 < len(message.frame) <= (self.passage.size if self.local else self.passage.whole(again=again))
-
-    @property
-    def local(self) -> bool:
-        """Whether the subscriber is on this host."""
-        return self.address[0] == LOOPBACK
 
     @property
     def matched(self) -> bool:

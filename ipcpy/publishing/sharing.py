@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..fast import SharingFields, slots
 from ..protocol.data.history import Kept, Placed
 from ..protocol.data.places import PLACED_FROM, let_go
 from ..protocol.data.sender import Sender
@@ -21,7 +22,7 @@ LATER = (0.1, 0.5, 2.0, 10.0)  # seconds after which memory is offered once more
 WAIT = 0.25  # seconds that large messages that are kept wait for a late subscriber to take shared memory
 
 
-class Sharing:
+class Sharing(SharingFields):
     """Shared memory between a publisher and one subscriber.
 
     Args:
@@ -36,8 +37,9 @@ class Sharing:
         count, retransmitted: how many messages it was told of since the match, and how many of them once more.
     """
 
-    __slots__ = tuple(
-        "count possible retransmitted tie _framing _last _local _memory _send _tries _wait_until _waiting".split()
+    __slots__ = slots(
+        "count possible retransmitted tie _framing _last _local _memory _send _tries _wait_until _waiting",
+        SharingFields,
     )
 
     def __init__(self, memory: Memory, framing: Framing, send: Callable[[bytes], object], *, local: bool) -> None:

@@ -1,4 +1,7 @@
-"""What a publisher tells of itself: what it published, and for each subscriber how far it is and what was sent."""
+"""What a publisher tells of itself: what it published, and for each subscriber how far it is and what was sent.
+
+Each test counts as nodes do, which is in C where that was compiled, and again by its twin in Python.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections import Counter
 import pytest
 
 from ipcpy.clock import Clock
-from ipcpy.node.books import Moment
+from ipcpy.node.books import Moment, count_all
 from ipcpy.protocol.data.matching import TAKES_IT, TYPES_DIFFER, answer, started
 from ipcpy.protocol.link.rows import Published, Sent, Step, Way
 from ipcpy.protocol.wire import Kind, frames
@@ -21,9 +24,30 @@ def world():
     return Surroundings()
 
 
+def by_twin(accounts, rows, moment):
+    for account in accounts:
+        account(rows, moment)
+
+
+@pytest.fixture(params=["as nodes count", "by the twin"], autouse=True)
+def count(request, monkeypatch):
+    """Counts accounts in one of both ways; so does ``rows_of``."""
+    way = count_all if request.param == "as nodes count" else by_twin
+    monkeypatch.setattr(Ways, "count", staticmethod(way))
+    return way
+
+
+class Ways:
+    count = staticmethod(by_twin)
+
+
+def moment(*, hidden=False):
+    return Moment(hidden, lambda _: Clock(0.0, 0.0, 0.0))
+
+
 def rows_of(delivery, *, hidden=False):
     found = []
-    delivery.account(found, Moment(hidden, lambda _: Clock(0.0, 0.0, 0.0)))
+    Ways.count([delivery.account], found, moment(hidden=hidden))
     return found
 
 
@@ -125,3 +149,64 @@ def test_what_is_sent_again_is_told(world):
     (row,) = sent(delivery)
     assert row.retransmitted == delivery.outlet.stats().retransmitted > 0
     assert Counter(frame.seq for frame in listener.of_kind(1))[1] == 1 + row.retransmitted
+
+
+def test_ipcpys_own_topics_are_told_only_to_who_asks_for_them(world):
+    delivery, _ = world.deliver()
+    delivery.account._own = True
+    assert rows_of(delivery) == []
+    assert len(rows_of(delivery, hidden=True)) == 1
+
+
+def test_of_many_publishers_and_subscribers_each_is_told_in_order(count):
+    deliveries, told = [], []
+    for published in range(40):
+        world = Surroundings()
+        delivery, dispatch = world.deliver()
+        for number in range(1, published + 1):
+            world.listen(number, ("127.0.0.1", 4000 + number) if number % 2 else ("10.0.0.9", 4000 + number))
+        world.run(1.0)
+        for _ in range(published):
+            dispatch.one(b"ab")
+        deliveries.append(delivery)
+        told += [(0, published)]
+        told += [(number, Way.LOOPBACK if number % 2 else Way.UNICAST, published) for number in range(1, published + 1)]
+    rows = []
+    count([delivery.account for delivery in deliveries], rows, moment())
+    found = [(row.subscriber, row.way, row.messages) if isinstance(row, Sent) else (0, row.messages) for row in rows]
+    assert found == told
+    assert {type(row) for row in rows} == {Published, Sent}
+    assert {type(each) for row in rows for each in row} == {int}
+
+
+class Lock:
+    """A lock that says what becomes of it."""
+
+    def __init__(self):
+        self.said = []
+
+    def acquire(self, blocking=True):
+        self.said.append("taken")
+        return True
+
+    def release(self):
+        self.said.append("given back")
+
+    def __enter__(self):
+        self.acquire()
+
+    def __exit__(self, *_):
+        self.release()
+
+
+def test_a_publisher_is_counted_under_its_lock_which_is_given_back_whatever_happens(world, count):
+    delivery, _ = world.deliver()
+    world.listen(1)
+    world.run(1.0)
+    lock = delivery.account._lock = Lock()
+    count([delivery.account], [], moment())
+    assert lock.said == ["taken", "given back"]
+    del delivery.outlet.by_number[1].match
+    with pytest.raises(AttributeError, match="match"):
+        count([delivery.account], [], moment())
+    assert lock.said == ["taken", "given back"] * 2

@@ -18,6 +18,7 @@ from enum import Enum
 from struct import Struct
 
 from ...checksum import blake2b
+from ...fast import MatchFields
 from ...timeouts import NEVER
 from ..wire import FLAG_MULTICAST, Frame, Kind, pack_frame
 
@@ -42,7 +43,7 @@ class State(Enum):
     REFUSED = "refused"
 
 
-class Match:
+class Match(MatchFields):
     """The publisher's side of one match.
 
     Attributes:

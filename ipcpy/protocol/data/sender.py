@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
+from ...fast import SenderFields
 from ...timeouts import NEVER
 from ..wire import FRAGMENT_OVERHEAD
 from .fragments import MAX_PARTIALS, Outgoing
@@ -37,7 +38,7 @@ HURRY = 0.01  # seconds: after a younger message the end is polled so much later
 BURST = 176  # fragments that one call takes: of 1,472 bytes four times what UDP GSO sends at once
 
 
-class Sender:
+class Sender(SenderFields):
     """The large messages, and the credit, of one subscriber of one publisher.
 
     Args:
