@@ -8,7 +8,7 @@ ago is told to all who ask.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..addresses import Address, is_loopback
@@ -31,6 +31,8 @@ MAX_ASKERS = 256  # peers whose budgets are kept
 
 class Keeps(Protocol):
     """What is asked of a publisher or subscriber of this node: what it counted, and why nothing comes or goes."""
+
+    number: int
 
     def account(self, rows: list[Row], moment: Moment) -> None: ...
     def explain(self) -> str: ...
@@ -88,7 +90,6 @@ class Books:
         send: sends a datagram to an address of a peer.
 
     Attributes:
-        keepers: the publishers and the subscribers of this node, by number.
         answered: how many pages were told.
     """
 
@@ -99,12 +100,23 @@ class Books:
         send: Callable[[bytes, Address], object],
     ) -> None:
         self._link = link
-        self.keepers: tuple[Mapping[int, Keeps], ...] = ()
+        self._keepers: dict[int, Keeps] = {}
+        self._accounts: dict[int, Callable[[list[Row], Moment], None]] = {}  # theirs: they are in no cache by then
         self._clock = clock
         self._send = send
         self._counted: dict[bool, _Counted] = {}
         self._budgets: dict[int, Budget] = {}
         self.answered = 0
+
+    def keep(self, keeper: Keeps) -> None:
+        """Tell of a publisher or subscriber from now on; of one that is told of already as before."""
+        self._keepers[keeper.number] = keeper
+        self._accounts[keeper.number] = keeper.account
+
+    def forget(self, number: int) -> None:
+        """Tell of a publisher or subscriber no more, if it was told of."""
+        self._keepers.pop(number, None)
+        self._accounts.pop(number, None)
 
     def count(self, *, hidden: bool) -> tuple[int, list[Row]]:
         """Return what the steady clock shows, and what all publishers and subscribers count now.
@@ -121,17 +133,14 @@ class Books:
         if counted is None or now >= counted.at + FRESH:
             rows: list[Row] = []
             moment = Moment(hidden, self._clock)
-            accounts = [keeper.account for keepers in self.keepers for keeper in list(keepers.values())]
-            count_all(accounts, rows, moment)
+            count_all(list(self._accounts.values()), rows, moment)
             counted = self._counted[hidden] = _Counted(now, time.monotonic_ns(), rows, {})
         return counted
 
     def explain(self, number: int) -> str:
         """Return what a publisher or subscriber of this node says of why; empty where there is none of that id."""
-        for keepers in self.keepers:
-            if (keeper := keepers.get(number)) is not None:
-                return keeper.explain()
-        return ""
+        keeper = self._keepers.get(number)
+        return "" if keeper is None else keeper.explain()
 
     def receive(self, data: bytes, address: Address) -> None:
         """Take an INQUIRY, and answer it."""

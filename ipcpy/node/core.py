@@ -117,7 +117,6 @@ class Core:
         self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
         self._peering = Peering(self.loop, entry, link, self._network, self.sockets, self._introductions.on_link_event)
-        self._peering.books.keepers = self._publishers, self._subscribers
         self.ledger = Ledger(self, self._peering.books, self._peering.inquiries, self.id)
         self.rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network, self.keys.ids)
         self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self.rendezvous)
@@ -204,6 +203,7 @@ class Core:
         """
         packed = pack_entry(entry)
         self._publishers[publisher.number] = publisher
+        self._peering.books.keep(publisher)
         self._announcements.put(publisher.number, entry, packed)
 
     def add_subscriber(self, subscriber: OwnSubscriber, entry: SubscriberEntry) -> None:
@@ -214,6 +214,7 @@ class Core:
         """
         packed = pack_entry(entry)
         self._subscribers[subscriber.number] = subscriber
+        self._peering.books.keep(subscriber)
         self.handovers.listen_soon()
         self._announcements.put(subscriber.number, entry, packed)
 
@@ -221,6 +222,7 @@ class Core:
         """Announce that a publisher or subscriber is no more."""
         self._publishers.pop(number, None)
         self._subscribers.pop(number, None)
+        self._peering.books.forget(number)
         self._announcements.remove(number)
 
     def connection(self, address: Address, publisher: int) -> ConnectedSocket:
@@ -248,8 +250,7 @@ class Core:
         self, group: Address, address: str, ready: Callable[[FanoutSocket], object]
     ) -> FanoutSocket | None:
         """Return a socket that sends to a group towards an address, or None; ``ready`` is called to read answers."""
-        sock = self._network.fanout_socket(self.sockets.fanout, group, address)
-        if sock is not None:
+        if (sock := self._network.fanout_socket(self.sockets.fanout, group, address)) is not None:
             self.loop.watch(sock, lambda: ready(sock))
         return sock
 
@@ -264,8 +265,7 @@ class Core:
         for publisher in map(self._publishers.get, self._connections.users(address)):
             if publisher is not None:
                 publisher.verify(address)
-        node_id = self._introductions.node_listening_at(address)
-        if node_id is not None:
+        if (node_id := self._introductions.node_listening_at(address)) is not None:
             self._peering.doubt(node_id)
 
     def _on_network(self, others: bool) -> None:

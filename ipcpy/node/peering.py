@@ -201,7 +201,7 @@ class Peering:
 
     def _receive(self, source: LinkSocket | GroupSocket) -> tuple[int, bool]:
         """Take what has come; return how many datagrams that were, and whether any said something new."""
-        count, news = 0, False
+        count, news, told = 0, False, False
         while count < DRAIN and (received := source.poll()) is not None:
             count += 1
             data, address = received
@@ -222,11 +222,11 @@ class Peering:
                 (self.books if is_inquiry(data) else self.inquiries).receive(data, address)
                 news = True
             else:
-                news |= self._link.receive_datagram(data, address, time.monotonic(), asked)
+                told |= self._link.receive_datagram(data, address, time.monotonic(), asked)
         self.received += count
-        if news:
+        if told:  # else the link has nothing to say
             self.flush()
-        return count, news
+        return count, news or told
 
     def _note_asked(self, address: Address) -> str:
         """Note at which of our addresses we were asked from an address, and return it."""

@@ -45,7 +45,8 @@ class Made:
         self.link = SimpleNamespace(id=1, addresses=self.addresses, dropped=Counter())
         self.sent = []
         self.books = Books(self.link, lambda _: SAME, lambda data, to: self.sent.append((data, to)))
-        self.books.keepers = ({keeper.number: keeper for keeper in keepers},)
+        for keeper in keepers:
+            self.books.keep(keeper)
         self.address = next(iter(self.addresses))
 
     def ask(self, address=None, **changes):

@@ -52,6 +52,9 @@ class Endpoint:
     def network_changed(self, interfaces=()):
         self._note("network", *interfaces)
 
+    def account(self, rows, moment):
+        self._note("account")
+
     def close(self):
         self.told.append(("close",))
         self.on_close()

@@ -13,9 +13,10 @@ from __future__ import annotations
 from enum import IntEnum
 from struct import Struct
 
+from ...checksum import crc32
 from ...records import NamedTuple
 from ...timeouts import NEVER
-from ..wire import OVERHEAD, Frame, Kind, Malformed, frames, pack_frame
+from ..wire import CRC_RESIDUE, FLAG_SEALED, OVERHEAD, VERSION, Frame, Kind, Malformed, frames, pack_frame
 
 __all__ = ["MAX_PAGES", "Inquiry", "Page", "Question", "What", "is_books", "is_inquiry", "pack_inquiry", "pack_page"]
 __all__ += ["room_for", "unpack_inquiry", "unpack_page"]
@@ -23,6 +24,8 @@ __all__ += ["room_for", "unpack_inquiry", "unpack_page"]
 INQUIRY_BODY = Struct("<IBBHQ")  # number, what, pages wanted, first page, about
 PAGE_BODY = Struct("<IHHQ")  # number of the inquiry, page, pages, steady; then the content
 INQUIRY_SIZE = OVERHEAD + INQUIRY_BODY.size  # 52
+INQUIRY = Struct("<IxB2xQQ8xIBBHQ")  # a whole one: length, version and kind, flags, source, token, and the body
+INQUIRY_WORD = INQUIRY_SIZE | VERSION << 16 | Kind.INQUIRY << 24
 MAX_PAGES = 8  # that answer one inquiry: 8 * 1,200 bytes on a network
 ALL_PAGES = 4_096  # of one answer that are taken, 4.5 MB on a network; more are not asked for
 ALL_BYTES = 8 << 20  # of one answer that are kept
@@ -109,11 +112,12 @@ def unpack_inquiry(datagram: bytes) -> Inquiry:
     Raises:
         Malformed: it is none.
     """
-    frame = _only_frame(datagram, Kind.INQUIRY)
-    if len(frame.body) != INQUIRY_BODY.size:
-        raise Malformed("malformed")
-    number, what, pages, first, about = INQUIRY_BODY.unpack(frame.body)
-    return Inquiry(frame.source, frame.seq, number, what, min(pages, MAX_PAGES), first, about)
+    if len(datagram) == INQUIRY_SIZE and crc32(datagram) == CRC_RESIDUE:
+        told, flags, source, token, number, what, pages, first, about = INQUIRY.unpack_from(datagram)
+        if told == INQUIRY_WORD and not flags & FLAG_SEALED:
+            return Inquiry(source, token, number, what, min(pages, MAX_PAGES), first, about)
+    _only_frame(datagram, Kind.INQUIRY)  # which says what is wrong
+    raise Malformed("malformed")
 
 
 def pack_page(page: Page) -> bytes:
