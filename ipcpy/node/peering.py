@@ -295,5 +295,7 @@ class Peering:
         self.flush()
 
     def _died(self, id: int) -> None:
+        if not self._closed:
+            self._receive(self._socket)  # it may have said goodbye while the sockets rested
         self._link.process_died(id, time.monotonic())
         self.flush()

@@ -190,6 +190,18 @@ def test_the_link_is_told_of_a_process_that_ended(link):
     assert told == [7]
 
 
+def test_who_said_goodbye_before_its_process_ended_said_it_though_the_sockets_rest(link):
+    found, loop, send = link
+    said = []
+    found._link.process_died = lambda id, now: said.append("died")
+    found._link.receive_datagram = lambda *what: said.append(what[0]) or False
+    send(b"known")
+    loop.ready[found._socket]()
+    send(b"goodbye")
+    found._died(5)
+    assert said == [b"known", b"goodbye", "died"]
+
+
 @pytest.mark.parametrize(("peers", "seconds"), [(1, 0.0008), (10, 0.008), (1_000, 0.04)])
 def test_the_more_peers_the_longer_a_rest_within_bounds(link, monkeypatch, peers, seconds):
     found, loop, send = link
