@@ -18,6 +18,7 @@ from ..roles import asked, tell
 from .contract import Amount, Row
 
 TOPIC = "start"
+UNKEPT = "PYTHONDONTWRITEBYTECODE"  # with it all is compiled each time: four times as long as to load it
 MODULES = {
     "raw": "socket",
     "cyclonedds": "cyclonedds.domain, cyclonedds.pub, cyclonedds.sub, cyclonedds.topic, cyclonedds.idl",
@@ -111,7 +112,8 @@ class Footprint(Row):
 def _figures(program: str, env: dict[str, str]) -> dict[str, float]:
     path = os.pathsep.join(filter(None, [launch.path_of_ipcpy(), env.get("PYTHONPATH", "")]))
     words = [sys.executable, "-c", program]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, env={**env, "PYTHONPATH": path}, cwd="/")
+    env = {name: value for name, value in env.items() if name != UNKEPT} | {"PYTHONPATH": path}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, env=env, cwd="/")
     if done.returncode:
         raise RoleFailed(done.stderr.strip().splitlines()[-1])
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
