@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+from .typed import TYPE_CHECKING
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test holds both lists against each other
@@ -40,12 +41,12 @@ if TYPE_CHECKING:  # the names once more, for type checkers and editors: a test 
     from .bridges.zenoh.options import ZenohOptions as ZenohOptions
     from .clock import Clock as Clock
     from .clock import Delay as Delay
-    from .codec import Codec as Codec
     from .codec import MsgLibrary as MsgLibrary
     from .codec import MsgPack as MsgPack
     from .codec import MsgStream as MsgStream
     from .codec import Raw as Raw
     from .codec import get_msg as get_msg
+    from .codec.codec import Codec as Codec
     from .doctor.examination import diagnose as diagnose
     from .errors import ArgumentError as ArgumentError
     from .errors import ClosedError as ClosedError
@@ -124,7 +125,8 @@ _HOMES = {
     "bridges.zenoh.adapter": "ZenohAdapter",
     "bridges.zenoh.options": "ZenohOptions",
     "clock": "Clock Delay",
-    "codec": "Codec MsgLibrary MsgPack MsgStream Raw get_msg",
+    "codec": "MsgLibrary MsgPack MsgStream Raw get_msg",
+    "codec.codec": "Codec",
     "doctor.examination": "diagnose",
     "errors": "ArgumentError ClosedError CodecError IpcError NoService RecvTimeout SchemaError ServiceError "
     "TransportError",
@@ -166,7 +168,13 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first used, so that ``import ipcpy`` costs next to nothing."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    collects = gc.isenabled()
+    gc.disable()  # all that an import makes stays: to look for garbage among it takes a tenth of the time
+    try:
+        value: object = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    finally:
+        if collects:
+            gc.enable()
     globals()[name] = value
     return value
 

@@ -16,7 +16,8 @@ Bytes from the network never raise: they are dropped and counted by cause (see `
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from .typed import Any
 
 __all__ = [
     "ArgumentError",

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from .checksum import LIBRARY, crc32
+from .typed import TYPE_CHECKING
 from .version import __version__
 
 __all__ = [

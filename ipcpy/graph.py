@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
 
 from .records import dataclass, field
+from .typed import Any, Literal
 
 __all__ = ["EndpointInfo", "Flow", "NodeInfo", "ServiceInfo", "Stranger", "TopicInfo"]
 

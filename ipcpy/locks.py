@@ -19,11 +19,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .fast import TurnFields, compiled
 from .log import get_logger
 from .timeouts import NEVER, in_pieces
+from .typed import TYPE_CHECKING, Any, Protocol, TypeVar
 from .wakeups import call_in, resolve, running_loop, within
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
 
 from .errors import ArgumentError
 from .importing import importing
+from .typed import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:  # 7 ms to import with what it imports: when something is said
     from logging import Logger

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .records import NamedTuple
+from .typed import Any
 
 __all__ = ["Message"]
 

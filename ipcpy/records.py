@@ -9,20 +9,23 @@ Less than there: ``frozen`` and ``weakref_slot`` are the options, ``slots=True``
 may be is such a class too, and ``__post_init__``, ``InitVar`` and ``KW_ONLY`` are not known. Making an instance takes
 as long as it does there if all fields are given by position, and one or two microseconds more if not.
 
-``typing.NamedTuple`` compiles each annotation to see whether it is one. Here they stay the texts that they are, and the
-rest is done by ``collections.namedtuple``, as there.
+``typing.NamedTuple`` compiles each annotation to see whether it is one, and ``collections.namedtuple`` the ``__new__``
+of each class. Here annotations stay the texts that they are, classes with as many fields share the code of ``__new__``,
+and all share the other methods.
 """
 
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import _tuplegetter  # type: ignore[attr-defined]  # descriptors of named tuples, in C
 from collections.abc import Callable, Iterable
+from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from types import CodeType, FunctionType
+
+from .typed import TYPE_CHECKING, Any, Generic
 
 __all__ = ["NamedTuple", "dataclass", "field", "is_dataclass", "replace", "required"]
 
-_namedtuple: Any = namedtuple  # with names that are known only here
 _NONE: Any = object()  # no default: any value may be one
 
 
@@ -261,21 +264,79 @@ def required(cls: type) -> list[str]:
     return [name for name in form.names if name not in form.defaults and name not in form.factories]
 
 
+@cache
+def _new_code(count: int) -> CodeType:
+    """Return the code of the ``__new__`` of named tuples with so many fields, whatever these are called."""
+    fields = ", ".join(f"_{number}" for number in range(count))
+    made: Any = eval(f"lambda _cls, {fields}: _tuple_new(_cls, ({fields},))", {})
+    code: CodeType = made.__code__
+    return code
+
+
+@classmethod  # type: ignore[misc]
+def _make(cls: Any, iterable: Iterable[Any]) -> Any:
+    """Make a new instance from a sequence or iterable."""
+    made = tuple.__new__(cls, iterable)
+    if len(made) != len(cls._fields):
+        raise TypeError(f"Expected {len(cls._fields)} arguments, got {len(made)}")
+    return made
+
+
+def _with(self: Any, /, **changes: Any) -> Any:
+    """Return a new instance with other values for some fields."""
+    made = self._make(map(changes.pop, self._fields, self))
+    if changes:
+        raise ValueError(f"Got unexpected field names: {list(changes)!r}")
+    return made
+
+
+def _asdict(self: Any) -> dict[str, Any]:
+    """Return a new dict which maps field names to their values."""
+    return dict(zip(self._fields, self, strict=False))
+
+
+def _tuple_repr(self: Any) -> str:
+    values = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields, self, strict=False))
+    return f"{self.__class__.__name__}({values})"
+
+
+def _getnewargs(self: Any) -> tuple[Any, ...]:
+    """Return self as a plain tuple, for ``copy`` and ``pickle``."""
+    return tuple(self)
+
+
+_TUPLE_METHODS = {
+    "__slots__": (),
+    "__repr__": _tuple_repr,
+    "__getnewargs__": _getnewargs,
+    "__replace__": _with,
+    "_asdict": _asdict,
+    "_make": _make,
+    "_replace": _with,
+}
+
+
 class _Maker(type):
     """Makes a named tuple of what is written as a class."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> Any:
         if not bases:
             return super().__new__(cls, name, bases, space)
-        if len(bases) > 1:
+        if bases[1:] not in ((), (Generic,)):
             raise TypeError(f"{name} wants what only the original offers: take typing.NamedTuple")
-        types = space.pop("__annotations__", {})
-        defaults = [space.pop(field) for field in types if field in space]
-        made: Any = _namedtuple(name, types, defaults=defaults, module=space["__module__"])
-        made.__annotations__ = made.__new__.__annotations__ = types
-        for what, value in space.items():
-            setattr(made, what, value)
-        return made
+        types = space.get("__annotations__", {})
+        fields = tuple(types)
+        defaults = {field: space[field] for field in fields if field in space}
+        code = _new_code(len(fields)).replace(co_varnames=("_cls", *fields), co_name="__new__")
+        new = FunctionType(code, {"_tuple_new": tuple.__new__, "__name__": f"namedtuple_{name}"}, "__new__")
+        new.__defaults__ = tuple(defaults.values())
+        new.__annotations__ = types
+        getters = {
+            field: _tuplegetter(number, f"Alias for field number {number}") for number, field in enumerate(fields)
+        }
+        names = {"_fields": fields, "_field_defaults": defaults, "__match_args__": fields, "__new__": new}
+        space.setdefault("__doc__", f"{name}({', '.join(fields)})")
+        return type(name, (tuple,), _TUPLE_METHODS | space | names | getters)
 
 
 class _NamedTuple(metaclass=_Maker):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 from .addresses import is_loopback
 from .errors import ArgumentError
 from .records import dataclass
+from .typed import Literal
 
 __all__ = ["LINK_PORTS", "KeyChoice", "Remap", "StaticPeer", "Settings", "find_key_file", "from_environment"]
 

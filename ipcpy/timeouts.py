@@ -8,9 +8,9 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 from .errors import ArgumentError, RecvTimeout
+from .typed import Any, TypeVar
 
 NEVER = float("inf")
 SHARE = 200  # of the time that errors of short waits take to find out the reason, the whole is this many times as much

@@ -20,6 +20,7 @@ LEAVES = {
     "addresses",
     "alarms",
     "budget",
+    "chance",
     "checksum",
     "clock",
     "errors",
@@ -36,6 +37,7 @@ LEAVES = {
     "settings",
     "stats",
     "timeouts",
+    "typed",
     "version",
     "wakeups",
 }
@@ -122,10 +124,22 @@ ONLY_IN = {
 }
 NOT_AT_START = {  # what a program that imports Publisher and Subscriber waits for: not this, before it is needed
     *("ast", "asyncio", "concurrent.futures", "dataclasses", "email", "hashlib", "inspect", "ipaddress", "json"),
-    *("logging", "multiprocessing", "pathlib", "secrets", "ssl", "statistics", "subprocess", "tempfile", "traceback"),
-    *("urllib.parse", "uuid", "click", "cryptography", "mcap", "numpy", "zeroconf"),
+    *(
+        "logging",
+        "multiprocessing",
+        "pathlib",
+        "random",
+        "re",
+        "secrets",
+        "ssl",
+        "statistics",
+        "subprocess",
+        "tempfile",
+    ),
+    *("traceback", "typing", "urllib.parse", "uuid", "click", "cryptography", "mcap", "numpy", "zeroconf"),
     *(f"ipcpy.{part}" for part in ("asking", "bag", "bridges", "cli", "discovery", "doctor", "events", "facts")),
     *(f"ipcpy.{part}" for part in ("parameters", "sealing", "testing", "views")),
+    *("ipcpy.codec.codec", "ipcpy.codec.library", "ipcpy.node.flows", "ipcpy.node.ledger", "ipcpy.node.whys"),
 }
 LAZY = {  # extras, up to 94 ms: inside functions
     "aiomqtt",

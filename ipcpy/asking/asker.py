@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..codec import Body, Codec
+from ..codec import Body
 from ..errors import ClosedError, NoService, RecvTimeout, ServiceError
 from ..graph import EndpointInfo
 from ..node.core import Core
@@ -23,6 +23,9 @@ from .envelope import LOST, NOTHING, RESULT, Malformed, unpack_failure
 from .line import Line
 from .servers import Servers, choose
 from .types import Decode, encoder, kind_of, reader, told_by, writer
+
+if TYPE_CHECKING:
+    from ..codec.codec import Codec
 
 SETTLED = 0.6  # seconds from the start of a node until it knows who is there
 

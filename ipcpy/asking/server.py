@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..codec import Codec, MsgPack
+from ..codec import MsgPack
 from ..errors import ClosedError, CodecError, IpcError, SchemaError
 from ..events import PublisherFound, PublisherLost, SubscriberFound, SubscriberLost
 from ..graph import EndpointInfo
@@ -48,6 +48,7 @@ from .request import Request
 from .types import AnyEnvelopes, Decode, Envelopes, Kind, Told, encoder, kind_of, reader, schema_of
 
 if TYPE_CHECKING:
+    from ..codec.codec import Codec
     from ..events import Event
 
 log = get_logger(__name__)

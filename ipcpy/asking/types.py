@@ -10,10 +10,13 @@ import dataclasses
 import typing
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..codec import ANY, Body, Codec, MsgLibrary, MsgPack, Raw, check_codec, reading_codec, variant
+from ..codec import ANY, Body, MsgLibrary, MsgPack, Raw, check_codec, reading_codec, variant
 from ..errors import ArgumentError, CodecError, SchemaError
+
+if TYPE_CHECKING:
+    from ..codec.codec import Codec
 
 Decode = Callable[[Any], Any]
 _FORMATS = {float: "d", int: "q", bool: "?"}

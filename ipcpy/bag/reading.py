@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..codec import Body, Codec
+from ..codec import Body
 from ..codec.schema import MessageSpec
 from .records import Entry
+
+if TYPE_CHECKING:
+    from ..codec.codec import Codec
 
 __all__ = ["Reading", "Stored", "plain_reading"]
 

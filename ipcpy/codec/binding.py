@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import repeat
-from typing import Any
 
 from ..errors import CodecError
 from ..records import dataclass
+from ..typed import Any
 from .fields import field_names
 from .layout import Field, Layout
 from .nesting import flatten

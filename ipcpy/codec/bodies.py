@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import CodecError
+from ..typed import Any
 from .contract import Body
 
 __all__ = ["Bodies", "Verbatim"]

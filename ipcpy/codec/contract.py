@@ -5,18 +5,23 @@ Knows the names of ipcpy's codecs; nothing of how they work, nor of who holds on
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
 
 import msgpack
 
 from ..errors import ArgumentError, SchemaError
-from .library import MsgLibrary
+from ..importing import importing
+from ..typed import TYPE_CHECKING, Any
 from .msgpack import MsgPack
 from .raw import Raw
 from .stream import Buffer
 
-__all__ = ["ANY", "Body", "Codec", "check_codec", "codec_for", "encoders", "reading_codec", "variant"]
+__all__ = ["ANY", "Body", "check_codec", "codec_for", "encoders", "library", "reading_codec", "variant"]
+
+if TYPE_CHECKING:
+    from .codec import Codec
+    from .library import MsgLibrary
 
 Body = Buffer | list[Buffer]
 ANY = "any"  # what a subscriber without a codec says of itself; one with a codec of that name reads every publisher
@@ -24,48 +29,9 @@ _MAX_NAME = 64  # characters of a codec's name that peers take
 _OURS: dict[str, str] = {"msgpack": "MsgPack()", "raw": "Raw()", "struct": "MsgLibrary({1: ('<3f', Imu)})"}
 
 
-@runtime_checkable
-class Codec(Protocol):
-    """Turns what is published into bytes, and back. Anything with these four members is one.
-
-    A subscriber's codec named ``any`` is given the bodies of every publisher, whatever that one's codec: for what hands
-    messages on, or keeps them, without looking into them. What lies in shared memory it is given where it lies, as a
-    ``memoryview`` that cannot be written to.
-
-    A codec may also have ``adapt(schema) -> Codec``, which makes the one that reads a publisher with that schema, and
-    raises SchemaError where the two do not fit. These are preferred where its class has them beside its own ``encode``
-    or ``decode`` (see ``variant``):
-
-    - ``decode_intact(body)``: need not look for bytes that changed on their way, for the frame's check was right;
-    - ``encode_many(messages) -> (bytes, size) | None``: the bodies of a list laid end to end, where all have one size;
-      None, or a CodecError, where it cannot: then each is encoded by itself;
-    - ``decode_many(data, size) -> list``: the data of such bodies, intact; a CodecError where it cannot.
-    """
-
-    @property
-    def name(self) -> str:
-        """The codec's name, which travels with discovery; ``struct``, ``msgpack`` and ``raw`` are ipcpy's."""
-
-    @property
-    def schema(self) -> Mapping[str, Any]:
-        """What JSON can hold about the messages, which travels with discovery; empty where there is nothing."""
-
-    def encode(self, data: Any) -> Body:
-        """Make a body; a list is parts that are laid end to end.
-
-        Raises:
-            CodecError: data cannot be encoded.
-        """
-
-    def decode(self, body: Buffer) -> Any:
-        """Make the data of a body, which may come from anyone.
-
-        It is bytes, or for a large message a bytearray; only ipcpy's own codecs are given views of shared memory, for
-        its publisher may write to it while it is read.
-
-        Raises:
-            CodecError: the bytes are not a right body.
-        """
+def library() -> type[MsgLibrary] | None:
+    """Return MsgLibrary if it is imported; if not, no codec is one."""
+    return getattr(sys.modules.get(f"{__package__}.library"), "MsgLibrary", None)
 
 
 def check_codec(codec: object, *, callbacks: bool = False) -> Codec:
@@ -106,7 +72,7 @@ def _meant(codec: object, missing: list[str], callbacks: bool) -> str:
     """Guess what was meant; empty where nothing comes to mind."""
     if isinstance(codec, type):
         name = codec.__name__
-        if issubclass(codec, MsgLibrary):
+        if issubclass(codec, library() or ()):
             return f"; it takes messages: did you mean {name}({{1: ('<3f', Imu)}})?"
         if not missing:
             return f"; did you mean {name}()?"
@@ -140,7 +106,7 @@ def encoders(codec: Codec) -> dict[type, Callable[[Any], bytes]]:
     """Return what encodes instances of a type, by the types for which a codec's ``encode`` does nothing else."""
     for kind in type(codec).__mro__:
         if "encode" in vars(kind):
-            if kind is MsgLibrary and "encode" not in vars(codec):
+            if kind is library() and "encode" not in vars(codec):
                 found: dict[type, Callable[[Any], bytes]] = vars(codec)["_encoders"]
                 return found
             break
@@ -162,6 +128,9 @@ def codec_for(name: object, schema: object) -> MsgLibrary | MsgPack | Raw:
     if name == "raw":
         return Raw()
     if name == "struct":
+        with importing.lock:  # it may be the I/O thread that meets the first one
+            from .library import MsgLibrary
+
         return MsgLibrary.from_schema(schema)
     raise SchemaError(f"codec {name!r:.60} is not one of ipcpy's; a subscriber needs it as its own codec")
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import collections.abc
 import sys
 import types
-import typing
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Any
 
 from ..errors import SchemaError
 from ..records import is_dataclass
+from ..typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # it, dataclasses and inspect take 10 ms to import: what needs them does so itself
     import ast
@@ -24,7 +23,6 @@ if TYPE_CHECKING:  # it, dataclasses and inspect take 10 ms to import: what need
 __all__ = ["annotations_of", "array_kind", "check_name", "field_names", "is_text", "maker", "nested_type"]
 
 _MAX_NAME = 128  # characters
-_UNIONS = (typing.Union, types.UnionType)
 
 
 def field_names(type_: type) -> tuple[str, ...]:
@@ -121,11 +119,13 @@ def _evaluated(annotation: Any, there: dict[str, Any], here: dict[str, Any]) -> 
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
         return annotation
 
+    from typing import get_type_hints
+
     def holder() -> None: ...
 
     holder.__annotations__ = {"it": annotation}
     try:
-        return typing.get_type_hints(holder, there, here)["it"]
+        return get_type_hints(holder, there, here)["it"]
     except Exception:  # whatever evaluating somebody's words may raise
         return getattr(annotation, "__forward_arg__", annotation)
 
@@ -141,12 +141,14 @@ def _kinds_of(annotation: Any) -> list[Any]:
         return _kinds_of(annotation.__supertype__)
     if hasattr(annotation, "__value__") and not isinstance(annotation, type):  # type Name = str, from Python 3.12 on
         return _kinds_of(annotation.__value__)
+    import typing
+
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return _kinds_of(typing.get_args(annotation)[0])
     if origin is typing.Literal:
         return [type(value) for value in typing.get_args(annotation) if value is not None]
-    if origin in _UNIONS:
+    if origin in (typing.Union, types.UnionType):
         return [kind for part in typing.get_args(annotation) for kind in _kinds_of(part)]
     if annotation is None or annotation is type(None):
         return []

@@ -6,7 +6,6 @@ A format without a byte-order character is little-endian and without padding, on
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 
@@ -102,6 +101,8 @@ def parse_format(text: object) -> Layout:
 
 
 def _repeats(codes: str, order: str, text: str) -> tuple[tuple[Repeat, ...], tuple[int, ...], int]:
+    import re
+
     repeats: list[Repeat] = []
     groups: list[int] = []
     offset = at = 0

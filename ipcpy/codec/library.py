@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import index
-from typing import Any
 
 from ..errors import ArgumentError, CodecError, SchemaError
+from ..typed import Any
 from .binding import Binding, bind
 from .fields import check_name, field_names
 from .layout import parse_format

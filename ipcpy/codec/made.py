@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import copyreg
 from collections import namedtuple
-from typing import Any
 from weakref import WeakValueDictionary
+
+from ..typed import Any
 
 __all__ = ["made_type"]
 

@@ -31,12 +31,12 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
 
 import msgpack
 
 from ..errors import CodecError
 from ..records import is_dataclass
+from ..typed import Any
 from .ndarray import EXTENSION, data_of, header_of, read_array
 from .plain import form_of, is_native
 from .stream import Buffer

@@ -9,15 +9,14 @@ numpy is not imported before an array is there, so this works without it and cos
 
 from __future__ import annotations
 
-import re
 import struct
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 from ..errors import CodecError
+from ..typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,11 +129,17 @@ def _check_shape(shape: object, item: int, size: int) -> None:
         raise CodecError(f"an array of shape {shape!r:.60} with {item} bytes each, and {size} bytes of data")
 
 
+def _is_simple(text: str) -> bool:
+    import re  # with the first array
+
+    return re.fullmatch(_SIMPLE, text, re.ASCII) is not None
+
+
 def _describe(dtype: np.dtype[Any], depth: int = 0) -> str | list[Any]:
     if dtype.hasobject:
         raise TypeError(f"dtype {dtype} holds Python objects, which do not travel")
     if dtype.fields is None or dtype.names is None:
-        if not re.fullmatch(_SIMPLE, dtype.str, re.ASCII) or (dtype.kind == "V" and dtype.name[:4] != "void"):
+        if not _is_simple(dtype.str) or (dtype.kind == "V" and dtype.name[:4] != "void"):
             raise TypeError(f"dtype {dtype} is not one that travels")
         return dtype.str
     if depth == _MAX_DEPTH or len(dtype.names) > _MAX_FIELDS:
@@ -149,7 +154,7 @@ def _describe(dtype: np.dtype[Any], depth: int = 0) -> str | list[Any]:
 def _parse(text: object, depth: int = 0) -> np.dtype[Any]:
     import numpy as np
 
-    if isinstance(text, str) and re.fullmatch(_SIMPLE, text, re.ASCII):
+    if isinstance(text, str) and _is_simple(text):
         return np.dtype(text)
     if not isinstance(text, list) or depth == _MAX_DEPTH:
         raise CodecError(f"an array of dtype {text!r:.60}")

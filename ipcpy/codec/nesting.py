@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from operator import attrgetter, itemgetter
-from typing import Any
 
 from ..errors import CodecError, SchemaError
 from ..records import dataclass, field, replace
+from ..typed import Any
 from .fields import annotations_of, array_kind, check_name, field_names, is_text, maker, nested_type
 from .layout import Layout
 from .made import made_type

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set, ValuesView
 from datetime import date, datetime, time, timedelta
 from enum import Enum
-from typing import Any
 
 from ..records import is_dataclass
+from ..typed import Any
 
 __all__ = ["form_of", "is_native"]
 

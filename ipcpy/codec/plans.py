@@ -6,9 +6,9 @@ Python's encoder is the specification: what the compiled part does not take, it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from .. import fast
+from ..typed import Any
 from .layout import Layout
 from .nesting import leaves
 from .shape import SCALARS, Shape

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from struct import iter_unpack
-from typing import Any
 
 from ..errors import CodecError
+from ..typed import Any
 from .stream import Buffer
 
 __all__ = ["Raw"]
@@ -37,7 +36,7 @@ class Raw:
         try:
             view = memoryview(data)
             form = view.format  # of a structured array T{i:name:O:other:}, with names that may have any letters
-            if form != "B" and "O" in re.sub(":[^:]*:", "", form):
+            if form != "B" and "O" in "".join(form.split(":")[::2]):
                 raise TypeError("its items are Python objects, whose bytes are addresses")
             return view.cast("B") if view.nbytes else b""  # with a zero in its shape it could not be cast
         except (TypeError, ValueError, BufferError) as error:

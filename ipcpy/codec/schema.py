@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice, repeat, zip_longest
-from typing import Any
 
 from ..errors import SchemaError
 from ..records import dataclass
+from ..typed import Any
 from .binding import Binding, bind
 from .fields import check_name
 from .layout import Field, Layout, parse_format

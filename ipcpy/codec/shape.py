@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from operator import attrgetter
-from typing import Any
 
 from ..errors import SchemaError
 from ..records import dataclass, is_dataclass
+from ..typed import Any
 from .fields import field_names, maker
 from .layout import Layout
 from .nesting import Part, is_flat, maker_of, parts_of, spreader, text_values, value_names

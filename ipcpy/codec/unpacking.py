@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from ..fast import compiled
+from ..typed import Any
 from .layout import Layout
 from .shape import Shape
 from .stream import HEADER_SIZE, Buffer

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from ..addresses import Address, is_loopback
 from ..budget import Budget
@@ -20,6 +19,7 @@ from ..protocol.link.link import Link
 from ..protocol.link.rows import Row, pack_rows
 from ..protocol.wire import Malformed
 from ..records import NamedTuple
+from ..typed import Protocol
 
 FRESH = 0.2  # seconds for which what was counted is told to others too
 RATE = 200.0  # pages a second that one peer is told: 100 flows at 2 Hz are 24, 1,000 are 240 KB/s

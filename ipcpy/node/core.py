@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import cache, partial
 
 from ..addresses import Address
 from ..errors import ClosedError
@@ -27,6 +27,7 @@ from ..timeouts import NEVER
 from ..transport.connected import ConnectedSocket
 from ..transport.group import GROUP_PORT, FanoutSocket
 from ..transport.sockets import Sockets
+from ..typed import TYPE_CHECKING
 from . import lifetimes
 from .announcements import Announcements
 from .connections import Connections
@@ -34,7 +35,6 @@ from .handovers import Handovers
 from .identity import check_name, describe, new_id
 from .introductions import Introductions, OwnPublisher, OwnSubscriber, node_info
 from .keywatch import KeyWatch
-from .ledger import Ledger
 from .loop import Loop
 from .network import Network
 from .peering import Peering
@@ -47,6 +47,9 @@ from .ways import Ways
 
 if TYPE_CHECKING:
     from ..events import Event
+    from .books import Books
+    from .inquiries import Inquiries
+    from .ledger import Ledger
 
 CLOSE_ALL = 0.05  # seconds, all together, that publishers wait for answers and subscribers for callbacks at its end
 STOP = 0.05  # seconds that close waits for the I/O thread
@@ -68,7 +71,7 @@ class Core:
         clocks: the clocks of other nodes.
         handovers: how memory is shared with subscribers of this host.
         keys: the keys that it has now, if any (keywatch.py).
-        ledger: what all nodes counted (ledger.py).
+        ledger: returns what all nodes counted (ledger.py), which is made for the first who asks.
         listen: has a Listener told of the graph (view.py).
         picture: the graph, for publishers and subscribers that say why nothing comes.
         close_by: when publishers and subscribers must have stopped waiting: their node is being closed.
@@ -117,7 +120,7 @@ class Core:
         self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
         self._peering = Peering(self.loop, entry, link, self._network, self.sockets, self._introductions.on_link_event)
-        self.ledger = Ledger(self, self._peering.books, self._peering.inquiries, self.id)
+        self.ledger = cache(partial(_ledger, self, self._peering.books, self._peering.inquiries))
         self.rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network, self.keys.ids)
         self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self.rendezvous)
         ways = Ways(self._network, self._introductions, link.peers)
@@ -332,3 +335,9 @@ class Core:
             endpoint.abandon()
         self._publishers.clear()  # those that are used again announce themselves, under new numbers
         self._subscribers.clear()
+
+
+def _ledger(core: Core, books: Books, inquiries: Inquiries) -> Ledger:
+    from .ledger import Ledger
+
+    return Ledger(core, books, inquiries, core.id)

@@ -6,13 +6,13 @@ Knows rows, the graph and ``now``; nothing of how rows come. Whoever calls holds
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TypeVar
 
 from ..graph import EndpointInfo, Flow, TopicInfo
 from ..protocol.link.rows import Dropped, Published, Received, Row, Sent, Step, Way
 from ..protocol.topics import is_own
 from ..records import NamedTuple
 from ..timeouts import NEVER
+from ..typed import TypeVar
 from .picture import place, silence
 
 STALE = 2.0  # seconds after which what a node told says nothing of how fast and how late it is now

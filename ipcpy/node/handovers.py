@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from ..protocol.data.places import Offer, OfferKind, unpack_offer
 from ..protocol.wire import Malformed
 from ..transport import handover, memory
 from ..transport.handover import HandoverSocket, Listener
+from ..typed import Protocol
 from .loop import Loop
 
 MAX_PENDING = 32  # connections by which nothing was offered yet

@@ -6,7 +6,6 @@ Knows entries, addresses and the graph; nothing of sockets or frames. Used in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..addresses import LOOPBACK, Address
 from ..graph import EndpointInfo, NodeInfo
@@ -26,8 +25,9 @@ from ..protocol.link.link import (
 )
 from ..protocol.link.rows import Row
 from ..protocol.topics import is_own, is_pattern, matches
-from ..records import replace
+from ..records import NamedTuple, replace
 from ..transport.handover import HandoverSocket
+from ..typed import Any, Generic, Protocol, TypeVar
 from .books import Moment
 from .refusals import Refusals
 from .view import View

@@ -7,11 +7,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError
 from ..log import get_logger
 from ..transport.sockets import Sockets
+from ..typed import TYPE_CHECKING
 from .loop import Loop
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import os
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from ..locks import Monitor
+from ..typed import Any, Protocol
 
 
 class Life(Protocol):

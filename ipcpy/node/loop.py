@@ -10,13 +10,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from ..locks import start
 from ..log import get_logger
 from ..timeouts import NEVER
 from ..transport.kernel import refusals_as
 from ..transport.wake import Wake
+from ..typed import Any
 
 log = get_logger(__name__)
 

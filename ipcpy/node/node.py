@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..graph import EndpointInfo, Flow, NodeInfo, Stranger, TopicInfo
@@ -13,6 +12,7 @@ from ..settings import KeyChoice, Remap, from_environment
 from ..stats import NodeStats
 from ..timeouts import seconds
 from ..transport.sockets import Sockets
+from ..typed import TYPE_CHECKING
 from .core import Core
 from .watch import Watch
 
@@ -156,7 +156,7 @@ class Node:
         """
         wait = seconds(timeout)
         self._core.ensure_open()
-        found = self._core.ledger.flows(wait, hidden=hidden)
+        found = self._core.ledger().flows(wait, hidden=hidden)
         self._core.ensure_open()
         return found
 
@@ -164,7 +164,7 @@ class Node:
         """Ask as ``flows``, in a coroutine; other coroutines run meanwhile."""
         wait = seconds(timeout)
         self._core.ensure_open()
-        found = await self._core.ledger.flows_async(wait, hidden=hidden)
+        found = await self._core.ledger().flows_async(wait, hidden=hidden)
         self._core.ensure_open()
         return found
 
@@ -184,7 +184,7 @@ class Node:
         """
         name, wait = self.resolve(topic), seconds(timeout)
         self._core.ensure_open()
-        said = self._core.ledger.why(name, wait)
+        said = self._core.ledger().why(name, wait)
         self._core.ensure_open()
         return said
 
@@ -192,7 +192,7 @@ class Node:
         """Ask as ``why``, in a coroutine; other coroutines run meanwhile."""
         name, wait = self.resolve(topic), seconds(timeout)
         self._core.ensure_open()
-        said = await self._core.ledger.why_async(name, wait)
+        said = await self._core.ledger().why_async(name, wait)
         self._core.ensure_open()
         return said
 

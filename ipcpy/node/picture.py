@@ -4,18 +4,17 @@ last heard; changes neither.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from ..errors import ArgumentError
 from ..graph import EndpointInfo, NodeInfo, Stranger, TopicInfo
 from ..protocol.topics import is_own, matches
 from ..records import replace
+from ..typed import Protocol
 from .view import View
 
-_ID = "[0-9a-f]{16}"
+_ID_SIZE, _HEX = 16, frozenset("0123456789abcdef")  # characters of an id
 MAX_NAMES = 10  # topics that are named where none fits
 
 
@@ -92,7 +91,7 @@ class Picture:
         named += [endpoint.node for endpoint in self._view.endpoints() if endpoint.id == peer]
         if len(named) == 1:
             return int(named[0].id, 16)
-        if not named and re.fullmatch(_ID, peer):  # it went, or is not here yet
+        if not named and len(peer) == _ID_SIZE and _HEX.issuperset(peer):  # it went, or is not here yet
             return int(peer, 16)
         raise ArgumentError(f"{len(named) or 'no'} nodes are named {peer!r:.80}; a peer is one")
 

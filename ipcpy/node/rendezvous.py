@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from random import Random
-from typing import TYPE_CHECKING, Protocol
 
 from ..addresses import LOOPBACK
+from ..chance import Chance
 from ..importing import importing
 from ..log import get_logger
 from ..protocol.link.entries import NodeEntry
 from ..protocol.link.link import Link
 from ..settings import LINK_PORTS, StaticPeer
 from ..timeouts import NEVER
+from ..typed import TYPE_CHECKING, Protocol
 from .loop import Loop
 from .names import Names
 from .network import Network
@@ -74,7 +74,7 @@ class Rendezvous:
         self._mdns_waits_for = 0  # peers known when it was put off
         self._started = NEVER
         self._topics: tuple[str, ...] = ()
-        self._random = Random()  # of its own: the one that all share may be seeded by the program
+        self._random = Chance()  # of its own: the one that all share may be seeded by the program
         self._uses_mdns = False
         self._everywhere = False  # whether somebody asked for other domains
         self._knocks_here = False  # at the link ports of this host

@@ -7,13 +7,13 @@ what it needs for that when it hears the first of them. Both are hints: anybody 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from ..budget import Budget
 from ..graph import Stranger
 from ..importing import importing
 from ..log import get_logger
 from ..protocol.link.greeting import GREETING_SIZE
+from ..typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..protocol.link.link import Link

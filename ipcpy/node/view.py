@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
@@ -15,6 +14,7 @@ from ..locks import Bell, Monitor, Work
 from ..protocol.topics import is_own, is_pattern, matches
 from ..records import replace
 from ..timeouts import NEVER
+from ..typed import TYPE_CHECKING, Any, Protocol
 from .departures import Departures
 from .watch import EventQueue, Watch
 

@@ -8,11 +8,11 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
 
 from ..errors import ClosedError, RecvTimeout
 from ..locks import Bell, Monitor
 from ..timeouts import NEVER, after, seconds
+from ..typed import Any, Generic, TypeVar
 from ..wakeups import within
 
 __all__ = ["Watch"]

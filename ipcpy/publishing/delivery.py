@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
 
 from ..addresses import Address
 from ..graph import EndpointInfo
@@ -30,6 +29,7 @@ from ..records import NamedTuple, replace
 from ..transport.connected import ConnectedSocket
 from ..transport.group import FanoutSocket
 from ..transport.handover import HandoverSocket
+from ..typed import Any, Protocol
 from .accounts import Account
 from .framing import Framing
 from .keeping import Keeping

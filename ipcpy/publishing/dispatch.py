@@ -6,7 +6,6 @@ Knows sizes, and which way a body goes for its size; nothing of codecs or of wha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..codec import Body
 from ..errors import ClosedError
@@ -15,6 +14,7 @@ from ..protocol.data.batch import Fitting, fitting
 from ..protocol.data.fragments import MAX_MESSAGE
 from ..protocol.data.history import Placed
 from ..protocol.wire import OVERHEAD, Buffer
+from ..typed import Any
 from .delivery import Delivery
 from .framing import Framing, parts_of
 from .placing import Placing

@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any, Protocol
 
 from ..errors import ArgumentError
 from ..protocol.data.fragments import MAX_MESSAGE
@@ -17,6 +16,7 @@ from ..protocol.data.places import PLACED_FROM
 from ..protocol.data.pool import Slot
 from ..transport import memory as mappings
 from ..transport.memory import Part
+from ..typed import Any, Protocol
 
 MARGIN = 4096  # bytes before and after a loan for what the codec writes there
 LARGEST = MAX_MESSAGE - PLACED_FROM  # bytes of a loan: what a codec writes beside them is part of the message

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
 
 from ..addresses import Address
 from ..alarms import raise_alarm
@@ -19,6 +18,7 @@ from ..protocol.wire import Frame, Kind, Malformed, frames
 from ..records import NamedTuple
 from ..timeouts import NEVER
 from ..transport.group import FanoutSocket
+from ..typed import Any, Protocol
 from .route import Route
 
 FIRST_PAUSE = 0.01

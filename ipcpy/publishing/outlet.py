@@ -8,7 +8,6 @@ calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from ..alarms import raise_alarm
 from ..fast import OutletFields, compiled
@@ -20,6 +19,7 @@ from ..protocol.data.reliable import Reliable
 from ..protocol.wire import MAX_BODY, OVERHEAD
 from ..stats import PastRoutes, PublisherStats
 from ..timeouts import NEVER
+from ..typed import Protocol
 from .framing import Framing
 from .memory import Memory
 from .multicast import Fanout

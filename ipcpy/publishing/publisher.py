@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from struct import Struct
-from typing import Any
 
 from ..checksum import crc32
-from ..codec import Codec, MsgPack, check_codec, encoders, variant
+from ..codec import MsgPack, check_codec, encoders, variant
 from ..errors import ArgumentError, CodecError
 from ..fast import PublisherFields, compiled
 from ..graph import EndpointInfo
@@ -28,6 +27,7 @@ from ..protocol.topics import check_asked
 from ..protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, Buffer, codec_number
 from ..stats import PublisherStats
 from ..timeouts import Explanations, hertz
+from ..typed import TYPE_CHECKING, Any
 from .delivery import Delivery, Terms
 from .dispatch import Dispatch
 from .framing import DATA_OVERHEAD, Framing
@@ -37,6 +37,9 @@ from .pacing import BLOCK
 from .reasons import why
 from .trial import Trial
 from .waits import Waits
+
+if TYPE_CHECKING:
+    from ..codec.codec import Codec
 
 __all__ = ["Publisher"]
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from ..addresses import Address
 from ..codec import Body
@@ -20,6 +19,7 @@ from ..graph import EndpointInfo
 from ..node.loop import Alarm
 from ..node.node import Node
 from ..protocol.naming import Whole
+from ..typed import Any
 from .delivery import Delivery
 from .framing import Framing
 from .pacing import BLOCK

@@ -5,8 +5,7 @@ Knows the pacing in a Publisher; sends nothing but its polls.
 
 from __future__ import annotations
 
-from typing import Any
-
+from ..typed import Any
 from .framing import parts_of
 from .publisher import Publisher
 

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from ..log import get_logger
 from ..protocol.data.places import ENTRIES, TABLE_SIZE, Offer, OfferKind, pack_offer, unpack_offer
@@ -22,6 +21,7 @@ from ..transport import memory
 from ..transport.handover import HandoverSocket, close_all
 from ..transport.held import Watching
 from ..transport.memory import Area
+from ..typed import Any, Protocol
 
 log = get_logger(__name__)
 

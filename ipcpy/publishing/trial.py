@@ -6,8 +6,8 @@ Knows types, ids and the codec; nothing of subscribers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from ..typed import Any
 from .framing import parts_of
 
 MAX_KINDS = 1_000  # types and ids that are remembered

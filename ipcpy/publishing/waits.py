@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 from ..locks import Monitor
 from ..protocol.naming import Resolved
 from ..timeouts import Explanations, after, number, seconds
+from ..typed import Any
 from ..wakeups import running_loop
 from .dispatch import Dispatch
 from .outlet import Outlet

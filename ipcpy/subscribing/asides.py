@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ..addresses import Address
 from ..checksum import crc32
@@ -23,6 +22,7 @@ from ..protocol.wire import (
     HEADER_SIZE,
     KIND_MASK,
 )
+from ..records import NamedTuple
 from .freshness import Unread
 from .inbound import Inbound
 from .subscriber import Subscriber

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
 
 from ..errors import ClosedError
 from ..log import get_logger
 from ..message import Message
 from ..node.watch import EventQueue
 from ..stats import SubscriberStats
+from ..typed import Any, Protocol
 
 log = get_logger(__name__)
 

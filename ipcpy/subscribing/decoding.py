@@ -6,15 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from ..alarms import raise_alarm
-from ..codec import ANY, Codec, MsgLibrary, MsgPack, Raw, reading_codec, variant
+from ..codec import ANY, MsgPack, Raw, reading_codec, variant
+from ..codec.contract import library
 from ..errors import CodecError, SchemaError
 from ..graph import EndpointInfo
 from ..log import get_logger
 from ..protocol.data.batch import split, unpack_alike, unpack_batch
 from ..protocol.wire import Frame
+from ..typed import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..codec.codec import Codec
 
 log = get_logger(__name__)
 
@@ -34,11 +38,12 @@ def decoders(own: Codec | None, info: EndpointInfo) -> tuple[Decode, DecodeMany,
         mismatch = error.differences or (str(error),)
         log.warning("%s: the types of publisher %s differ: %s", info.topic, info.node.name, "; ".join(mismatch))
         return bytes, _each(bytes), mismatch
-    if type(codec) is MsgLibrary:
+    structs = library()
+    if structs is not None and type(codec) is structs:
         decode = codec.decoder()
     else:
         decode = variant(codec, "decode_intact", "decode") or codec.decode
-    if not isinstance(codec, MsgLibrary | MsgPack | Raw) and codec.name != ANY:
+    if not isinstance(codec, (MsgPack, Raw, structs or Raw)) and codec.name != ANY:
         decode = partial(_decode_copied, decode)
     return decode, variant(codec, "decode_many", "decode") or _each(decode), ()
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count, repeat
-from typing import Any
 
 from ..addresses import LOOPBACK, Address
 from ..alarms import raise_alarm
-from ..codec import Codec
 from ..fast import FlowFields, slots
 from ..graph import EndpointInfo
 from ..log import get_logger
@@ -29,10 +27,14 @@ from ..protocol.link.rows import Latency
 from ..protocol.wire import FLAG_MULTICAST, UNCHECKED, Frame, Kind, Malformed, codec_number, pack_frame
 from ..stats import FlowStats
 from ..timeouts import NEVER
+from ..typed import TYPE_CHECKING, Any
 from .decoding import decode_batch, decoders, log_undecodable
 from .intake import Intake
 from .latencies import BEHIND, NOT_YET, NOTHING, faster, note
 from .memory import Shares
+
+if TYPE_CHECKING:
+    from ..codec.codec import Codec
 
 log = get_logger(__name__)
 

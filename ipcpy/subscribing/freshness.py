@@ -10,9 +10,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from ..message import Message
+from ..typed import Protocol
 
 
 class Unread(Protocol):

@@ -7,12 +7,10 @@ message that is due, which is laid out here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..addresses import LOOPBACK, Address
 from ..alarms import is_alarm, raise_alarm
 from ..checksum import crc32
-from ..codec import Codec
 from ..fast import InboundFields, compiled
 from ..graph import EndpointInfo
 from ..message import Message
@@ -35,9 +33,13 @@ from ..protocol.wire import (
 )
 from ..stats import FlowStats
 from ..timeouts import NEVER
+from ..typed import TYPE_CHECKING
 from .flow import Flow
 from .intake import Intake
 from .latencies import BEHIND, faster, note
+
+if TYPE_CHECKING:
+    from ..codec.codec import Codec
 
 MAX_EARLY = 64  # challenges of publishers not known yet
 MAX_PAST = 64  # publishers that went whose counts are kept

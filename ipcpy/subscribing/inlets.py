@@ -9,12 +9,12 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from ..addresses import Address
 from ..timeouts import NEVER, in_pieces
 from ..transport.data import DataSocket
 from ..transport.group import GroupSocket
+from ..typed import Any
 
 DRAIN = 256  # datagrams that are read at once
 ROUNDS = 8  # portions that are read at once for a poll that waits until a group's socket is empty

@@ -9,7 +9,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from ..addresses import Address, Way
 from ..fast import IntakeFields
@@ -18,6 +17,7 @@ from ..protocol.data.receiver import Receiver
 from ..protocol.data.spares import Spares
 from ..protocol.wire import Frame
 from ..timeouts import NEVER
+from ..typed import Any, Protocol
 from .inbox import Inbox
 from .losses import CountsDrops, Losses
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import Protocol
+
+from ..typed import Protocol
 
 NOT_YET = 1 << 62  # ns that the fastest message took, before there is one
 BEHIND = 500_000  # ns later than the fastest message of a publisher, from which on the socket is emptied at once

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
 
 from ..fast import LeaseFields
 from ..locks import Turn
 from ..node.loop import Alarm, Loop
 from ..timeouts import NEVER
+from ..typed import Any
 from .inlets import Inlets, Socket
 
 LONG = 0.04  # seconds that the sockets are left to a reader who is away; then the I/O thread empties them

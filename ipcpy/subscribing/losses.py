@@ -6,7 +6,8 @@ Knows the kernel's counts of dropped datagrams; nothing of frames or publishers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+
+from ..typed import Protocol
 
 EXPLAINS = 3.0  # seconds: longer than it takes until the end of a burst is asked for
 

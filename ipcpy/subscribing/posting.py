@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..message import Message
+from ..typed import Any
 from .subscriber import Subscriber
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from ..graph import EndpointInfo
 from ..timeouts import NEVER
+from ..typed import Any, Protocol
 
 PERIODS = 3  # of a publisher's rate that a subscriber without a deadline of its own goes without a message
 FLOOR = 0.2  # seconds that it does in any case: a message may lie unread in the socket for 0.08 (lease.py)

@@ -13,7 +13,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ..addresses import Address
 from ..errors import RecvTimeout
@@ -22,6 +21,7 @@ from ..locks import Turn, owned_by_caller
 from ..node.loop import Alarm, Loop
 from ..timeouts import NEVER
 from ..transport.kernel import CAN_WAIT, RECEIVE_SIZE
+from ..typed import TYPE_CHECKING
 from .inbound import Inbound
 from .inlets import Begun, Inlets, Received, Socket, wait_for
 from .inplace import Gathering

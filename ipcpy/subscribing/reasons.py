@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..graph import NodeInfo
 from ..node.core import Core
 from ..node.picture import place, reasons, silence
 from ..timeouts import NEVER
+from ..typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .flow import Flow

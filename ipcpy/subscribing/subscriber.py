@@ -10,10 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from ..clock import Delay
-from ..codec import Codec, check_codec
+from ..codec import check_codec
 from ..errors import ArgumentError
 from ..fast import SubscriberFields, compiled
 from ..graph import EndpointInfo
@@ -25,6 +24,7 @@ from ..node.watch import EventQueue, Watch
 from ..protocol.topics import check_asked
 from ..stats import SubscriberStats
 from ..timeouts import NEVER, Explanations, patience, seconds
+from ..typed import TYPE_CHECKING, Any
 from ..wakeups import running_loop
 from .callbacks import call_with_events, call_with_messages
 from .inbox import DEPTH_BYTES
@@ -36,6 +36,7 @@ from .waits import Waits
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from ..codec.codec import Codec
     from ..events import TopicEvent, TopicInTime, TopicLate
 
 __all__ = ["Subscriber"]

@@ -9,11 +9,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from ..addresses import Address
 from ..clock import Delay
-from ..codec import Codec
 from ..errors import ArgumentError, ClosedError
 from ..graph import EndpointInfo
 from ..locks import Bell, Monitor
@@ -29,6 +27,7 @@ from ..records import NamedTuple
 from ..stats import SubscriberStats
 from ..timeouts import NEVER
 from ..transport.handover import HandoverSocket
+from ..typed import TYPE_CHECKING
 from .accounts import Account
 from .delays import Delays
 from .freshness import Fresh, Unread
@@ -42,6 +41,7 @@ from .reasons import how_far, why
 from .timekeeping import OwnTopic, Timekeeper
 
 if TYPE_CHECKING:
+    from ..codec.codec import Codec
     from ..events import TopicEvent
 
 CLOSE = 0.09  # seconds that close waits for those who still read and for a callback, both together

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..graph import EndpointInfo, NodeInfo
@@ -20,6 +19,7 @@ from ..node.watch import EventQueue
 from ..protocol.topics import matches
 from ..records import replace
 from ..timeouts import NEVER
+from ..typed import TYPE_CHECKING, Any
 from .flow import Flow
 from .intake import Intake
 from .lease import weakly

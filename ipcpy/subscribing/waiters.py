@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
 
+from ..typed import TYPE_CHECKING, Any
 from ..wakeups import call_in, resolve
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol
 
+from ..typed import Any, Protocol
 from .memory import Part
 
 

@@ -11,10 +11,10 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Self
 
 from ..addresses import LOOPBACK, is_loopback, is_on
 from ..records import dataclass, replace
+from ..typed import Self
 from . import netlink
 from .hostnames import plain
 

@@ -11,7 +11,8 @@ import mmap
 import os
 import sys
 from functools import lru_cache
-from typing import Any
+
+from ..typed import Any
 
 if sys.platform == "linux":
     import fcntl

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from typing import NamedTuple
+
+from ..records import NamedTuple
 
 __all__ = ["Way", "why_unreachable"]
 

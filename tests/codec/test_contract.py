@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import ipcpy.codec
-from ipcpy.codec.contract import Codec, check_codec, codec_for, variant
+from ipcpy.codec.codec import Codec
+from ipcpy.codec.contract import check_codec, codec_for, variant
 from ipcpy.codec.library import MsgLibrary
 from ipcpy.codec.msgpack import MsgPack
 from ipcpy.codec.raw import Raw

@@ -139,7 +139,7 @@ def test_a_node_that_does_not_say_that_it_answers_is_shown_without_counts(nodes,
     *_held, viewer = matched(nodes)
     peers = viewer._core._link.peers  # noqa: SLF001 (an ipcpy from before is not at hand)
     flow_of(viewer, wait_until, lambda flow: flow.received is not None)
-    viewer._core.ledger._flows.__init__()  # noqa: SLF001 (as one that has just begun)
+    viewer._core.ledger()._flows.__init__()  # noqa: SLF001 (as one that has just begun)
     peers[int(nodes[1].id, 16)].books = False
     (flow,) = viewer.flows(timeout=10)
     assert (flow.sent, flow.received, flow.lost, flow.rate) == (0, None, {}, None)
@@ -149,7 +149,7 @@ def test_a_node_that_does_not_say_that_it_answers_is_shown_without_counts(nodes,
 def test_a_lying_page_is_counted_and_changes_nothing(nodes, wait_until):
     *_held, viewer = matched(nodes)
     flow_of(viewer, wait_until, lambda flow: flow.received is not None)
-    ledger = viewer._core.ledger  # noqa: SLF001 (a peer that lies is not at hand)
+    ledger = viewer._core.ledger()  # noqa: SLF001 (a peer that lies is not at hand)
     asked = ledger._ask(10.0, False)  # noqa: SLF001
     ledger._inquiries.wait(asked)  # noqa: SLF001
     for question in asked.questions.values():

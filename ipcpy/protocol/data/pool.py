@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
+from ...typed import Protocol
 from .places import ENTRIES, MAX_MAPPED, MAX_SEGMENTS, TABLE_SIZE, Spot, held
 
 ALIGNMENT = 64  # bytes: a line of the cache, and more than any number type of numpy asks for

@@ -4,7 +4,7 @@ nothing of what is missing, nor how it is asked for.
 
 from __future__ import annotations
 
-from random import Random
+from ...chance import Chance
 
 REORDER_DELAY = 0.003  # seconds before a gap is asked for: the network may only have changed the order
 ROUND_TRIP = 0.005  # seconds from a question to what was asked for, until it was measured
@@ -27,7 +27,7 @@ class Questions:
         self._next = 0  # the lowest number that was missing at the last question
         self._asked_at: float | None = None  # when that was, if it was the first question for it, to time the answer
         self._round_trip = ROUND_TRIP
-        self._random = Random(seed)
+        self._random = Chance(seed)
 
     def pause(self) -> float:
         """Return the seconds to wait for an answer before asking again."""

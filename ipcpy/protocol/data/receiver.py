@@ -12,10 +12,10 @@ The books: ``received + sum(lost.values()) == next - first``, always.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Generic, TypeVar
 
 from ...fast import ReceiverFields
 from ...timeouts import NEVER
+from ...typed import Generic, TypeVar
 from ..wire import MAX_SEQ
 from .fragments import Assembly, Partial
 from .gaps import Gaps

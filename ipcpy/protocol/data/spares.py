@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import Any
+
+from ...typed import Any
 
 MAX_SPARE = 8 << 20  # bytes of a buffer that is kept to be used again
 MAX_SPARES = 16 << 20  # bytes of all of them: one that the user holds, one to be filled

@@ -4,8 +4,8 @@ counts and bytes; items are opaque."""
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import Generic, TypeVar
 
+from ...typed import Generic, TypeVar
 from .fragments import MAX_MESSAGE, MAX_PARTIALS
 
 MAX_HELD = 4_096

@@ -7,7 +7,6 @@ before anything is built from it; what does not fit raises ValueError, which the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from weakref import WeakValueDictionary
 
 import msgpack
@@ -15,6 +14,7 @@ import msgpack
 from ...addresses import is_group, is_host, is_loopback
 from ...errors import ArgumentError
 from ...records import dataclass, field, required
+from ...typed import Any
 from .. import topics
 
 MAX_ENTRY = 60_000  # bytes

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from random import Random
 
 from ...addresses import Address
+from ...chance import Chance
 from ...timeouts import NEVER
 from ..wire import CHECK_SIZE, OVERHEAD, Frame, Kind, Malformed, frames
 from .entries import unpack_addresses
@@ -77,7 +77,7 @@ class Link:
         self.dropped, self.on_sealed = Counter[str](), _unread
         self.timing = timing or Timing()
         self._greeter = Greeter(id, domain, secret)
-        self._search = Search(self.timing, random := Random(seed), self.dropped)
+        self._search = Search(self.timing, random := Chance(seed), self.dropped)
         self._roster = Roster(self.timing)
         self._outbox = Outbox(id, self.table, self._roster, self.timing, random)
         self._vigil = Vigil(self._roster, self._outbox, self._search, self._greeter, self.timing)

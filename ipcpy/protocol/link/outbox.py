@@ -4,10 +4,10 @@ know what entries say."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from random import Random
 from struct import Struct
 
 from ...addresses import Address
+from ...chance import Chance
 from ...timeouts import NEVER
 from ..wire import Kind, pack_frame
 from .entries import pack_addresses
@@ -31,7 +31,7 @@ class Outbox:
         due: when the first peer needs something.
     """
 
-    def __init__(self, id: int, table: Table, roster: Roster, timing: Timing, random: Random) -> None:
+    def __init__(self, id: int, table: Table, roster: Roster, timing: Timing, random: Chance) -> None:
         self.due = NEVER
         self._id = id
         self._table = table

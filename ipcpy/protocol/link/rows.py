@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import Any
 
 import msgpack
 
 from ...fast import compiled
 from ...records import NamedTuple
+from ...typed import Any
 from ..wire import Malformed
 
 __all__ = ["DROPPED", "PUBLISHED", "RECEIVED", "SENT", "Dropped", "Latency", "Published", "Received", "Row", "Sent"]

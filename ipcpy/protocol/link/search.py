@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from random import Random
 
 from ...addresses import Address
 from ...budget import Budget
+from ...chance import Chance
 from ...records import dataclass
 from ...timeouts import NEVER
 from .greeting import KNOCK, STATIC
@@ -48,7 +48,7 @@ class Search:
         next: nothing is due before.
     """
 
-    def __init__(self, timing: Timing, random: Random, dropped: Counter[str]) -> None:
+    def __init__(self, timing: Timing, random: Chance, dropped: Counter[str]) -> None:
         self.leads: dict[Address, Lead] = {}
         self.next = NEVER
         self._timing = timing
