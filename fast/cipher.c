@@ -1,5 +1,6 @@
 /* The cipher of a session: an algorithm with a key that is set once for each direction, where ``cryptography`` makes a
-   context for each datagram. Twin: Cipher of ipcpy/sealing/keys.py. Used with the GIL, so by one thread at a time. */
+   context for each datagram. Twin: Cipher of ipcpy/sealing/keys.py. Its own contexts are used with the GIL, so by one thread
+   at a time. */
 
 #include "cipher.h"
 
@@ -82,6 +83,12 @@ cipher_opens(Cipher *self)
         self->opens = libcrypto_context(self->algorithm, self->key, 0);
     }
     return self->opens;
+}
+
+Context *
+cipher_context(const Cipher *self, int seals)
+{
+    return libcrypto_context(self->algorithm, self->key, seals);
 }
 
 /* -- the interface of ``cryptography`` ----------------------------------------------------------------------------- */

@@ -16,4 +16,7 @@ Cipher *cipher_that_decrypts(PyObject *function);
 Context *cipher_seals(Cipher *cipher);
 Context *cipher_opens(Cipher *cipher);
 
+/* One more of either, for who uses it without the GIL; it is to be freed. NULL as above. */
+Context *cipher_context(const Cipher *cipher, int seals);
+
 #endif

@@ -17,6 +17,8 @@ uint32_t crc32_of(uint32_t crc, const void *data, size_t size);
 int add_crc(PyObject *module);
 int add_cipher(PyObject *module);
 int add_sealing(PyObject *module);
+int add_opening(PyObject *module);
+int add_sealedruns(PyObject *module);
 int add_locks(PyObject *module);
 int add_sockets(PyObject *module);
 int add_sessions(PyObject *module);

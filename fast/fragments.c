@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #define UDP_SEGMENT 103 /* udp(7), Linux */
@@ -75,16 +74,15 @@ typedef struct {
     const uint8_t *data;   /* of the next */
 } Sending;
 
-/* Have the kernel cut a buffer into datagrams of a size (udp(7)). */
-static void
-segment(struct msghdr *header, char *control, size_t room, uint32_t size)
+void
+segment(struct msghdr *header, char *control, uint32_t size)
 {
     uint16_t each = (uint16_t)size;
     struct cmsghdr *option;
 
-    memset(control, 0, room);
+    memset(control, 0, SEGMENT_ROOM);
     header->msg_control = control;
-    header->msg_controllen = CMSG_SPACE(sizeof each);
+    header->msg_controllen = SEGMENT_ROOM;
     option = CMSG_FIRSTHDR(header);
     option->cmsg_level = IPPROTO_UDP;
     option->cmsg_type = UDP_SEGMENT;
@@ -102,7 +100,7 @@ send_once(Sending *sending)
     uint8_t heads[MAX_MERGED * FRAGMENT_OVERHEAD];
     struct iovec parts[2 * MAX_MERGED];
     union {
-        char bytes[CMSG_SPACE(sizeof(uint16_t))];
+        char bytes[SEGMENT_ROOM];
         struct cmsghdr aligned;
     } control;
     struct msghdr header = {.msg_iov = parts, .msg_iovlen = 2 * count};
@@ -117,7 +115,7 @@ send_once(Sending *sending)
         data += size;
     }
     if (count > 1)
-        segment(&header, control.bytes, sizeof control, FRAGMENT_OVERHEAD + message->size);
+        segment(&header, control.bytes, FRAGMENT_OVERHEAD + message->size);
     if (sendmsg(sending->fd, &header, 0) < 0)
         return errno;
     sending->next += count;
@@ -125,8 +123,7 @@ send_once(Sending *sending)
     return 0;
 }
 
-/* Whether fragments from a number on have exactly so many bytes of data; how many these are. */
-static int
+int
 count_fragments(const Message *message, unsigned long number, Py_ssize_t size, uint32_t *count)
 {
     uint64_t begin = (uint64_t)number * message->size, end = begin + (uint64_t)size;

@@ -5,6 +5,8 @@
 
 #include "fast.h"
 
+#include <sys/socket.h>
+
 #define COMMON_SIZE 36        /* of a head: what all whole-sized fragments of a message share */
 #define FRAGMENT_OVERHEAD 44  /* as in ipcpy/protocol/wire.py, like those that follow */
 #define CHECKED_FRAGMENT 9000
@@ -46,6 +48,13 @@ fragments_per_call(const Message *message)
     uint32_t fitting = MAX_PAYLOAD / (FRAGMENT_OVERHEAD + message->size);
     return fitting < 1 ? 1 : fitting < MAX_MERGED ? fitting : MAX_MERGED;
 }
+
+/* Whether fragments from a number on have exactly so many bytes of data; how many these are. */
+int count_fragments(const Message *message, unsigned long number, Py_ssize_t size, uint32_t *count);
+
+/* Have the kernel cut a buffer into datagrams of a size (udp(7)), by an option that takes SEGMENT_ROOM bytes. */
+#define SEGMENT_ROOM CMSG_SPACE(sizeof(uint16_t))
+void segment(struct msghdr *header, char *control, uint32_t size);
 
 /* Make the head of a fragment; ``data`` are those of it. Twin: pack_fragment in heads.py. */
 void make_head(const Message *message, uint32_t number, const uint8_t *data, uint8_t *head);

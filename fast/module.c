@@ -33,6 +33,8 @@ execute(PyObject *module)
         add_cipher(module) < 0 ||
         add_sessions(module) < 0 ||
         add_sealing(module) < 0 ||
+        add_opening(module) < 0 ||
+        add_sealedruns(module) < 0 ||
         add_locks(module) < 0 ||
         add_sockets(module) < 0 ||
         add_encoding(module) < 0 ||

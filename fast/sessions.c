@@ -2,6 +2,7 @@
 
 #include "sessions.h"
 
+#include <stdatomic.h>
 #include <structmember.h>
 
 static PyTypeObject *seal_type, *session_type, *window_type, *numbers_type; /* kept for as long as the process runs */
@@ -111,10 +112,10 @@ window_fields(PyObject *object)
 
 /* -- numbers ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct { /* as itertools.count(first): with the GIL the next is one step, so no two threads get the same */
+struct Numbers { /* as itertools.count(first): the next is one step, so no two threads get the same */
     PyObject_HEAD
-    uint64_t next;
-} Numbers;
+    _Atomic uint64_t next;
+};
 
 static PyObject *
 numbers_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -129,20 +130,37 @@ numbers_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     Numbers *self = (Numbers *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     if (self != NULL) {
-        self->next = next;
+        atomic_init(&self->next, next);
     }
     return (PyObject *)self;
 }
 
+Numbers *
+numbers_of(PyObject *iterator)
+{
+    return Py_IS_TYPE(iterator, numbers_type) ? (Numbers *)iterator : NULL;
+}
+
 /* Never the same twice: the last that 64 bits hold is not handed out. */
+int
+take_numbers(Numbers *self, uint32_t count, uint64_t *first)
+{
+    *first = atomic_load(&self->next);
+    do {
+        if (count > UINT64_MAX - *first) {
+            return 0;
+        }
+    } while (!atomic_compare_exchange_weak(&self->next, first, *first + count));
+    return 1;
+}
+
 static int
 count_up(Numbers *self, uint64_t *number)
 {
-    if (self->next == UINT64_MAX) {
+    if (!take_numbers(self, 1, number)) {
         PyErr_SetString(PyExc_OverflowError, "there are no more numbers of 64 bits");
         return 0;
     }
-    *number = self->next++;
     return 1;
 }
 

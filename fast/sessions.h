@@ -27,6 +27,13 @@ SealFields *seal_fields(PyObject *object);
 SessionFields *session_fields(PyObject *object);
 WindowFields *window_fields(PyObject *object);
 
+/* Numbers that count up for all threads, with the GIL or without; NULL, and no exception, if an iterator is none. Borrowed. */
+typedef struct Numbers Numbers;
+Numbers *numbers_of(PyObject *iterator);
+
+/* Take so many that follow one another; 0, and no exception, if there are no more. Needs no GIL. */
+int take_numbers(Numbers *numbers, uint32_t count, uint64_t *first);
+
 /* Take the next of an iterator of numbers, at once where that is a Numbers. 1; or 0, with an exception. */
 int next_number(PyObject *numbers, uint64_t *number);
 

@@ -123,6 +123,29 @@ class Sealer:
         )
         return joined
 
+    def send_run(self, fd: int, common: bytes, number: int, data: Buffer) -> bool:
+        """Seal fragments of one message and send them by a descriptor, many in a call, in C (fast/sealedruns.c).
+
+        Args:
+            fd: of a connected socket.
+            common: what the heads of the fragments have in common.
+            number: that of the first.
+            data: of all of them, end to end.
+
+        Returns:
+            Whether all were sent; else they are to be sealed as ``seal_run`` does.
+
+        Raises:
+            OSError: the system would not take it.
+        """
+        if self._fast is None:
+            return False
+        stream = self._stream
+        done: bool = self._fast.send_sealed_run(
+            fd, self._seal, self._mark, stream.numbers, stream.last, common, number, data
+        )
+        return done
+
     def sending(self, send: Callable[[bytes], int]) -> Callable[[bytes], int]:
         """Return what seals a datagram and sends it, in as few steps as can be: a small message is one."""
         seal, marked, stream = self._seal, self._mark, self._stream

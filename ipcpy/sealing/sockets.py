@@ -13,7 +13,7 @@ from dataclasses import replace
 from ..addresses import Address, Way
 from ..alarms import Refusals
 from ..fast import compiled
-from ..transport.connected import ConnectedSocket
+from ..transport.connected import NO_OFFLOAD, ConnectedSocket
 from ..transport.data import DataSocket
 from ..transport.group import FanoutSocket, GroupSocket
 from ..transport.sockets import Sockets
@@ -57,6 +57,7 @@ class SealedConnectedSocket(ConnectedSocket):
         self.address, self.source, self.port = plain.address, plain.source, plain.port
         self.datagram = plain.datagram - OVERHEAD
         self.lossy, self.intact, self.lays = plain.lossy, True, compiled is not None
+        self.runs = plain.runs
         self.fileno = plain.fileno
         self.send = self._send_first  # type: ignore[assignment]
 
@@ -96,6 +97,17 @@ class SealedConnectedSocket(ConnectedSocket):
         segment = size + len(heads) // -(-len(data) // size) + OVERHEAD
         self._plain.send_joined(joined, segment)
         return True
+
+    def send_run(self, common: bytes, number: int, data: memoryview) -> bool:
+        """Send fragments of one message, sealed, as ConnectedSocket does; False also while they cannot be sealed so."""
+        sealer = self._sealer or self._made_sealer()
+        try:
+            return sealer.send_run(self._plain.fileno(), common, number, data)
+        except OSError as error:
+            if error.errno not in NO_OFFLOAD:
+                raise
+            self.runs = False
+            return False
 
     def close(self) -> None:
         """Close the socket. Once more does nothing."""

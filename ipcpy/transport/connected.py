@@ -27,7 +27,7 @@ from .kernel import (
     udp_socket,
 )
 
-_NO_OFFLOAD = (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP)
+NO_OFFLOAD = (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP)
 
 
 def _segments(size: int) -> list[tuple[int, int, bytes]]:
@@ -124,7 +124,7 @@ class ConnectedSocket:
                 sendmsg(list(chain.from_iterable(datagrams[at : at + per_call])), _segments(segment))
                 at += per_call
             except OSError as error:
-                if error.errno not in _NO_OFFLOAD:
+                if error.errno not in NO_OFFLOAD:
                     raise
                 self._gso = False  # a device without checksum offload, or an old kernel: one by one, then
                 per_call = 1
@@ -163,7 +163,7 @@ class ConnectedSocket:
         try:
             compiled.send_run(self.fileno(), common, number, data)
         except OSError as error:
-            if error.errno not in _NO_OFFLOAD:
+            if error.errno not in NO_OFFLOAD:
                 raise
             self.runs = False
         return self.runs
@@ -185,7 +185,7 @@ class ConnectedSocket:
                 sendmsg([view[at : at + step]], _segments(segment))
                 at += step
             except OSError as error:
-                if error.errno not in _NO_OFFLOAD:
+                if error.errno not in NO_OFFLOAD:
                     raise
                 self._gso, step = False, 0
         self.send_many([(view[start : start + segment],) for start in range(at, len(view), segment)], segment)
