@@ -29,14 +29,23 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 from bothways import state_of  # noqa: E402
-from gathered import PUBLISHER, Gathered, merged, outgoing, spoiled  # noqa: E402
+from gathered import PORT, PUBLISHER, Gathered, SealedPair, merged, outgoing, spoiled  # noqa: E402
 from ipcpy import fast  # noqa: E402
 from ipcpy.checksum import crc32  # noqa: E402
 from ipcpy.codec import MsgLibrary  # noqa: E402
 from ipcpy.protocol.data.batch import pack_batch  # noqa: E402
 from ipcpy.protocol.data.heads import Place, pack_fragment  # noqa: E402
 from ipcpy.protocol.data.reports import POLL_BODY  # noqa: E402
-from ipcpy.protocol.wire import DATA_WORD, FAST_HEADER, HEADER_SIZE, UNCHECKED, Kind, codec_number, pack_frame  # noqa: E402
+from ipcpy.protocol.wire import (  # noqa: E402
+    DATA_WORD,
+    FAST_HEADER,
+    FRAGMENT_OVERHEAD,
+    HEADER_SIZE,
+    UNCHECKED,
+    Kind,
+    codec_number,
+    pack_frame,
+)
 from receiving import HERE, THERE, Side  # noqa: E402
 from sealing import two_lives  # noqa: E402
 
@@ -226,8 +235,10 @@ class Seals:
 class Gathers:
     """A subscriber that receives large messages in place, by a pair of sockets of this process."""
 
-    def __init__(self, random: Random) -> None:
-        self._gathered = Gathered(compiled=True)
+    codec = 0
+
+    def __init__(self, random: Random, socket: SealedPair | None = None) -> None:
+        self._gathered = Gathered(compiled=True, socket=socket)
         self._due: list[bytes] = []
         self._seq = 0
         self._waiting: list[bytes] = []
@@ -237,7 +248,7 @@ class Gathers:
         while not self._due:
             self._seq = max(1, self._seq + random.choice((1, 1, 1, 1, 2, 0)))
             total, size = random.choice((30_000, 30_000, 30_000, 9, 70_001)), random.choice((1_428, 1_428, 512, 9_001))
-            message = outgoing(random, self._seq, total, size)
+            message = outgoing(random, self._seq, total, size, self.codec)
             step = random.choice((1, 7, 44))
             if random.random() < 0.4:
                 self._due = spoiled(random, message, step)
@@ -260,7 +271,34 @@ class Gathers:
         return self._gathered.seen, state_of(self._gathered.side)
 
 
-TARGETS: dict[str, Callable[[Random], Target]] = {"flow": Flows, "gather": Gathers, "seal": Seals}
+class SealedGathers(Gathers):
+    """The same with a key."""
+
+    codec = UNCHECKED
+
+    def __init__(self, random: Random) -> None:
+        one, other = two_lives(clock=lambda: 100.0, random=random.randbytes)
+        self._sealer, self._pair = one.sealer(PORT), SealedPair(other, compiled=fast.COMPILED)
+        super().__init__(random, self._pair)
+
+    def next(self, random: Random) -> tuple[bytes, int]:
+        """Return the same, sealed datagram by datagram."""
+        data, who = super().next(random)
+        each = FRAGMENT_OVERHEAD + int.from_bytes(data[6:8], "little") if data[3:4] == bytes([Kind.FRAGMENT]) else 1_500
+        parts = [(data[at : at + each],) for at in range(0, len(data), each)]
+        return b"".join(self._sealer.seal_run(parts)), who
+
+    def seen(self) -> object:
+        """Return what was refused, too."""
+        return super().seen(), self._pair.opener.refused
+
+
+TARGETS: dict[str, Callable[[Random], Target]] = {
+    "flow": Flows,
+    "gather": Gathers,
+    "gather-sealed": SealedGathers,
+    "seal": Seals,
+}
 
 
 # -- blocks, twice -----------------------------------------------------------------------------------------------------

@@ -6,40 +6,18 @@
  * Python's is touched meanwhile but the bytes of buffers that are held.
  */
 
-#include "fragments.h"
+#include "gathering.h"
 #include "sockets.h"
 #include "taking.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <time.h>
 
 #define REST_SIZE 65536 /* RECEIVE_SIZE in ipcpy/transport/kernel.py */
 
 static PyObject *name_count, *name_address, *name_other; /* attributes of a Gathering; kept as long as the process */
 
-/* What is being received, and where it belongs. */
-typedef struct {
-    Message message;
-    Py_buffer heads, rest, buffer;
-    int fd;
-    uint32_t first, count; /* the fragments that are due */
-    uint32_t done;         /* how many of them are in their places */
-    struct sockaddr_in from, first_from;
-    struct iovec parts[2 * MAX_MERGED + 1]; /* of the last call: a head and a place for each, and what is for the rest */
-    int laid;                               /* how many parts */
-    Py_ssize_t got;                         /* bytes of it */
-} Gathering;
-
 /* -- one call ------------------------------------------------------------------------------------------------------- */
-
-static uint8_t *
-place_of(const Gathering *self, uint32_t number)
-{
-    return (uint8_t *)self->buffer.buf + (size_t)number * self->message.size;
-}
 
 /* Say where the next fragments belong, as many as one call brings; return how many. */
 static uint32_t
@@ -57,9 +35,8 @@ lay_out(Gathering *self)
     return count;
 }
 
-/* Receive into the parts; 0, or the errno. */
-static int
-receive(Gathering *self)
+int
+receive_parts(Gathering *self)
 {
     struct msghdr header = {
         .msg_name = &self->from,
@@ -92,7 +69,7 @@ recognise(const Gathering *self, uint32_t due)
 
 /* -- a run of calls ------------------------------------------------------------------------------------------------- */
 
-static int
+int
 is_over(double deadline)
 {
     struct timespec now;
@@ -101,11 +78,13 @@ is_over(double deadline)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec >= deadline;
 }
 
-static int
-is_same(const struct sockaddr_in *one, const struct sockaddr_in *other)
+int
+is_from_the_same(const Gathering *self)
 {
-    return one->sin_family == other->sin_family && one->sin_port == other->sin_port &&
-           one->sin_addr.s_addr == other->sin_addr.s_addr;
+    const struct sockaddr_in *one = &self->from, *other = &self->first_from;
+
+    return self->done == 0 || (one->sin_family == other->sin_family && one->sin_port == other->sin_port &&
+                               one->sin_addr.s_addr == other->sin_addr.s_addr);
 }
 
 /* Receive until all are there, the time is up, something else comes (then ``other`` is set), or a call fails: the errno.
@@ -115,11 +94,11 @@ receive_all(Gathering *self, double deadline, int once, int *other)
 {
     while (self->done < self->count && !is_over(deadline)) {
         uint32_t due = lay_out(self), found;
-        int error = receive(self);
+        int error = receive_parts(self);
 
         if (error)
             return error;
-        found = self->done && !is_same(&self->from, &self->first_from) ? 0 : recognise(self, due);
+        found = is_from_the_same(self) ? recognise(self, due) : 0;
         if (found == 0) {
             *other = 1;
             return 0;
@@ -163,11 +142,10 @@ joined(const Gathering *self)
     return bytes;
 }
 
-/* Write down in a Gathering of Python's what has come so far; -1 with an exception. */
-static int
-write_down(const Gathering *self, PyObject *gathering, int other)
+int
+write_down(const Gathering *self, PyObject *gathering, PyObject *other)
 {
-    PyObject *count = PyLong_FromUnsignedLong(self->done), *address = NULL, *data = NULL, *pair = NULL;
+    PyObject *count = PyLong_FromUnsignedLong(self->done), *address = NULL, *pair = NULL;
     int done = count == NULL ? -1 : 0;
 
     if (done == 0 && self->done > 0) {
@@ -176,17 +154,15 @@ write_down(const Gathering *self, PyObject *gathering, int other)
     }
     if (done == 0)
         done = PyObject_SetAttr(gathering, name_count, count);
-    if (done == 0 && other) {
+    if (done == 0 && other != NULL) {
         Py_XDECREF(address);
         address = tuple_of_address(&self->from);
-        data = joined(self);
-        if (address != NULL && data != NULL)
-            pair = PyTuple_Pack(2, data, address);
+        if (address != NULL)
+            pair = PyTuple_Pack(2, other, address);
         done = pair == NULL ? -1 : PyObject_SetAttr(gathering, name_other, pair);
     }
     Py_XDECREF(count);
     Py_XDECREF(address);
-    Py_XDECREF(data);
     Py_XDECREF(pair);
     return done;
 }
@@ -194,7 +170,7 @@ write_down(const Gathering *self, PyObject *gathering, int other)
 /* Receive with the GIL released, in a run of calls, and write down what came, until handlers of signals raise nothing that
    ends it; -1 with an exception. */
 static int
-receive_run(Gathering *self, PyObject *gathering, double deadline)
+receive_run(Gathering *self, PyObject *gathering, double deadline, void *nothing)
 {
     int number = self->fd, own = own_number(number), error, other, done;
 
@@ -206,7 +182,9 @@ receive_run(Gathering *self, PyObject *gathering, double deadline)
         Py_BEGIN_ALLOW_THREADS
         error = receive_all(self, deadline, own < 0, &other);
         Py_END_ALLOW_THREADS
-        done = write_down(self, gathering, other); /* first: a signal handler may raise */
+        PyObject *data = other ? joined(self) : NULL;
+        done = other && data == NULL ? -1 : write_down(self, gathering, data); /* first: a signal handler may raise */
+        Py_XDECREF(data);
         if (done == 0 && error == EINTR)
             done = PyErr_CheckSignals();
         else if (done == 0 && error) {
@@ -251,9 +229,8 @@ release_buffers(Gathering *self, Py_buffer *common)
     PyBuffer_Release(common);
 }
 
-/* fill(gathering, fd, heads, rest, buffer, common, first, count, deadline) */
-static PyObject *
-fill(PyObject *module, PyObject *args)
+PyObject *
+fill_by(Receive receive, void *how, PyObject *args)
 {
     Gathering self = {0};
     Py_buffer common;
@@ -265,11 +242,18 @@ fill(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "Oiw*w*w*y*kkd", &gathering, &self.fd, &self.heads, &self.rest, &self.buffer, &common,
                           &first, &count, &deadline))
         return NULL;
-    done = has_places(&self, &common, first, count) ? receive_run(&self, gathering, deadline) : -1;
+    done = has_places(&self, &common, first, count) ? receive(&self, gathering, deadline, how) : -1;
     release_buffers(&self, &common);
     if (done < 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+/* fill(gathering, fd, heads, rest, buffer, common, first, count, deadline) */
+static PyObject *
+fill(PyObject *module, PyObject *args)
+{
+    return fill_by(receive_run, NULL, args);
 }
 
 /* Read from the first head what the message that begins has that an earlier one had not: its number and its time. */
@@ -298,7 +282,7 @@ begin(PyObject *module, PyObject *args)
         goto end;
     due = lay_out(&self);
     Py_BEGIN_ALLOW_THREADS
-    error = receive(&self);
+    error = receive_parts(&self);
     Py_END_ALLOW_THREADS
     if (error == EINTR) { /* a handler may have closed the socket: as if something had come that is a call to wake up */
         if (PyErr_CheckSignals() == 0)

@@ -438,6 +438,9 @@ static PyMethodDef receiving_methods[] = {
      "recvfrom(size, flags=0)\n--\n\nReceive a datagram and open it."},
     {"receive_into", receiving_receive_into, METH_O,
      "receive_into(buffers)\n--\n\nReceive a datagram and open it into buffers, one after the other."},
+    {"fill", receiving_fill, METH_VARARGS,
+     "fill(gathering, fd, heads, rest, buffer, common, first, count, deadline)\n--\n\n"
+     "Receive and open fragments of a message into their places, until something else comes or the time is up."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -37,4 +37,7 @@ Py_ssize_t count_in_order(const unsigned char *data, Py_ssize_t size, const unsi
    of it. */
 PyObject *opened(Receiving *self, PyObject *data);
 
+/* Receiving.fill, of sealedgathering.c. */
+PyObject *receiving_fill(PyObject *self, PyObject *args);
+
 #endif

@@ -36,7 +36,7 @@ NO_MODULE = {
     "publishing/test_direct.py": "publish of the compiled part, beside Python's",
     "publishing/test_sent.py": "fast/sent.c, against its twin in accounts.py",
     "sealing/test_attacks.py": "all of it, against a man who has what was sent, and no key",
-    "sealing/test_runs.py": "fast/sealedruns.c, against its twin",
+    "sealing/test_runs.py": "fast/sealedruns.c and fast/sealedgathering.c, against their twins",
     "subscribing/test_handlers.py": "publish and recv, and a signal handler that does either amid them",
     "web/test_page.py": "the page of static/, in a browser",
     "web/test_page_hostile.py": "the same where it is hard",

@@ -42,6 +42,7 @@ MOST_GROUPS = 1_024  # sessions of which a group's socket keeps windows before i
 MOST_WAYS = 1_024  # streams of which is remembered where to look
 
 Received = tuple[bytes, Address]
+Into = tuple[Callable[..., tuple[int, Address]], Callable[..., None]]
 
 _unpack = HEAD.unpack_from
 _unpack_short = Struct("<H6sQ16xI").unpack_from  # the same without the name
@@ -132,15 +133,16 @@ class Opener:
         quickly: Callable[..., Received] = quick.recvfrom  # the same in one step
         return quickly
 
-    def receiving_into(self, receive: Callable[..., Received]) -> Callable[..., tuple[int, Address]] | None:
-        """Return what receives a datagram, opens it, and lays it into buffers, one after the other; it returns its size
-        and where it came from. None where that is not done in one step.
+    def receiving_into(self, receive: Callable[..., Received]) -> Into | None:
+        """Return what receives datagrams and opens them into buffers; None where that is not done in one step.
+
+        Returns:
+            ``receive_into`` and ``fill``, each as DataSocket has it: one datagram, and all fragments that are due.
         """
         if self._fast is None:
             return None
         quick = self._fast.Receiving(self._ways, self._mark, receive, self.open, self._refuse)
-        into: Callable[..., tuple[int, Address]] = quick.receive_into
-        return into
+        return quick.receive_into, quick.fill
 
     def _windows(self, session: Session, groups: dict[Session, Windows]) -> Windows:
         """Return the windows of this socket: others of the node are sent the same numbers."""

@@ -125,6 +125,7 @@ class SealedDataSocket(DataSocket):
 
     intact = True
     in_place = runs = False
+    fill = None
 
     def __init__(self, seal: Seal, plain: DataSocket) -> None:
         self._plain, self._sock = plain, plain._sock  # noqa: SLF001 (one socket: all but what is opened or sealed)
@@ -133,7 +134,8 @@ class SealedDataSocket(DataSocket):
         opener = seal.opener(plain.port)
         self.recvfrom = opener.receiving(plain.recvfrom)
         if (into := opener.receiving_into(plain.recvfrom)) is not None:
-            self.receive_into, self.in_place = into, True  # type: ignore[method-assign]
+            self.receive_into, self.in_place = into[0], True  # type: ignore[method-assign]
+            self.fill = into[1] if plain.runs else None
 
     def sendto(self, data: bytes, address: Address, way: Way | None = None) -> None:
         """Send an answer, sealed; what the system refuses is lost like any datagram."""

@@ -159,10 +159,11 @@ class Gathering:
         places: list[memoryview] = []
         self.active = True  # before there are places: a signal handler that reads now would fill them too
         try:
-            if compiled is not None and self._socket.runs:
+            if (fill := self._socket.fill) is not None:
                 number, count = partial.span(MAX_FRAGMENTS)
                 if count:
-                    self._fill_run(partial, number, count, deadline)
+                    fd, common = self._socket.fileno(), Heads(partial.place).common
+                    fill(self, fd, self._heads, self._rest, partial.buffer, common, number, count, deadline)
             else:
                 number, count = partial.span(DUE)
                 places = partial.places(number, count)
@@ -177,12 +178,6 @@ class Gathering:
             with self._lock:
                 self._inbound.take(*self._other)
         return self._count + (self._other is not None)
-
-    def _fill_run(self, partial: Partial, number: int, count: int, deadline: float) -> None:
-        """Receive fragments into their places, until something else comes, in C: ``_fill`` says what that does."""
-        assert compiled is not None
-        fd, common = self._socket.fileno(), Heads(partial.place).common
-        compiled.fill(self, fd, self._heads, self._rest, partial.buffer, common, number, count, deadline)
 
     def _fill(self, partial: Partial, number: int, places: list[memoryview], deadline: float) -> None:
         """Receive fragments into their places, a datagram or merged buffer at a time, until something else comes."""

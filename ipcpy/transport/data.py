@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..addresses import LOOPBACK, Address, Way
 from ..alarms import Refusals
@@ -27,6 +27,7 @@ class DataSocket(ReceivingSocket):
             is in any case.
         in_place: whether ``receive_into`` saves a copy: where what comes is sealed, only with the compiled part.
         runs: whether the compiled part may read it by its descriptor: what comes is what it is.
+        fill: receives fragments into their places, many in a step (fast/gathering.c); None where that is not done.
 
     Raises:
         TransportError: the system has no socket for us, or the address is not ours.
@@ -35,6 +36,7 @@ class DataSocket(ReceivingSocket):
     intact = False
     in_place = True
     runs = compiled is not None
+    fill: Callable[..., None] | None = compiled.fill if compiled is not None else None
 
     def __init__(self, host: str) -> None:
         sock = udp_socket()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import ipcpy as ipc
 from bothways import state_of
-from gathered import Gathered, merged, outgoing, spoiled
+from gathered import Gathered, merged, outgoing, sent_as
 from ipcpy.fast import COMPILED, compiled
 from ipcpy.protocol.data.fragments import Outgoing
 from ipcpy.protocol.data.heads import Heads, Place
@@ -166,20 +166,6 @@ MESSAGES = st.tuples(
     st.sampled_from(["whole", "whole", "spoiled", "empty", "poll"]),
     st.integers(0, 3),  # messages that are held
 )
-
-
-def sent_as(random_: random.Random, message: Outgoing, per_call: int, how: str) -> list[bytes]:
-    step = max(1, min(per_call, 65_507 // message.datagram))
-    whole = [merged(message, at, min(at + step, message.count)) for at in range(0, message.count, step)]
-    match how:
-        case "spoiled":
-            return spoiled(random_, message, per_call)
-        case "empty":
-            return [*whole[:1], b"", *whole[1:]]
-        case "poll":
-            place = message.place
-            return [*whole, pack_frame(Kind.POLL, place.source, place.seq, 9, POLL_BODY.pack(9, 1))]
-    return whole
 
 
 @settings(deadline=None, max_examples=150)

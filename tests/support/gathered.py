@@ -10,14 +10,18 @@ from random import Random
 from typing import Any
 
 from ipcpy.checksum import crc32
-from ipcpy.fast import COMPILED
+from ipcpy.fast import COMPILED, compiled
 from ipcpy.protocol.data.fragments import Outgoing
 from ipcpy.protocol.data.heads import Place
+from ipcpy.protocol.data.reports import POLL_BODY
+from ipcpy.protocol.wire import Kind, pack_frame
+from ipcpy.sealing.seal import Seal
 from ipcpy.subscribing.inplace import Gathering
 from ipcpy.timeouts import NEVER
 from receiving import Side
 
 PUBLISHER = 0xA1
+PORT = 7_000  # that sealed datagrams are for
 ADDRESS = ("0.0.0.0", 0)  # what C makes of a sender that has none
 
 
@@ -26,6 +30,7 @@ class Pair:
 
     Attributes:
         runs: whether it is read in C.
+        fill: as of DataSocket.
         intact, in_place, timeout: as of DataSocket.
     """
 
@@ -33,6 +38,7 @@ class Pair:
 
     def __init__(self, runs: bool) -> None:
         self.runs = runs
+        self.fill = compiled.fill if runs and compiled is not None else None
         self._theirs, self._ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._ours.setblocking(False)
         self._theirs.setblocking(False)
@@ -53,11 +59,38 @@ class Pair:
         self._ours.close()
 
 
+class SealedPair(Pair):
+    """Stands for a SealedDataSocket; what is sent to it is sealed by whoever sends.
+
+    Args:
+        seal: the life of the subscriber's node.
+        compiled: whether it is opened in C, where that is.
+
+    Attributes:
+        opener: what opens.
+    """
+
+    intact = True
+
+    def __init__(self, seal: Seal, *, compiled: bool) -> None:
+        super().__init__(False)
+        self.opener = seal.opener(PORT)
+        if not compiled:
+            self.opener._fast = None
+        receive = self.recvfrom
+        self.recvfrom = self.opener.receiving(receive)  # type: ignore[method-assign]
+        into = self.opener.receiving_into(receive)
+        self.in_place = into is not None
+        if into is not None:
+            self.receive_into, self.fill = into  # type: ignore[method-assign]
+
+
 class Gathered:
     """One subscriber of one publisher, whose socket is read as a thread does that waits.
 
     Args:
         compiled: whether in C, where that is.
+        socket: what it receives by; of its own if none is given.
 
     Attributes:
         side: the subscriber.
@@ -65,10 +98,11 @@ class Gathered:
         held: the newest of them.
     """
 
-    def __init__(self, *, compiled: bool) -> None:
+    def __init__(self, *, compiled: bool, socket: Pair | None = None) -> None:
+        self.socket: Any = socket or Pair(compiled and COMPILED)
         self.side = Side(depth=50)
+        self.side.intake.intact = self.socket.intact
         self.side.match(PUBLISHER, address=ADDRESS)
-        self.socket: Any = Pair(compiled and COMPILED)
         self.seen: list[tuple[int, int, int]] = []
         self.held: list[Any] = []
         self._hold = 0
@@ -157,3 +191,18 @@ def damaged(random: Random, data: bytes) -> bytes:
     at = random.randrange(min(44, len(data))) if random.random() < 0.5 else random.randrange(len(data))
     found[at] ^= 1 << random.randrange(8)
     return bytes(found)
+
+
+def sent_as(random: Random, message: Outgoing, per_call: int, how: str) -> list[bytes]:
+    """Return a message as it comes, so many fragments merged: ``spoiled``, with an ``empty`` datagram or a ``poll``."""
+    step = max(1, min(per_call, 65_507 // message.datagram))
+    whole = [merged(message, at, min(at + step, message.count)) for at in range(0, message.count, step)]
+    match how:
+        case "spoiled":
+            return spoiled(random, message, per_call)
+        case "empty":
+            return [*whole[:1], b"", *whole[1:]]
+        case "poll":
+            place = message.place
+            return [*whole, pack_frame(Kind.POLL, place.source, place.seq, 9, POLL_BODY.pack(9, 1))]
+    return whole
