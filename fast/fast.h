@@ -21,6 +21,7 @@ int add_opening(PyObject *module);
 int add_sealedruns(PyObject *module);
 int add_locks(PyObject *module);
 int add_sockets(PyObject *module);
+int add_addressed(PyObject *module);
 int add_sessions(PyObject *module);
 int add_encoding(PyObject *module);
 int add_publishing(PyObject *module);

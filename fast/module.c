@@ -37,6 +37,7 @@ execute(PyObject *module)
         add_sealedruns(module) < 0 ||
         add_locks(module) < 0 ||
         add_sockets(module) < 0 ||
+        add_addressed(module) < 0 ||
         add_encoding(module) < 0 ||
         add_publishing(module) < 0 ||
         add_fields(module) < 0 ||

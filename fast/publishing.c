@@ -5,6 +5,7 @@ publishes beside a thread that computes would wait 5 ms to have it again. Whatev
 there, a reliable topic, a size that goes another way, a value that the codec refuses, a socket that is not the
 system's own, a send that is refused. */
 
+#include "addressed.h"
 #include "encoding.h"
 #include "locks.h"
 #include "sealing.h"
@@ -58,19 +59,23 @@ read_clock(int64_t *ns)
 
 /* -- sending ------------------------------------------------------------------------------------------------------ */
 
-/* The descriptor of the socket whose own `send` a way is, or is once what `sealing` seals; -1, without an exception, for
-   any other way. */
+/* The descriptor of the socket by which a way sends as it is, or once what `sealing` seals, and where to if it is not
+   connected; -1, without an exception, for any other way. */
 static int
-descriptor_of(PyObject *way, PyObject **sealing)
+descriptor_of(PyObject *way, PyObject **sealing, const struct sockaddr_in **to)
 {
-    PyObject *send;
+    PyObject *send, *addressed;
 
+    *to = NULL;
     if (!PyTuple_Check(way) || PyTuple_Size(way) != 2)
         return -1;
     send = PyTuple_GetItem(way, 0);
     *sealing = sending_of(send);
     if (*sealing != NULL)
         send = sending_plain(*sealing);
+    addressed = send == NULL ? NULL : addressed_of(send);
+    if (addressed != NULL)
+        return addressed_by(addressed, to);
     if (send == NULL || !PyCFunction_Check(send) || PyCFunction_GetFunction(send) != socket_send)
         return -1;
     return descriptor_in(PyCFunction_GetSelf(send));
@@ -99,10 +104,11 @@ send_frame(PyObject *ways, const uint8_t *frame, size_t size, int keep_gil)
     for (; sent < count; sent++) {
         ssize_t taken;
         PyObject *sealing;
+        const struct sockaddr_in *to;
         uint8_t sealed[AT_HAND + SEALED_OVERHEAD];
         const uint8_t *datagram = frame;
         size_t length = size;
-        int descriptor = descriptor_of(PyTuple_GetItem(ways, sent), &sealing);
+        int descriptor = descriptor_of(PyTuple_GetItem(ways, sent), &sealing, &to);
         if (descriptor < 0)
             break;
         if (sealing != NULL) {
@@ -114,11 +120,12 @@ send_frame(PyObject *ways, const uint8_t *frame, size_t size, int keep_gil)
             datagram = sealed;
             length = (size_t)got;
         }
+        socklen_t to_size = to == NULL ? 0 : sizeof *to;
         if (keep_gil)
-            taken = send(descriptor, datagram, length, MSG_DONTWAIT);
+            taken = sendto(descriptor, datagram, length, MSG_DONTWAIT, (const struct sockaddr *)to, to_size);
         else {
             Py_BEGIN_ALLOW_THREADS
-            taken = send(descriptor, datagram, length, MSG_DONTWAIT);
+            taken = sendto(descriptor, datagram, length, MSG_DONTWAIT, (const struct sockaddr *)to, to_size);
             Py_END_ALLOW_THREADS
         }
         if (taken < 0)
@@ -645,24 +652,6 @@ static PyType_Spec direct_spec = {
     .slots = direct_slots,
 };
 
-/* Finds out what function the `send` of the system's sockets is, of a socket that was never opened. */
-static int
-find_socket_send(void)
-{
-    PyObject *module = PyImport_ImportModule("_socket");
-    PyObject *type = module == NULL ? NULL : PyObject_GetAttrString(module, "socket");
-    PyObject *made = type == NULL ? NULL : PyObject_CallMethod(type, "__new__", "O", type);
-    PyObject *bound = made == NULL ? NULL : PyObject_GetAttrString(made, "send");
-
-    if (bound != NULL && PyCFunction_Check(bound))
-        socket_send = PyCFunction_GetFunction(bound);
-    Py_XDECREF(bound);
-    Py_XDECREF(made);
-    Py_XDECREF(type);
-    Py_XDECREF(module);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
 /* Learn whether time.time_ns is the system's clock. */
 static int
 find_clock(void)
@@ -698,7 +687,8 @@ make_names(void)
 int
 add_publishing(PyObject *module)
 {
-    if (make_names() < 0 || find_socket_send() < 0 || find_clock() < 0 || PyModule_AddFunctions(module, functions) < 0)
+    if (make_names() < 0 || socket_method("send", &socket_send) < 0 || find_clock() < 0 ||
+        PyModule_AddFunctions(module, functions) < 0)
         return -1;
     direct_type = add_type(module, &direct_spec);
     return direct_type == NULL ? -1 : 0;

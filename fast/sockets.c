@@ -62,6 +62,23 @@ try_one(PyObject *type)
 }
 
 int
+socket_method(const char *name, PyCFunction *function)
+{
+    PyObject *module = PyImport_ImportModule("_socket");
+    PyObject *type = module == NULL ? NULL : PyObject_GetAttrString(module, "socket");
+    PyObject *made = type == NULL ? NULL : PyObject_CallMethod(type, "__new__", "O", type);
+    PyObject *bound = made == NULL ? NULL : PyObject_GetAttrString(made, name);
+
+    if (bound != NULL && PyCFunction_Check(bound))
+        *function = PyCFunction_GetFunction(bound);
+    Py_XDECREF(bound);
+    Py_XDECREF(made);
+    Py_XDECREF(type);
+    Py_XDECREF(module);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+int
 own_number(int fd)
 {
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);

@@ -73,14 +73,6 @@ class Fanout:
             self._pause, self._at = FIRST_PAUSE, now
         return bool(gone)
 
-    def send(self, frame: bytes) -> None:
-        """Send a frame to all members.
-
-        Raises:
-            OSError: if the system would not take it.
-        """
-        self.socket.send(frame)
-
     def send_again(self, frame: bytes, messages: int = 1) -> int:
         """Send messages the system refused once more; return the number of subscribers that do not get them."""
         try:

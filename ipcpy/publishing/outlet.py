@@ -275,7 +275,7 @@ class Outlet(OutletFields):
         self.sharers = self.routes if shared else ()
         self.ways = (
             *((route.socket.send, route) for route in unicast),
-            *((fanout.send, fanout) for fanout in fanouts),
+            *((fanout.socket.send, fanout) for fanout in fanouts),
         )
         self.monitor.bell.ring()
 

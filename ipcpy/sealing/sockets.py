@@ -174,14 +174,7 @@ class SealedFanoutSocket(FanoutSocket):
         self._to_group, self._to_one = seal.sealer(group[1]), seal.sealer()
         self.fileno, self.port = plain.fileno, plain.port
         self.recvfrom = seal.opener(plain.port).receiving(plain.recvfrom)
-
-    def send(self, data: bytes) -> None:
-        """Send to the group.
-
-        Raises:
-            OSError: the system would not take it.
-        """
-        self._plain.send(self._to_group.seal(data))
+        self.send = self._to_group.sending(plain.send)
 
     def try_send(self, data: bytes, address: Address | None = None) -> None:
         """Send to the group or to one address; what the system refuses is lost like any datagram."""

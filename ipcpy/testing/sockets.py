@@ -70,10 +70,7 @@ class WeatherFanoutSocket(FanoutSocket):
     def __init__(self, weather: Weather, group: Address, interface: int, address: str) -> None:
         super().__init__(group, interface, address)
         self._weather = weather
-
-    def send(self, data: bytes) -> None:
-        """Send to the group."""
-        self._weather.pass_on(super().send, data)
+        self.send = partial(weather.pass_on, self.send)  # type: ignore[assignment]
 
     def try_send(self, data: bytes, address: Address | None = None) -> None:
         """Send to the group or to one address."""

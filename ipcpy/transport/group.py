@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..addresses import Address, Way, is_loopback
+from ..fast import compiled
 from .kernel import (
     IP_MULTICAST_ALL,
     LINUX,
@@ -78,6 +79,14 @@ class GroupSocket(ReceivingSocket):
         return try_option(self._sock, socket.IPPROTO_IP, option, value)
 
 
+def sender_to(sendto: Callable[[bytes, Address], int], address: Address) -> Callable[[bytes], int]:
+    """Return what sends to an address by ``sendto`` of a socket: where that is the system's own, C needs no Python."""
+    if compiled is None:
+        return lambda data: sendto(data, address)
+    send: Callable[[bytes], int] = compiled.Addressed(sendto, address).send
+    return send
+
+
 class FanoutSocket(ReceivingSocket):
     """A publisher's socket for one multicast group on one interface; answers come back to it by unicast.
 
@@ -88,6 +97,7 @@ class FanoutSocket(ReceivingSocket):
 
     Attributes:
         port: the port of it that answers come to.
+        send: sends to the group. It raises OSError for what the system refuses.
 
     Raises:
         TransportError: the system has no socket for us, or does not send multicast from there.
@@ -105,14 +115,7 @@ class FanoutSocket(ReceivingSocket):
         super().__init__(sock)
         self.port: int = sock.getsockname()[1]
         self._group = group
-
-    def send(self, data: bytes) -> None:
-        """Send to the group.
-
-        Raises:
-            OSError: the system would not take it.
-        """
-        self._sock.sendto(data, self._group)
+        self.send = sender_to(sock.sendto, group)
 
     def try_send(self, data: bytes, address: Address | None = None) -> None:
         """Send to the group or to one address; what the system refuses is lost like any datagram."""

@@ -30,6 +30,7 @@ from ipcpy.codec.bodies import Bodies
 from ipcpy.protocol.wire import FLAG_UNCHECKED, Kind, frames
 from ipcpy.publishing.outlet import Outlet
 from ipcpy.publishing.publisher import Publisher
+from ipcpy.transport.group import sender_to
 
 pytestmark = pytest.mark.skipif(not fast.COMPILED, reason=f"not compiled: {fast.why_pure}")
 
@@ -242,6 +243,64 @@ def test_a_full_socket_is_waited_for_as_python_does(pairs):
             assert results[0] == 1 and results[-1] == 0
             frame = side.target.again[0][0]
             assert frame[16:24] == len(results).to_bytes(8, "little") and side.publisher.stats.published == len(results)
+
+
+def test_what_is_sent_to_an_address_is_the_same_and_so_is_what_is_refused(pairs):
+    outcomes = []
+    for side in pairs(library):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            way = sender_to(sock.sendto, side.sink.getsockname()), side.target
+            side.ways(way, way)
+            came = [side.outcome(Point(1, 2.0))]
+            side.ways(way)
+            came.append(side.outcome(Point(2, 2.0)))
+            sock.close()
+            outcomes.append([*came, side.outcome(Point(3, 2.0))])
+    assert outcomes[0] == outcomes[1]
+    assert [len(outcome[-1]) for outcome in outcomes[0]] == [2, 1, 0]
+    assert [outcome[3] for outcome in outcomes[0]] == [0, 0, 1]
+
+
+def test_what_sends_to_an_address_by_the_system_needs_no_python_and_all_else_does():
+    def sendto(data: bytes, address: object) -> int:
+        called.append((data, address))
+        return len(data)
+
+    called: list[object] = []
+    assert fast.compiled
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        here = sock.getsockname()
+        usual = fast.compiled.Addressed(sock.sendto, here).send, None
+        assert fast.compiled.send((usual,), b"frame") == () and sock.recv(100) == b"frame"
+        assert usual[0](b"by Python") == 9 and sock.recv(100) == b"by Python"
+        hosts = "localhost", "127.0.0.1\0", "", None
+        for address in (*((host, here[1]) for host in hosts), ("127.0.0.1", 0), ("127.0.0.1", 1 << 16), ("127.0.0.1",)):
+            way = fast.compiled.Addressed(sock.sendto, address).send, None
+            assert fast.compiled.send((way,), b"frame") == (way,)
+        other = fast.compiled.Addressed(sendto, here).send, None
+        assert fast.compiled.send((usual, other, usual), b"frame") == (other, usual)
+        assert other[0](b"data") == 4 and called == [(b"data", here)]
+    assert fast.compiled.send((usual,), b"frame") == (usual,)
+    with pytest.raises(OSError):
+        usual[0](b"closed")
+    for arguments in ((), (sendto,), (sendto, "address"), (sendto, ("127.0.0.1", 9), 1)):
+        with pytest.raises(TypeError):
+            fast.compiled.Addressed(*arguments)
+
+
+def test_what_sends_to_an_address_is_collected_in_a_circle():
+    class Sendto:
+        def __call__(self, data: bytes, address: object) -> int:
+            return len(data)
+
+    assert fast.compiled
+    sendto = Sendto()
+    sendto.send = fast.compiled.Addressed(sendto, ("127.0.0.1", 9)).send  # type: ignore[attr-defined]
+    gone = weakref.ref(sendto)
+    del sendto
+    gc.collect()
+    assert gone() is None
 
 
 def test_other_ways_are_called_in_their_order(pairs):

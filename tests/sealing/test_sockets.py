@@ -173,6 +173,21 @@ def test_a_multicast_is_sealed_once_and_taken_once_by_each(ends, wait_until):
         assert come(fanout, wait_until)[0] == b"answer"
 
 
+@pytest.mark.skipif(fast.compiled is None, reason="of the compiled part")
+def test_a_multicast_is_sealed_and_sent_without_python(ends, wait_until):
+    with (
+        closing(ends.publishing.fanout(GROUP, LO, HOST)) as fanout,
+        closing(ends.subscribing.group(*GROUP)) as group,
+    ):
+        assert group.join([LO]) == {LO}
+        way = fanout.send, None
+        assert fast.compiled.send((way,), b"by C") == ()
+        fanout.send(b"by Python")
+        assert [come(group, wait_until)[0] for _ in range(2)] == [b"by C", b"by Python"]
+        assert not ends.other.refused
+    assert fast.compiled.send((way,), b"closed") == (way,)
+
+
 def test_a_socket_that_is_made_to_look_for_a_way_takes_no_stream(ends):
     streams = []
     take = ends.one.streams.take
