@@ -222,6 +222,16 @@ give_up(State *state, IntakeFields *intake, FlowFields *flow, int64_t late)
 
 /* -- messages ---------------------------------------------------------------------------------------------------- */
 
+/* Whether no circle of references can lead through a value, now or later: the garbage collector need not look at it. Of
+ * tuples it looks at none that hold only such values, once it has seen them; those of decoding.c it never looks at. */
+static int
+is_at_an_end(PyObject *value)
+{
+    if (PyTuple_Check(value))
+        return !PyObject_GC_IsTracked(value);
+    return !(PyType_GetFlags(Py_TYPE(value)) & Py_TPFLAGS_HAVE_GC);
+}
+
 /* One Message; takes over all but ``rest``, which all of a batch share: topic, sent_ns, received_ns, publisher. */
 static PyObject *
 message_of(PyTypeObject *type, PyObject *value, PyObject *seq, PyObject *const *rest)
@@ -250,6 +260,7 @@ messages_of(const Receiving *known, FlowFields *flow, const Batch *batch, int64_
                         PyLong_FromLongLong(received_ns), Py_XNewRef(flow->id)};
     PyObject *messages = PyList_New(batch->count), *value, *message;
     int done = messages && rest[0] && rest[1] && rest[2] && rest[3] ? 0 : -1;
+    int ends = done == 0 && is_at_an_end(rest[0]) && is_at_an_end(rest[3]);
 
     if (done < 0 && !PyErr_Occurred())
         PyErr_SetString(PyExc_AttributeError, "a field of a Flow was deleted");
@@ -257,6 +268,8 @@ messages_of(const Receiving *known, FlowFields *flow, const Batch *batch, int64_
         value = PyList_GetItem(values, n);
         message = value == NULL ? NULL
                                 : message_of(type, Py_NewRef(value), PyLong_FromUnsignedLongLong(batch->seq + n), rest);
+        if (message != NULL && ends && is_at_an_end(value)) /* many wait in an inbox: it looks again and again */
+            PyObject_GC_UnTrack(message);
         done = message == NULL ? -1 : PyList_SetItem(messages, n, message);
     }
     for (int n = 0; n < 4; n++)

@@ -27,6 +27,7 @@ typedef struct {
     Repeat *repeat;
     int kind;
     PyObject *type; /* of NAMED */
+    int bare;       /* whether an instance of it has its values and nothing else: no __dict__ */
     PyObject *make;      /* of OTHER: makes an instance of a tuple of values */
     PyObject *otherwise; /* the twin */
 } Unpacking;
@@ -90,7 +91,10 @@ unpack(const Unpacking *self, const uint8_t *body)
     switch (self->kind) {
     case NAMED: /* as tuple.__new__ of a subclass makes it */
         values = filled(self, begin_tuple((PyTypeObject *)self->type, self->count), PyTuple_SetItem, payload);
-        return finish_tuple((PyTypeObject *)self->type, values);
+        made = finish_tuple((PyTypeObject *)self->type, values);
+        if (made != NULL && self->bare) /* of numbers and bytes for good: no circle leads through it */
+            PyObject_GC_UnTrack(made);
+        return made;
     case LIST:
         return filled(self, PyList_New(self->count), PyList_SetItem, payload);
     case SINGLE:
@@ -168,6 +172,19 @@ read_repeats(Unpacking *self, PyObject *repeats)
     return 0;
 }
 
+/* Whether instances of a type have no __dict__; -1 with an exception. */
+static int
+is_bare(PyObject *type, int *bare)
+{
+    PyObject *offset = PyObject_GetAttrString(type, "__dictoffset__");
+
+    if (offset == NULL)
+        return -1;
+    *bare = PyLong_CheckExact(offset) && PyLong_AsLong(offset) == 0;
+    Py_DECREF(offset);
+    return 0;
+}
+
 /* The arguments of Unpacking(size, repeats, type, make, otherwise): type is a named tuple's, list, None for the value
  * itself, or False where `make` is to be called. Those that do not fit each other are a ValueError.
  */
@@ -185,6 +202,8 @@ read_arguments(Unpacking *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "the values are not those of this type");
         return -1;
     }
+    if (self->kind == NAMED && is_bare(type, &self->bare) < 0)
+        return -1;
     self->type = Py_NewRef(type);
     self->make = Py_NewRef(make);
     self->otherwise = Py_NewRef(otherwise);

@@ -5,6 +5,7 @@ Where it was not compiled, both ways are one, and these tests are true of that.
 
 from __future__ import annotations
 
+import gc
 from collections import namedtuple
 from dataclasses import dataclass
 
@@ -30,7 +31,11 @@ class Pose:
     x: float
 
 
-LIBRARY = MsgLibrary({7: ("<qd", Point), 8: ("<3f", tuple), 9: ("<qd", Pose)})
+class Rich(namedtuple("Rich", "n")):
+    """One with a ``__dict__``: whatever is put there may lead back to it."""
+
+
+LIBRARY = MsgLibrary({7: ("<qd", Point), 8: ("<3f", tuple), 9: ("<qd", Pose), 10: ("<q", Rich)})
 
 
 def side(depth: int = 1_000, depth_bytes: int = 32 << 20, codec: MsgLibrary | None = LIBRARY, **changes) -> Side:
@@ -140,6 +145,28 @@ def test_a_list_that_a_codec_keeps_is_left_as_it_is():
     one.inbound.flows[P].decode_many = lambda data, size: kept
     one.inbound.take(batch(POINTS[:3], 1, 0), HERE)
     assert kept == [1, 2, 3] and one.bodies() == kept
+
+
+@pytest.mark.skipif(not COMPILED, reason="of the compiled part")
+@pytest.mark.parametrize(
+    ("bodies", "codec", "looks"),
+    [
+        (POINTS[:9], LIBRARY, False),
+        ([LIBRARY.pack(10, (1,))] * 9, LIBRARY, True),
+        ([LIBRARY.pack(9, (1, 2.5))] * 9, LIBRARY, True),
+        ([b"abc"] * 9, None, False),
+        ([b"a", b"bc"], None, False),
+    ],
+)
+def test_the_garbage_collector_looks_only_at_messages_that_a_circle_may_lead_through(bodies, codec, looks):
+    for topic in "topic", ["a list"]:
+        one = side(codec=codec)
+        one.inbound.flows[P].topic = topic
+        one.inbound.take(batch(bodies, 1, 1 if codec else 0), HERE)
+        messages = list(one.inbox.messages)
+        assert len(messages) == len(bodies)
+        assert {gc.is_tracked(message) for message in messages} == {looks or topic != "topic"}
+        assert {gc.is_tracked(message.data) for message in messages} == {looks}
 
 
 def test_an_exception_from_outside_amid_a_batch_is_in_the_books(monkeypatch):
