@@ -1,6 +1,5 @@
 /* What subscribers tell of each flow, for who asks for the books of a node. Twin: Account in
- * ipcpy/subscribing/accounts.py.
- What publishers tell is in sent.c.
+ * ipcpy/subscribing/accounts.py. What publishers tell is in sent.c.
  *
  * A flow that lost something, is not matched, or is of another host has that part of its row made by Python. What is of
  * a type that nobody expects is Python's as a whole.

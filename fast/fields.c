@@ -47,14 +47,17 @@ free_object(PyObject *self)
     Py_CLEAR(((FlowFields *)(self))->unicast.of);      \
     Py_CLEAR(((FlowFields *)(self))->group.of)
 
+#define RELEASE_NUMBER(self) Py_CLEAR(((InboundFields *)(self))->number)
+
 #define RELEASE_BUFFER(self) PyMem_Free(((ReaderFields *)(self))->buffer)
 
 #define MEMBER(index, name) {name, T_OBJECT_EX, FIELD(index), 0, NULL}
+#define COUNT(Type, field) {#field, T_ULONGLONG, offsetof(Type, field), 0, NULL}
 
-/* A base: the name of its struct, how many fields it has, its methods, what is released besides, and its members. */
+/* A base: the name of its struct, how many fields that are objects it has, its methods, what is released besides, and its members. */
 #define BASE(Type, count, methods, release_rest, ...)                                            \
     static PyMemberDef Type##_members[] = {__VA_ARGS__, {NULL, 0, 0, 0, NULL}};                  \
-    _Static_assert(sizeof(Type##_members) / sizeof(PyMemberDef) == (count) + 1, "each is named"); \
+    _Static_assert(sizeof(Type##_members) / sizeof(PyMemberDef) >= (count) + 1, "each is named"); \
     static int Type##_traverse(PyObject *self, visitproc visit, void *arg)                       \
     {                                                                                            \
         return visit_fields(self, count, visit, arg);                                            \
@@ -89,19 +92,20 @@ BASE(FlowFields, 19, none, RELEASE_NUMBERS, MEMBER(0, "address"), MEMBER(1, "mul
      MEMBER(12, "enough"), MEMBER(13, "asked_ns"), MEMBER(14, "told"), MEMBER(15, "number"), MEMBER(16, "matched"),
      MEMBER(17, "local"), MEMBER(18, "undecodable"))
 BASE(ReceiverFields, 4, none, NOTHING, MEMBER(0, "next"), MEMBER(1, "waiting"), MEMBER(2, "first"), MEMBER(3, "lost"))
-BASE(InboundFields, 4, inbound_methods, NOTHING, MEMBER(0, "flows"), MEMBER(1, "intake"), MEMBER(2, "_inbox"),
+BASE(InboundFields, 4, inbound_methods, RELEASE_NUMBER, MEMBER(0, "flows"), MEMBER(1, "intake"), MEMBER(2, "_inbox"),
      MEMBER(3, "_time_ns"))
 BASE(InboxFields, 4, none, NOTHING, MEMBER(0, "messages"), MEMBER(1, "sizes"), MEMBER(2, "small"), MEMBER(3, "depth"))
 BASE(IntakeFields, 3, none, NOTHING, MEMBER(0, "behind"), MEMBER(1, "filling"), MEMBER(2, "timer"))
 BASE(TurnFields, 2, none, NOTHING, MEMBER(0, "lock"), MEMBER(1, "owned"))
 BASE(WaitFields, 2, none, NOTHING, MEMBER(0, "timeout"), MEMBER(1, "receive"))
-BASE(LeaseFields, 2, none, NOTHING, MEMBER(0, "deadline"), MEMBER(1, "reads"))
+BASE(LeaseFields, 1, none, NOTHING, MEMBER(0, "deadline"), COUNT(LeaseFields, reads))
 BASE(ReaderFields, 9, reader_methods, RELEASE_BUFFER, MEMBER(0, "_turn"), MEMBER(1, "_wait"), MEMBER(2, "_lease"),
      MEMBER(3, "_intake"), MEMBER(4, "_inbound"), MEMBER(5, "_lock"), MEMBER(6, "_messages"), MEMBER(7, "_futures"),
      MEMBER(8, "_closed"))
 BASE(OutletFields, 7, none, NOTHING, MEMBER(0, "ways"), MEMBER(1, "routes"), MEMBER(2, "reliable"),
      MEMBER(3, "small"), MEMBER(4, "needs_check"), MEMBER(5, "beating"), MEMBER(6, "groups"))
-BASE(FramingFields, 4, none, NOTHING, MEMBER(0, "number"), MEMBER(1, "codec"), MEMBER(2, "seq"), MEMBER(3, "bytes"))
+BASE(FramingFields, 2, none, NOTHING, MEMBER(0, "number"), MEMBER(1, "codec"), COUNT(FramingFields, seq),
+     COUNT(FramingFields, bytes))
 BASE(PublisherFields, 1, none, NOTHING, MEMBER(0, "_direct"))
 BASE(SubscriberFields, 2, subscriber_methods, NOTHING, MEMBER(0, "_messages"), MEMBER(1, "_wait"))
 BASE(AccountFields, 9, none, NOTHING, MEMBER(0, "_lock"), MEMBER(1, "_own"), MEMBER(2, "_number"),

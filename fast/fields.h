@@ -1,6 +1,6 @@
 /* The fields of Python classes that C reads too. Each struct is the base of the class of that name in ipcpy, which finds
- * its fields there as it would find them in __slots__: Python and C read and write the same ones. Any of them may be
- * NULL (not set yet) or of a type that nobody expects: then C leaves the work to Python.
+ * its fields there as it would find them in __slots__: Python and C read and write the same ones. Any that is an object may
+ * be NULL (not set yet) or of a type that nobody expects: then C leaves the work to Python.
  */
 
 #ifndef IPCPY_FIELDS_H
@@ -32,6 +32,8 @@ typedef struct { /* ipcpy.protocol.data.receiver.Receiver */
 typedef struct { /* ipcpy.subscribing.inbound.Inbound */
     PyObject_HEAD
     PyObject *flows, *intake, *inbox, *time_ns;
+    PyObject *number; /* of the publisher that the last datagram was of, as Python has it; */
+    uint64_t source;  /* and as a datagram has it */
 } InboundFields;
 
 typedef struct { /* ipcpy.subscribing.inbox.Inbox */
@@ -56,7 +58,8 @@ typedef struct { /* ipcpy.subscribing.wait.Wait */
 
 typedef struct { /* ipcpy.subscribing.lease.Lease */
     PyObject_HEAD
-    PyObject *deadline, *reads;
+    PyObject *deadline;
+    uint64_t reads;
 } LeaseFields;
 
 typedef struct { /* ipcpy.subscribing.reader.Reader */
@@ -77,7 +80,8 @@ typedef struct { /* ipcpy.publishing.outlet.Outlet */
 
 typedef struct { /* ipcpy.publishing.framing.Framing */
     PyObject_HEAD
-    PyObject *number, *codec, *seq, *bytes;
+    PyObject *number, *codec;
+    uint64_t seq, bytes;
 } FramingFields;
 
 typedef struct { /* ipcpy.publishing.publisher.Publisher */

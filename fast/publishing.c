@@ -256,22 +256,6 @@ read_u64(PyObject *field, uint64_t *number)
     return 0;
 }
 
-/* Counts a message; -1 with an exception, and then it is not counted. */
-static int
-count(FramingFields *framing, uint64_t seq, uint64_t bytes)
-{
-    PyObject *number = PyLong_FromUnsignedLongLong(seq);
-    PyObject *sum = number == NULL ? NULL : PyLong_FromUnsignedLongLong(bytes);
-
-    if (sum == NULL) {
-        Py_XDECREF(number);
-        return -1;
-    }
-    set_field(&framing->seq, number);
-    set_field(&framing->bytes, sum);
-    return 0;
-}
-
 static inline int
 is_bool(PyObject *field)
 {
@@ -439,14 +423,16 @@ number_and_send(Direct *direct, Message *message, PyObject **handed)
 {
     OutletFields *outlet = outlet_of(direct);
     FramingFields *framing = (FramingFields *)direct->framing;
-    uint64_t small, seq, bytes;
+    uint64_t small, seq;
     int64_t sent_ns;
 
-    if (!read_u64(outlet->small, &small) || (uint64_t)message->size > small || !read_u64(framing->seq, &seq) ||
-        !read_u64(framing->bytes, &bytes) || !is_bool(outlet->needs_check) || !is_bool(outlet->beating))
+    if (!read_u64(outlet->small, &small) || (uint64_t)message->size > small || !is_bool(outlet->needs_check) ||
+        !is_bool(outlet->beating))
         return GOES_ON;
     int checked = outlet->needs_check == Py_True, beating = outlet->beating == Py_True;
-    if (count(framing, ++seq, bytes + (uint64_t)message->size) < 0 || read_clock(&sent_ns) < 0)
+    seq = ++framing->seq;
+    framing->bytes += (uint64_t)message->size;
+    if (read_clock(&sent_ns) < 0)
         return FAILED;
     size_t size = frame_around(direct, message, seq, sent_ns, checked);
     if (!beating) {

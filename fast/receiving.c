@@ -200,7 +200,6 @@ read_once(const Waiting *waiting, PyObject *timeout, PyObject *deadline)
 {
     ReaderFields *reader = waiting->reader;
     uint8_t *buffer = reader->buffer, *data; /* what comes, and behind it what was sealed in that */
-    PyObject *one, *reads;
     Origin origin = {.tuple = NULL};
     Py_ssize_t size;
     int taken = -1;
@@ -227,15 +226,7 @@ read_once(const Waiting *waiting, PyObject *timeout, PyObject *deadline)
         return 0;
     if (taken < 0)
         return -1;
-    one = PyLong_FromLong(1);
-    reads = one == NULL || waiting->lease->reads == NULL ? NULL : PyNumber_Add(waiting->lease->reads, one);
-    Py_XDECREF(one);
-    if (reads == NULL) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_AttributeError, "a Lease has reads");
-        return -1;
-    }
-    set_field(&waiting->lease->reads, reads);
+    waiting->lease->reads++;
     return waiting->straight != NULL && *waiting->straight != NULL ? 0 : go_on(waiting, timeout, deadline);
 }
 
@@ -381,17 +372,15 @@ timeout_of(PyObject *const *args, Py_ssize_t count, PyObject *names)
     return seconds >= 0 && seconds <= FOR_EVER ? timeout : NULL;
 }
 
-/* The reader that a bound method `wait` belongs to, if it is that of C; borrowed, NULL where it is another. */
+/* The reader that a bound method `wait` belongs to, if it is that of C, which no other objects have; borrowed, NULL where
+ * it is another. */
 static PyObject *
-reader_behind(const Receiving *known, PyObject *wait)
+reader_behind(PyObject *wait)
 {
-    PyObject *reader;
-
     if (wait == NULL || !PyCFunction_Check(wait) ||
         PyCFunction_GetFunction(wait) != (PyCFunction)(void (*)(void))reader_wait)
         return NULL;
-    reader = PyCFunction_GetSelf(wait);
-    return is_of(reader, known->reader) ? reader : NULL;
+    return PyCFunction_GetSelf(wait);
 }
 
 /* Call the twin as this was called. */
@@ -433,7 +422,7 @@ subscriber_recv(PyObject *self, PyTypeObject *base, PyObject *const *args, Py_ss
     const Receiving *known = &state->receiving;
     timeout = timeout_of(args, count, names);
     messages = subscriber->messages;
-    reader = reader_behind(known, subscriber->wait);
+    reader = reader_behind(subscriber->wait);
     if (timeout == NULL || reader == NULL || messages == NULL || (PyObject *)Py_TYPE(messages) != known->deque)
         return recv_any(known, self, args, count, names);
     if (PyObject_Size(messages) > 0)

@@ -76,7 +76,7 @@ fetch_publishers(const State *state, PyObject *const *accounts, int count)
         if (!is_of(accounts[n], known->account) || account->by_number == NULL || !PyDict_CheckExact(account->by_number))
             continue;
         if (is_of(account->framing, state->receiving.framing))
-            FETCH_FIELDS((FramingFields *)account->framing, number, bytes);
+            FETCH(((FramingFields *)account->framing)->number);
         for (at = 0; found < TOGETHER && PyDict_Next(account->by_number, &at, NULL, &route);)
             routes[found++] = route;
     }
@@ -122,21 +122,21 @@ add_usual(const Asked *asked, const Told *told, const RouteFields *route)
     const SenderFields *sender = (const SenderFields *)route->sender;
     const SharingFields *sharing = (const SharingFields *)route->sharing;
     const BooksFields *books = (const BooksFields *)route->books;
-    int64_t ours[2], counts[7], again[2], handed = 0, bytes = 0;
+    int64_t counts[7], again[2], handed = 0, bytes = 0;
     PyObject *values[9] = {NULL};
     int way;
 
     if (!is_of(route->match, known->match) || match->state != known->matched || match->subscriber == NULL ||
         !PyLong_CheckExact(match->subscriber) || !is_of(route->sender, known->sender) || sender->idle != Py_True ||
         !is_of(route->sharing, known->sharing) || sharing->tie != Py_None || !is_of(route->books, known->books) ||
-        route->local == NULL || !PyBool_Check(route->local) || !read_counts(&told->framing->seq, 2, ours) ||
+        route->local == NULL || !PyBool_Check(route->local) || told->framing->seq >= (uint64_t)LARGE || told->framing->bytes >= (uint64_t)LARGE ||
         !read_counts(&books->refused, 7, counts) || !read_counts(&sender->retransmitted, 1, &again[0]) ||
         !read_counts(&sharing->retransmitted, 1, &again[1]))
         return UNUSUAL;
     if (counts[2] != 0) { /* as Books.counts: it is sent something */
-        handed = ours[0] - counts[2] + 1 - counts[0];
+        handed = (int64_t)told->framing->seq - counts[2] + 1 - counts[0];
         handed = handed > 0 ? handed : 0;
-        bytes = ours[1] - counts[3];
+        bytes = (int64_t)told->framing->bytes - counts[3];
     }
     values[1] = Py_NewRef(told->number);
     values[2] = Py_NewRef(match->subscriber);
@@ -180,7 +180,7 @@ is_known(const State *state, const PublishingAccountFields *account)
 
     return account->lock != NULL && account->by_number != NULL && PyDict_CheckExact(account->by_number) &&
            is_of(account->framing, state->receiving.framing) && is_of(account->outlet, state->receiving.outlet) &&
-           framing->number != NULL && framing->seq != NULL && framing->bytes != NULL && outlet->groups != NULL &&
+           framing->number != NULL && outlet->groups != NULL &&
            PyTuple_CheckExact(outlet->groups);
 }
 
@@ -188,8 +188,9 @@ is_known(const State *state, const PublishingAccountFields *account)
 static Outcome
 add_whole(const Asked *asked, const Told *told)
 {
-    PyObject *values[] = {PyLong_FromLong(PUBLISHED), Py_NewRef(told->number), Py_NewRef(told->framing->seq),
-                          Py_NewRef(told->framing->bytes)};
+    PyObject *values[] = {PyLong_FromLong(PUBLISHED), Py_NewRef(told->number),
+                          PyLong_FromUnsignedLongLong(told->framing->seq),
+                          PyLong_FromUnsignedLongLong(told->framing->bytes)};
 
     return add_row(asked, asked->state->sending.published, values, 4);
 }

@@ -23,6 +23,7 @@ typedef struct {
     Py_ssize_t size; /* of the body */
     uint64_t source, seq, sent_ns;
     int64_t codec; /* with flags and extra, as in FAST_HEADER */
+    PyObject *due; /* seq, as Python has it, once it is known to be due; borrowed */
 } Datum;
 
 int
@@ -136,6 +137,20 @@ is_intact(const FlowFields *flow, Datum *datum)
     return 1;
 }
 
+/* The number of a publisher as Python has it, borrowed; NULL with an exception. Most often it is that of the last one. */
+static PyObject *
+number_of(InboundFields *inbound, uint64_t source)
+{
+    if (inbound->number == NULL || inbound->source != source) {
+        PyObject *number = PyLong_FromUnsignedLongLong(source);
+        if (number == NULL)
+            return NULL;
+        set_field(&inbound->number, number);
+        inbound->source = source;
+    }
+    return inbound->number;
+}
+
 FlowFields *
 flow_of(const Receiving *known, InboundFields *inbound, uint64_t source)
 {
@@ -143,12 +158,16 @@ flow_of(const Receiving *known, InboundFields *inbound, uint64_t source)
 
     if (inbound->flows == NULL || !PyDict_CheckExact(inbound->flows))
         return NULL;
-    number = PyLong_FromUnsignedLongLong(source);
+    number = number_of(inbound, source);
     flow = number == NULL ? NULL : PyDict_GetItemWithError(inbound->flows, number);
-    Py_XDECREF(number);
     if (flow == NULL)
         PyErr_Clear();
-    return is_of(flow, known->flow) ? (FlowFields *)flow : NULL;
+    if (!is_of(flow, known->flow))
+        return NULL;
+    FlowFields *found = (FlowFields *)flow;
+    if (found->number != number && is_number(found->number, source)) /* what is the same is found without a comparison */
+        set_field(&inbound->number, Py_NewRef(found->number));
+    return found;
 }
 
 /* -- the books --------------------------------------------------------------------------------------------------- */
@@ -213,9 +232,9 @@ value_of(State *state, FlowFields *flow, const Datum *datum)
 
 /* A body that cannot be decoded: Python counts it and says so. What is no Exception goes on. */
 static int
-refuse(const Receiving *known, InboundFields *inbound, FlowFields *flow, uint64_t seq)
+refuse(const Receiving *known, InboundFields *inbound, FlowFields *flow, PyObject *seq)
 {
-    PyObject *type, *error, *trace, *number, *done = NULL;
+    PyObject *type, *error, *trace, *done;
 
     if (!PyErr_ExceptionMatches(PyExc_Exception))
         return -1;
@@ -223,10 +242,7 @@ refuse(const Receiving *known, InboundFields *inbound, FlowFields *flow, uint64_
     PyErr_NormalizeException(&type, &error, &trace);
     if (trace != NULL)
         PyException_SetTraceback(error, trace);
-    number = PyLong_FromUnsignedLongLong(seq);
-    if (number != NULL)
-        done = PyObject_CallMethodObjArgs((PyObject *)inbound, known->refuse, (PyObject *)flow, number, error, NULL);
-    Py_XDECREF(number);
+    done = PyObject_CallMethodObjArgs((PyObject *)inbound, known->refuse, (PyObject *)flow, seq, error, NULL);
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(trace);
@@ -248,7 +264,7 @@ message_of(const Receiving *known, FlowFields *flow, const Datum *datum, int64_t
     }
     fields[0] = value;
     fields[1] = held(flow->topic);
-    fields[2] = PyLong_FromUnsignedLongLong(datum->seq);
+    fields[2] = Py_NewRef(datum->due);
     fields[3] = PyLong_FromLongLong((int64_t)datum->sent_ns);
     fields[4] = PyLong_FromLongLong(received_ns);
     fields[5] = held(flow->id);
@@ -278,29 +294,43 @@ make_room(const Receiving *known, InboxFields *inbox, Py_ssize_t size)
     return done == NULL ? -1 : 0;
 }
 
+/* The number of bytes that a flow has, and more; NULL with an exception. */
+static PyObject *
+more_bytes(const FlowFields *flow, Py_ssize_t more)
+{
+    int64_t bytes = signed_or(flow->bytes, -1);
+    PyObject *number, *sum;
+
+    if (bytes >= 0 && bytes < FAR)
+        return PyLong_FromLongLong(bytes + more);
+    number = PyLong_FromSsize_t(more);
+    sum = number == NULL ? NULL : PyNumber_InPlaceAdd(flow->bytes, number);
+    Py_XDECREF(number);
+    return sum;
+}
+
 /* Count a message and hand it to the inbox, or straight to who waits; all or nothing, nothing of Python's runs. */
 static int
 hand_over(const Receiving *known, InboxFields *inbox, FlowFields *flow, ReceiverFields *receiver, const Datum *datum,
           PyObject *message, PyObject **straight)
 {
-    PyObject *size = PyLong_FromSsize_t(datum->size), *bytes = NULL, *done = NULL;
-    PyObject *next = PyLong_FromUnsignedLongLong(datum->seq + 1);
+    PyObject *next = PyLong_FromUnsignedLongLong(datum->seq + 1), *done = NULL;
+    PyObject *bytes = next == NULL ? NULL : more_bytes(flow, datum->size);
 
-    if (size != NULL && next != NULL)
-        bytes = PyNumber_InPlaceAdd(flow->bytes, size);
     if (bytes != NULL && straight != NULL)
-        done = Py_NewRef(*straight = Py_NewRef(message));
-    else if (bytes != NULL)
+        done = *straight = Py_NewRef(message);
+    else if (bytes != NULL) {
         done = PyObject_CallMethodObjArgs(inbox->messages, known->append, message, NULL);
-    if (done != NULL) {
-        set_field(&flow->bytes, Py_NewRef(bytes));
-        set_field(&receiver->next, Py_NewRef(next));
+        Py_XDECREF(done);
     }
-    Py_XDECREF(size);
-    Py_XDECREF(next);
-    Py_XDECREF(bytes);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    if (done == NULL) {
+        Py_XDECREF(next);
+        Py_XDECREF(bytes);
+        return -1;
+    }
+    set_field(&flow->bytes, bytes);
+    set_field(&receiver->next, next);
+    return 0;
 }
 
 /* Whether a message is all there is for who waits: none before it, and nothing that Python has to do after it. Its size
@@ -338,7 +368,7 @@ deliver(State *state, InboundFields *inbound, IntakeFields *intake, InboxFields 
         return -1;
     value = value_of(state, flow, datum);
     if (value == NULL)
-        return refuse(known, inbound, flow, datum->seq);
+        return refuse(known, inbound, flow, datum->due);
     message = message_of(known, flow, datum, received_ns, value);
     if (message == NULL)
         return -1;
@@ -379,9 +409,11 @@ take(State *state, InboundFields *inbound, const uint8_t *data, Py_ssize_t size,
 
     IntakeFields *intake = (IntakeFields *)inbound->intake; /* a clock may run anything, and exchange both */
     InboxFields *inbox = (InboxFields *)inbound->inbox;
-    PyObject *kept[] = {(PyObject *)flow, (PyObject *)receiver, inbound->intake, inbound->inbox, inbound->time_ns};
+    PyObject *kept[] = {(PyObject *)flow,  (PyObject *)receiver, inbound->intake,
+                        inbound->inbox, inbound->time_ns,     receiver->next};
     for (size_t n = 0; n < sizeof kept / sizeof *kept; n++)
         Py_INCREF(kept[n]);
+    datum.due = receiver->next;
     received_ns = wall_ns(known, inbound->time_ns);
     if (received_ns >= 0)
         done = deliver(state, inbound, intake, inbox, flow, receiver, &datum, received_ns,
