@@ -125,8 +125,11 @@ def test_no_number_is_used_twice(lan, tmp_path):
     print(f"measured: {len(datagrams)} different datagrams of {len(sessions)} sessions")
     assert len(sessions) >= 6
     assert [number for number, count in numbers.items() if count > 1] == []
-    secrets = (b"latched", b"sure", b"from a child", b"busy", b"x" * 5, b"\x01" * 64)
+    secrets = (b"latched", b"from a child", b"\x01" * 64)
     assert not any(secret in sealed for sealed in datagrams for secret in secrets)
+    short = (b"sure", b"busy", b"x" * 5)  # 200 MB of ciphertext have one of four bytes by chance each tenth time
+    few = [sealed for sealed in datagrams if len(sealed) < 1_000][:10_000]
+    assert few and not any(word in sealed for sealed in few for word in short)
 
 
 NAMED = """
