@@ -59,6 +59,7 @@ open_due(Gathering *self, Pass *pass)
         uint32_t number = self->first + self->done + n, size = data_in(&self->message, number);
         Py_ssize_t due = left < length ? left : length;
 
+        fetch_to_write(place_of(self, number), size);
         if (due != OVERHEAD + FRAGMENT_OVERHEAD + (Py_ssize_t)size ||
             !libcrypto_open(pass->context, at + NUMBER_AT, at, HEAD_SIZE, at + HEAD_SIZE, (size_t)due - OVERHEAD, plain) ||
             !is_head(&self->message, number, plain + FRAGMENT_OVERHEAD, plain))

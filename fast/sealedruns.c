@@ -48,6 +48,8 @@ seal_some(Run *run, uint32_t count)
         return 0;
     for (uint32_t n = 0; n < count; n++) {
         uint32_t size = data_in(&run->message, run->next + n), body = FRAGMENT_OVERHEAD + size;
+        if (run->next + n + 1 < run->stop)
+            fetch_to_read(data + size, data_in(&run->message, run->next + n + 1));
         write_head(at, body + OVERHEAD, run->mark, number + n, run->name);
         make_head(&run->message, run->next + n, data, at + HEAD_SIZE);
         memcpy(at + HEAD_SIZE + FRAGMENT_OVERHEAD, data, size);
