@@ -239,7 +239,7 @@ class Lives:
             each.close()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(MESSAGES, min_size=1, max_size=8), st.integers(0, 1 << 30), st.booleans())
 def test_what_is_sealed_is_received_the_same_in_c_and_in_python(steps, seed, hostile):
     random_ = random.Random(seed)
