@@ -129,7 +129,8 @@ add_usual(const Asked *asked, const Told *told, const RouteFields *route)
     if (!is_of(route->match, known->match) || match->state != known->matched || match->subscriber == NULL ||
         !PyLong_CheckExact(match->subscriber) || !is_of(route->sender, known->sender) || sender->idle != Py_True ||
         !is_of(route->sharing, known->sharing) || sharing->tie != Py_None || !is_of(route->books, known->books) ||
-        route->local == NULL || !PyBool_Check(route->local) || told->framing->seq >= (uint64_t)LARGE || told->framing->bytes >= (uint64_t)LARGE ||
+        route->local == NULL || !PyBool_Check(route->local) ||
+        told->framing->seq >= (uint64_t)LARGE || told->framing->bytes >= (uint64_t)LARGE ||
         !read_counts(&books->refused, 7, counts) || !read_counts(&sender->retransmitted, 1, &again[0]) ||
         !read_counts(&sharing->retransmitted, 1, &again[1]))
         return UNUSUAL;
