@@ -41,7 +41,7 @@ def told(count, spoil):
 
 PLACES = {
     "account": (lambda delivery, route: delivery.account, "_own _framing _outlet _by_number"),
-    "framing": (lambda delivery, route: delivery.account._framing, "number seq bytes"),
+    "framing": (lambda delivery, route: delivery.account._framing, "number"),
     "outlet": (lambda delivery, route: delivery.outlet, "groups"),
     "route": (lambda delivery, route: route, "match sender sharing books local"),
     "match": (lambda delivery, route: route.match, "subscriber state"),
@@ -70,6 +70,15 @@ def test_a_field_that_is_not_there_is_told_as_the_twin_does(place, field):
     def spoil(delivery, route):
         if hasattr(owner := PLACES[place][0](delivery, route), field):
             delattr(owner, field)
+
+    assert told(count_all, spoil) == told(by_twin, spoil)
+
+
+@pytest.mark.parametrize("value", [0, 7, 1 << 57, 1 << 62, (1 << 64) - 1])
+@pytest.mark.parametrize("field", ["seq", "bytes"])
+def test_whatever_was_published_is_told_as_the_twin_does(field, value):
+    def spoil(delivery, route):
+        setattr(delivery.account._framing, field, value)  # C's numbers, of 64 bits
 
     assert told(count_all, spoil) == told(by_twin, spoil)
 
