@@ -1,9 +1,8 @@
 /* The lock over what user's threads and the I/O thread share: threading.RLock, which C takes without a call of Python's.
 
 It is the same lock: the thread that holds it may take it again, only that thread gives it back, and who waits for it has
-handlers of signals run meanwhile, whose exceptions end the wait. Who has it is read and written with the GIL alone, so that
-to take a lock that is free is to write that down. Only those that wait need a lock of the system's, the gate: who gives the
-lock back opens it for one of them, which then looks again. */
+handlers of signals run meanwhile, whose exceptions end the wait. What C reads and writes here it does with the GIL;
+without it one only waits. */
 
 #include "locks.h"
 
@@ -11,10 +10,9 @@ lock back opens it for one of them, which then looks again. */
 
 typedef struct {
     PyObject_HEAD
+    PyThread_type_lock inner; /* held while count > 0 */
     unsigned long owner;
-    unsigned long count;     /* how often the owner has taken it; 0: it is free */
-    unsigned long waiting;   /* threads; in a forked child maybe more than there are, which only opens the gate in vain */
-    PyThread_type_lock gate; /* held, until one of those that wait is to look again */
+    unsigned long count; /* how often the owner has taken it */
 } Lock;
 
 #define MOST_SECONDS 9223372036.0 /* threading.TIMEOUT_MAX, 2^63 ns */
@@ -37,61 +35,62 @@ monotonic(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Waits until it is free, for ever if seconds are negative: 1, 0 if the time is up, -1 with an exception. */
+/* Waits for the inner lock, for ever if seconds are negative: 1, 0 if the time is up, -1 with an exception. */
 static int
-wait_until_free(Lock *lock, double seconds)
+wait_for_inner(Lock *lock, double seconds)
 {
     double end = seconds < 0 ? 0 : monotonic() + seconds;
-    int outcome = 1;
+    PyLockStatus status;
 
-    lock->waiting++;
-    while (outcome > 0 && lock->count > 0) {
+    for (;;) {
         PY_TIMEOUT_T wait = seconds < 0 ? -1 : (PY_TIMEOUT_T)(seconds * 1e6);
-        PyLockStatus status;
         Py_BEGIN_ALLOW_THREADS
-        status = PyThread_acquire_lock_timed(lock->gate, wait, 1);
+        status = PyThread_acquire_lock_timed(lock->inner, wait, 1);
         Py_END_ALLOW_THREADS
-        if (status == PY_LOCK_INTR && PyErr_CheckSignals() < 0)
-            outcome = -1;
-        else if (status == PY_LOCK_FAILURE)
-            outcome = lock->count == 0;
-        else if (seconds >= 0 && (seconds = end - monotonic()) < 0)
+        if (status != PY_LOCK_INTR)
+            return status == PY_LOCK_ACQUIRED;
+        if (PyErr_CheckSignals() < 0)
+            return -1;
+        if (seconds >= 0 && (seconds = end - monotonic()) < 0)
             seconds = 0;
     }
-    lock->waiting--;
-    return outcome;
 }
 
 /* Takes it; seconds: 0 does not wait, negative waits for ever. As lock_acquire. */
 static int
 take_lock(Lock *lock, double seconds)
 {
-    if (lock->count > 0) {
-        if (is_mine(lock)) {
-            if (lock->count == ULONG_MAX) {
-                PyErr_SetString(PyExc_OverflowError, "Internal lock count overflowed");
-                return -1;
-            }
-            lock->count++;
-            return 1;
+    if (is_mine(lock)) {
+        if (lock->count == ULONG_MAX) {
+            PyErr_SetString(PyExc_OverflowError, "Internal lock count overflowed");
+            return -1;
         }
-        int is_free = seconds == 0 ? 0 : wait_until_free(lock, seconds);
-        if (is_free <= 0)
-            return is_free;
+        lock->count++;
+        return 1;
+    }
+    if (!PyThread_acquire_lock(lock->inner, NOWAIT_LOCK)) {
+        int taken = seconds == 0 ? 0 : wait_for_inner(lock, seconds);
+        if (taken <= 0)
+            return taken;
     }
     lock->owner = PyThread_get_thread_ident();
     lock->count = 1;
     return 1;
 }
 
-/* Gives back what this thread has taken; an exception that is set stays. */
-static void
+/* Gives it back; -1 with an exception if this thread does not have it. */
+static int
 give_lock(Lock *lock)
 {
-    if (--lock->count == 0 && lock->waiting > 0) {
-        PyThread_acquire_lock(lock->gate, NOWAIT_LOCK); /* it may be open already, and is not to be opened twice */
-        PyThread_release_lock(lock->gate);
+    if (!is_mine(lock)) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
+        return -1;
     }
+    if (--lock->count == 0) {
+        lock->owner = 0;
+        PyThread_release_lock(lock->inner);
+    }
+    return 0;
 }
 
 /* -- for other C ---------------------------------------------------------------------------------------------------- */
@@ -126,13 +125,14 @@ int
 lock_release(PyObject *lock)
 {
     PyObject *type, *error, *trace;
+    int done;
 
-    if (Py_TYPE(lock) == lock_type && is_mine((Lock *)lock)) {
-        give_lock((Lock *)lock);
-        return PyErr_Occurred() ? -1 : 0;
-    }
     PyErr_Fetch(&type, &error, &trace);
-    if (truth_of(PyObject_CallMethodObjArgs(lock, s_release, NULL)) < 0) { /* the newer exception, as with `finally` */
+    if (Py_TYPE(lock) == lock_type)
+        done = give_lock((Lock *)lock);
+    else
+        done = truth_of(PyObject_CallMethodObjArgs(lock, s_release, NULL));
+    if (done < 0) { /* the newer exception, as with Python's `finally` */
         Py_XDECREF(type);
         Py_XDECREF(error);
         Py_XDECREF(trace);
@@ -188,11 +188,8 @@ static PyObject *
 py_release(PyObject *self, PyObject *args)
 {
     (void)args;
-    if (!is_mine((Lock *)self)) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
+    if (give_lock((Lock *)self) < 0)
         return NULL;
-    }
-    give_lock((Lock *)self);
     Py_RETURN_NONE;
 }
 
@@ -224,12 +221,10 @@ lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     Lock *lock = (Lock *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
-    if (lock != NULL && (lock->gate = PyThread_allocate_lock()) == NULL) {
+    if (lock != NULL && (lock->inner = PyThread_allocate_lock()) == NULL) {
         Py_CLEAR(lock);
         PyErr_NoMemory();
     }
-    if (lock != NULL)
-        PyThread_acquire_lock(lock->gate, NOWAIT_LOCK);
     return (PyObject *)lock;
 }
 
@@ -239,10 +234,10 @@ lock_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     Lock *lock = (Lock *)self;
 
-    if (lock->gate != NULL) {
-        PyThread_acquire_lock(lock->gate, NOWAIT_LOCK); /* as at the beginning; a lock that is freed is to be open */
-        PyThread_release_lock(lock->gate);
-        PyThread_free_lock(lock->gate);
+    if (lock->inner != NULL) {
+        if (lock->count > 0)
+            PyThread_release_lock(lock->inner);
+        PyThread_free_lock(lock->inner);
     }
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF((PyObject *)type);
