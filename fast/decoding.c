@@ -27,7 +27,7 @@ typedef struct {
     Repeat *repeat;
     int kind;
     PyObject *type; /* of NAMED */
-    int bare;       /* whether an instance of it has its values and nothing else: no __dict__ */
+    int leads_nowhere; /* whether an instance holds nothing but its values, and a type that is never freed */
     PyObject *make;      /* of OTHER: makes an instance of a tuple of values */
     PyObject *otherwise; /* the twin */
 } Unpacking;
@@ -92,7 +92,7 @@ unpack(const Unpacking *self, const uint8_t *body)
     case NAMED: /* as tuple.__new__ of a subclass makes it */
         values = filled(self, begin_tuple((PyTypeObject *)self->type, self->count), PyTuple_SetItem, payload);
         made = finish_tuple((PyTypeObject *)self->type, values);
-        if (made != NULL && self->bare) /* of numbers and bytes for good: no circle leads through it */
+        if (made != NULL && self->leads_nowhere) /* numbers and bytes: no circle of garbage leads through it */
             PyObject_GC_UnTrack(made);
         return made;
     case LIST:
@@ -172,17 +172,37 @@ read_repeats(Unpacking *self, PyObject *repeats)
     return 0;
 }
 
-/* Whether instances of a type have no __dict__; -1 with an exception. */
+/* Whether a type is what its module has under its name, and so there for as long as the program runs. */
 static int
-is_bare(PyObject *type, int *bare)
+is_of_its_module(PyObject *type)
+{
+    PyObject *module_name = PyObject_GetAttrString(type, "__module__");
+    PyObject *name = module_name == NULL ? NULL : PyObject_GetAttrString(type, "__qualname__");
+    PyObject *module = name == NULL ? NULL : PyImport_GetModule(module_name);
+    PyObject *found = module == NULL ? NULL : PyObject_GetAttr(module, name);
+    int known = found == type;
+
+    PyErr_Clear(); /* one of a function is in no module */
+    Py_XDECREF(module_name);
+    Py_XDECREF(name);
+    Py_XDECREF(module);
+    Py_XDECREF(found);
+    return known;
+}
+
+/* Whether instances of a type have no __dict__, and the type, to which each of them leads, is not garbage one day; -1 with
+ * an exception.
+ */
+static int
+leads_nowhere(PyObject *type, int *nowhere)
 {
     PyObject *offset = PyObject_GetAttrString(type, "__dictoffset__");
 
     if (offset == NULL)
         return -1;
-    *bare = PyLong_CheckExact(offset) && PyLong_AsLong(offset) == 0;
+    *nowhere = PyLong_CheckExact(offset) && PyLong_AsLong(offset) == 0 && is_of_its_module(type);
     Py_DECREF(offset);
-    return 0;
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* The arguments of Unpacking(size, repeats, type, make, otherwise): type is a named tuple's, list, None for the value
@@ -202,7 +222,7 @@ read_arguments(Unpacking *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "the values are not those of this type");
         return -1;
     }
-    if (self->kind == NAMED && is_bare(type, &self->bare) < 0)
+    if (self->kind == NAMED && leads_nowhere(type, &self->leads_nowhere) < 0)
         return -1;
     self->type = Py_NewRef(type);
     self->make = Py_NewRef(make);

@@ -135,7 +135,9 @@ count_fragments(const Message *message, unsigned long number, Py_ssize_t size, u
     return 1;
 }
 
-/* send_run(fd, common, number, data): where the call is interrupted, signal handlers run, and it goes on. */
+/* send_run(fd, common, number, data) -> whether they were sent: not while no number of our own for the socket is left.
+ * Where the call is interrupted, signal handlers run, and it goes on.
+ */
 static PyObject *
 send_run(PyObject *module, PyObject *args)
 {
@@ -143,7 +145,7 @@ send_run(PyObject *module, PyObject *args)
     Py_buffer common, data;
     unsigned long number;
     uint32_t count;
-    int error = 0, own;
+    int error = 0, own = -1;
 
     if (!PyArg_ParseTuple(args, "iy*ky*", &sending.fd, &common, &number, &data))
         return NULL;
@@ -156,15 +158,14 @@ send_run(PyObject *module, PyObject *args)
     sending.stop = (uint32_t)number + count;
     sending.data = data.buf;
     own = own_number(sending.fd);
-    if (own == NOT_OPEN)
+    if (own < 0)
         goto end;
-    if (own >= 0)
-        sending.fd = own;
+    sending.fd = own;
     while (sending.next < sending.stop) {
         Py_BEGIN_ALLOW_THREADS
         do
             error = send_once(&sending);
-        while (error == 0 && own >= 0 && sending.next < sending.stop);
+        while (error == 0 && sending.next < sending.stop);
         Py_END_ALLOW_THREADS
         if (error == 0 || (error == EINTR && PyErr_CheckSignals() == 0))
             continue;
@@ -177,9 +178,7 @@ send_run(PyObject *module, PyObject *args)
 end:
     PyBuffer_Release(&common);
     PyBuffer_Release(&data);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_RETURN_NONE;
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(own >= 0);
 }
 
 /* -- comparing ------------------------------------------------------------------------------------------------------ */

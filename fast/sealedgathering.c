@@ -108,7 +108,9 @@ refuse(const Receiving *opener, const char *cause, uint32_t count)
     return 0;
 }
 
-/* Note numbers of which others may have come meanwhile, by whoever reads too; return how many of the first had not. */
+/* Note numbers of which others may have come meanwhile, by whoever reads too; return how many of the first had not. The
+ * rest is given up with the one that had: fragments are asked for again.
+ */
 static uint32_t
 take_each(const Pass *pass, uint32_t count)
 {

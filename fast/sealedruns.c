@@ -84,9 +84,9 @@ send_some(Run *run)
     return 0;
 }
 
-/* Send fragments with the GIL released, as the seal is now, only those of one call if ``once``; as above. */
+/* Send fragments with the GIL released, as the seal is now; as above. */
 static int
-send_as_it_is(Run *run, SealFields *seal, int once)
+send_as_it_is(Run *run, SealFields *seal)
 {
     const unsigned char *name;
     Cipher *cipher = cipher_of_sealing(seal->sealing, &name);
@@ -100,9 +100,9 @@ send_as_it_is(Run *run, SealFields *seal, int once)
     Py_BEGIN_ALLOW_THREADS
     do
         error = send_some(run);
-    while (error == 0 && !once && run->next < pause);
-    libcrypto_free(run->context);
+    while (error == 0 && run->next < pause);
     Py_END_ALLOW_THREADS
+    libcrypto_free(run->context);
     return error;
 }
 
@@ -112,12 +112,11 @@ send_all(Run *run, SealFields *seal)
 {
     int own = own_number(run->fd), error = 0;
 
-    if (own == NOT_OPEN)
-        return -1;
-    if (own >= 0)
-        run->fd = own;
+    if (own < 0)
+        return own == NOT_OPEN ? -1 : 0;
+    run->fd = own;
     while (run->next < run->stop && (error == 0 || error == EINTR)) {
-        error = send_as_it_is(run, seal, own < 0);
+        error = send_as_it_is(run, seal);
         if (error == EINTR && PyErr_CheckSignals() < 0)
             break;
     }

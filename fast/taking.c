@@ -299,12 +299,14 @@ static PyObject *
 more_bytes(const FlowFields *flow, Py_ssize_t more)
 {
     int64_t bytes = signed_or(flow->bytes, -1);
-    PyObject *number, *sum;
+    PyObject *number, *old, *sum;
 
     if (bytes >= 0 && bytes < FAR)
         return PyLong_FromLongLong(bytes + more);
     number = PyLong_FromSsize_t(more);
-    sum = number == NULL ? NULL : PyNumber_InPlaceAdd(flow->bytes, number);
+    old = number == NULL ? NULL : held(flow->bytes);
+    sum = old == NULL ? NULL : PyNumber_InPlaceAdd(old, number);
+    Py_XDECREF(old);
     Py_XDECREF(number);
     return sum;
 }

@@ -153,7 +153,7 @@ class ConnectedSocket:
             data: of all of them, end to end.
 
         Returns:
-            False where ``send_many`` is to be used instead, now and later: the device cannot.
+            False where ``send_many`` is to be used instead: now and later where the device cannot (``runs``).
 
         Raises:
             OSError: as ``send_many``.
@@ -161,12 +161,12 @@ class ConnectedSocket:
         if compiled is None:
             return False
         try:
-            compiled.send_run(self.fileno(), common, number, data)
+            return bool(compiled.send_run(self.fileno(), common, number, data))
         except OSError as error:
             if error.errno not in NO_OFFLOAD:
                 raise
             self.runs = False
-        return self.runs
+            return False
 
     def send_joined(self, data: bytes, segment: int) -> None:
         """Send datagrams of equal size (the last may be shorter) that lie end to end, in as few calls as possible.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import select
 import signal
 import socket
@@ -94,7 +95,14 @@ def test_what_cannot_be_sealed_in_a_run_is_not_and_numbers_end_where_they_end(li
     usual = sealer._stream.numbers
     sealer._stream.numbers = iter(range(1_000))
     assert not sealer.send_run(*send), "numbers of another kind"
-    sealer._stream.numbers, sealer._stream.last = usual, 64 + 63
+    sealer._stream.numbers = usual
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+    try:
+        assert not sealer.send_run(*send), "no number for the socket that is never another file's"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    sealer._stream.last = 64 + 63
     assert not sealer.send_run(*send), "a stream that ends in the midst"
     numbers = [number_of(line[1].recv(65_536)) for _ in range(64)]
     assert numbers == [*range(1, 65)]

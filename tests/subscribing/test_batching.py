@@ -6,6 +6,7 @@ Where it was not compiled, both ways are one, and these tests are true of that.
 from __future__ import annotations
 
 import gc
+import weakref
 from collections import namedtuple
 from dataclasses import dataclass
 
@@ -167,6 +168,18 @@ def test_the_garbage_collector_looks_only_at_messages_that_a_circle_may_lead_thr
         assert len(messages) == len(bodies)
         assert {gc.is_tracked(message) for message in messages} == {looks or topic != "topic"}
         assert {gc.is_tracked(message.data) for message in messages} == {looks}
+
+
+def test_a_type_that_leads_to_a_message_of_its_own_is_garbage_with_it():
+    gone = []
+    for _ in range(3):
+        local = namedtuple("local", "n x")  # in no module: not there for good
+        library = MsgLibrary({7: ("<qd", local)})
+        local.first = library.decode_intact(library.pack(7, (1, 2.5)))
+        gone.append(weakref.ref(local))
+    del local, library
+    gc.collect()
+    assert [each() for each in gone] == [None, None, None]
 
 
 def test_an_exception_from_outside_amid_a_batch_is_in_the_books(monkeypatch):

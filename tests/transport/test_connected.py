@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import select
 import socket
 import struct
@@ -228,6 +229,20 @@ def test_what_a_run_is_refused_for_is_told_or_sent_otherwise(sender, receiver, m
 
     monkeypatch.setattr(compiled, "send_run", refuse)
     assert not sender.send_run(common, 0, memoryview(bytes(5_000))) and not sender.runs
+
+
+@linux
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
+def test_no_run_is_sent_by_a_number_that_may_be_another_files_one_day(sender, receiver):
+    common = Outgoing(Place(7, 1, 5, 0, 5_000, 1_428), [memoryview(bytes(5_000))]).heads.common
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))  # no further number for the socket
+    try:
+        sent = sender.send_run(common, 0, memoryview(bytes(5_000)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert not sent and sender.runs
+    assert not select.select([receiver], [], [], 0)[0]
 
 
 @linux
