@@ -105,15 +105,22 @@ class Talk:
     Args:
         codec: its codec's number, as it is on the wire.
         body: makes a body.
+
+    Attributes:
+        several: whether it says only what is more than one message, or a part of one.
     """
 
     def __init__(self, number: int, address: tuple[str, int], codec: str, body: Callable[[Random], bytes]) -> None:
-        self.number, self.address, self.seq = number, address, 1
+        self.number, self.address, self.seq, self.several = number, address, 1, False
         self._codec, self._body = codec_number(codec), body
 
     def next(self, random: Random) -> bytes:
         """Return the next datagram, which nothing is wrong with."""
-        what, now, seq = random.random(), random.randrange(2_000_000_000), self.seq
+        what = random.random()
+        return self._say(random, 0.86 + what * 0.14 if self.several else what)
+
+    def _say(self, random: Random, what: float) -> bytes:
+        now, seq = random.randrange(2_000_000_000), self.seq
         if what < 0.03:  # from here on there is a gap, or something again
             self.seq = seq = max(1, seq + random.choice((-40, -2, -1, 1, 2, 70)))
         if what < 0.86:
@@ -128,7 +135,7 @@ class Talk:
         if what < 0.93:
             return pack_frame(Kind.POLL, self.number, seq - 1, 0, POLL_BODY.pack(random.randrange(9), max(1, seq - 9)))
         if what < 0.97:
-            return b"".join(self.next(random) for _ in range(random.randrange(2, 5)))
+            return b"".join(self._say(random, random.random()) for _ in range(random.randrange(2, 5)))
         self.seq += 1
         return self._fragments(random, seq, now)
 
