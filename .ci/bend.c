@@ -165,8 +165,10 @@ flood(PyObject *put, PyObject *take, PyObject *args, PyObject *datagram, PyObjec
         }
         if (done == 0 && owner != Py_None)
             done = PyObject_SetAttr(owner, name, value);
-        if (done < 0)
-            return PyErr_Format(PyExc_RuntimeError, "seed %llu", (unsigned long long)(seed + n));
+        if (done < 0) {
+            PySys_WriteStderr("seed %llu\n", (unsigned long long)(seed + n));
+            return NULL;
+        }
     }
     return Py_NewRef(Py_None);
 }

@@ -103,11 +103,12 @@ class Seal(Seals):
         plain, into = opener.receiving(came.__getitem__), opener.receiving_into(came.__getitem__)
         del vars(opener)["open"]
         assert into is not None
+        receive_into, _ = into
         while True:
             data, _ = self.next(random)
             places = [bytearray(random.randrange(1, 60)) for _ in range(random.randrange(1, 9))] + [bytearray(9_000)]
             yield data, Aim(plain, HERE, put, (SIZE,))
-            yield data, Aim(into, HERE, put, (places,))
+            yield data, Aim(receive_into, HERE, put, (places,))
             yield data, Aim(opener.open)
             self.take(data, 0)
 
