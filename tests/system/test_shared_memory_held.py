@@ -137,10 +137,8 @@ def test_a_subscriber_that_is_stopped_costs_the_others_nothing(spawn):
     (books,) = publish(publisher, [other], 60, at_once=2)
     assert books["shared"] - before >= 50  # but for what came while the memory grew
     os.kill(stopped.pid, signal.SIGCONT)
-    books = stopped.right(first + 80)
-    assert books["received"] >= 20
-    shared = books["shared"]
-    assert publish(publisher, [stopped, other], 20, at_once=2)[0]["shared"] == shared + 20
+    assert stopped.right(first + 80)["received"] >= 20
+    warm(publisher, stopped, other)  # soon both get all through memory again
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -54,7 +54,7 @@ def test_the_plugin_costs_nothing_at_the_start():
         before = set(sys.modules)
         import ipcpy.testing.plugin
         new = {name for name in set(sys.modules) - before if name.startswith("ipcpy")}
-        assert new <= {"ipcpy", "ipcpy.version", "ipcpy.log", "ipcpy.testing", "ipcpy.testing.plugin"}, new
+        assert new <= {"ipcpy", "ipcpy.version", "ipcpy.typed", "ipcpy.testing", "ipcpy.testing.plugin"}, new
         assert not {"zeroconf", "msgpack", "numpy", "asyncio"} & (set(sys.modules) - before)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=20)
