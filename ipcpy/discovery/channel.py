@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import is_loopback
+from ..importing import importing
 from .hearing import listener
 from .saying import records_of
 
@@ -83,7 +84,8 @@ class Channel:
             self._announcing = None
         if instance is None:
             return
-        from zeroconf.asyncio import AsyncZeroconf
+        with importing.lock:
+            from zeroconf.asyncio import AsyncZeroconf
 
         farewell = instance.generate_unregister_all_services()  # and none are left for close() to take its time over
         if goodbye and farewell is not None:
@@ -171,7 +173,8 @@ def _bind_senders(instance: Zeroconf) -> None:
     """Have what is sent by the socket of an interface leave there, whatever the routes say."""
     if sys.platform != "linux":
         return
-    import ifaddr
+    with importing.lock:
+        import ifaddr
 
     indexes = {each.ip: card.index for card in ifaddr.get_adapters() for each in card.ips}
     for sender in instance.engine.senders:

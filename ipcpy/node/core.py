@@ -16,6 +16,7 @@ from functools import cache, partial
 from ..addresses import Address
 from ..errors import ClosedError
 from ..graph import TopicInfo
+from ..importing import importing
 from ..log import configure
 from ..protocol.link.entries import PublisherEntry, SubscriberEntry, pack_entry
 from ..protocol.link.link import Link
@@ -338,6 +339,7 @@ class Core:
 
 
 def _ledger(core: Core, books: Books, inquiries: Inquiries) -> Ledger:
-    from .ledger import Ledger
+    with importing.lock:
+        from .ledger import Ledger
 
     return Ledger(core, books, inquiries, core.id)

@@ -66,6 +66,9 @@ def keep_on():
 def through_memory():
     return sum(flow.shared for flow in subscriber.stats.publishers.values())
 
+def counted(own):  # forked children have publishers of their own, which may meet our subscriber
+    return subscriber.stats.publishers[publisher.id] if own else subscriber.stats
+
 def report(**more):
     stop.set()
     for thread in threading.enumerate():
@@ -73,7 +76,7 @@ def report(**more):
             thread.join(20)
     until = time.monotonic() + 10
     while time.monotonic() < until:  # what is still on its way, and asked for again
-        published, counts = publisher.stats, subscriber.stats
+        published, counts = publisher.stats, counted("codes" in more)
         try:
             subscriber.recv(0.05)
         except TimeoutError:
