@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
+from importlib import import_module
 
 LONGEST = 10.0  # seconds that a fork waits: far more than an import takes
 
@@ -59,3 +61,14 @@ class Importing:
 importing = Importing()
 """What this process imports in threads of ours."""
 importing.heed_forks()
+
+
+@cache
+def import_once(name: str) -> None:
+    """Import a module when it is first needed, perhaps in a thread of ours; after that the lock is not taken any more.
+
+    Args:
+        name: in full, or from a dot on for one of ipcpy's.
+    """
+    with importing.lock:
+        import_module(name, __package__)

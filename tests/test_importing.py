@@ -69,3 +69,13 @@ def test_a_fork_waits_no_longer_than_that_and_its_child_imports(importing, monke
     importing.renew()  # in the child, which does not have that thread
     Thread(importing).end()
     thread.end()
+
+
+def test_what_is_imported_once_takes_the_lock_no_more(monkeypatch):
+    module.import_once("json")
+    module.import_once(".version")
+    monkeypatch.setattr(module.importing, "_lock", None)  # whoever takes it fails
+    module.import_once("json")
+    module.import_once(".version")
+    with pytest.raises(TypeError):
+        module.import_once("no_such_module")

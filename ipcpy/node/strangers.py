@@ -10,7 +10,7 @@ import time
 
 from ..budget import Budget
 from ..graph import Stranger
-from ..importing import importing
+from ..importing import import_once
 from ..log import get_logger
 from ..protocol.link.greeting import GREETING_SIZE
 from ..typed import TYPE_CHECKING
@@ -43,14 +43,14 @@ class Strangers:
 
     def _on_sealed(self, data: bytes) -> bool:
         """Take note of who sent a sealed datagram; tell whether it is new and greeted: it may be answered."""
-        with importing.lock:
-            from ..sealing.datagram import HEAD, KIND, OVERHEAD, PROOF, SESSION_SIZE
+        import_once(".sealing.datagram")
+        from ..sealing.datagram import HEAD, KIND, OVERHEAD, PROOF, SESSION_SIZE
 
         if len(data) < OVERHEAD or data[3] != KIND:
             return False
         if self._foreign is None:
-            with importing.lock:
-                from ..sealing.foreign import Foreign
+            import_once(".sealing.foreign")
+            from ..sealing.foreign import Foreign
 
             self._foreign = Foreign(time.monotonic)
             log.info("a node here uses a key, and this one has none: neither can read what the other sends")

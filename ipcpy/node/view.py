@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache
 from weakref import WeakSet
 
 from ..graph import EndpointInfo, NodeInfo, TopicInfo
-from ..importing import importing
+from ..importing import import_once
 from ..locks import Bell, Monitor, Work
 from ..protocol.topics import is_own, is_pattern, matches
 from ..records import replace
@@ -252,14 +251,8 @@ def _is_own(what: NodeInfo | EndpointInfo) -> bool:
     return isinstance(what, EndpointInfo) and is_own(what.topic)
 
 
-@cache
-def _import_events() -> None:
-    with importing.lock:  # the I/O thread tells of others
-        from .. import events  # noqa: F401
-
-
 def _came(what: NodeInfo | EndpointInfo) -> Event:
-    _import_events()
+    import_once(".events")
     from .. import events
 
     if isinstance(what, NodeInfo):
@@ -268,7 +261,7 @@ def _came(what: NodeInfo | EndpointInfo) -> Event:
 
 
 def _went(what: NodeInfo | EndpointInfo, reason: str) -> Event:
-    _import_events()
+    import_once(".events")
     from .. import events
 
     if isinstance(what, NodeInfo):
@@ -277,7 +270,7 @@ def _went(what: NodeInfo | EndpointInfo, reason: str) -> Event:
 
 
 def _stalled_or_resumed(node: NodeInfo) -> Event:
-    _import_events()
+    import_once(".events")
     from .. import events
 
     return (events.NodeResumed if node.state == "alive" else events.NodeStalled)(node)

@@ -12,7 +12,7 @@ import os
 import sys
 from functools import lru_cache
 
-from ..importing import importing
+from ..importing import import_once
 from ..typed import Any
 
 if sys.platform == "linux":
@@ -132,15 +132,9 @@ def _problem(fd: int, size: int) -> str:
     return ""
 
 
-@lru_cache(maxsize=1)
-def _import_ctypes() -> None:
-    with importing.lock:  # it may be the I/O thread that is offered memory first
-        import ctypes  # noqa: F401
-
-
 @lru_cache(maxsize=256)
 def _type(size: int) -> Any:
-    _import_ctypes()
+    import_once("ctypes")  # in the I/O thread, if that is offered memory first
     import ctypes  # 5 ms, and only where memory is shared
 
     return ctypes.c_ubyte * size
@@ -149,7 +143,7 @@ def _type(size: int) -> Any:
 @lru_cache(maxsize=1)
 def _buffer_functions() -> tuple[Any, Any, Any]:
     """Return the type Py_buffer and the functions of the stable ABI that fill it and let go (PEP 3118, PEP 688)."""
-    _import_ctypes()
+    import_once("ctypes")  # in the I/O thread, if that is offered memory first
     import ctypes
 
     class Buffer(ctypes.Structure):
