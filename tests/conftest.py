@@ -18,9 +18,11 @@ os.environ["IPCPY_DOMAIN"] = DOMAIN
 os.environ["IPCPY_INTERFACES"] = "lo"
 os.environ["IPCPY_KEY_FILE"] = _key  # not that of whoever runs the tests
 
-# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C; nohup, SIGHUP.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 from collections.abc import Callable, Generator, Iterator, Mapping  # noqa: E402
 from pathlib import Path  # noqa: E402
