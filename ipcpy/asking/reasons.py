@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..graph import EndpointInfo
 from ..node.core import Core
 from ..node.departures import whereabouts
-from ..node.picture import MAX_NAMES, place, silence
+from ..node.picture import MAX_NAMES, place, shut_out, silence
 from .names import place_of, requests_topic
 
 if TYPE_CHECKING:
@@ -50,11 +50,13 @@ def _nobody(name: str, core: Core) -> str:
     left = core.picture.left("subscriber", lambda topic: topic.startswith(before))
     left = [each.replace("subscriber ", "server ", 1) for each in left]
     nobody = f"No server of {name!r} is known in domain {core.domain!r}"
+    strangers = shut_out(core.picture)
     if left:
-        return f"{nobody}: {'; '.join(left)}."
+        return f"{nobody}: {'; '.join(left)}.{strangers}"
     topics = (topic.name for topic in core.topics(hidden=True))
     others = sorted({place.service for place in map(place_of, topics) if place is not None})
     if not others:
-        return f"{nobody}. No service is known at all."
+        return f"{nobody}. No service is known at all.{strangers}"
     more = len(others) - MAX_NAMES
-    return f"{nobody}. Services: {', '.join(others[:MAX_NAMES])}{f' and {more} more' if more > 0 else ''}."
+    listed = ", ".join(others[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return f"{nobody}. Services: {listed}.{strangers}"

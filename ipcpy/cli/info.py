@@ -14,7 +14,7 @@ import ipcpy as ipc
 from .endings import NothingFound
 from .flows import flow_lines, flow_record
 from .jsonform import dumps
-from .looking import STOPPED, look, named, nobody, topic_record, via
+from .looking import STOPPED, look, named, nobody, strangers, topic_record, via
 from .observe import Observed, observe
 from .options import SECONDS, as_json, naming_options, node_options, open_node, topic_argument
 from .render import dim, duration, heading, plural, printable, size, table, warning
@@ -71,12 +71,14 @@ def info(ctx: click.Context, topic: str, measure: float | None, timeout: float, 
 def _missing(node: ipc.Node, topic: str, timeout: float) -> str:
     """Say that a topic is not there: which ones are, or, where there are none, why that may be."""
     names = [known.name for known in node.topics()]
+    shut_out = strangers([node])
     if not names:
-        return nobody(f"topic {named(node, topic)}", timeout, node.domain)
+        return nobody(f"topic {named(node, topic)}", timeout, node.domain, shut_out)
     one = " It takes the name of one topic, no pattern." if "*" in topic else ""
     listed = ", ".join(map(printable, names[:10])) + (", ..." if len(names) > 10 else "")
     what = f"no topic {named(node, topic)} within {timeout:g} s in domain {node.domain!r}."
-    return f"{what}{one} Topics there are: {listed}. {STOPPED}"
+    said = (f"{what}{one} Topics there are: {listed}.", shut_out, STOPPED)
+    return " ".join(filter(None, said))
 
 
 def _between_others(flow: ipc.Flow, node: ipc.Node) -> bool:

@@ -15,7 +15,7 @@ import ipcpy as ipc
 from .endings import NothingFound
 from .jsonform import dumps, loads, to_json
 from .listen import left
-from .looking import PARAMETERS, STOPPED, Told, look, named, parameters_of
+from .looking import PARAMETERS, STOPPED, Told, look, named, parameters_of, strangers
 from .options import (
     SECONDS,
     as_json,
@@ -205,9 +205,8 @@ def _find(node: ipc.Node, name: str, timeout: float) -> list[Told]:
     if not look(node, timeout, lambda: bool(found())):
         there = sorted({each.name for each in parameters_of(node)})
         listed = f"Parameters there are: {', '.join(map(printable, there[:10]))}" if there else "There are none at all"
-        raise NothingFound(
-            f"no parameters {named(node, name)} within {timeout:g} s in domain {node.domain!r}. {listed}. {STOPPED}"
-        )
+        what = f"no parameters {named(node, name)} within {timeout:g} s in domain {node.domain!r}"
+        raise NothingFound(" ".join(filter(None, (f"{what}. {listed}.", strangers([node]), STOPPED))))
     return found()
 
 

@@ -11,7 +11,7 @@ import ipcpy as ipc
 
 from .endings import NothingFound
 from .jsonform import dumps
-from .looking import endpoint_record, look, nobody, schema_record, via
+from .looking import endpoint_record, look, nobody, schema_record, strangers, via
 from .options import SECONDS, as_json, node_options, open_node
 from .render import dim, plural, printable, table
 
@@ -37,7 +37,7 @@ def services(ctx: click.Context, timeout: float, as_json: bool) -> None:
     """
     with open_node(ctx) as node:
         if not look(node, timeout, lambda: bool(ipc.services(0, node))):
-            raise NothingFound(nobody("service", timeout, node.domain))
+            raise NothingFound(nobody("service", timeout, node.domain, strangers([node])))
         found, known = ipc.services(0, node), {each.id: each for each in node.nodes()}
         if as_json:
             for service in found:

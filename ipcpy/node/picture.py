@@ -150,6 +150,11 @@ class Place(Protocol):
     picture: Picture
 
 
+def shut_out(picture: Picture) -> str:
+    """Tell of nodes that are here and share no key with this one, each sentence after a space; empty without any."""
+    return "".join(f" {stranger.text}." for stranger in picture.strangers())
+
+
 def reasons(
     kind: str, topic: str, known: list[str], node: Place, told: str = "", *, locked_out: bool = True
 ) -> list[str]:
@@ -168,7 +173,7 @@ def reasons(
     if known:
         return known + [f"{each[0].upper()}{each[1:]}." for each in left]
     nobody = f"No {kind} of {told or repr(topic)} is known in domain {node.domain!r}"
-    strangers = "".join(f" {stranger.text}." for stranger in picture.strangers()) if locked_out else ""
+    strangers = shut_out(picture) if locked_out else ""
     if left:
         return [f"{nobody}: {'; '.join(left)}.{strangers}"]
     others = picture.names(kind)

@@ -20,6 +20,18 @@ def test_where_no_service_is_known_that_is_said():
         assert client.why().endswith("No service is known at all.")
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_who_shares_no_key_is_told_of(serve, there, ask, monkeypatch, others):
+    if others:
+        serve(lambda request: 1)
+        ask().wait_for_service(20)
+    stranger = ipc.Stranger(2, "acid coral raft zone")
+    monkeypatch.setattr(there._core.picture, "strangers", lambda: (stranger,))
+    with ipc.Client("nothing/of/that", node=there) as client:
+        assert ("Services: " in client.why()) is others
+        assert client.why().endswith(f". {stranger.text}.")
+
+
 def test_who_is_asked_is_said(serve, ask):
     serve(lambda request: 1)
     client = ask()

@@ -103,3 +103,19 @@ def test_the_doctor_without_a_key_tells_of_them(robot, spawn, files):
     told = {finding["data"]["fingerprint"] for finding in found if finding["code"] == "other-key"}
     assert told == {file.keys[0].fingerprint for file in files}
     assert "no-key" not in {finding["code"] for finding in found}
+
+
+@pytest.mark.parametrize(
+    "words", ["info imu", "services", "call arm 1 --timeout 1", "param list", "pub imu 1 --timeout 1"]
+)
+def test_whichever_command_finds_nothing_tells_of_them(robot, spawn, files, tmp_path, words):
+    third = ipc.new_key(tmp_path / "third")
+    _, said = run(spawn, *words.split(), "--key", third.path, codes=(3,))
+    assert NO_KEY in said
+    assert all(other_key(file) in said for file in files)
+
+
+def test_a_topic_that_is_kept_from_us_is_told_of_beside_those_that_are_not(robot, spawn, files):
+    _, said = run(spawn, "info", "odom", "--key", files[0].path, codes=(3,))
+    assert "Topics there are: imu. " in said
+    assert other_key(files[1]) in said
