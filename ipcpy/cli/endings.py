@@ -67,4 +67,11 @@ def ended_well() -> Iterator[None]:
     except ipc.ArgumentError as error:
         raise click.UsageError(printable_lines(str(error))) from None
     except (ipc.IpcError, OSError) as error:
-        raise click.ClickException(printable_lines(str(error))) from None
+        raise click.ClickException(printable_lines(_told(error))) from None
+
+
+def _told(error: ipc.IpcError | OSError) -> str:
+    """Return what an error says; of one of the system about a file, its name and what it is, without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

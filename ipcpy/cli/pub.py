@@ -178,7 +178,7 @@ class _Sinks:
             sink.wait(self._patience if self._topic is None else self._asked.timeout)
         except ipc.RecvTimeout as error:
             if self._topic is not None:
-                raise NothingFound(f"{error}; --wait 0 publishes to nobody") from None
+                raise NothingFound(f"{error} To publish to nobody: --wait 0") from None
             self._patience = max(BRIEF, self._patience - (time.monotonic() - began))
 
     def finish(self) -> None:

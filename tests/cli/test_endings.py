@@ -8,7 +8,9 @@ import sys
 import time
 
 import pytest
+from click.testing import CliRunner
 
+from ipcpy.cli.program import program
 from lan_process import quickest
 
 IPCPY = [sys.executable, "-m", "ipcpy.cli"]
@@ -102,6 +104,14 @@ def test_a_full_disk_is_a_sentence(spawn):
     process = spawn(["sh", "-c", f"{COMMAND} --help > /dev/full"])
     assert process.wait() != 0
     assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("command", ["bag info", "bag cut -o x.mcap", "play"])
+def test_a_file_that_is_not_there_is_named_without_the_number_of_the_error(tmp_path, command):
+    missing = tmp_path / "missing.mcap"
+    done = CliRunner().invoke(program, [*command.split(), str(missing)])
+    assert done.exit_code == 1
+    assert done.stderr == f"Error: {missing}: No such file or directory\n"
 
 
 @pytest.mark.parametrize("command", ["list", "nodes", "info x", "echo x", "hz x", "bw x", "delay x", "pub x 1"])
