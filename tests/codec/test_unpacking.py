@@ -122,7 +122,7 @@ def test_a_decoder_that_cannot_be_made_in_c_stays_as_it_is():
     assert quick_decoder(layout, shape_of(tuple, layout), tuple, otherwise) == otherwise
 
 
-@pytest.mark.skipif(not COMPILED, reason="of the compiled part")
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -38,7 +38,7 @@ def test_hkdf_is_that_of_the_rfc():
     assert expand(extract(b"", b"\x0b" * 22), b"", 32).hex() == expected
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="compares with openssl")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which it compares with, is not there")
 @pytest.mark.parametrize("key", [CHACHA, AES], ids=ALGORITHMS)
 def test_ids_are_what_openssl_derives(key):
     """Another implementation of HKDF, and one of HMAC below it."""

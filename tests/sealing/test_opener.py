@@ -338,7 +338,7 @@ def test_any_bytes_are_refused_by_all_ways(blobs: list[bytes], begin: int) -> No
         ways.take(b"".join((right, blob, right)))
 
 
-@pytest.mark.skipif(fast.compiled is None, reason="of the compiled part")
+@pytest.mark.skipif(fast.compiled is None, reason="the compiled part is not there")
 def test_what_a_cipher_of_others_opens_is_left_to_python(lives):
     one, other = lives
     opener, sealer = other.opener(PORT), one.sealer(PORT)
@@ -352,7 +352,7 @@ def test_what_a_cipher_of_others_opens_is_left_to_python(lives):
     assert len(asked) == 3
 
 
-@pytest.mark.skipif(fast.compiled is None, reason="of the compiled part")
+@pytest.mark.skipif(fast.compiled is None, reason="the compiled part is not there")
 def test_what_there_is_no_room_for_is_left_out_as_the_system_does(lives):
     opener, sealer = lives[1].opener(PORT), lives[0].sealer(PORT)
     opener.open(sealer.seal(b""))

@@ -129,7 +129,7 @@ def test_what_seals_and_sends_in_one_seals_as_the_other_does_and_begins_anew_whe
     assert len(sent) == 6
 
 
-compiled = pytest.mark.skipif(fast.compiled is None, reason="of the compiled part")
+compiled = pytest.mark.skipif(fast.compiled is None, reason="the compiled part is not there")
 algorithms = pytest.mark.parametrize("algorithm", ALGORITHMS)
 
 

@@ -173,7 +173,7 @@ def test_a_multicast_is_sealed_once_and_taken_once_by_each(ends, wait_until):
         assert come(fanout, wait_until)[0] == b"answer"
 
 
-@pytest.mark.skipif(fast.compiled is None, reason="of the compiled part")
+@pytest.mark.skipif(fast.compiled is None, reason="the compiled part is not there")
 def test_a_multicast_is_sealed_and_sent_without_python(ends, wait_until):
     with (
         closing(ends.publishing.fanout(GROUP, LO, HOST)) as fanout,
@@ -201,7 +201,7 @@ def test_a_socket_that_is_made_to_look_for_a_way_takes_no_stream(ends):
     assert len({id(stream) for stream in streams}) == 1
 
 
-@pytest.mark.skipif(fast.compiled is None, reason="of the compiled part")
+@pytest.mark.skipif(fast.compiled is None, reason="the compiled part is not there")
 def test_heads_and_data_are_sealed_in_one_step_and_opened_where_they_belong(ends):
     assert ends.connected.lays and ends.data.in_place
     ends.connected.send(b"first")

@@ -148,7 +148,7 @@ def test_a_list_that_a_codec_keeps_is_left_as_it_is():
     assert kept == [1, 2, 3] and one.bodies() == kept
 
 
-@pytest.mark.skipif(not COMPILED, reason="of the compiled part")
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
 @pytest.mark.parametrize(
     ("bodies", "codec", "looks"),
     [
