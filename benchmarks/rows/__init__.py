@@ -8,7 +8,7 @@ from .footprint import Footprint
 from .large import Image, LargeFanOut, LargeFlatOut, LargePaced
 from .latency import OneWay, RoundTrip, RoundTripAsyncio
 from .network import AcrossLan, Hosts, Reliability
-from .sealing import SealedAcrossLan, SealedSmall
+from .sealing import SealedAcrossLan, SealedOverGigabit, SealedSmall
 from .steps import Steps
 from .throughput import FanOut, FlatOut, PublishBusy, PublishCost, PublishToNobody
 from .topics import Subscribers, Topics
@@ -48,6 +48,7 @@ def all_rows() -> list[Row]:
         AcrossLan(),
         SealedSmall(),
         SealedAcrossLan(),
+        SealedOverGigabit(),
         Topics(),
         Subscribers(),
         Footprint(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import Any
 
 from ..figures import Metric, Target
 from .contract import Amount, Row
@@ -56,3 +57,23 @@ class SealedAcrossLan(AcrossLan):
         *AcrossLan.metrics[1:4],
         Metric("lost", "lost", "%", (Target("ipcpy sealed", 0, ratio=False),)),
     )
+
+
+class SealedOverGigabit(SealedAcrossLan):
+    """The same over Ethernet of 1 Gbit/s: a fragment is sealed while those before it are on their way."""
+
+    name = "sealed-gigabit"
+    title = "The same over Ethernet of 1 Gbit/s"
+
+    def measure(self, adapter: str, amount: Amount) -> dict[str, float]:
+        for host in (1, 2):
+            slow_down(self._hosts.lan, host)
+        return super().measure(adapter, amount)
+
+
+def slow_down(lan: Any, host: int) -> None:
+    """Let a host send 1 Gbit/s; what does not go out at once waits, up to 4 MB."""
+    shaper = ["rate", "1gbit", "burst", "64kb", "limit", "4mb"]
+    done = lan.run(host, ["tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", *shaper])
+    if done.returncode:
+        raise OSError(f"what a host sends cannot be slowed down: {done.stderr.strip()}")
