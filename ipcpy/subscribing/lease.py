@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable
 
-from ..fast import LeaseFields
+from ..fast import LeaseFields, compiled
 from ..locks import Turn
 from ..node.loop import Alarm, Loop
 from ..timeouts import NEVER
@@ -20,6 +20,9 @@ LONG = 0.04  # seconds that the sockets are left to a reader who is away; then t
 SHORT = 0.01  # the same, where so much comes that a socket's buffer might be full by then
 HURRIED = 0.003  # the same, where it matters when a message came: it is read at most twice as long after that
 MANY = 60  # datagrams in one lease: of small ones, the usual buffer of 212,992 bytes holds 277
+
+_count: Callable[[int], object] = getattr(compiled, "count_lease", lambda by: None)
+"""Tells the compiled part how many subscribers are open: a flood of this process is to give way to them."""
 
 
 class Lease(LeaseFields):
@@ -56,6 +59,7 @@ class Lease(LeaseFields):
         self._closed = False
         self._long, self._short = LONG, SHORT
         self._alarm = Alarm(loop, weakly(self._look))
+        _count(1)
         self.watch(inlets.unicast)
 
     def take(self) -> None:
@@ -99,7 +103,9 @@ class Lease(LeaseFields):
 
     def close(self) -> None:
         """Have nobody watch the sockets any more."""
-        self._closed = True
+        if not self._closed:
+            self._closed = True
+            _count(-1)
         for each in self._inlets:
             self._loop.unwatch(each)
 

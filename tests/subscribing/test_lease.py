@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ipcpy.fast import compiled
 from ipcpy.locks import Turn
 from ipcpy.subscribing import lease as lease_module
 from ipcpy.subscribing.lease import HURRIED, LONG, MANY, SHORT, Lease, weakly
@@ -162,6 +163,26 @@ def test_once_it_is_closed_nobody_watches(world):
     world.lease.close()
     world.run(1.0)
     assert world.loop.watched == {}
+
+
+def test_the_compiled_part_is_told_how_many_are_open(monkeypatch):
+    told = []
+    monkeypatch.setattr(lease_module, "_count", told.append)
+    lease = World(monkeypatch).lease
+    assert told == [1]
+    lease.close()
+    lease.close()
+    assert told == [1, -1]
+
+
+@pytest.mark.skipif(compiled is None, reason="the compiled part is not there")
+def test_it_counts_them():
+    before = compiled.count_lease(0)
+    assert [compiled.count_lease(by) for by in (1, 1, -2)] == [before + 1, before + 2, before]
+    for wrong in ("1", None, 1 << 70):
+        with pytest.raises((TypeError, OverflowError)):
+            compiled.count_lease(wrong)
+    assert compiled.count_lease(0) == before
 
 
 def test_a_weak_call_does_not_keep_alive():
