@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from functools import cache
-from importlib import import_module
 
 LONGEST = 10.0  # seconds that a fork waits: far more than an import takes
 
@@ -71,4 +70,6 @@ def import_once(name: str) -> None:
         name: in full, or from a dot on for one of ipcpy's.
     """
     with importing.lock:
-        import_module(name, __package__)
+        import importlib
+
+        importlib.import_module(name, __package__)

@@ -13,9 +13,8 @@ Names that begin with ``@ipcpy/`` are ipcpy's own: no user's topic can have one,
 
 from __future__ import annotations
 
-import unicodedata
-
 from ..errors import ArgumentError
+from ..importing import import_once
 
 MAX_BYTES = 255
 OWN = "@ipcpy"  # the first segment of ipcpy's own topics
@@ -107,11 +106,19 @@ def _name(topic: str) -> str:
 def _checked(topic: object) -> str:
     if not isinstance(topic, str):
         raise ArgumentError(f"a topic is a str such as 'robot/imu', got {type(topic).__name__}")
-    name = unicodedata.normalize("NFC", topic)
+    name = topic if topic.isascii() else _composed(topic)
     problem = _problem(name)
     if problem:
         raise ArgumentError(f"a topic is a name such as 'robot/imu': {problem}, got {topic!r}")
     return name
+
+
+def _composed(topic: str) -> str:
+    """Return a text in NFC, which ASCII always is."""
+    import_once("unicodedata")  # in the I/O thread, if a peer tells such a topic first
+    import unicodedata
+
+    return unicodedata.normalize("NFC", topic)
 
 
 def is_pattern(topic: str) -> bool:
