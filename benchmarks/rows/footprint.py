@@ -7,17 +7,19 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from typing import Any
 
 from .. import launch
 from ..adapters import ADAPTERS
 from ..adapters.contract import Setting
 from ..figures import Metric, Target
-from ..processes import RoleFailed, Run
+from ..processes import Role, RoleFailed, Run
 from ..roles import asked, tell
 from .contract import Amount, Row
 
 TOPIC = "start"
+FROM_START = Target("ipcpy", 60, ratio=False)
 UNKEPT = "PYTHONDONTWRITEBYTECODE"  # with it all is compiled each time: four times as long as to load it
 MODULES = {
     "raw": "socket",
@@ -46,6 +48,22 @@ subscriber = Subscriber("start/back")
 time.sleep(1.0)  # what is loaded later counts too
 figures["memory"] = memory() - bare
 """
+FIRST = {
+    "taken": """
+import time
+from ipcpy import Subscriber
+message = Subscriber("start/kept").recv(timeout=15)
+figures = {"at": time.monotonic_ns()}
+""",
+    "given": """
+from ipcpy import Publisher
+publisher = Publisher("start/given")
+publisher.wait_for_subscribers(timeout=15)
+publisher.publish(b"first")
+figures = {}
+publisher.close()
+""",
+}
 END = """
 import json
 print(json.dumps(figures))
@@ -60,12 +78,16 @@ def version(setting: Setting) -> None:
 
 
 def listen(setting: Setting) -> None:
-    """Be there to be found."""
+    """Be there to be found, with a message for who comes; tell when each that is given was taken."""
     import ipcpy
 
-    subscriber = ipcpy.Subscriber(TOPIC)
+    subscriber, publisher = ipcpy.Subscriber(TOPIC), ipcpy.Publisher(f"{TOPIC}/kept", keep=1)
+    publisher.publish(b"kept")
+    given = ipcpy.Subscriber(f"{TOPIC}/given")
     tell(ready=True)
-    asked()
+    while asked()["do"] == "take":
+        given.recv(timeout=15)
+        tell(at=time.monotonic_ns())
     subscriber.close()
 
 
@@ -81,6 +103,8 @@ class Footprint(Row):
         Metric("import", "import", "ms", (Target("ipcpy", 40, ratio=False),)),
         Metric("names", "import with Publisher and Subscriber", "ms", (Target("ipcpy", 40, ratio=False),)),
         Metric("ready", "publisher matched, after that", "ms"),
+        Metric("taken", "from the start of a subscriber's process to its first message", "ms", (FROM_START,)),
+        Metric("given", "from the start of a publisher's process to its first message's arrival", "ms", (FROM_START,)),
         Metric("imported", "memory of the import, over bare Python", "MB"),
         Metric(
             "memory",
@@ -103,10 +127,24 @@ class Footprint(Row):
             rounds = [_figures(program, run.env) for _ in range(amount.imports)]
             figures = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
             if adapter == "ipcpy":
-                run.start("benchmarks.rows.footprint.listen", adapter="").answer()
+                listener = run.start("benchmarks.rows.footprint.listen", adapter="")
+                listener.answer()
                 matched = _figures(BEGIN.format(modules=modules) + NAMES + MATCH + END, run.env)
                 figures |= {key: matched[key] for key in ("ready", "memory")}
+                for way in FIRST:
+                    figures[way] = statistics.median(_first(way, run.env, listener) for _ in range(amount.imports))
         return figures
+
+
+def _first(way: str, env: dict[str, str], listener: Role) -> float:
+    """Start a process that takes or gives a message; return how many ms after that the message was there."""
+    if way == "given":
+        listener.tell(do="take")
+    begun = time.monotonic_ns()
+    told = _figures(FIRST[way] + END, env)
+    if way == "given":
+        told = listener.answer()
+    return (told["at"] - begun) / 1e6
 
 
 def _figures(program: str, env: dict[str, str]) -> dict[str, float]:
