@@ -108,8 +108,13 @@ def parts_of(body: Body) -> tuple[list[memoryview], int]:
     Raises:
         ArgumentError: if that is more than subscribers take.
     """
-    views = [memoryview(part).cast("B") for part in (body if isinstance(body, list) else [body]) if len(part)]
-    total = sum(map(len, views))
+    if isinstance(body, list):
+        views = [memoryview(part).cast("B") for part in body if len(part)]
+        total = sum(map(len, views))
+    else:
+        view = memoryview(body)
+        total = view.nbytes
+        views = [view.cast("B")] if total else []
     if total > MAX_MESSAGE:
         raise ArgumentError(f"a message has at most {MAX_MESSAGE} bytes, got {total}")
     return views, total

@@ -122,7 +122,8 @@ class Outlet(OutletFields):
     def send(self, frame: bytes, messages: int = 1) -> int:
         """Send a frame of one or more messages to all; return the number of subscribers it was handed to."""
         handed = len(self.routes)
-        return handed - send_by(self.ways if _send is None else _send(self.ways, frame), frame, messages)
+        left = self.ways if _send is None else _send(self.ways, frame)
+        return handed - send_by(left, frame, messages) if left else handed
 
     def send_batch(self, frame: bytes, messages: int) -> int:
         """Send a frame of many messages, which counts against what each subscriber can take; the rest as ``send``."""

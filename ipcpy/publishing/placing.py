@@ -26,6 +26,7 @@ FULL_SHELF = 2  # messages that not all have taken yet: with more of them some m
 _PLACED = Struct(FAST_HEADER.format + "IIQQQ")  # the header, and the body: a Spot
 _SIZE = _PLACED.size + CHECK_SIZE
 _COST = _SIZE + DATAGRAM_COST
+_new = tuple.__new__
 _pack = _PLACED.pack
 _pack_check = Struct("<I").pack
 
@@ -77,8 +78,15 @@ class Placing:
             placed = memory.place(parts, size)
             if placed is None:
                 return None
-        if not all([route.sharing.takes(placed) for route in routes]):
-            return placed
+        pool, segment = memory.segments.pool, placed.spot.segment
+        left, entries = pool.left(size)
+        for route in routes:
+            tie = route.sharing.tie
+            if tie is None or tie.reader.segments <= segment:
+                return placed
+            reader = tie.reader
+            if (reader.held > left or reader.count >= entries or not reader.ledger) and not pool.admits(reader, size):
+                return placed
         return self._send(routes, placed, size)
 
     def _send(self, routes: Sequence[Route], placed: Placed, size: int) -> int:
@@ -89,14 +97,18 @@ class Placing:
         framing.bytes += size
         sent_ns = framing.clock_ns()
         shelf = memory.shelf
-        shelf.append(Kept(seq, sent_ns, b"", (placed.body,), size, placed))
-        entry, taken = spot.entry, 2 * spot.generation
+        shelf.append(_new(Kept, (seq, sent_ns, b"", (placed.body,), size, placed)))
+        entry, taken, handed = spot.entry, slot.mark - 1, slot.handed
         for route in routes:  # first: the memory must not be used again, wherever an exception from outside ends this
             sender, sharing = route.sender, route.sharing
             sender.position = position = sender.position + _COST
             tie = sharing.tie
             if tie is not None:
-                pool.hand(slot, tie.reader, position)
+                reader = tie.reader
+                if reader not in handed:  # as Pool.hand
+                    reader.count += 1
+                    reader.held += slot.bytes
+                handed[reader] = position
                 tie.untaken.append((entry, taken, position))
                 sharing.count += 1
         frame = _pack(_SIZE | PLACED_WORD, framing.codec, framing.number, seq, sent_ns, *spot)

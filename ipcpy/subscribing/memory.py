@@ -18,7 +18,6 @@ from ..protocol.data.places import (
     Offer,
     OfferKind,
     Spot,
-    held,
     pack_offer,
     unpack_offer,
 )
@@ -217,24 +216,25 @@ class Shared:
             Malformed: the publisher has offered no such memory, or it is held for another message.
         """
         segment, entry, generation, offset, size = spot
-        areas = self._areas  # once: the I/O thread may take one away
-        ledger, mark = self._ledger.words, held(generation)
+        areas, held = self._areas, self._held  # the areas once: the I/O thread may take one away
+        ledger, mark = self._ledger.words, 2 * generation + 1  # as ``held`` of places.py says
         if areas and ledger[entry] >= mark - 1:  # it was here before; its segment may be gone
             return None
-        if segment >= len(areas) or offset + size > areas[segment].size or self._held.holds(entry):
+        if segment >= len(areas) or offset + size > areas[segment].size or (entry in held.live and held.holds(entry)):
             raise Malformed("memory")
+        view = None
         try:
             ledger[entry] = mark
             with _fence:
                 pass
             if self._table[entry] == generation:
                 part = areas[segment].part(offset, size)
-                self._held.hold(part, entry, (entry, mark))
-                return memory.view(part)
+                held.hold(part, entry, (entry, mark))
+                view = memory.view(part)
         finally:  # also where an exception from outside comes
-            if not self._held.holds(entry):
+            if view is None and not held.holds(entry):
                 ledger[entry] = mark - 1
-        return None
+        return view
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

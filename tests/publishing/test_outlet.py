@@ -356,14 +356,21 @@ def test_an_exception_from_outside_while_subscribers_are_told_loses_no_memory(sh
     assert reliable or idle(delivery)
 
 
-def test_an_exception_from_outside_before_anybody_is_told_loses_no_memory(sharing, monkeypatch):
+COMMON = ("transport.memory.view", "protocol.data.pool.Pool.left", "publishing.outlet.Outlet.send")
+UNCOMMON = ("protocol.data.pool.Pool.admits", "protocol.data.pool.Pool.hand", "publishing.outlet.Outlet.send")
+
+
+@pytest.mark.parametrize("common", [True, False])
+def test_an_exception_from_outside_before_anybody_is_told_loses_no_memory(sharing, monkeypatch, common):
     delivery, dispatch, listener = prepared(sharing)
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    for where in ("protocol.data.pool.Pool.admits", "protocol.data.pool.Pool.hand", "publishing.outlet.Outlet.send"):
+    for where in COMMON if common else UNCOMMON:
         with monkeypatch.context() as patch:
+            if not common:  # as where some take it from there and others do not
+                patch.setattr(delivery.outlet, "sharers", ())
             patch.setattr(f"ipcpy.{where}", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 dispatch.one(LARGE)

@@ -19,6 +19,8 @@ MAX_MAPPED = 1 << 30  # bytes of all segments of one publisher
 PLACED_FROM = 32 << 10  # bytes of a body from which on it is worth it: below, a datagram costs less
 MAX_GENERATION = (1 << 62) - 1  # so that what a ledger says of it is below 2^63
 
+_new = tuple.__new__  # of a NamedTuple, in half the time that its own takes
+
 SPOT = Struct("<IIQQQ")
 MAGIC = b"ipcM"
 VERSION = 1
@@ -65,7 +67,7 @@ def unpack_spot(body: bytes | memoryview) -> Spot:
         and (0 if segment else TABLE_SIZE) <= offset <= MAX_MAPPED - size
     ):
         raise Malformed("malformed")
-    return Spot(segment, entry, generation, offset, size)
+    return _new(Spot, (segment, entry, generation, offset, size))
 
 
 def held(generation: int) -> int:
