@@ -86,11 +86,11 @@ free_object(PyObject *self)
 
 static PyMethodDef none[] = {{NULL, NULL, 0, NULL}};
 
-BASE(FlowFields, 19, none, RELEASE_NUMBERS, MEMBER(0, "address"), MEMBER(1, "multicast"), MEMBER(2, "receiver"),
+BASE(FlowFields, 21, none, RELEASE_NUMBERS, MEMBER(0, "address"), MEMBER(1, "multicast"), MEMBER(2, "receiver"),
      MEMBER(3, "unchecked"), MEMBER(4, "codec_number"), MEMBER(5, "fastest_ns"), MEMBER(6, "decode"),
      MEMBER(7, "topic"), MEMBER(8, "id"), MEMBER(9, "bytes"), MEMBER(10, "least_ns"), MEMBER(11, "noted"),
      MEMBER(12, "enough"), MEMBER(13, "asked_ns"), MEMBER(14, "told"), MEMBER(15, "number"), MEMBER(16, "matched"),
-     MEMBER(17, "local"), MEMBER(18, "undecodable"))
+     MEMBER(17, "local"), MEMBER(18, "undecodable"), MEMBER(19, "memory"), MEMBER(20, "shared"))
 BASE(ReceiverFields, 4, none, NOTHING, MEMBER(0, "next"), MEMBER(1, "waiting"), MEMBER(2, "first"), MEMBER(3, "lost"))
 BASE(InboundFields, 4, inbound_methods, RELEASE_NUMBER, MEMBER(0, "flows"), MEMBER(1, "intake"), MEMBER(2, "_inbox"),
      MEMBER(3, "_time_ns"))

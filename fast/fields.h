@@ -21,6 +21,7 @@ typedef struct { /* ipcpy.subscribing.flow.Flow */
     PyObject_HEAD
     PyObject *address, *multicast, *receiver, *unchecked, *codec_number, *fastest_ns, *decode, *topic, *id, *bytes;
     PyObject *least_ns, *noted, *enough, *asked_ns, *told, *number, *matched, *local, *undecodable; /* of counting.c */
+    PyObject *memory, *shared;                                                                   /* of placed.c */
     Numbers unicast, group; /* of address and multicast, as far as they were asked for */
 } FlowFields;
 

@@ -466,14 +466,15 @@ PyMethodDef reader_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* receives(Message, faster): what messages are, and who learns of one that was faster than all before. */
+/* receives(Message, faster, Malformed): what messages are, who learns of one that was faster than all before, and what is
+   raised where nothing can lie. */
 static PyObject *
 receives(PyObject *module, PyObject *args)
 {
     Receiving *to = &((State *)PyModule_GetState(module))->receiving;
-    PyObject *message, *faster;
+    PyObject *message, *faster, *malformed;
 
-    if (!PyArg_ParseTuple(args, "O!O", &PyType_Type, &message, &faster))
+    if (!PyArg_ParseTuple(args, "O!OO!", &PyType_Type, &message, &faster, &PyType_Type, &malformed))
         return NULL;
     if (!PyType_IsSubtype((PyTypeObject *)message, &PyTuple_Type)) {
         PyErr_SetString(PyExc_TypeError, "a Message is a named tuple");
@@ -481,6 +482,7 @@ receives(PyObject *module, PyObject *args)
     }
     set_field(&to->message, Py_NewRef(message));
     set_field(&to->faster, Py_NewRef(faster));
+    set_field(&to->malformed, Py_NewRef(malformed));
     Py_RETURN_NONE;
 }
 
@@ -504,7 +506,8 @@ take_over_recv(PyObject *module, PyObject *type)
 
 static PyMethodDef functions[] = {
     {"take_over_recv", take_over_recv, METH_O, "take_over_recv(Subscriber): have its recv be the compiled one."},
-    {"receives", receives, METH_VARARGS, "receives(Message, faster): have messages made, and the fastest noted."},
+    {"receives", receives, METH_VARARGS,
+     "receives(Message, faster, Malformed): have messages made, and the fastest noted."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -541,7 +544,7 @@ add_receiving(PyObject *module)
     } names[] = {
         {&to->append, "append"},     {&to->make_room, "make_room"}, {&to->take, "take"},
         {&to->take_any, "take_any"}, {&to->refuse, "_refuse"},      {&to->wait_any, "wait_any"},
-        {&to->gather, "_gather"},    {&to->go_on, "_go_on"},        {&to->mend, "_mend"},
+        {&to->shared, "shared"},     {&to->gather, "_gather"},    {&to->go_on, "_go_on"},        {&to->mend, "_mend"},
         {&to->waiters, "_waiters"},  {&to->wake, "wake"},
         {&to->popleft, "popleft"},   {&to->recv_any, "_recv_any"},  {&to->recv_by, "_recv_by"},
     };

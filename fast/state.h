@@ -12,12 +12,13 @@ typedef struct {
     PyTypeObject *turn, *wait, *lease, *reader, *subscriber, *unpacking, *decoder, *outlet, *framing, *publisher;
     PyObject *message;      /* ipcpy.message.Message */
     PyObject *faster;       /* ipcpy.subscribing.latencies.faster */
+    PyObject *malformed;    /* ipcpy.protocol.wire.Malformed */
     PyObject *deque;        /* collections.deque */
     PyObject *monotonic;    /* time.monotonic */
     PyObject *never;        /* ipcpy.timeouts.NEVER, inf */
     PyObject *time_ns;      /* time.time_ns: whoever has this as a clock is spared the call */
     PyCFunction recvfrom;   /* what socket.recvfrom does: whoever has this as a function is spared the call */
-    PyObject *append, *make_room, *take, *take_any, *refuse; /* names */
+    PyObject *append, *make_room, *take, *take_any, *refuse, *shared; /* names */
     PyObject *wait_any, *gather, *go_on, *mend, *waiters, *wake, *popleft, *recv_any, *recv_by;
 } Receiving;
 

@@ -17,15 +17,6 @@
 
 #define MAX_FRAME 65535 /* as in ipcpy/protocol/wire.py */
 
-/* A frame that is as long as its datagram, and of which nothing is known yet. */
-typedef struct {
-    const uint8_t *body;
-    Py_ssize_t size; /* of the body */
-    uint64_t source, seq, sent_ns;
-    int64_t codec; /* with flags and extra, as in FAST_HEADER */
-    PyObject *due; /* seq, as Python has it, once it is known to be due; borrowed */
-} Datum;
-
 int
 is_number(PyObject *value, uint64_t number)
 {
@@ -357,30 +348,26 @@ is_usual(const Receiving *known, InboundFields *inbound, FlowFields *flow)
            flow->id != NULL && flow->bytes != NULL && is_of(flow->receiver, known->receiver);
 }
 
-/* Deliver a message that is due. Everything that is used is kept alive: a decoder may run anything. */
-static int
-deliver(State *state, InboundFields *inbound, IntakeFields *intake, InboxFields *inbox, FlowFields *flow,
-        ReceiverFields *receiver, const Datum *datum, int64_t received_ns, int64_t late, PyObject **straight)
+int
+deliver_value(State *state, const Delivery *to, const Datum *datum, int64_t received_ns, PyObject *value,
+              PyObject **straight)
 {
     const Receiving *known = &state->receiving;
-    PyObject *value, *message;
+    PyObject *message;
     int done;
 
-    if (note_time(state, intake, flow, late) < 0)
-        return -1;
-    value = value_of(state, flow, datum);
     if (value == NULL)
-        return refuse(known, inbound, flow, datum->due);
-    message = message_of(known, flow, datum, received_ns, value);
+        return refuse(known, to->inbound, to->flow, datum->due);
+    message = message_of(known, to->flow, datum, received_ns, value);
     if (message == NULL)
         return -1;
-    if (straight != NULL && !nothing_else(intake, inbox))
+    if (straight != NULL && !nothing_else(to->intake, to->inbox))
         straight = NULL;
-    done = straight == NULL ? make_room(known, inbox, datum->size) : 0;
+    done = straight == NULL ? make_room(known, to->inbox, datum->size) : 0;
     if (done == 0)
-        done = hand_over(known, inbox, flow, receiver, datum, message, straight);
+        done = hand_over(known, to->inbox, to->flow, to->receiver, datum, message, straight);
     Py_DECREF(message);
-    return done;
+    return done < 0 ? -1 : 1;
 }
 
 /* See taking.h. Twin: the common case of Inbound.take_any in ipcpy/subscribing/inbound.py. */
@@ -395,8 +382,10 @@ take(State *state, InboundFields *inbound, const uint8_t *data, Py_ssize_t size,
     int64_t fastest_ns, received_ns;
     int done;
 
-    if (!read_datum(data, size, &datum))
-        return take_frames(state, inbound, data, size, origin);
+    if (!read_datum(data, size, &datum)) {
+        done = take_placed(state, inbound, data, size, origin, straight);
+        return done != 0 ? done : take_frames(state, inbound, data, size, origin);
+    }
     if ((flow = flow_of(known, inbound, datum.source)) == NULL || !is_usual(known, inbound, flow))
         return 0;
     if (!comes_from(flow, origin))
@@ -409,19 +398,25 @@ take(State *state, InboundFields *inbound, const uint8_t *data, Py_ssize_t size,
     if (datum.sent_ns >= (uint64_t)FAR || fastest_ns > FAR || fastest_ns < -FAR)
         return 0;
 
-    IntakeFields *intake = (IntakeFields *)inbound->intake; /* a clock may run anything, and exchange both */
-    InboxFields *inbox = (InboxFields *)inbound->inbox;
+    Delivery to = {
+        .inbound = inbound,
+        .intake = (IntakeFields *)inbound->intake, /* a clock may run anything, and exchange both */
+        .inbox = (InboxFields *)inbound->inbox,
+        .flow = flow,
+        .receiver = receiver,
+    };
     PyObject *kept[] = {(PyObject *)flow,  (PyObject *)receiver, inbound->intake,
                         inbound->inbox, inbound->time_ns,     receiver->next};
     for (size_t n = 0; n < sizeof kept / sizeof *kept; n++)
         Py_INCREF(kept[n]);
     datum.due = receiver->next;
     received_ns = wall_ns(known, inbound->time_ns);
-    if (received_ns >= 0)
-        done = deliver(state, inbound, intake, inbox, flow, receiver, &datum, received_ns,
-                       received_ns - (int64_t)datum.sent_ns - fastest_ns, straight) < 0 ? -1 : 1;
-    else
+    if (received_ns < 0)
         done = PyErr_Occurred() ? -1 : 0;
+    else if (note_time(state, to.intake, flow, received_ns - (int64_t)datum.sent_ns - fastest_ns) < 0)
+        done = -1;
+    else
+        done = deliver_value(state, &to, &datum, received_ns, value_of(state, flow, &datum), straight) < 0 ? -1 : 1;
     for (size_t n = 0; n < sizeof kept / sizeof *kept; n++)
         Py_DECREF(kept[n]);
     return done;

@@ -12,6 +12,24 @@ typedef struct {
     uint16_t port;
 } Origin;
 
+/* A frame of one message that is as long as its datagram, and of which nothing is known yet. */
+typedef struct {
+    const uint8_t *body;
+    Py_ssize_t size; /* of the body */
+    uint64_t source, seq, sent_ns;
+    int64_t codec; /* with flags and extra, as in FAST_HEADER */
+    PyObject *due; /* seq, as Python has it, once it is known to be due; borrowed */
+} Datum;
+
+/* Where a message goes; all of it is kept alive meanwhile, for a decoder may run anything. */
+typedef struct {
+    InboundFields *inbound;
+    IntakeFields *intake;
+    InboxFields *inbox;
+    FlowFields *flow;
+    ReceiverFields *receiver;
+} Delivery;
+
 /* Take a datagram as Inbound.take does; the lock is held.
  *
  * 1: the datagram is taken, and its message is in the inbox, or in `straight` if that is given and nothing else is to
@@ -23,6 +41,10 @@ int take(State *state, InboundFields *inbound, const uint8_t *data, Py_ssize_t s
 /* The same for the frames of a datagram that lie end to end, or whose one frame is a batch: those that are common, and
  * Python takes the rest. See batching.c. */
 int take_frames(State *state, InboundFields *inbound, const uint8_t *data, Py_ssize_t size, const Origin *origin);
+
+/* The same for one that tells where in shared memory a message lies. See placed.c. */
+int take_placed(State *state, InboundFields *inbound, const uint8_t *data, Py_ssize_t size, const Origin *origin,
+                PyObject **straight);
 
 /* -- what both ask, of taking.c ---------------------------------------------------------------------------------- */
 
@@ -43,6 +65,12 @@ int64_t wall_ns(const Receiving *known, PyObject *clock);
 
 /* Look whether a message was late, and learn from one that was faster than all before; -1 with an exception. */
 int note_time(State *state, IntakeFields *intake, FlowFields *flow, int64_t late);
+
+/* Deliver a message that is due, of which the value is given, and taken over; NULL with an exception where there is none.
+ *
+ * 1 if it is delivered; 0 if the value was refused; -1 with an exception. */
+int deliver_value(State *state, const Delivery *to, const Datum *datum, int64_t received_ns, PyObject *value,
+                  PyObject **straight);
 
 /* An origin as Python has it; NULL with an exception. */
 PyObject *tuple_of(const Origin *origin);

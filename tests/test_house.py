@@ -26,6 +26,7 @@ NO_TESTS = {
 NO_MODULE = {
     "protocol/test_document.py": "docs/protocol.md against the code",
     "subscribing/test_compiled.py": "what the compiled part takes, against its twins in inbound.py and reader.py",
+    "subscribing/test_placed.py": "fast/placed.c, against its twin in inbound.py",
     "subscribing/test_batching.py": "fast/batching.c, against its twins in inbound.py, flow.py and inbox.py",
     "protocol/data/test_datapath.py": "both halves of the data path, in any weather",
     "protocol/data/test_large.py": "the same with large messages, and sockets that cannot hold them",
