@@ -42,13 +42,11 @@ read_spot(const uint8_t *body, Spot *spot)
 
 /* Whether nobody wants it noted how long messages take. */
 static int
-notes_nothing(const FlowFields *flow)
+notes_nothing(const State *state, const FlowFields *flow)
 {
-    Py_ssize_t noted = flow->noted == NULL ? -1 : PyObject_Size(flow->noted);
-
-    if (noted < 0)
-        PyErr_Clear();
-    return noted >= 0 && noted >= signed_or(flow->enough, INT64_MAX);
+    if (flow->noted == NULL || (PyObject *)Py_TYPE(flow->noted) != state->counting.array)
+        return 0;
+    return PyObject_Size(flow->noted) >= signed_or(flow->enough, INT64_MAX);
 }
 
 /* What lies at a spot, None if nothing does any more; NULL without an exception where Python is to say what is wrong: it
@@ -73,10 +71,14 @@ deliver_from(State *state, const Delivery *to, PyObject *shared, const Spot *spo
              PyObject **straight)
 {
     FlowFields *flow = to->flow;
-    PyObject *decode, *value = NULL, *count = PyLong_FromLongLong(signed_or(flow->shared, 0) + 1);
-    PyObject *body = count == NULL ? NULL : take_from(&state->receiving, shared, spot);
+    int64_t before = signed_or(flow->shared, -1); /* a clock may have changed it */
+    PyObject *decode, *value = NULL, *count, *body;
     int done = 1;
 
+    if (before < 0 || before >= FAR)
+        return 0;
+    count = PyLong_FromLongLong(before + 1);
+    body = count == NULL ? NULL : take_from(&state->receiving, shared, spot);
     if (body == NULL)
         done = PyErr_Occurred() ? -1 : 0;
     else if (body != Py_None) {
@@ -93,6 +95,29 @@ deliver_from(State *state, const Delivery *to, PyObject *shared, const Spot *spo
     }
     Py_XDECREF(body);
     Py_XDECREF(count);
+    return done;
+}
+
+/* The same, with a look whether there is shared memory, and at the clock; 0 where Python is to look. */
+static int
+deliver_kept(State *state, const Delivery *to, PyObject *memory, PyObject *clock, const Spot *spot, const Datum *datum,
+             PyObject **straight)
+{
+    const Receiving *known = &state->receiving;
+    PyObject *shared = PyObject_GetAttr(memory, known->shared);
+    int64_t received_ns;
+    int done = 0;
+
+    if (shared == NULL)
+        PyErr_Clear();
+    else if (shared != Py_None) {
+        received_ns = wall_ns(known, clock);
+        if (received_ns >= 0)
+            done = deliver_from(state, to, shared, spot, datum, received_ns, straight);
+        else
+            done = PyErr_Occurred() ? -1 : 0;
+    }
+    Py_XDECREF(shared);
     return done;
 }
 
@@ -128,15 +153,8 @@ take_placed(State *state, InboundFields *inbound, const uint8_t *data, Py_ssize_
         !comes_from(flow, origin))
         return 0;
     ReceiverFields *receiver = (ReceiverFields *)flow->receiver;
-    int64_t count = signed_or(flow->shared, -1);
-    if (count < 0 || count >= FAR || !is_due(flow, receiver, data, &datum) || !notes_nothing(flow))
+    if (!is_due(flow, receiver, data, &datum) || !notes_nothing(state, flow))
         return 0;
-    PyObject *shared = PyObject_GetAttr(flow->memory, known->shared);
-    if (shared == NULL || shared == Py_None) {
-        PyErr_Clear();
-        Py_XDECREF(shared);
-        return 0;
-    }
 
     Delivery to = {
         .inbound = inbound,
@@ -145,16 +163,14 @@ take_placed(State *state, InboundFields *inbound, const uint8_t *data, Py_ssize_
         .flow = flow,
         .receiver = receiver,
     };
-    PyObject *kept[] = {(PyObject *)flow, (PyObject *)receiver, inbound->intake, inbound->inbox, inbound->time_ns,
-                        receiver->next};
+    PyObject *memory = flow->memory, *clock = inbound->time_ns;
+    PyObject *kept[] = {(PyObject *)flow, (PyObject *)receiver, inbound->intake, inbound->inbox, clock,
+                        memory,           receiver->next}; /* whoever is asked from here on may run anything */
     for (size_t n = 0; n < sizeof kept / sizeof *kept; n++)
         Py_INCREF(kept[n]);
     datum.due = receiver->next;
-    int64_t received_ns = wall_ns(known, inbound->time_ns);
-    int done = received_ns < 0 ? (PyErr_Occurred() ? -1 : 0)
-                               : deliver_from(state, &to, shared, &spot, &datum, received_ns, straight);
+    int done = deliver_kept(state, &to, memory, clock, &spot, &datum, straight);
     for (size_t n = 0; n < sizeof kept / sizeof *kept; n++)
         Py_DECREF(kept[n]);
-    Py_DECREF(shared);
     return done;
 }

@@ -216,3 +216,56 @@ def test_a_field_of_a_type_that_nobody_expects_crashes_nothing(field, value):
             both.sides[0].inbound.take(frame, HERE)
         assert len(both.sides[0].messages()) in (0, 1)
         setattr(both.sides[0].inbound.flows[P], field, kept)
+
+
+class _Anything:
+    """Something that does what a test says where it is asked for its length, or for what is shared."""
+
+    def __init__(self, do):
+        self._do = do
+
+    def __len__(self):
+        self._do()
+        return 1 << 20
+
+    @property
+    def shared(self):
+        self._do()
+        return self
+
+    def take(self, spot):
+        return memoryview(b"body")
+
+
+@pytest.mark.parametrize("field", ["memory", "noted"])
+def test_whoever_is_asked_may_take_away_all_there_is(field):
+    with Both() as both:
+        frame = both.givers[P][0].frame(both.lay(P, b"body", 0), 1)
+        inbound = both.sides[0].inbound
+        flow = inbound.flows[P]
+        known = [(flow, name) for name in ("memory", "receiver", "noted", "decode", "topic")]
+        known += [(inbound, name) for name in ("flows", "intake", "_inbox", "_time_ns")]
+        before = [(owner, name, getattr(owner, name)) for owner, name in known]
+
+        def take_away() -> None:
+            for owner, name in known:
+                with contextlib.suppress(AttributeError):
+                    delattr(owner, name)
+
+        setattr(flow, field, _Anything(take_away))
+        with contextlib.suppress(Exception):
+            inbound.take(frame, HERE)
+        for owner, name, value in before:
+            setattr(owner, name, value)
+        assert len(both.sides[0].messages()) in (0, 1)
+
+
+@pytest.mark.parametrize("count", [(1 << 63) - 1, 1 << 62, -1])
+def test_a_count_that_a_clock_has_changed_is_added_to(count):
+    with Both() as both:
+        frames = [givers.frame(spot, 1) for givers in both.givers[P] for spot in [givers.lay(b"body", 0)]]
+        for side, frame, take in zip(both.sides, frames, ("take", "take_any"), strict=True):
+            flow = side.inbound.flows[P]
+            side.inbound._time_ns = lambda flow=flow: setattr(flow, "shared", count) or 5
+            getattr(side.inbound, take)(frame, HERE)
+            assert flow.shared == count + 1
