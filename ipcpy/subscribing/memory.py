@@ -231,6 +231,8 @@ class Shared:
                 part = areas[segment].part(offset, size)
                 held.hold(part, entry, (entry, mark))
                 view = memory.view(part)
+            else:
+                ledger[entry] = mark - 1  # without a call: below, one more exception could come
         finally:  # also where an exception from outside comes
             if view is None and not held.holds(entry):
                 ledger[entry] = mark - 1

@@ -315,6 +315,13 @@ def test_an_exception_from_outside_leaves_nothing_marked_that_nobody_holds(world
             shared.take(later)
     gc.collect()
     assert giver.ledger[1] == let_go(later.generation) and len(shared) == 0
+    gone = giver.lay(b"gone", entry=2)
+    giver.table[2] = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Held, "holds", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            shared.take(gone)
+    assert giver.ledger[2] == let_go(gone.generation)
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------
