@@ -7,7 +7,8 @@
     DO(of flow) DO(of receiver) DO(of inbound) DO(of inbox) DO(of intake) DO(of turn)     \
     DO(of wait) DO(of lease) DO(of reader) DO(of subscriber)                              \
     DO(of unpacking) DO(of decoder) DO(of outlet) DO(of framing) DO(of publisher)         \
-    DO(of message) DO(of faster) DO(of malformed) DO(of shared) DO(of deque) DO(of monotonic) DO(of never) DO(of time_ns) \
+    DO(of message) DO(of faster) DO(of malformed) DO(of shared) DO(of deque)              \
+    DO(of monotonic) DO(of never) DO(of time_ns)                                          \
     DO(of append) DO(of make_room) DO(of take) DO(of take_any) DO(of refuse)              \
     DO(of wait_any) DO(of gather) DO(of go_on) DO(of mend) \
     DO(of waiters) DO(of wake) DO(of popleft) DO(of recv_any) DO(of recv_by)

@@ -38,7 +38,10 @@ import lan_process  # noqa: E402
 import own_network  # noqa: E402
 import tools  # noqa: E402
 
-hypothesis.settings.register_profile("ipcpy", deadline=None, derandomize="CI" in os.environ)
+_slow = [hypothesis.HealthCheck.too_slow]  # no test fails because the machine is slow
+hypothesis.settings.register_profile(
+    "ipcpy", deadline=None, suppress_health_check=_slow, derandomize="CI" in os.environ
+)
 hypothesis.settings.load_profile("ipcpy")
 own_network.enter_if_beside_others()
 
