@@ -111,7 +111,7 @@ def test_a_file_that_is_not_there_is_named_without_the_number_of_the_error(tmp_p
     missing = tmp_path / "missing.mcap"
     done = CliRunner().invoke(program, [*command.split(), str(missing)])
     assert done.exit_code == 1
-    assert done.stderr == f"Error: {missing}: No such file or directory\n"
+    assert done.output == f"Error: {missing}: No such file or directory\n"
 
 
 @pytest.mark.parametrize("command", ["list", "nodes", "info x", "echo x", "hz x", "bw x", "delay x", "pub x 1"])
