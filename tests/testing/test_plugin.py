@@ -35,11 +35,17 @@ def test_two(ipcpy_network, ipcpy_node):
 
 def test_the_plugin(tmp_path):
     (tmp_path / "test_robot.py").write_text(USER_TESTS)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", str(tmp_path)]
-    if "ipcpy" not in installed_plugins():
-        command[4:4] = ["-p", "ipcpy.testing.plugin"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=tmp_path)
+    done = run_pytest(tmp_path)
     assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def run_pytest(folder):
+    # Without that of Hypothesis: it parses its own files at the end, while a node's thread may have some of ipcpy's
+    # rewritten by pytest, and CPython 3.11 loses count where two threads parse (its issue 106905).
+    without = [word for name in ("cacheprovider", "asyncio", "hypothesispytest") for word in ("-p", f"no:{name}")]
+    loaded = [] if "ipcpy" in installed_plugins() else ["-p", "ipcpy.testing.plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", *loaded, *without, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=folder)
 
 
 def installed_plugins():
@@ -81,8 +87,5 @@ def test_c():
 
 def test_the_shared_node_of_before_is_shared_again_after_the_test(tmp_path):
     (tmp_path / "test_robot.py").write_text(OWN_SHARED)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", str(tmp_path)]
-    if "ipcpy" not in installed_plugins():
-        command[4:4] = ["-p", "ipcpy.testing.plugin"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=tmp_path)
+    done = run_pytest(tmp_path)
     assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr
