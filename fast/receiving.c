@@ -544,8 +544,8 @@ add_receiving(PyObject *module)
     } names[] = {
         {&to->append, "append"},     {&to->make_room, "make_room"}, {&to->take, "take"},
         {&to->take_any, "take_any"}, {&to->refuse, "_refuse"},      {&to->wait_any, "wait_any"},
-        {&to->shared, "shared"},     {&to->gather, "_gather"},    {&to->go_on, "_go_on"},        {&to->mend, "_mend"},
-        {&to->waiters, "_waiters"},  {&to->wake, "wake"},
+        {&to->shared, "shared"},     {&to->gather, "_gather"},      {&to->go_on, "_go_on"},
+        {&to->mend, "_mend"},        {&to->waiters, "_waiters"},    {&to->wake, "wake"},
         {&to->popleft, "popleft"},   {&to->recv_any, "_recv_any"},  {&to->recv_by, "_recv_by"},
     };
     PyObject *time = PyImport_ImportModule("time"), *collections = PyImport_ImportModule("collections");

@@ -18,6 +18,7 @@ from ..protocol.data.places import (
     Offer,
     OfferKind,
     Spot,
+    held,
     pack_offer,
     unpack_offer,
 )
@@ -216,11 +217,11 @@ class Shared:
             Malformed: the publisher has offered no such memory, or it is held for another message.
         """
         segment, entry, generation, offset, size = spot
-        areas, held = self._areas, self._held  # the areas once: the I/O thread may take one away
-        ledger, mark = self._ledger.words, 2 * generation + 1  # as ``held`` of places.py says
+        areas, parts = self._areas, self._held  # the areas once: the I/O thread may take one away
+        ledger, mark = self._ledger.words, held(generation)
         if areas and ledger[entry] >= mark - 1:  # it was here before; its segment may be gone
             return None
-        if segment >= len(areas) or offset + size > areas[segment].size or (entry in held.live and held.holds(entry)):
+        if segment >= len(areas) or offset + size > areas[segment].size or (entry in parts.live and parts.holds(entry)):
             raise Malformed("memory")
         view = None
         try:
@@ -229,12 +230,12 @@ class Shared:
                 pass
             if self._table[entry] == generation:
                 part = areas[segment].part(offset, size)
-                held.hold(part, entry, (entry, mark))
+                parts.hold(part, entry, (entry, mark))
                 view = memory.view(part)
             else:
                 ledger[entry] = mark - 1  # without a call: below, one more exception could come
         finally:  # also where an exception from outside comes
-            if view is None and not held.holds(entry):
+            if view is None and not parts.holds(entry):
                 ledger[entry] = mark - 1
         return view
 

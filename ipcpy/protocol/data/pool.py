@@ -20,7 +20,7 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 
 from ...typed import Protocol
-from .places import ENTRIES, MAX_MAPPED, MAX_SEGMENTS, TABLE_SIZE, Spot
+from .places import ENTRIES, MAX_MAPPED, MAX_SEGMENTS, TABLE_SIZE, Spot, held
 
 ALIGNMENT = 64  # bytes: a line of the cache, and more than any number type of numpy asks for
 GRAIN = 64 << 10  # bytes: segments have multiples of it, so of a page everywhere
@@ -97,7 +97,7 @@ class Slot:
 
     def __init__(self, spot: Spot, size: int) -> None:
         self.spot = spot
-        self.mark = 2 * spot.generation + 1  # as places.py's ``held`` says
+        self.mark = held(spot.generation)
         self.in_use = True
         self.bytes = size
         self.handed: dict[Reader, int] = {}
@@ -347,7 +347,7 @@ class Pool:
         del slots[at]
 
     def _place(self, size: int) -> Slot | None:
-        need = (max(size, 1) + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT  # as ``_aligned``
+        need = _aligned(size)
         starts, stops, entries, slots = self._starts, self._stops, self._entries, self._slots
         if not entries:
             return None
