@@ -43,11 +43,11 @@ class Reports:
             log.exception("mDNS: a callback failed; it is told no more of this")
 
     def fail(self, reason: str) -> None:
-        """Learn that mDNS does not work; log each reason once."""
-        self.error = reason
+        """Learn that mDNS does not work; log each reason once, before other threads see it."""
         if reason not in self._logged and len(self._logged) < MAX_REASONS:
             self._logged.add(reason)
             log.warning("mDNS does not work: %s. Same-host and static peers are found without it.", reason)
+        self.error = reason
 
     def recover(self) -> None:
         """Learn that mDNS works; log it if it did not before."""
