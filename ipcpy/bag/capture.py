@@ -148,9 +148,9 @@ class Capture:
                 with lock:
                     take(message, sub)
             except Exception:  # a defect, which is to cost one message and no more
-                self.failed += 1
-                if self.failed == 1:
+                if not self.failed:
                     log.exception("%s: a message could not be recorded", message.topic)
+                self.failed += 1
             del message  # it may lie in its publisher's memory, which waits for whoever holds it
             if self._stopping:
                 until = until or time.monotonic() + DRAIN

@@ -115,8 +115,8 @@ def call_with_messages(
             pace.caught_up()
         elif slow := pace.fell_behind():
             pace = None
-            subscription.slow = f"The callback is slower than its topic: {slow}."
             log.warning("the callback of the subscriber of %r is slower than its topic: %s", topic, slow)
+            subscription.slow = f"The callback is slower than its topic: {slow}."
     return True
 
 
