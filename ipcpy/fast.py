@@ -9,7 +9,6 @@ import os
 import sys
 from types import ModuleType
 
-from .checksum import LIBRARY, crc32
 from .typed import TYPE_CHECKING
 from .version import __version__
 
@@ -68,6 +67,8 @@ def _fingerprint(otherwise: str) -> str:
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if not os.path.exists(os.path.join(root, "hatch_build.py")):
         return otherwise
+    from zlib import crc32
+
     folder, check = os.path.join(root, "fast"), 0
     for name in sorted(name for name in os.listdir(folder) if name.endswith((".c", ".h"))):
         with open(os.path.join(folder, name), "rb") as file:
@@ -78,9 +79,11 @@ def _fingerprint(otherwise: str) -> str:
 def implementation() -> str:
     """Return what this program runs: ``compiled``, or ``pure Python`` with the reason; and whose CRC-32 it takes.
 
-    >>> implementation().partition("CRC-32 of ")[2] in ("zlib", "zlib-ng")
+    >>> implementation().partition("CRC-32 of ")[2] in ("its own", "zlib", "zlib-ng")
     True
     """
+    from .checksum import LIBRARY
+
     return f"{'compiled' if COMPILED else f'pure Python: {why_pure}'}; CRC-32 of {LIBRARY}"
 
 

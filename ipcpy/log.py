@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from .errors import ArgumentError
 from .importing import importing
@@ -37,7 +38,10 @@ def configure() -> None:
 
 
 class _Speaker:
-    """Has what the logger of a name has, and gets that logger when it is asked for it."""
+    """Has what the logger of a name has, and gets that logger when it is asked for it.
+
+    What is said below a warning nobody wants to hear who has not imported ``logging`` himself: it is not for that.
+    """
 
     __slots__ = ("_logger", "_name")
 
@@ -47,11 +51,17 @@ class _Speaker:
 
     def __getattr__(self, what: str) -> Any:
         if self._logger is None:
+            if what in ("debug", "info") and "logging" not in sys.modules:
+                return _unheard
             with importing.lock:  # it may be the I/O thread that speaks first
                 import logging
 
             self._logger = logging.getLogger(self._name)
         return getattr(self._logger, what)
+
+
+def _unheard(*_: object, **__: object) -> None:
+    pass
 
 
 def get_logger(name: str) -> Logger:

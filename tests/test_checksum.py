@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
+import time
 import zlib
 
 import pytest
@@ -17,7 +19,7 @@ from ipcpy.fast import COMPILED, compiled
 
 WITHOUT = """
 import sys
-sys.modules["zlib_ng"] = None
+sys.modules["zlib_ng"] = sys.modules["_ipcpy_fast"] = None
 import zlib
 from ipcpy import checksum
 assert checksum.crc32 is zlib.crc32
@@ -65,7 +67,44 @@ def test_zlib_does_where_zlib_ng_is_missing() -> None:
 
 
 def test_the_library_is_the_one_that_is_installed() -> None:
-    assert checksum.LIBRARY == ("zlib-ng" if _zlib_ng() else "zlib")
+    if COMPILED and compiled.FOLDS:
+        assert checksum.LIBRARY == "its own" and crc32 is compiled.crc32
+    else:
+        assert checksum.LIBRARY == ("zlib-ng" if _zlib_ng() else "zlib")
+
+
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
+def test_the_compiled_one_refuses_what_zlib_refuses() -> None:
+    for wrong in (("abc",), (b"abc", "1"), (memoryview(b"abcdef")[::2],), (), (b"a", 1, 2), (b"a", None)):
+        with pytest.raises((TypeError, BufferError)) as ours:
+            compiled.crc32(*wrong)
+        with pytest.raises(ours.type):
+            zlib.crc32(*wrong)
+    for begun in (-1, 1 << 32, (1 << 70) + 5):
+        assert compiled.crc32(b"abc", begun) == zlib.crc32(b"abc", begun)
+
+
+@pytest.mark.skipif(not COMPILED, reason="the compiled part is not there")
+def test_while_the_compiled_one_is_at_work_other_threads_are_too() -> None:
+    data, ended, steps = bytes(64 << 20), threading.Event(), []
+
+    def compute() -> None:
+        for _ in range(3):
+            compiled.crc32(data)
+        ended.set()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(60)  # nobody is made to let go of the GIL
+    try:
+        thread = threading.Thread(target=compute)
+        thread.start()
+        while not ended.is_set():
+            steps.append(time.monotonic())
+            time.sleep(0)
+        thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert len(steps) > 1
 
 
 def _zlib_ng() -> bool:

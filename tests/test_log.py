@@ -44,6 +44,26 @@ def test_another_level_is_refused(monkeypatch):
         configure()
 
 
+QUIET = """
+import sys
+from ipcpy.log import get_logger
+log = get_logger("ipcpy.made.up")
+log.info("%d nodes", 3)
+log.debug("nothing")
+print("logging" in sys.modules)
+import logging
+log.info("nobody wants to know")
+logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
+log.info("somebody does")
+log.warning("of course")
+"""
+
+
+def test_what_nobody_can_want_to_hear_imports_nothing():
+    said = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True, timeout=20)
+    assert said.stdout.split("\n")[:-1] == ["False", "somebody does", "of course"] and said.stderr == ""
+
+
 def test_what_a_module_says_goes_to_the_logger_of_its_name(caplog):
     log = get_logger("ipcpy.made.up")
     with caplog.at_level("INFO", logger="ipcpy.made.up"):

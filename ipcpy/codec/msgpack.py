@@ -35,14 +35,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgpack
 
 from ..errors import CodecError
+from ..importing import import_once
 from ..records import is_dataclass
 from ..typed import Any
-from .ndarray import EXTENSION, data_of, header_of, read_array
 from .plain import form_of, is_native
 from .stream import Buffer
 
 __all__ = ["MsgPack"]
 
+EXTENSION = 78  # of an array, see ndarray.py, which is imported with the first
 _unpackb = msgpack.unpackb
 _MARK = msgpack.packb(msgpack.ExtType(EXTENSION, b""))  # 3 bytes in the place of an array
 _ARRAY = b"\xc9"  # ext 32, as which every array is written that is not copied
@@ -110,7 +111,7 @@ class MsgPack:
         if body[:1] == _ARRAY and body[5:6] == b"N":
             at = memoryview(body)  # type: ignore[arg-type]  # of parts no slice is bytes
             if int.from_bytes(at[1:5], "big") == len(at) - 6:
-                return read_array(at[6:])
+                return _array_of(at[6:])
         if type(body) is memoryview and body.readonly:  # others may write to it, and msgpack reads a length twice
             body = bytes(body)
         try:
@@ -166,6 +167,9 @@ class _Writer:
         return _stamp_of(form) if _PURE and isinstance(form, datetime) else form
 
     def _convert_array(self, array: Any) -> msgpack.ExtType:
+        import_once(".codec.ndarray")
+        from .ndarray import data_of, header_of
+
         with self._packer.getbuffer() as written:
             position = len(written)
         header = header_of(array, position)
@@ -219,6 +223,13 @@ def _unpack_checked(body: Buffer, fault: Exception) -> Any:
 def _extension(code: int, data: bytes) -> Any:
     if code != EXTENSION:
         raise CodecError(f"msgpack extension type {code} is unknown")
+    return _array_of(data)
+
+
+def _array_of(data: Buffer) -> Any:
+    import_once(".codec.ndarray")
+    from .ndarray import read_array
+
     return read_array(data)
 
 

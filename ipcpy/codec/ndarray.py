@@ -17,6 +17,7 @@ import msgpack
 
 from ..errors import CodecError
 from ..typed import TYPE_CHECKING, Any
+from .msgpack import EXTENSION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EXTENSION", "data_of", "header_of", "read_array"]
 
-EXTENSION = 78
 _ALIGNMENT = 64  # bytes: a cache line, and enough for any vector instruction
 _PREFIX = struct.Struct("<HH")
 _EXT32 = struct.Struct(">BIB")  # msgpack's ext 32: 0xc9, length, type

@@ -14,6 +14,7 @@ from ..addresses import Address
 from ..clock import Delay
 from ..errors import ArgumentError, ClosedError
 from ..graph import EndpointInfo
+from ..importing import import_once
 from ..locks import Bell, Monitor
 from ..message import Message
 from ..node.core import Core
@@ -29,7 +30,6 @@ from ..timeouts import NEVER
 from ..transport.handover import HandoverSocket
 from ..typed import TYPE_CHECKING
 from .accounts import Account
-from .delays import Delays
 from .freshness import Fresh, Unread
 from .inbound import Inbound
 from .inbox import Inbox
@@ -43,6 +43,7 @@ from .timekeeping import OwnTopic, Timekeeper
 if TYPE_CHECKING:
     from ..codec.codec import Codec
     from ..events import TopicEvent
+    from .delays import Delays
 
 CLOSE = 0.09  # seconds that close waits for those who still read and for a callback, both together
 
@@ -115,7 +116,7 @@ class Subscription:
         self.account = Account(self._inbound, inbox, self._lock, own=is_own(wanted.topic))
         self.messages = self._unread()
         self.reader = Reader(node.loop, Inlets(socket, node.sockets.group), self._inbound, self._lock, wanted.spin)
-        self._delays = Delays(self._node_of)
+        self._delays: Delays | None = None
         self.timekeeper = Timekeeper(wanted.deadline, node, self.reader, self._intake, self._lock)
         self._intake.follow = self.timekeeper.times.follow
         self._groups: dict[int, Address] = {}  # of publishers that send by multicast
@@ -181,6 +182,11 @@ class Subscription:
         """
         if not isinstance(message, Message):
             raise ArgumentError(f"a delay is that of a Message, got {message!r:.80}")
+        if self._delays is None:
+            import_once(".subscribing.delays")
+            from .delays import Delays
+
+            self._delays = Delays(self._node_of)
         return self._delays.of(message, self._core.clocks)
 
     def _node_of(self, publisher: str) -> int | None:

@@ -137,7 +137,7 @@ def _speed(facts: HostFacts) -> Iterator[Finding]:
         return
     crc = f"CRC-32 of {facts.crc}"
     if facts.compiled:
-        yield Finding("ok", "compiled", "speed", f"The compiled part of ipcpy is used; {crc}.")
+        yield Finding("ok", "compiled", "speed", f"The compiled part of ipcpy is used, with the {crc}.")
         return
     text = f"ipcpy runs as pure Python ({facts.why_pure}), which does the same in more time; {crc}."
     advice = () if facts.crc == "zlib-ng" else ("python -m pip install zlib-ng   (large messages over a network)",)

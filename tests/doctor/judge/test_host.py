@@ -97,4 +97,4 @@ def test_what_runs_is_said_with_the_reason():
     assert "zlib-ng" in pure.advice[0]
     assert not next(each for each in judge(compiled=False, crc="zlib-ng") if each.code == "pure").advice
     compiled = next(each for each in judge(crc="zlib-ng") if each.code == "compiled")
-    assert compiled.text == "The compiled part of ipcpy is used; CRC-32 of zlib-ng."
+    assert compiled.text == "The compiled part of ipcpy is used, with the CRC-32 of zlib-ng."
