@@ -48,6 +48,12 @@ subscriber = Subscriber("start/back")
 time.sleep(1.0)  # what is loaded later counts too
 figures["memory"] = memory() - bare
 """
+ALONE = """
+publisher, subscriber = Publisher("start"), Subscriber("start")
+publisher.wait_for_subscribers(timeout=15)
+time.sleep(2.0)
+figures["speaking"] = memory() - bare
+"""
 FIRST = {
     "taken": """
 import time
@@ -110,8 +116,9 @@ class Footprint(Row):
             "memory",
             "memory with publisher and subscriber, over bare Python",
             "MB",
-            (Target("ipcpy", 15, ratio=False),),
+            (Target("ipcpy", 8, ratio=False),),
         ),
+        Metric("speaking", "the same where it speaks mDNS, for all nodes of its host", "MB"),
     )
 
     upright = True
@@ -131,6 +138,8 @@ class Footprint(Row):
                 listener.answer()
                 matched = _figures(BEGIN.format(modules=modules) + NAMES + MATCH + END, run.env)
                 figures |= {key: matched[key] for key in ("ready", "memory")}
+                alone = run.env | {"IPCPY_DOMAIN": f"{run.env.get('IPCPY_DOMAIN', 'default')}-alone"}
+                figures["speaking"] = _figures(BEGIN.format(modules=modules) + NAMES + ALONE + END, alone)["speaking"]
                 for way in FIRST:
                     figures[way] = statistics.median(_first(way, run.env, listener) for _ in range(amount.imports))
         return figures

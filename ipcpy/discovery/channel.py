@@ -37,8 +37,9 @@ class Channel:
     def __init__(self, hear: Callable[[list[DNSRecord]], None]) -> None:
         self._hear = hear
         self._zeroconf: Zeroconf | None = None
-        self._announcing: Future[None] | None = None
-        self._own: frozenset[DNSRecord] = frozenset()
+        self._saying: dict[str, Future[None]] = {}  # by the name of the service: what is said several times in a row
+        self._records: dict[str, frozenset[DNSRecord]] = {}  # of the services that are announced
+        self._own: frozenset[DNSRecord] = frozenset()  # all of them
         self._descriptors: tuple[int, ...] = ()
 
     async def join(self, addresses: Sequence[str]) -> list[str]:
@@ -79,9 +80,9 @@ class Channel:
         import asyncio
 
         instance, self._zeroconf = self._zeroconf, None
-        if self._announcing is not None:
-            self._announcing.cancel()
-            self._announcing = None
+        self._records.clear()
+        for name in list(self._saying):
+            self._hush(name)
         if instance is None:
             return
         with importing.lock:
@@ -107,18 +108,44 @@ class Channel:
                 os.dup2(nothing.fileno(), descriptor, inheritable=False)
 
     async def announce(self, info: ServiceInfo) -> None:
-        """Announce a service and answer for it from now on; once after each ``join``."""
+        """Announce a service and answer for it from now on; once for each after each ``join``."""
         if self._zeroconf is not None:
-            self._own = records_of(info)
-            self._announcing = await self._zeroconf.async_register_service(info, cooperating_responders=True)  # type: ignore[assignment]
+            self._hush(info.name)
+            self._keep(info.name, records_of(info))
+            self._saying[info.name] = await self._zeroconf.async_register_service(info, cooperating_responders=True)  # type: ignore[assignment]
 
     async def update(self, info: ServiceInfo) -> None:
         """Announce what changed of the service."""
         if self._zeroconf is not None:
-            if self._announcing is not None:
-                self._announcing.cancel()
-            self._own = records_of(info)
-            self._announcing = await self._zeroconf.async_update_service(info)  # type: ignore[assignment]
+            self._hush(info.name)
+            self._keep(info.name, records_of(info))
+            self._saying[info.name] = await self._zeroconf.async_update_service(info)  # type: ignore[assignment]
+
+    async def withdraw(self, name: str, *, goodbye: bool) -> None:
+        """Announce a service no more, and answer for it no more.
+
+        Args:
+            name: the full name of the service.
+            goodbye: whether to tell that it ends, so that browsers drop it at once.
+        """
+        self._hush(name)
+        self._keep(name, frozenset())
+        info = self._zeroconf.registry.async_get_info_name(name.lower()) if self._zeroconf is not None else None
+        if self._zeroconf is not None and info is not None:
+            if goodbye:
+                self._saying[name] = await self._zeroconf.async_unregister_service(info)  # type: ignore[assignment]
+            else:
+                self._zeroconf.registry.async_remove(info)
+
+    def _hush(self, name: str) -> None:
+        if (saying := self._saying.pop(name, None)) is not None:
+            saying.cancel()
+
+    def _keep(self, name: str, records: frozenset[DNSRecord]) -> None:
+        self._records.pop(name, None)
+        if records:
+            self._records[name] = records
+        self._own = frozenset().union(*self._records.values())
 
     def send(self, query: DNSOutgoing) -> None:
         """Send a question to the group, on every interface."""

@@ -46,6 +46,7 @@ class Mdns:
             answer our questions, and 16 of them are enough not to ask at the start. Called in the mDNS thread.
         keys: returns the ids of our keys, each as 8 hexadecimal digits: who uses another key, or none, is not told of.
             Without any, who uses a key is not told of. Called in the mDNS thread.
+        on_state: called when ``error`` is another, in the mDNS thread.
     """
 
     def __init__(
@@ -56,8 +57,9 @@ class Mdns:
         *,
         known: Callable[[], Iterable[str]] = tuple,
         keys: Callable[[], Collection[str]] = tuple,
+        on_state: Callable[[], object] = lambda: None,
     ) -> None:
-        self._presence = Presence(advert, tuple(interfaces), on_found, known, keys)
+        self._presence = Presence(advert, tuple(interfaces), on_found, known, keys, on_state)
         self._responder = Responder(self._presence)
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
@@ -92,12 +94,25 @@ class Mdns:
     def start(self) -> None:
         """Start in the background; returns at once. Once more does nothing."""
         if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._responder.run, name="ipcpy-mdns", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._responder.run, name="ipcpy-mdns", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no thread is to be had
+                self._responder.reports.fail(str(error))
+            else:
+                self._thread = thread
 
     def update(self, advert: Advert) -> None:
         """Announce other topics; at most once a second, the newest."""
         self._presence.advert = advert
+        self._responder.update()
+
+    def represent(self, adverts: Iterable[Advert]) -> None:
+        """Announce these nodes of this host too, and no others; at most once a second, the newest.
+
+        One that is announced no more is said goodbye for, unless the link knows it: then it has others announce it.
+        """
+        self._presence.others = tuple(adverts)
         self._responder.update()
 
     def set_interfaces(self, addresses: Sequence[str]) -> None:

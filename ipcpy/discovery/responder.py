@@ -6,7 +6,7 @@ Knows the parts that speak and hear, and joins them; nothing of threads, packets
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
@@ -44,7 +44,8 @@ RECENT = 5.0
 
 @dataclass(slots=True)
 class Presence:
-    """What a node shows, where, and whom to tell of others. Other threads may write to ``advert`` and ``addresses``.
+    """What a node shows, where, and whom to tell of others. Other threads may write to ``advert``, ``addresses``
+    and ``others``.
 
     Attributes:
         advert: what to announce. Its node id, name, domain and port stay as they are.
@@ -52,6 +53,8 @@ class Presence:
         on_found: called with the address, port and node id of every place worth a knock.
         known: gives the full instance names of nodes that need not answer questions.
         keys: gives the ids of our keys; none for a node without a key.
+        on_state: called when mDNS works no more, for another reason, or again.
+        others: further nodes of this host to announce.
         everywhere: whether nodes of other domains are looked for too, so that all are asked who they are.
     """
 
@@ -60,6 +63,8 @@ class Presence:
     on_found: Callable[[str, int, str], None]
     known: Callable[[], Iterable[str]]
     keys: Callable[[], Collection[str]] = tuple
+    on_state: Callable[[], object] = lambda: None
+    others: tuple[Advert, ...] = ()
     everywhere: bool = False
 
 
@@ -68,11 +73,12 @@ class Responder:
 
     def __init__(self, presence: Presence) -> None:
         advert = presence.advert
-        self.reports = Reports()
+        self.reports = Reports(presence.on_state)
         self.sightings = Sightings(advert.node_id, advert.domain, self._on_ignored, presence.keys)
         self._presence = presence
         self._instance = advert.instance
         self._advertised: tuple[str, ...] = ()
+        self._shown: dict[str, Advert] = {}  # by the name of the service: what was announced on these sockets
         self._own_addresses: frozenset[str] = frozenset()
         self._questions = 0
         self._random = Random()  # of its own: the one that all share may be seeded by the program
@@ -143,7 +149,8 @@ class Responder:
         else:
             self.reports.fail(f"multicast is refused on {', '.join(addresses)}")
         self._own_addresses = frozenset(address for address in joined if not is_loopback(address))
-        await self._channel.announce(service(self._presence.advert, self._advertised))
+        self._shown.clear()
+        await self._update(now)
         self._questions = 0
         self._plan_question(QUESTIONS_AFTER[0])
 
@@ -151,7 +158,33 @@ class Responder:
         await self._channel.leave(goodbye=True)
 
     async def _update(self, now: float) -> None:
-        await self._channel.update(service(self._presence.advert, self._advertised))
+        """Announce the adverts that are new or changed, and those no more that are to be announced no more."""
+        adverts = (self._presence.advert, *self._presence.others)
+        self.sightings.own = frozenset(advert.node_id for advert in adverts)
+        wanted: dict[str, Advert] = {}
+        for advert in adverts:  # our own first
+            wanted.setdefault(advert.instance, advert)
+        for name in self._shown.keys() - wanted.keys():
+            await self._attempt(name, self._withdraw(name))
+        for name, advert in wanted.items():
+            if self._shown.get(name) != advert:
+                await self._attempt(name, self._show(name, advert))
+
+    async def _withdraw(self, name: str) -> None:
+        del self._shown[name]
+        await self._channel.withdraw(name, goodbye=name not in frozenset(self._presence.known()))
+
+    async def _show(self, name: str, advert: Advert) -> None:
+        say = self._channel.update if name in self._shown else self._channel.announce
+        await say(service(advert, self._advertised))
+        self._shown[name] = advert
+
+    async def _attempt(self, name: str, doing: Awaitable[None]) -> None:
+        """Do something for one service: if zeroconf does not like it, the others must not suffer."""
+        try:
+            await doing
+        except Exception as error:
+            self._on_error(f"{name}: {type(error).__name__}: {error}")
 
     async def _ask(self, now: float) -> None:
         """Ask who is there; who is known need not answer (RFC 6762, 7.1)."""

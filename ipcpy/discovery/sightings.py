@@ -68,6 +68,9 @@ class Sightings:
         domain: the own domain; other domains are ignored.
         count: called with a cause and a detail for everything that is ignored.
         keys: returns the ids of our keys; who uses another one, or none where we have some, is ignored.
+
+    Attributes:
+        own: the ids of the nodes that are announced here: the own one, and others of which nothing is told either.
     """
 
     LIMIT = 2048
@@ -86,7 +89,7 @@ class Sightings:
         keys: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._keys = keys
-        self._node_id, self._domain, self._count = node_id, cut_field(domain), count
+        self.own, self._domain, self._count = frozenset({node_id}), cut_field(domain), count
         self._entries: dict[str, _Entry] = {}
         self._by_server: dict[str, set[str]] = {}
         self._all = Budget(512, 256, 0.0)
@@ -202,7 +205,7 @@ class Sightings:
         entry.domain = advert.domain if advert and not advert.key and advert.domain != self._domain else ""
         if advert is None:
             self._count("malformed", f"{entry.instance!r}: {wrong}")
-        elif advert.node_id == self._node_id:
+        elif advert.node_id in self.own:
             self._count("own", "")
         elif advert.key not in (self._keys() or ("",)):
             self._count("key", advert.key or "none")

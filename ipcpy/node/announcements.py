@@ -53,4 +53,4 @@ class Announcements:
     def _tell(self) -> None:
         self._quiet_until = time.monotonic() + PAUSE * len(self._link.peers)
         self._peering.tell()
-        self._rendezvous.show(self._introductions.published())
+        self._rendezvous.show()

@@ -48,8 +48,6 @@ from .ways import Ways
 
 if TYPE_CHECKING:
     from ..events import Event
-    from .books import Books
-    from .inquiries import Inquiries
     from .ledger import Ledger
 
 CLOSE_ALL = 0.05  # seconds, all together, that publishers wait for answers and subscribers for callbacks at its end
@@ -111,31 +109,31 @@ class Core:
         lifetimes.opened(self)
 
     def _make(self) -> None:
-        self.id, self.sockets = new_id(), self.keys.seal_anew(self._sockets)
-        entry = describe(self.name, self.domain)
+        self.id, self.sockets, entry = new_id(), self.keys.seal_anew(self._sockets), describe(self.name, self.domain)
         self._link = link = Link(self.id, pack_entry(entry), self.domain, os.urandom(32))
         link.hosts.port = GROUP_PORT  # only the group is bound to it
-        self._view = View()
-        self.listen = self._view.listen
-        self.picture = Picture(self._view, link.peers, Strangers(link, self.keys.seal).found)
-        self._introductions = Introductions(link, self._view, self._publishers, self._subscribers)
+        self._view = view = View()
+        self.listen, self.picture = view.listen, Picture(view, link.peers, Strangers(link, self.keys.seal).found)
+        self._introductions = known = Introductions(link, view, self._publishers, self._subscribers)
         self._network = Network(self.loop, self._settings, self._on_network)
-        self._peering = Peering(self.loop, entry, link, self._network, self.sockets, self._introductions.on_link_event)
-        self.ledger = cache(partial(_ledger, self, self._peering.books, self._peering.inquiries))
-        self.rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network, self.keys.ids)
-        self._announcements = Announcements(self.loop, link, self._introductions, self._peering, self.rendezvous)
-        ways = Ways(self._network, self._introductions, link.peers)
+        self._peering = Peering(self.loop, entry, link, self._network, self.sockets, known.on_link_event)
+        self.ledger = cache(partial(_ledger, self, self._peering))
+        shown = self.keys.ids, known.published
+        self.rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network, *shown)
+        self._peering.listen(self.rendezvous.on_link_event)
+        self._announcements = Announcements(self.loop, link, known, self._peering, self.rendezvous)
+        ways = Ways(self._network, known, link.peers)
         self.way_to, self.clocks = ways.to_node, self._peering.clocks
         make, limit = self.sockets.connected, self.sockets.memory and self._settings.memory
         heard = self._on_answer, self._on_refusal
         self._connections = Connections(self.loop, self._network.mtu_to, *heard, make, ways.to_subscriber)
         self.handovers = Handovers(self.loop, self.id, self._subscribers, limit, self.keys.handover_names)
-        self._view.add_node(self.id, node_info(entry, self.id, None))
+        view.add_node(self.id, node_info(entry, self.id, None))
         self.loop.call(self._start)
 
     def _start(self) -> None:
         self._network.start()
-        self.keys.start(self.loop, self._link.hosts.rekey, self.rendezvous.keys_changed, self.handovers.keys_changed)
+        self.keys.start(self.loop, self._link.hosts.rekey, self.rendezvous.show, self.handovers.keys_changed)
         self.rendezvous.start(self._settings.peers, mdns=self.sockets.mdns)
 
     # -- for the node that users hold --------------------------------------------------------------------------------
@@ -338,8 +336,8 @@ class Core:
         self._subscribers.clear()
 
 
-def _ledger(core: Core, books: Books, inquiries: Inquiries) -> Ledger:
+def _ledger(core: Core, peering: Peering) -> Ledger:
     with importing.lock:
         from .ledger import Ledger
 
-    return Ledger(core, books, inquiries, core.id)
+    return Ledger(core, peering.books, peering.inquiries, core.id)

@@ -101,9 +101,11 @@ class Introductions:
 
     # -- what is asked -----------------------------------------------------------------------------------------------
 
-    def published(self) -> tuple[str, ...]:
-        """Return the topics that this node publishes, sorted."""
-        return self._own_publishers.topics()
+    def published(self, node_id: int) -> tuple[str, ...]:
+        """Return the topics that a node publishes, sorted, but those that are ipcpy's own."""
+        entries = self._entries.get(node_id, {}).values()
+        topics = {entry.topic for entry in entries if isinstance(entry, PublisherEntry)}
+        return tuple(sorted(topic for topic in topics if not is_own(topic)))
 
     def node_listening_at(self, address: Address) -> int | None:
         """Return the id of the node that has a subscriber at an address, other than this one."""
@@ -300,9 +302,6 @@ class _ByTopic(Generic[Endpoint]):
         del same[number]
         if not same:
             del self._entries[entry.topic]
-
-    def topics(self) -> tuple[str, ...]:
-        return tuple(sorted(topic for topic in self._entries if not is_own(topic)))
 
     def candidates(self, topic: str) -> Iterator[tuple[int, Endpoint]]:
         """Find those that may match a topic or pattern, and few others."""

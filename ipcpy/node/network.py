@@ -39,6 +39,7 @@ class Network:
     Attributes:
         interfaces: as they were at the last look, with those that are down.
         bind_host: the address to bind sockets to, so that nothing leaves this host if nothing may.
+        wanted: names and addresses of the interfaces that it may use; all if there are none.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Network:
         self._loop = loop
         self._only_loopback = settings.only_loopback
         self._chosen = bool(settings.interfaces)
-        self._wanted = ("lo", LOOPBACK) if settings.only_loopback else settings.interfaces
+        self.wanted: tuple[str, ...] = ("lo", LOOPBACK) if settings.only_loopback else tuple(settings.interfaces)
         self._on_change = on_change
         self._list = look
         self._open_watch = open_watch
@@ -80,7 +81,7 @@ class Network:
     def _look(self) -> None:
         if self._closed:
             return
-        found = self._list(self._wanted)
+        found = self._list(self.wanted)
         self._ways = {}
         others = found != self.interfaces
         if others and self.interfaces:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ..addresses import LOOPBACK, Address, Way
+from ..importing import importing
 from ..log import get_logger
 from ..protocol.link.clocks import is_clock
 from ..protocol.link.echo import is_echo
@@ -22,13 +23,16 @@ from ..settings import LINK_PORTS
 from ..transport.group import GroupSocket
 from ..transport.link import LinkSocket
 from ..transport.sockets import Sockets
+from ..typed import TYPE_CHECKING
 from .books import Books
 from .clocks import Clocks
 from .echoes import Echoes
-from .inquiries import Inquiries
 from .loop import Alarm, Loop
 from .network import Network
 from .processes import Processes
+
+if TYPE_CHECKING:
+    from .inquiries import Inquiries
 
 log = get_logger(__name__)
 
@@ -56,7 +60,6 @@ class Peering:
         refused: sends that the system refused, by cause: unicast, multicast.
         clocks: those of the peers.
         books: tells peers what this node counted.
-        inquiries: asks peers what they counted.
 
     Raises:
         TransportError: if there is no UDP port to be had.
@@ -76,7 +79,7 @@ class Peering:
         self._own = link.id.to_bytes(8, "little")  # as a frame has it from byte 8 on
         self._network = network
         self._sockets = sockets
-        self._on_event = on_event
+        self._listeners: list[Callable[[LinkEvent], object]] = [on_event]
         self.received = self.sent = 0
         self.refused: Counter[str] = Counter()
         self._socket = self._open_socket(LINK_PORTS)
@@ -86,7 +89,7 @@ class Peering:
         self._echoes.way_to = network.way_to
         self.clocks = Clocks(loop, link, self._send)
         self.books = Books(link, lambda id: self.clocks.seen(int(id, 16)), self._send)
-        self.inquiries = Inquiries(loop, link, self._send)
+        self._inquiries: Inquiries | None = None
         self._heard_itself = False
         self._asked: dict[Address, str] = {}  # our own address that the last datagram from each went to
         self._processes = Processes(loop, entry, self._died)
@@ -111,6 +114,22 @@ class Peering:
     def port(self) -> int:
         """The UDP port of the link."""
         return self._socket.port
+
+    def listen(self, on_event: Callable[[LinkEvent], object]) -> None:
+        """Have somebody more called with every event of the link, after the others."""
+        self._listeners.append(on_event)
+
+    @property
+    def inquiries(self) -> Inquiries:
+        """What asks peers what they counted; made when it is first wanted, in any thread."""
+        if self._inquiries is None:
+            with importing.lock:
+                from .inquiries import Inquiries
+
+                self._inquiries = self._inquiries or Inquiries(self._loop, self._link, self._send)
+            if self._closed:
+                self._inquiries.close()
+        return self._inquiries
 
     # -- what the node does ------------------------------------------------------------------------------------------
 
@@ -143,7 +162,8 @@ class Peering:
     def close(self) -> None:
         """Say goodbye and close the sockets."""
         self._link.close()
-        self.inquiries.close()
+        if self._inquiries is not None:
+            self._inquiries.close()
         self.flush()
         self.abandon()
 
@@ -218,8 +238,11 @@ class Peering:
             elif source is self._socket and is_clock(data):
                 self.clocks.receive(data, address)
                 news = True
-            elif source is self._socket and (is_inquiry(data) or is_books(data)):
-                (self.books if is_inquiry(data) else self.inquiries).receive(data, address)
+            elif source is self._socket and is_inquiry(data):
+                self.books.receive(data, address)
+                news = True
+            elif source is self._socket and self._inquiries is not None and is_books(data):
+                self._inquiries.receive(data, address)
                 news = True
             else:
                 told |= self._link.receive_datagram(data, address, time.monotonic(), asked)
@@ -288,7 +311,8 @@ class Peering:
         elif isinstance(event, PeerLost):
             self._processes.remove(event.id)
         self.clocks.on_event(event)
-        self._on_event(event)
+        for listener in self._listeners:
+            listener(event)
 
     def _on_timer(self) -> None:
         self._link.handle_timer(time.monotonic())

@@ -114,6 +114,38 @@ def test_who_asks_is_answered_unless_known() -> None:
     run(test)
 
 
+def test_each_of_several_services_is_announced_changed_and_withdrawn_by_itself() -> None:
+    second = Advert("00000000c4a77e22", "second", "host", "test", 4712, "1", ("map",))
+    changed = Advert("00000000c4a77e22", "second", "host", "test", 4712, "1", ("odom",))
+
+    def farewells(other: Any) -> list[str]:
+        mdnsnet.send(mdnsnet.packet(mdnsnet.record("end.local.", mdnsnet.A, bytes(4))))
+        said = answers(mdnsnet.heard(other, lambda data: b"\x03end" in data))
+        return [record.alias for record in said if record.type == PTR and record.ttl == 0]
+
+    async def test(ear: Ear) -> None:
+        with mdnsnet.listening() as other:
+            await ear.channel.announce(service(ADVERT, LO))
+            await ear.channel.announce(service(second, LO))
+            await in_thread(mdnsnet.heard, other, lambda data: b"t0=map" in data)
+            await ear.channel.update(service(changed, LO))
+            await in_thread(mdnsnet.heard, other, lambda data: b"t0=odom" in data)
+            await ear.channel.withdraw(second.instance, goodbye=False)
+            await ear.channel.withdraw(second.instance, goodbye=True)  # it is no more
+            assert await in_thread(farewells, other) == []
+            await ear.channel.announce(service(changed, LO))
+            await ear.channel.withdraw(second.instance, goodbye=True)
+            await asyncio.sleep(0)  # it is said by a task
+            said = await in_thread(farewells, other)
+            assert said and set(said) == {second.instance}
+            await ear.channel.announce(service(changed, LO))  # again, while goodbyes are still being said
+            await in_thread(mdnsnet.heard, other, lambda data: b"t0=odom" in data)
+        registry = ear.channel._zeroconf.registry  # type: ignore[union-attr]
+        assert {info.name for info in registry.async_get_service_infos()} == {NAME, second.instance}
+
+    run(test)
+
+
 def test_leaving_says_goodbye_to_browsers() -> None:
     async def main() -> None:
         ear = Ear()

@@ -139,6 +139,16 @@ def test_who_knows_many_asks_all_the_same_when_other_domains_are_wanted(party: M
         crowd.mdns.close()
 
 
+def test_a_node_that_another_announces_is_found_like_any_other(party: Make) -> None:
+    one, other = party("one"), party("other")
+    spoken_for = Advert("00000000000007af", "third", "host", "test", 4_000, "1")
+    one.mdns.represent([spoken_for])
+    wait_until(lambda: ("127.0.0.1", 4_000, spoken_for.node_id) in other.found)
+    assert not any(node_id == spoken_for.node_id for _, _, node_id in one.found)
+    later = party("later")  # it asks
+    wait_until(lambda: ("127.0.0.1", 4_000, spoken_for.node_id) in later.found)
+
+
 def test_other_domains_are_not_told(party: Make) -> None:
     ours, foreign, third = party("a"), party("b", domain="elsewhere"), party("c")
     wait_until(lambda: ours.knows(third) and third.knows(ours) and ours.mdns.counters.get("domain"))
@@ -279,6 +289,18 @@ def test_close_waits_for_nobody() -> None:
     finally:
         leave.set()
         until_threads_ended()
+
+
+def test_without_a_thread_it_says_so_and_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    one = Party()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        one.mdns.start()
+    assert one.mdns.error == "can't start new thread"
+    one.mdns.close()
 
 
 def test_close_without_start() -> None:

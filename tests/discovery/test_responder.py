@@ -100,6 +100,94 @@ def test_who_knows_a_crowd_asks_no_more_at_the_start(make: Make, monkeypatch: py
     assert asked[1].startswith("time-4-"), "the first three were not sent, only that of the long run"
 
 
+def instances(ear: Any, count: int, *, goodbye: bool = False) -> set[str]:
+    """Return which services are announced, or said goodbye to, until there are so many."""
+    found: set[str] = set()
+
+    def is_last(data: bytes) -> bool:
+        if not mdnsnet.is_query(data):
+            records = zeroconf.DNSIncoming(data).answers()
+            found.update(each.alias for each in records if each.type == mdnsnet.PTR and (each.ttl == 0) == goodbye)
+        return len(found) >= count
+
+    mdnsnet.heard(ear, is_last, 20)
+    return found
+
+
+def test_others_of_its_host_are_announced_too_and_are_not_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UPDATE_EVERY", 0.01)
+    others = [Advert(f"{number:016x}", "other", "host", "test", 5_000 + number, "1") for number in (1, 2, 3)]
+    found: list[tuple[str, int, str]] = []
+    known = {others[1].instance}
+    with mdnsnet.listening() as ear:
+        responder = make(on_found=lambda *what: found.append(what), known=lambda: known)
+        responder._presence.others = tuple(others)
+        responder.update()
+        assert instances(ear, 4) == {NAME, *(each.instance for each in others)}
+        wait_until(lambda: responder.reports.counters["own"] >= 4)
+    with mdnsnet.listening() as ear:
+        responder._presence.others = (others[2],)  # the first ended; the second has another announce it
+        responder.update()
+        assert instances(ear, 1, goodbye=True) == {others[0].instance}
+        responder._presence.others = ()
+        responder.update()
+        assert instances(ear, 1, goodbye=True) >= {others[2].instance}
+    with mdnsnet.listening() as ear:  # on new sockets all is announced anew
+        responder._presence.others = (others[1],)
+        responder.reopen()
+        assert instances(ear, 2) == {NAME, others[1].instance}
+    assert found == []
+
+
+def test_one_that_zeroconf_does_not_like_takes_no_others_along(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UPDATE_EVERY", 0.01)
+    announce, withdraw, bad = Channel.announce, Channel.withdraw, f"{1:016x}"
+
+    async def fail_to_announce(channel: Channel, info: Any) -> None:
+        if bad in info.name:
+            raise ValueError("too long")
+        await announce(channel, info)
+
+    async def fail_to_withdraw(channel: Channel, name: str, *, goodbye: bool) -> None:
+        if f"{2:016x}" in name:
+            raise ValueError("not there")
+        await withdraw(channel, name, goodbye=goodbye)
+
+    monkeypatch.setattr(Channel, "announce", fail_to_announce)
+    monkeypatch.setattr(Channel, "withdraw", fail_to_withdraw)
+    others = [Advert(f"{number:016x}", "other", "host", "test", 5_000 + number, "1") for number in (1, 2, 3, 4)]
+    with mdnsnet.listening() as ear:
+        responder = make()
+        responder._presence.others = tuple(others[:3])
+        responder.update()
+        assert instances(ear, 3) == {NAME, others[1].instance, others[2].instance}
+        assert responder.reports.counters["internal"] >= 1
+        bad = "nobody"
+        responder._presence.others = (others[0], others[3])
+        responder.update()
+        assert instances(ear, 2) >= {others[0].instance, others[3].instance}, "it is tried again"
+
+
+def test_it_says_when_it_works_no_more_and_when_it_does_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> list[str]:
+        raise OSError(errno.EADDRINUSE, "in use")
+
+    errors: list[str | None] = []
+    presence = Presence(ADVERT, ("127.0.0.1",), lambda *what: None, tuple)
+    presence.on_state = lambda: errors.append(responder.reports.error)
+    responder = Responder(presence)
+    thread = threading.Thread(target=responder.run, daemon=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Channel, "join", fail)
+        thread.start()
+        wait_until(lambda: errors)
+    responder.reopen()
+    wait_until(lambda: len(errors) == 2)
+    responder.stop()
+    thread.join(20)
+    assert errors == ["UDP port 5353 is taken by a program that does not share it", None]
+
+
 def test_what_did_not_come_along_is_asked_for_and_then_told(make: Make) -> None:
     node_id = "00000000deadbeef"
     pointer, service, text, address = mdnsnet.instance(node_id, "127.0.0.1", 7777)

@@ -39,8 +39,8 @@ class Made:
     def tell(self):
         self.told.append((self.loop.now, self.published()))
 
-    def show(self, topics):
-        self.shown.append(topics)
+    def show(self):
+        self.shown.append(self.published())
 
 
 @pytest.fixture

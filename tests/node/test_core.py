@@ -255,7 +255,7 @@ def test_who_is_reached_by_another_way_now_is_challenged_anew(core):
 def test_rendezvous_is_told_of_other_interfaces_and_of_what_is_published(core):
     told = []
     core.rendezvous.network_changed = lambda: told.append("network")
-    core.rendezvous.show = told.append
+    core.rendezvous.show = lambda: told.append(core._introductions.published(core.id))
     core.loop.call(core._on_network, False)
     core.loop.call(core._on_network, True)
     done(core)

@@ -267,7 +267,7 @@ def test_what_this_node_withdraws_meets_nobody_any_more(made):
     made.made.change_own(10, None)
     made.made.change_own(10, None)
     made.hear(20, SubscriberEntry("imu", "any", 4_000))
-    assert publisher.met == [] and made.made.published() == ()
+    assert publisher.met == [] and made.made.published(made.link.id) == ()
 
 
 def test_what_this_node_changed_is_met_under_its_new_topic_only(made):
@@ -296,9 +296,17 @@ def test_the_topics_published_are_each_named_once_in_order(made):
     made.publish(12, "b")
     made.subscribe(13, "c")
     made.hear(20, PublisherEntry("d", "raw"))
-    assert made.made.published() == ("a", "b")
+    assert made.made.published(made.link.id) == ("a", "b")
     made.made.change_own(10, None)
-    assert made.made.published() == ("a", "b")
+    assert made.made.published(made.link.id) == ("a", "b")
+
+
+def test_the_topics_of_other_nodes_are_known_too_but_those_of_ipcpy_s_own(made):
+    made.hear(20, PublisherEntry("d", "raw"))
+    made.hear(21, PublisherEntry("@ipcpy/x", "raw"))
+    made.hear(22, SubscriberEntry("e", "any", 4_000))
+    assert made.made.published(OTHER) == ("d",)
+    assert made.made.published(OTHER + 1) == ()
 
 
 def test_the_node_that_listens_at_an_address_is_found(made):

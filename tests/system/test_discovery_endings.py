@@ -186,7 +186,7 @@ def weigh():
         "topics": len(keeper.topics()),
         "peers": len(core._link.peers),
         "hints": len(core._link.leads),
-        "mdns": core.rendezvous._mdns.remembered if core.rendezvous._mdns else 0,
+        "mdns": mdns.remembered if (mdns := core.rendezvous._speaking._mdns) else 0,
     }
 
 

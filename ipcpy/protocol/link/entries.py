@@ -38,6 +38,8 @@ class NodeEntry:
     Attributes:
         machine: equal for two nodes whose pids can be compared; empty where that cannot be told.
         started: when the process started, in the host's own ticks, to tell a reused pid.
+        speaker: the id of the node that announces it by mDNS: itself, another of its host, or 0 for none so far.
+        shown: stands for where and with which key it wants to be announced; empty where it does not.
     """
 
     name: str
@@ -47,6 +49,8 @@ class NodeEntry:
     domain: str
     machine: str = ""
     started: int = 0
+    speaker: int = 0
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -92,7 +96,17 @@ Entry = NodeEntry | PublisherEntry | SubscriberEntry
 _KEYS: dict[type, tuple[str, dict[str, str]]] = {
     NodeEntry: (
         "n",
-        {"name": "n", "host": "h", "pid": "p", "version": "v", "domain": "d", "machine": "m", "started": "s"},
+        {
+            "name": "n",
+            "host": "h",
+            "pid": "p",
+            "version": "v",
+            "domain": "d",
+            "machine": "m",
+            "started": "s",
+            "speaker": "b",
+            "shown": "w",
+        },
     ),
     PublisherEntry: (
         "p",
@@ -115,6 +129,7 @@ _REQUIRED = {cls: required(cls) for cls in _KEYS}
 _TYPES: dict[str, type] = {
     "pid": int,
     "started": int,
+    "speaker": int,
     "keep": int,
     "port": int,
     "group_port": int,
@@ -127,7 +142,9 @@ _TYPES: dict[str, type] = {
 _MSGPACK = {str: "text", int: "an integer", bool: "a boolean", dict: "a map", list: "an array", float: "a float"}
 _MSGPACK |= {bytes: "bin", type(None): "nil"}
 _BOUNDS = {"port": 65_535, "group_port": 65_535, "keep": 1 << 32, "pid": 1 << 32, "started": 1 << 63}
+_BOUNDS |= {"speaker": (1 << 64) - 1}
 _TEXT = {"name": 128, "host": 255, "version": 64, "domain": 255, "codec": 64, "topic": 255, "group": 15, "machine": 64}
+_TEXT |= {"shown": 64}
 
 
 def pack_entry(entry: Entry) -> bytes:

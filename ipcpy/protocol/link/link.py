@@ -18,7 +18,7 @@ docs/protocol.md and docs/discovery.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from ...addresses import Address
 from ...chance import Chance
@@ -33,6 +33,7 @@ from .peers import (
     NodeRefused,
     Path,
     Peer,
+    PeerChanged,
     PeerFound,
     PeerLost,
     PeerMoved,
@@ -46,8 +47,8 @@ from .search import Search
 from .table import Table
 from .vigil import Vigil
 
-__all__ = ["EntryChanged", "Link", "LinkEvent", "NodeRefused", "Peer", "PeerFound", "PeerLost", "PeerMoved"]
-__all__ += ["PeerResumed", "PeerReturned", "PeerStalled", "Timing"]
+__all__ = ["EntryChanged", "Link", "LinkEvent", "NodeRefused", "Peer", "PeerChanged", "PeerFound", "PeerLost"]
+__all__ += ["PeerMoved", "PeerResumed", "PeerReturned", "PeerStalled", "Timing"]
 
 
 class Link:
@@ -66,6 +67,7 @@ class Link:
         table: what this node announces; ``changed`` sends what was put or removed.
         dropped: datagrams, and what else found no room, by cause.
         hosts: what is known of the peers' computers; its ``port`` is to be set.
+        speaker: the id of the peer that hears mDNS for us: it tells of other nodes, and need not be told; 0 for none.
         on_sealed: called with a sealed datagram; tells whether it is of somebody new, who then hears of us.
     """
 
@@ -84,7 +86,7 @@ class Link:
         self.peers: Mapping[int, Peer] = self._roster.peers
         self.addresses: Mapping[Address, Peer] = self._roster.at
         self.leads: Collection[Address] = self._search.leads.keys()
-        self._closed, self.hosts = False, self._vigil.hosts
+        self._closed, self.hosts, self.speaker = False, self._vigil.hosts, 0
 
     # -- what comes in -----------------------------------------------------------------------------------------------
 
@@ -185,6 +187,11 @@ class Link:
                 self._outbox.send_table(peer, now)
         self._outbox.forget_removals()
 
+    def tell(self, id: int, addresses: Sequence[Address]) -> None:
+        """Tell a peer where other nodes may be; one that is silent is not told."""
+        if (peer := self.peers.get(id)) is not None and not peer.stalled:
+            self._outbox.tell(peer, addresses)
+
     def close(self) -> None:
         """Say goodbye to every peer; whatever comes in after that is ignored."""
         for address, peer in self._roster.at.items():
@@ -222,8 +229,7 @@ class Link:
             self.dropped["peers"] += 1
             return False
         peer.delivery.split = bool(frame.extra & PARTS)
-        peer.clocks = bool(frame.extra & CLOCKS)
-        peer.books = bool(frame.extra & BOOKS)
+        peer.clocks, peer.books = bool(frame.extra & CLOCKS), bool(frame.extra & BOOKS)
         self._vigil.heard(peer, address, now)
         self._outbox.send_table(peer, now)
         self._outbox.owe_alive(peer, address, now)
@@ -277,14 +283,11 @@ class Link:
             self._outbox.owe_alive(peer, address, now)
 
     def _receive_peers(self, peer: Peer, frame: Frame, address: Address, now: float) -> None:
-        try:
-            addresses = unpack_addresses(frame.body, address[0])
-        except ValueError:
-            raise Malformed("malformed") from None
-        for told in addresses:
+        for told in _addresses(frame.body, address[0]):
             if told not in self._roster.at:
                 self.hint(told, now)
-        self._outbox.be_static(peer, now)
+        if peer.id != self.speaker:
+            self._outbox.be_static(peer, now)
 
     def _receive_died(self, witness: Peer, frame: Frame, now: float) -> None:
         if len(frame.body) != 8:
@@ -327,6 +330,13 @@ class Link:
             self._vigil.sleep_over(late)
             self._outbox.sleep_over(now)
             self._search.sleep_over(now)
+
+
+def _addresses(body: bytes | memoryview, sender: str) -> list[Address]:
+    try:
+        return unpack_addresses(body, sender)
+    except ValueError:
+        raise Malformed("malformed") from None
 
 
 def _unread(data: bytes) -> bool:

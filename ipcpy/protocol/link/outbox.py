@@ -3,7 +3,7 @@ know what entries say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from struct import Struct
 
 from ...addresses import Address
@@ -133,10 +133,14 @@ class Outbox:
     def send_peers(self, peer: Peer, now: float) -> None:
         """Tell a peer where the others are; again and again, ever more seldom: frames get lost, and nodes come."""
         others = [other.outer for other in self._roster.peers.values() if other is not peer and other.entry is not None]
-        for at in range(0, len(others) or 1, TELL):  # a frame without addresses says: tell me
-            self._send(Kind.PEERS, peer, peer.address, pack_addresses(others[at : at + TELL]))
+        self.tell(peer, others)
         peer.tell_at = now + peer.tell_pause
         peer.tell_pause = min(2 * peer.tell_pause, self._timing.tell_max)
+
+    def tell(self, peer: Peer, addresses: Sequence[Address]) -> None:
+        """Tell a peer where others may be; a frame without addresses says: tell me."""
+        for at in range(0, len(addresses) or 1, TELL):
+            self._send(Kind.PEERS, peer, peer.address, pack_addresses(list(addresses[at : at + TELL])))
 
     def be_static(self, peer: Peer, now: float) -> None:
         """Take note that multicast may not tell a peer of the others."""

@@ -73,6 +73,13 @@ class PeerFound:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerChanged:
+    """A peer says something else of itself than before."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class PeerMoved:
     """A peer is now best reached at another address."""
 
@@ -127,7 +134,17 @@ class NodeRefused:
     reason: str
 
 
-LinkEvent = PeerFound | PeerMoved | PeerStalled | PeerResumed | PeerReturned | PeerLost | EntryChanged | NodeRefused
+LinkEvent = (
+    PeerFound
+    | PeerChanged
+    | PeerMoved
+    | PeerStalled
+    | PeerResumed
+    | PeerReturned
+    | PeerLost
+    | EntryChanged
+    | NodeRefused
+)
 
 
 @dataclass(slots=True)
@@ -196,7 +213,7 @@ class Peer:
         Raises:
             Malformed: the body is none of a TABLE frame, or has too much.
         """
-        known, told = self.entry is not None, self.announced
+        before, told = self.entry, self.announced
         changes = self.mirror.apply(body)
         self.announced = max(self.announced, self.mirror.version)
         if any(change.id == 0 for change in changes):
@@ -206,8 +223,12 @@ class Peer:
             if whole and self.mirror.entries and 0 not in self.mirror.entries:
                 self.fault = "its table has no entry with the id 0"
             return []
-        found: list[LinkEvent] = [] if known else [PeerFound(self.id, self.entry, self.address)]
-        news = changes if known else self.mirror.entries.items()
+        found: list[LinkEvent] = []
+        if before is None:
+            found.append(PeerFound(self.id, self.entry, self.address))
+        elif before != self.entry:
+            found.append(PeerChanged(self.id))
+        news = changes if before is not None else self.mirror.entries.items()
         return found + [EntryChanged(self.id, id, data) for id, data in news if id]
 
     def _learn_entry(self, data: bytes) -> None:

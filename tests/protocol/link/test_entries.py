@@ -35,6 +35,10 @@ GOLDEN = [
             "a16da16da17363"
         ),
     ),
+    (
+        NodeEntry("n", "h", 1, "1", "d", "", 0, (1 << 64) - 1, "0123456789abcdef"),
+        "88a165a16ea16ea16ea168a168a17001a176a131a164a164a162cfffffffffffffffffa177b030313233343536373839616263646566",
+    ),
     (PublisherEntry("imu", "raw"), "83a165a170a174a3696d75a163a3726177"),
     (
         PUBLISHER,

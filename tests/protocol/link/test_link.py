@@ -680,6 +680,25 @@ def test_gossip_does_not_storm():
     assert (later - before) / 30 < 25, "less than one a second and node"
 
 
+def test_who_hears_mdns_for_others_tells_them_where_nodes_are_and_is_not_told():
+    net = far(Network())
+    host = net.host()
+    speaker, spoken_for = net.node(host), net.node(host)
+    net.run(1)
+    distant = net.node()
+    spoken_for.link.speaker = speaker.link.id
+    speaker.link.tell(spoken_for.link.id, [(distant.host.addresses[net.lan], distant.port)])
+    speaker.link.tell(12345, [("10.0.0.1", 1)])  # nobody
+    net.run(1)
+    assert distant.link.id in spoken_for.link.peers and distant.link.id not in speaker.link.peers
+    net.run(60)
+    assert spoken_for.sent[Kind.PEERS] == 0 and distant.link.id not in speaker.link.peers
+    spoken_for.link.speaker = 0
+    speaker.link.tell(spoken_for.link.id, [])
+    net.run(5)
+    assert net.whole(), "from anybody else it says that multicast does not pass"
+
+
 def test_nodes_on_the_host_of_a_static_peer_are_told_of():
     net = far(Network())
     host = net.host()

@@ -6,7 +6,7 @@ import msgpack
 import pytest
 
 from ipcpy.protocol.link.entries import NodeEntry, PublisherEntry, pack_entry
-from ipcpy.protocol.link.peers import EntryChanged, Path, Peer, PeerFound
+from ipcpy.protocol.link.peers import EntryChanged, Path, Peer, PeerChanged, PeerFound
 from ipcpy.protocol.link.table import Mirror, Table
 from ipcpy.protocol.wire import Malformed
 from ipcpy.timeouts import NEVER
@@ -45,6 +45,16 @@ def test_nothing_is_said_of_a_node_before_it_has_told_who_it_is_and_then_all() -
     assert peer.learn(more) == [EntryChanged(1, 2, PUBLISHER)]
     assert peer.learn(more) == [], "it was there already"
     assert peer.complete and peer.entry == NODE
+
+
+def test_what_a_node_says_anew_of_itself_is_an_event() -> None:
+    peer = new_peer()
+    spoken = NodeEntry("n", "h", 7, "1", "d", started=99, speaker=5, shown="0a")
+    own, anew, topic = bodies((0, pack_entry(NODE)), (0, pack_entry(spoken)), (1, PUBLISHER))
+    peer.learn(own)
+    assert peer.learn(anew) == [PeerChanged(1)]
+    assert peer.entry == spoken
+    assert peer.learn(topic) == [EntryChanged(1, 1, PUBLISHER)]
 
 
 def test_a_peer_is_complete_once_all_that_it_announced_has_come() -> None:
