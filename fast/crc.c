@@ -157,7 +157,8 @@ crc32_in_python(PyObject *module, PyObject *const *args, Py_ssize_t count)
 }
 
 static PyMethodDef functions[] = {
-    {"crc32", (PyCFunction)(void (*)(void))crc32_in_python, METH_FASTCALL, "crc32(data, begun=0)\n--\n\nReturn what zlib.crc32 does."},
+    {"crc32", (PyCFunction)(void (*)(void))crc32_in_python, METH_FASTCALL,
+     "crc32(data, begun=0)\n--\n\nReturn what zlib.crc32 does."},
     {NULL, NULL, 0, NULL},
 };
 

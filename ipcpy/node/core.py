@@ -41,6 +41,7 @@ from .network import Network
 from .peering import Peering
 from .picture import Picture
 from .rendezvous import Rendezvous
+from .speaking import Speaking
 from .strangers import Strangers
 from .view import View
 from .watch import Watch
@@ -118,9 +119,9 @@ class Core:
         self._network = Network(self.loop, self._settings, self._on_network)
         self._peering = Peering(self.loop, entry, link, self._network, self.sockets, known.on_link_event)
         self.ledger = cache(partial(_ledger, self, self._peering))
-        shown = self.keys.ids, known.published
-        self.rendezvous = Rendezvous(self.loop, entry, link, self._peering, self._network, *shown)
-        self._peering.listen(self.rendezvous.on_link_event)
+        speaking = Speaking(self.loop, entry, link, self._peering, self._network, self.keys.ids, known.published)
+        self._peering.listen(speaking.on_link_event)
+        self.rendezvous = Rendezvous(self.loop, link, self._peering, self._network, speaking)
         self._announcements = Announcements(self.loop, link, known, self._peering, self.rendezvous)
         ways = Ways(self._network, known, link.peers)
         self.way_to, self.clocks = ways.to_node, self._peering.clocks

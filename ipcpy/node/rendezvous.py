@@ -6,12 +6,11 @@ Knows names and addresses, which are hints for the link; nothing of frames, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from ..addresses import LOOPBACK
 from ..log import get_logger
-from ..protocol.link.entries import NodeEntry
-from ..protocol.link.link import Link, LinkEvent
+from ..protocol.link.link import Link
 from ..settings import LINK_PORTS, StaticPeer
 from ..timeouts import NEVER
 from .loop import Loop
@@ -29,31 +28,19 @@ class Rendezvous:
     """The hints of one node, and its own advert.
 
     Args:
-        entry: what the node says of itself.
         link: is told where nodes may be.
         knocker: knocks there.
-        network: the interfaces to show the node on.
-        keys: returns the ids of its keys, the one first that seals; none for a node without a key.
-        published: returns the topics that a node publishes, by its id.
+        network: the interfaces to look on.
+        speaking: mDNS.
     """
 
-    def __init__(
-        self,
-        loop: Loop,
-        entry: NodeEntry,
-        link: Link,
-        knocker: Knocker,
-        network: Network,
-        keys: Callable[[], tuple[str, ...]] = tuple,
-        published: Callable[[int], tuple[str, ...]] = lambda id: (),
-    ) -> None:
+    def __init__(self, loop: Loop, link: Link, knocker: Knocker, network: Network, speaking: Speaking) -> None:
         self._loop = loop
-        self._entry = entry
         self._link = link
         self._knocker = knocker
         self._network = network
+        self._speaking = speaking
         self._names = Names(loop, self._on_addresses)
-        self._speaking = Speaking(loop, entry, link, knocker, network, keys, published)
         self._knocks_here = False  # at the link ports of this host
         self._closed = False
 
@@ -70,12 +57,8 @@ class Rendezvous:
             self._names.add(peer.host, peer.port)
 
     def domains(self) -> tuple[str, ...]:
-        """Return our domain, and behind it the others of which nodes were heard by mDNS, those with most nodes first.
-
-        The first call has this node speak mDNS at once and ask for nodes of all domains. For any thread.
-        """
-        heard = self._speaking.domains()
-        return (self._entry.domain, *sorted(heard, key=lambda domain: (-heard[domain], domain)))
+        """Return our domain, and behind it the others that mDNS tells of; for any thread."""
+        return self._speaking.domains()
 
     def network_changed(self) -> None:
         """Look anew: the interfaces are others now."""
@@ -86,10 +69,6 @@ class Rendezvous:
     def show(self) -> None:
         """Show the topics, and the key that seals, as they are now to those who browse mDNS."""
         self._speaking.show()
-
-    def on_link_event(self, event: LinkEvent) -> None:
-        """Take what the link says of another node."""
-        self._speaking.on_link_event(event)
 
     def ignored(self) -> Mapping[str, int]:
         """Return what mDNS ignored, by cause."""

@@ -18,18 +18,7 @@ from ..checksum import blake2b
 from ..importing import importing
 from ..log import get_logger
 from ..protocol.link.entries import NodeEntry, pack_entry
-from ..protocol.link.link import (
-    EntryChanged,
-    Link,
-    LinkEvent,
-    Peer,
-    PeerChanged,
-    PeerFound,
-    PeerLost,
-    PeerMoved,
-    PeerResumed,
-    PeerStalled,
-)
+from ..protocol.link.link import EntryChanged, Link, LinkEvent, Peer
 from ..records import replace
 from ..timeouts import NEVER
 from ..typed import TYPE_CHECKING
@@ -103,15 +92,16 @@ class Speaking:
         self._say()
         self._seek(AFTER)
 
-    def domains(self) -> Mapping[str, int]:
-        """Return the other domains that were heard of, each with how many nodes.
+    def domains(self) -> tuple[str, ...]:
+        """Return our domain, and behind it the others of which nodes were heard by mDNS, those with most nodes first.
 
         The first call has this node speak at once, and ask for nodes of all domains. For any thread.
         """
         if not self._everywhere:
             self._everywhere = True
             self._loop.call(self._speak)
-        return self._mdns.domains() if self._mdns is not None else {}
+        heard = self._mdns.domains() if self._mdns is not None else {}
+        return (self._entry.domain, *sorted(heard, key=lambda domain: (-heard[domain], domain)))
 
     def network_changed(self) -> None:
         """Show the nodes, and look for others, on the interfaces that there are now."""
@@ -240,11 +230,7 @@ class Speaking:
 
     def on_link_event(self, event: LinkEvent) -> None:
         """Take what the link says of another node."""
-        if not self._uses:
-            return
-        if isinstance(event, PeerFound | PeerLost | PeerStalled | PeerResumed | PeerChanged | PeerMoved) or (
-            isinstance(event, EntryChanged) and event.id in self._proxy
-        ):
+        if self._uses and (not isinstance(event, EntryChanged) or event.id in self._proxy):
             self._look_soon()
 
     def _look_soon(self) -> None:

@@ -1,52 +1,22 @@
-"""Where to look for others: when mDNS starts, what it is told, and what becomes of static peers. Nothing is sent."""
+"""Where to look for others: by mDNS or not, and what becomes of static peers. Nothing is sent."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
 
 import pytest
 
 from ipcpy.node import rendezvous
 from ipcpy.node.network import Network
 from ipcpy.node.rendezvous import LISTEN, Rendezvous
+from ipcpy.node.speaking import Speaking
 from ipcpy.protocol.link.entries import NodeEntry, pack_entry
 from ipcpy.protocol.link.link import Link
 from ipcpy.settings import LINK_PORTS, Settings, StaticPeer
 from ipcpy.timeouts import NEVER
 from ipcpy.transport.interfaces import LO
+from silent import Mdns
 from still import StillLoop
 
 ENTRY = NodeEntry("arm", "robot", 1, "2026.1.1", "lab")
-
-
-class Mdns:
-    """Takes note of what it is told."""
-
-    counters = {"own": 3}
-
-    def __init__(self, advert, interfaces, on_found, *, known, keys):
-        self.keys = keys
-        self.adverts, self.interfaces, self.on_found, self.known = [advert], [interfaces], on_found, known
-        self.ends, self.everywhere = [], 0
-
-    def domains(self):
-        self.everywhere += 1
-        return {"garage": 1, "home": 3, "attic": 1}
-
-    def start(self):
-        pass
-
-    def update(self, advert):
-        self.adverts.append(advert)
-
-    def set_interfaces(self, addresses):
-        self.interfaces.append(addresses)
-
-    def close(self):
-        self.ends.append("closed")
-
-    def abandon(self):
-        self.ends.append("abandoned")
 
 
 class Made:
@@ -56,14 +26,14 @@ class Made:
 
     def __init__(self, monkeypatch):
         self.loop = StillLoop()
-        self.loop.stop_time(monkeypatch, "loop", "network", "rendezvous")
+        self.loop.stop_time(monkeypatch, "loop", "network", "rendezvous", "speaking", "proxy")
         self.link = Link(0xABC, pack_entry(ENTRY), ENTRY.domain, bytes(16), seed=1)
         self.network = Network(self.loop, Settings(), lambda others: None, lambda wanted: (LO,), lambda: None)
         self.network.start()
         self.flushes, self.mdns, self.multicast_passes = 0, None, True
         monkeypatch.setattr("ipcpy.discovery.mdns.Mdns", self.make)
-        self.keys = ()
-        self.rendezvous = Rendezvous(self.loop, ENTRY, self.link, self, self.network, lambda: self.keys)
+        speaking = Speaking(self.loop, ENTRY, self.link, self, self.network, tuple, lambda id: ())
+        self.rendezvous = Rendezvous(self.loop, self.link, self, self.network, speaking)
 
     def make(self, *arguments, **options):
         assert self.mdns is None, "started twice"
@@ -76,9 +46,8 @@ class Made:
     def flush(self):
         self.flushes += 1
 
-    def meet(self, *ids):
-        for id in ids:
-            self.link.peers[id] = SimpleNamespace(id=id, entry=NodeEntry(f"n{id}", "h", 1, "1", "lab"))
+    def tell(self):
+        pass
 
     def knocked(self):
         """Return where the link wants to knock now."""
@@ -88,6 +57,37 @@ class Made:
 @pytest.fixture
 def made(monkeypatch):
     return Made(monkeypatch)
+
+
+# -- mDNS
+
+
+def test_a_node_that_may_not_use_mdns_does_not_and_one_that_was_closed_neither(made):
+    made.rendezvous.start((), mdns=False)
+    made.loop.advance(60)
+    assert made.mdns is None
+    made.rendezvous.start((), mdns=True)
+    made.rendezvous.close()
+    made.loop.advance(60)
+    assert made.mdns is None
+
+
+def test_without_mdns_there_is_our_domain_alone(made):
+    made.rendezvous.start((), mdns=False)
+    assert made.rendezvous.domains() == ("lab",)
+    assert made.mdns is None
+
+
+def test_with_mdns_it_is_told_what_becomes_of_the_node(made):
+    made.rendezvous.start((), mdns=True)
+    assert made.rendezvous.domains() == ("lab", "home", "attic", "garage")
+    assert dict(made.rendezvous.ignored()) == {"own": 3}
+    made.rendezvous.network_changed()
+    made.rendezvous.show()
+    assert len(made.mdns.interfaces) == len(made.mdns.adverts) == 2
+    made.rendezvous.abandon()
+    made.rendezvous.close()
+    assert made.mdns.ends == ["abandoned", "closed"]
 
 
 # -- static peers
@@ -108,7 +108,7 @@ def test_without_a_port_all_that_links_take_are_tried(made):
 def test_the_addresses_that_a_name_no_longer_has_are_given_up(made, monkeypatch):
     names = []
     monkeypatch.setattr(rendezvous, "Names", lambda loop, on_addresses: names.append(on_addresses))
-    Rendezvous(made.loop, ENTRY, made.link, made, made.network)
+    Rendezvous(made.loop, made.link, made, made.network, made.rendezvous._speaking)
     (on_addresses,) = names
     on_addresses(18_000, ["10.0.0.1", "10.0.0.2"], [])
     on_addresses(18_000, ["10.0.0.2", "10.0.0.3"], ["10.0.0.1", "10.0.0.2"])

@@ -15,45 +15,12 @@ from ipcpy.protocol.link.link import EntryChanged, Link, PeerChanged, PeerFound,
 from ipcpy.records import replace
 from ipcpy.settings import Settings
 from ipcpy.transport.interfaces import LO
+from silent import Mdns
 from still import StillLoop
 
 ENTRY = NodeEntry("arm", "robot", 1, "2026.1.1", "lab", "this machine", 500)
 OWN = 0xABC
 NEAR, FAR = {("127.0.0.1", 17_770): None}, {("10.0.0.7", 17_770): None}
-
-
-class Mdns:
-    """Takes note of what it is told."""
-
-    counters = {"own": 3}
-    error = None
-
-    def __init__(self, advert, interfaces, on_found, *, known, keys, on_state):
-        self.keys, self.on_state = keys, on_state
-        self.adverts, self.interfaces, self.on_found, self.known = [advert], [interfaces], on_found, known
-        self.ends, self.everywhere, self.others = [], 0, []
-
-    def domains(self):
-        self.everywhere += 1
-        return {"garage": 1, "home": 3, "attic": 1}
-
-    def start(self):
-        pass
-
-    def update(self, advert):
-        self.adverts.append(advert)
-
-    def represent(self, adverts):
-        self.others.append(list(adverts))
-
-    def set_interfaces(self, addresses):
-        self.interfaces.append(addresses)
-
-    def close(self):
-        self.ends.append("closed")
-
-    def abandon(self):
-        self.ends.append("abandoned")
 
 
 class Made:
@@ -437,7 +404,7 @@ def test_with_a_key_those_it_speaks_for_are_shown_once_they_have_the_same(made):
 def test_who_asks_for_other_domains_has_mdns_start_at_once_and_look_for_them(made):
     made.speaking.start()
     made.meet(1, 2)
-    assert made.speaking.domains() == {"garage": 1, "home": 3, "attic": 1}
+    assert made.speaking.domains() == ("lab", "home", "attic", "garage")
     assert made.mdns.everywhere > 0
     made.loop.advance(AT_LAST)  # and does not start again when its time comes
 
@@ -446,11 +413,11 @@ def test_other_domains_are_asked_for_where_mdns_runs_already(made):
     made.speaking.start()
     made.loop.advance(1)
     assert made.mdns.everywhere == 0
-    assert made.speaking.domains() == {"garage": 1, "home": 3, "attic": 1}
+    assert made.speaking.domains() == ("lab", "home", "attic", "garage")
 
 
 def test_a_node_that_is_not_to_be_shown_does_not_speak_whoever_asks(made):
-    assert made.speaking.domains() == {}
+    assert made.speaking.domains() == ("lab",)
     made.speaking.network_changed()
     made.speaking.show()
     made.loop.advance(60)
